@@ -1,0 +1,16 @@
+{# One definition per metric. Formulas: docs/methodology.md and the seed reference, section 2. #}
+
+{# Ratio of two sums of one source, concept, scope and vintage; null where the denominator is zero or missing. #}
+{% macro ratio(numerator, denominator) -%}
+    (cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0))
+{%- endmacro %}
+
+{# Growth on the same period a year earlier, in per cent. Null without a positive base: missing is not zero. #}
+{% macro growth_pct(value, base) -%}
+    case when {{ base }} > 0 then 100 * ({{ ratio(value, base) }} - 1) end
+{%- endmacro %}
+
+{# Contribution to the growth of the total, in percentage points of the total's base. Sums to the total's growth. #}
+{% macro contribution_pp(value, base, total_base) -%}
+    100 * {{ ratio('(coalesce(' ~ value ~ ', 0) - coalesce(' ~ base ~ ', 0))', total_base) }}
+{%- endmacro %}

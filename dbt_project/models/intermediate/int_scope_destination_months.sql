@@ -1,0 +1,150 @@
+-- Scope exports on a calendar without gaps, with rolling and year-to-date sums and the year before beside them.
+-- Grain: source, concept, scope, reporter, destination, month. A destination is kept in the months in which it has a
+-- value, or had one in the past year.
+with scope_months as (
+    select * from {{ ref('int_scope_months') }}
+),
+
+scope_exports as (
+    select * from {{ ref('int_scope_exports') }}
+),
+
+first_seen as (
+    select
+        source_code,
+        concept_code,
+        scope_code,
+        reporter_code,
+        destination_code,
+        min(month) as first_month
+    from scope_exports
+    group by all
+),
+
+denominators as (
+    select
+        *,
+        sum(total_eur) over rolling as total_r12_eur,
+        count(total_eur) over rolling as n_complete_r12,
+        sum(total_eur) over this_year as total_ytd_eur,
+        count(total_eur) over this_year as n_complete_ytd
+    from scope_months
+    window
+        rolling as (
+            partition by source_code, concept_code, scope_code, reporter_code
+            order by month range between interval 11 months preceding and current row
+        ),
+        this_year as (
+            partition by source_code, concept_code, scope_code, reporter_code, year(month)
+            order by month
+        )
+),
+
+calendar as (
+    select
+        denominators.*,
+        first_seen.destination_code
+    from denominators
+    inner join first_seen
+        on
+            denominators.source_code = first_seen.source_code
+            and denominators.concept_code = first_seen.concept_code
+            and denominators.scope_code = first_seen.scope_code
+            and denominators.reporter_code = first_seen.reporter_code
+            and denominators.month >= first_seen.first_month
+),
+
+filled as (
+    select
+        calendar.*,
+        scope_exports.value_eur,
+        -- Only months that carry shares enter the sums over months.
+        case when calendar.is_complete then scope_exports.value_eur end as complete_value_eur
+    from calendar
+    left join scope_exports
+        on
+            calendar.source_code = scope_exports.source_code
+            and calendar.concept_code = scope_exports.concept_code
+            and calendar.scope_code = scope_exports.scope_code
+            and calendar.reporter_code = scope_exports.reporter_code
+            and calendar.destination_code = scope_exports.destination_code
+            and calendar.month = scope_exports.month
+),
+
+summed as (
+    select
+        *,
+        sum(complete_value_eur) over rolling as value_r12_sum,
+        sum(complete_value_eur) over this_year as value_ytd_sum
+    from filled
+    window
+        rolling as (
+            partition by source_code, concept_code, scope_code, reporter_code, destination_code
+            order by month range between interval 11 months preceding and current row
+        ),
+        this_year as (
+            partition by source_code, concept_code, scope_code, reporter_code, destination_code, year(month)
+            order by month
+        )
+),
+
+with_year_before as (
+    select
+        this.source_code,
+        this.concept_code,
+        this.scope_code,
+        this.reporter_code,
+        this.destination_code,
+        this.month,
+        this.is_complete,
+        this.incomplete_reason,
+        this.value_eur,
+        this.total_eur,
+        this.unallocated_eur,
+        this.not_loaded_eur,
+        this.vintage_at,
+        case when this.n_complete_r12 = 12 then this.value_r12_sum end as value_r12_eur,
+        case when this.n_complete_r12 = 12 then this.total_r12_eur end as total_r12_eur,
+        case when this.n_complete_ytd = month(this.month) then this.value_ytd_sum end as value_ytd_eur,
+        case when this.n_complete_ytd = month(this.month) then this.total_ytd_eur end as total_ytd_eur,
+        before.complete_value_eur as value_year_before_eur
+    from summed as this
+    left join filled as before
+        on
+            this.source_code = before.source_code
+            and this.concept_code = before.concept_code
+            and this.scope_code = before.scope_code
+            and this.reporter_code = before.reporter_code
+            and this.destination_code = before.destination_code
+            and this.month = before.month + interval 1 year
+),
+
+-- The total a year before belongs to the scope, not to the destination: it is there even where the destination
+-- had not been seen yet.
+totals_year_before as (
+    select
+        source_code,
+        concept_code,
+        scope_code,
+        reporter_code,
+        month,
+        total_eur
+    from scope_months
+)
+
+select
+    with_year_before.*,
+    totals_year_before.total_eur as total_year_before_eur
+from with_year_before
+left join totals_year_before
+    on
+        with_year_before.source_code = totals_year_before.source_code
+        and with_year_before.concept_code = totals_year_before.concept_code
+        and with_year_before.scope_code = totals_year_before.scope_code
+        and with_year_before.reporter_code = totals_year_before.reporter_code
+        and with_year_before.month = totals_year_before.month + interval 1 year
+where
+    with_year_before.value_eur is not null
+    or with_year_before.value_r12_eur is not null
+    or with_year_before.value_ytd_eur is not null
+    or with_year_before.value_year_before_eur is not null

@@ -1,0 +1,101 @@
+-- The denominator of a scope in a month, and whether it can carry shares.
+-- Grain: source, concept, scope, reporter, month.
+with exports as (
+    select * from {{ ref('int_exports_by_destination') }} where flow_kind = 'total'
+),
+
+totals as (
+    select * from {{ ref('int_export_totals') }} where flow_kind = 'total' and period_type = 'month'
+),
+
+members as (
+    select * from {{ ref('int_scopes_unioned') }}
+),
+
+product_months as (
+    select
+        source_code,
+        concept_code,
+        reporter_code,
+        nomenclature_code,
+        product_code,
+        month,
+        min(vintage_at) as vintage_at,
+        sum(value_eur) filter (where destination_code = 'unallocated') as unallocated_eur,
+        sum(value_eur) filter (where destination_code = 'not_loaded') as not_loaded_eur
+    from exports
+    group by all
+),
+
+-- A product counts when the office published anything on it in the month: its total, a destination, or both.
+joined as (
+    select
+        coalesce(totals.source_code, product_months.source_code) as source_code,
+        coalesce(totals.concept_code, product_months.concept_code) as concept_code,
+        coalesce(totals.reporter_code, product_months.reporter_code) as reporter_code,
+        coalesce(totals.nomenclature_code, product_months.nomenclature_code) as nomenclature_code,
+        coalesce(totals.product_code, product_months.product_code) as product_code,
+        coalesce(totals.period_start, product_months.month) as month,
+        coalesce(totals.vintage_at, product_months.vintage_at) as vintage_at,
+        totals.value_eur as total_eur,
+        product_months.unallocated_eur,
+        product_months.not_loaded_eur
+    from totals
+    full outer join product_months
+        on
+            totals.source_code = product_months.source_code
+            and totals.concept_code = product_months.concept_code
+            and totals.reporter_code = product_months.reporter_code
+            and totals.nomenclature_code = product_months.nomenclature_code
+            and totals.product_code = product_months.product_code
+            and totals.period_start = product_months.month
+),
+
+summed as (
+    select
+        joined.source_code,
+        joined.concept_code,
+        members.scope_code,
+        joined.reporter_code,
+        joined.month,
+        sum(joined.total_eur) as total_eur,
+        coalesce(sum(joined.unallocated_eur), 0) as unallocated_eur,
+        coalesce(sum(joined.not_loaded_eur), 0) as not_loaded_eur,
+        count(*) as n_products,
+        count(joined.total_eur) as n_products_with_total,
+        count(distinct joined.vintage_at) as n_vintages,
+        max(joined.vintage_at) as vintage_at
+    from joined
+    inner join members
+        on
+            joined.nomenclature_code = members.nomenclature_code
+            and joined.product_code = members.product_code
+            and joined.month >= members.valid_from
+            and (members.valid_to is null or joined.month <= members.valid_to)
+    group by all
+),
+
+judged as (
+    select
+        *,
+        case
+            when n_products_with_total = 0 then 'office_total_missing'
+            when n_products_with_total < n_products then 'product_total_missing'
+            when n_vintages > 1 then 'mixed_vintages'
+        end as incomplete_reason
+    from summed
+)
+
+select
+    source_code,
+    concept_code,
+    scope_code,
+    reporter_code,
+    month,
+    incomplete_reason is null as is_complete,
+    incomplete_reason,
+    case when incomplete_reason is null then total_eur end as total_eur,
+    case when incomplete_reason is null then unallocated_eur end as unallocated_eur,
+    case when incomplete_reason is null then not_loaded_eur end as not_loaded_eur,
+    vintage_at
+from judged

@@ -1,0 +1,105 @@
+with months as (
+    select * from {{ ref('int_scope_destination_months') }}
+),
+
+countries as (
+    select * from {{ ref('dim_country') }}
+),
+
+measured as (
+    select
+        months.source_code,
+        months.concept_code,
+        months.scope_code,
+        months.reporter_code,
+        months.destination_code,
+        countries.country_name_en as destination_name_en,
+        countries.country_name_nl as destination_name_nl,
+        countries.destination_kind,
+        months.month,
+        months.is_complete,
+        months.incomplete_reason,
+        months.value_eur,
+        months.total_eur,
+        case when months.is_complete then {{ ratio('months.value_eur', 'months.total_eur') }} end as share,
+        -- What is not allocated may all belong to this country, or none of it.
+        case
+            when countries.destination_kind = 'country' and months.is_complete
+                then {{ ratio('coalesce(months.value_eur, 0)', 'months.total_eur') }}
+        end as share_lower,
+        case
+            when countries.destination_kind = 'country' and months.is_complete
+                then least(
+                    1.0,
+                    {{ ratio(
+                        'coalesce(months.value_eur, 0) + greatest(months.unallocated_eur, 0)'
+                        ' + greatest(months.not_loaded_eur, 0)',
+                        'months.total_eur'
+                    ) }}
+                )
+        end as share_upper,
+        {{ ratio('months.value_r12_eur', 'months.total_r12_eur') }} as share_r12,
+        {{ ratio('months.value_ytd_eur', 'months.total_ytd_eur') }} as share_ytd,
+        months.value_r12_eur,
+        months.value_year_before_eur,
+        case when months.is_complete then {{ growth_pct('months.value_eur', 'months.value_year_before_eur') }} end
+            as yoy_growth_pct,
+        100 * (
+            {{ ratio('months.value_eur', 'months.total_eur') }}
+            - {{ ratio('months.value_year_before_eur', 'months.total_year_before_eur') }}
+        ) as share_change_pp,
+        case
+            when months.is_complete
+                then {{ contribution_pp(
+                    'months.value_eur', 'months.value_year_before_eur', 'months.total_year_before_eur'
+                ) }}
+        end as contribution_to_growth_pp,
+        months.vintage_at
+    from months
+    inner join countries on months.destination_code = countries.country_code
+)
+
+select
+    source_code,
+    concept_code,
+    scope_code,
+    reporter_code,
+    destination_code,
+    destination_name_en,
+    destination_name_nl,
+    destination_kind,
+    month,
+    is_complete,
+    incomplete_reason,
+    value_eur,
+    total_eur,
+    share,
+    share_lower,
+    share_upper,
+    share_r12,
+    share_ytd,
+    value_r12_eur,
+    case
+        when destination_kind = 'country' and share is not null
+            then cast(
+                rank() over (
+                    partition by source_code, concept_code, scope_code, reporter_code, month, destination_kind
+                    order by share desc nulls last
+                ) as integer
+            )
+    end as destination_rank,
+    case
+        when destination_kind = 'country' and share_r12 is not null
+            then cast(
+                rank() over (
+                    partition by source_code, concept_code, scope_code, reporter_code, month, destination_kind
+                    order by share_r12 desc nulls last
+                ) as integer
+            )
+    end as destination_rank_r12,
+    value_year_before_eur,
+    yoy_growth_pct,
+    share_change_pp,
+    contribution_to_growth_pp,
+    vintage_at
+from measured

@@ -1,0 +1,13 @@
+with source as (
+    select * from {{ source('landing_cbs_85429ned', 'coverage') }}
+)
+
+select
+    load_id,
+    reporter_code,
+    product_code as office_product_code,
+    first_month,
+    last_month,
+    has_all_partners
+from source
+where {{ only_committed() }}

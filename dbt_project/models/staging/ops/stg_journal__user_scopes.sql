@@ -1,0 +1,6 @@
+with source as (
+    select * from {{ source('journal', 'user_scopes') }}
+)
+
+select *
+from source

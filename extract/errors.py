@@ -1,0 +1,67 @@
+"""What can go wrong between an office and the landing area.
+
+Every error names the dataset, what was being asked and the next step, because the person who reads it
+is usually looking at a failed Airflow task and at nothing else.
+"""
+
+from __future__ import annotations
+
+
+class ExtractError(Exception):
+    """Base of all extraction errors.
+
+    Parameters
+    ----------
+    problem : str
+        What was found, in one sentence.
+    dataset : str
+        Dataset code, for example ``cbs_85429ned``.
+    where : str
+        The URL, file, period or slice that it concerns.
+    next_step : str
+        What the reader can do about it.
+    """
+
+    def __init__(self, problem: str, *, dataset: str, where: str = "", next_step: str = "") -> None:
+        self.problem = problem
+        self.dataset = dataset
+        self.where = where
+        self.next_step = next_step
+        parts = [f"{dataset}: {problem}"]
+        if where:
+            parts.append(f"  where: {where}")
+        if next_step:
+            parts.append(f"  next:  {next_step}")
+        super().__init__("\n".join(parts))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling, which Airflow and multiprocessing do to exceptions."""
+        return (_rebuild, (type(self), self.problem, self.dataset, self.where, self.next_step))
+
+
+def _rebuild(kind: type[ExtractError], problem: str, dataset: str, where: str, next_step: str) -> ExtractError:
+    return kind(problem, dataset=dataset, where=where, next_step=next_step)
+
+
+class TransientOfficeError(ExtractError):
+    """The office could not answer now (network, 429, 5xx, maintenance page); trying later can heal it."""
+
+
+class OfficeRefusedError(ExtractError):
+    """The office understood the request and refused it (4xx, SOAP fault); repeating it cannot heal it."""
+
+
+class BadReplyError(ExtractError):
+    """The reply is not the data that was asked for: wrong format, columns, or counts."""
+
+
+class TornReadError(TransientOfficeError):
+    """The office published a new release while it was being read; the load must start again."""
+
+
+class RawIntegrityError(ExtractError):
+    """Bytes in the raw store do not have the hash that names them."""
+
+
+class RegistryError(ExtractError):
+    """A registry file is missing or does not say what it must."""

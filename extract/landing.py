@@ -1,0 +1,203 @@
+"""The landing area: one folder of Parquet a load, visible once its commit marker is there.
+
+Layout
+------
+``<root>/<dataset>/<load_id>/<table>.parquet`` and ``load.json`` (the commit marker, written last).
+``<root>/<dataset>/_schema/<table>.parquet`` has no rows, so that readers can rely on the columns.
+``<root>/.staging/<load_id>/`` holds a load that is not committed; nobody but gate 1 reads it.
+
+Tables of a load: ``observations`` (what the office said, typed), ``measures`` (units as stated and as declared),
+``codes`` (code lists that came along), ``coverage`` (reporter, product, months asked for), ``rejects``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from extract.raw import fsync_directory, write_atomically
+from extract.registry import Dataset
+
+MARKER = "load.json"
+
+# One statement of the landing columns; parsers must produce exactly these.
+COMMON_TABLES: dict[str, dict[str, str]] = {
+    "measures": {
+        "load_id": "VARCHAR",
+        "measure_code": "VARCHAR",
+        "stated_unit": "VARCHAR",
+        "declared_unit": "VARCHAR",
+        "canonical_unit": "VARCHAR",
+        "factor": "DOUBLE",
+    },
+    "codes": {
+        "load_id": "VARCHAR",
+        "dimension": "VARCHAR",
+        "code": "VARCHAR",
+        "title": "VARCHAR",
+        "description": "VARCHAR",
+        "group_id": "VARCHAR",
+        "status": "VARCHAR",
+    },
+    "coverage": {
+        "load_id": "VARCHAR",
+        "reporter_code": "VARCHAR",
+        "product_code": "VARCHAR",
+        "first_month": "DATE",
+        "last_month": "DATE",
+        "has_all_partners": "BOOLEAN",
+    },
+    "rejects": {
+        "load_id": "VARCHAR",
+        "request_no": "INTEGER",
+        "rule": "VARCHAR",
+        "row_content": "VARCHAR",
+    },
+}
+OBSERVATIONS: dict[str, dict[str, str]] = {
+    "cbs": {
+        "load_id": "VARCHAR",
+        "request_no": "INTEGER",
+        "observation_no": "BIGINT",
+        "measure": "VARCHAR",
+        "value_attribute": "VARCHAR",
+        "value": "DOUBLE",
+        "partner": "VARCHAR",
+        "product": "VARCHAR",
+        "period": "VARCHAR",
+    },
+    "eurostat": {
+        "load_id": "VARCHAR",
+        "request_no": "INTEGER",
+        "last_update": "VARCHAR",
+        "freq": "VARCHAR",
+        "reporter": "VARCHAR",
+        "partner": "VARCHAR",
+        "product": "VARCHAR",
+        "flow": "VARCHAR",
+        "measure": "VARCHAR",
+        "period": "VARCHAR",
+        "value": "DOUBLE",
+    },
+}
+
+
+def landing_tables(dataset: Dataset) -> dict[str, dict[str, str]]:
+    """Return table name to column types of a dataset's landing."""
+    return {"observations": OBSERVATIONS[dataset.office], **COMMON_TABLES}
+
+
+@dataclass(frozen=True)
+class LoadManifest:
+    """What a load is; as ``load.json`` in its folder it is the commit marker.
+
+    Attributes
+    ----------
+    load_id : str
+        Derived from dataset, slice, office vintage and payload hashes: the same reply gives the same id.
+    vintage_at : str
+        The office's own stamp, UTC, ISO 8601.
+    request_ids, payload_sha256s : list of str
+        The requests whose bytes were parsed; ``request_no`` in the rows is the position here, from 0.
+    rows_read, rows_loaded, rows_rejected : int
+        ``rows_read = rows_loaded + rows_rejected``.
+    """
+
+    load_id: str
+    dataset: str
+    office: str
+    reporter: str
+    slice: dict[str, Any]
+    office_version: str
+    vintage_at: str
+    retrieved_at: str
+    transport: str
+    is_simulated: bool
+    rows_read: int
+    rows_loaded: int
+    rows_rejected: int
+    request_ids: list[str] = field(default_factory=list)
+    payload_sha256s: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+
+class Landing:
+    """The landing area under one directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def ensure_schema(self, dataset: Dataset) -> None:
+        """Write the row-less tables that let readers open a dataset before its first load."""
+        folder = self.root / dataset.code / "_schema"
+        folder.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect() as connection:
+            for table, columns in landing_tables(dataset).items():
+                target = folder / f"{table}.parquet"
+                # One name a process: two that start at once must not write into the same file.
+                temporary = folder / f".{table}.{os.getpid()}.tmp"
+                projection = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns.items())
+                connection.execute(f"copy (select {projection} limit 0) to '{temporary}' (format parquet)")
+                temporary.replace(target)
+
+    def stage(self, load_id: str) -> Path:
+        """Return an empty staging folder for a load."""
+        folder = self.root / ".staging" / load_id
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def staged(self, load_id: str) -> tuple[Path, LoadManifest]:
+        """Return the folder and the manifest of a staged load."""
+        folder = self.root / ".staging" / load_id
+        return folder, _read_manifest(folder / "manifest.json")
+
+    def write_staged_manifest(self, folder: Path, manifest: LoadManifest) -> None:
+        """Finish staging: after this the load can be gated."""
+        write_atomically(folder / "manifest.json", json.dumps(manifest.to_dict(), ensure_ascii=False) + "\n")
+
+    def commit(self, load_id: str) -> LoadManifest:
+        """Make a staged load visible: move its folder into place, then write the marker.
+
+        A crash between the two leaves a folder without a marker, which no reader looks at and which the
+        next commit of the same load replaces.
+        """
+        source, manifest = self.staged(load_id)
+        target = self.root / manifest.dataset / load_id
+        if (target / MARKER).exists():
+            shutil.rmtree(source)
+            return manifest
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for path in source.iterdir():
+            with path.open("rb") as handle:
+                os.fsync(handle.fileno())
+        source.replace(target)
+        (target / "manifest.json").unlink()
+        fsync_directory(target.parent)
+        write_atomically(target / MARKER, json.dumps(manifest.to_dict(), ensure_ascii=False) + "\n")
+        return manifest
+
+    def committed(self, dataset: str | None = None) -> Iterator[LoadManifest]:
+        """Yield the committed loads, oldest vintage first."""
+        pattern = f"{dataset or '*'}/*/{MARKER}"
+        manifests = [_read_manifest(path) for path in self.root.glob(pattern)]
+        yield from sorted(manifests, key=lambda m: (m.dataset, m.vintage_at, m.retrieved_at, m.load_id))
+
+    def folder(self, manifest: LoadManifest) -> Path:
+        """Where a committed load is."""
+        return self.root / manifest.dataset / manifest.load_id
+
+
+def _read_manifest(path: Path) -> LoadManifest:
+    return LoadManifest(**json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,190 @@
+"""Replies from a folder of recorded payloads, through the same client code as live ones.
+
+A recording is found by its shape, not by its name: a CBS capture is a folder with ``properties.json`` and
+``index.json``; a Comext capture is an SDMX-CSV file. The requests session gets an adapter that answers the
+recorded URLs with the recorded bytes and refuses all others, so a replay can never reach the network.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import duckdb
+import requests
+from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
+
+from extract.errors import ExtractError
+from extract.offices import OFFICES
+from extract.offices.base import quote
+from extract.offices.eurostat import parse_last_update
+from extract.registry import Dataset
+from extract.slices import Slice
+
+_EQUALS = re.compile(r"(\w+) eq '([^']*)'")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recorded reply."""
+
+    url: str
+    body: Path | bytes
+    content_type: str
+    recorded_at: str
+
+
+class ReplayAdapter(BaseAdapter):
+    """A requests transport that answers from recordings."""
+
+    def __init__(self, recordings: dict[str, Recording]) -> None:
+        super().__init__()
+        self._recordings = recordings
+
+    def send(self, request: requests.PreparedRequest, **_: object) -> requests.Response:  # type: ignore[override]
+        """Answer with the recording of this URL, or 404."""
+        url = normalise(request.url or "")
+        recording = self._recordings.get(url)
+        response = requests.Response()
+        response.request = request
+        response.url = url
+        response.status_code = 200 if recording else 404
+        body = recording.body if recording else b'{"error": "no recording of this URL in the replay folder"}'
+        stream = body.open("rb") if isinstance(body, Path) else io.BytesIO(body)
+        response.headers["Content-Type"] = recording.content_type if recording else "application/json"
+        if recording:
+            response.headers["X-Recorded-Url"] = recording.url
+            response.headers["X-Recorded-At"] = recording.recorded_at
+        response.raw = HTTPResponse(body=stream, preload_content=False, status=response.status_code)
+        return response
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a replay folder offers for one dataset."""
+
+    slices: tuple[Slice, ...]
+    adapter: ReplayAdapter
+
+
+def open_replay(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> Replay:
+    """Find the recordings of a dataset below a folder.
+
+    Returns
+    -------
+    Replay
+        Its slices are those that were recorded: what was not asked for then cannot be asked for now.
+
+    Raises
+    ------
+    ExtractError
+        If the folder is absent.
+    """
+    if not folder.is_dir():
+        raise ExtractError(
+            "the replay folder does not exist",
+            dataset=dataset.code,
+            where=str(folder),
+            next_step="give REPLAY=<folder with recorded payloads>",
+        )
+    find = {"cbs": _find_cbs, "eurostat": _find_comext}[dataset.office]
+    recordings, slices = find(folder, dataset, reporters)
+    return Replay(tuple(slices), ReplayAdapter({normalise(r.url): r for r in recordings}))
+
+
+def normalise(url: str) -> str:
+    """Return a URL with its escapes undone, so that two spellings of one request are equal."""
+    return unquote(url)
+
+
+def _find_cbs(folder: Path, dataset: Dataset, _: tuple[str, ...]) -> tuple[list[Recording], list[Slice]]:
+    recordings: list[Recording] = []
+    slices: list[Slice] = []
+    for index_path in sorted(folder.rglob("index.json")):
+        index = json.loads(index_path.read_text(encoding="utf-8"))
+        if index.get("tableId") != dataset.identifier:
+            continue
+        home, base, moment = index_path.parent, str(index["source"]), str(index["capturedAt"])
+        files = index["files"]
+        named = {
+            "Properties": files["properties"],
+            "Dimensions": files["dimensions"],
+            "MeasureCodes": files["measure-codes"],
+            **{f"{dimension}Codes": files[f"codes-{dimension}"] for dimension in dataset.dimensions},
+        }
+        recordings += [Recording(f"{base}/{n}", home / f, "application/json", moment) for n, f in named.items()]
+        recorded_filter = str(index.get("sliceFilter") or "")
+        equal = dict(_EQUALS.findall(recorded_filter))
+        suffix = f"?$filter={recorded_filter}" if recorded_filter else ""
+        pages = index["observationPages"]
+        if len(pages) != 1:
+            continue
+        url = f"{base}/Observations{suffix}"
+        recordings.append(Recording(url, home / pages[0], "application/json", moment))
+        part = Slice(
+            dataset.code,
+            "NL",
+            dataset.first_period,
+            partners=_one(equal, dataset.partner_dimension),
+            products=_one(equal, dataset.product_dimension),
+            recorded_urls=(url,),
+        )
+        # The capture kept no $count reply but wrote the number down in its own manifest.
+        count_url = f"{base}/Observations/$count" + suffix
+        recordings.append(Recording(count_url, str(index["observationRows"]).encode(), "text/plain", moment))
+        slices.append(part)
+    return recordings, slices
+
+
+def _one(equal: dict[str, str], dimension: str) -> tuple[str, ...]:
+    return (equal[dimension],) if dimension in equal else ()
+
+
+def _find_comext(
+    folder: Path, dataset: Dataset, reporters: tuple[str, ...]
+) -> tuple[list[Recording], list[Slice]]:
+    recordings: list[Recording] = []
+    slices: list[Slice] = []
+    base = f"{OFFICES['eurostat'].base_url()}/sdmx/2.1/data/{dataset.identifier}"
+    marker = f"ESTAT:{dataset.identifier}("
+    for path in sorted(folder.rglob("*.csv")):
+        with path.open("rb") as handle:
+            if marker.encode() not in handle.read(1024):
+                continue
+        with duckdb.connect() as connection:
+            source = f"read_csv({quote(str(path))}, header = true, all_varchar = true)"
+
+            def distinct(column: str, source: str = source, connection: duckdb.DuckDBPyConnection = connection) -> list[str]:
+                rows = connection.sql(f'select distinct "{column}" from {source} order by 1').fetchall()
+                return [row[0] for row in rows]
+
+            axes = {dimension: distinct(dimension) for dimension in dataset.dimensions}
+            stamps = distinct("LAST UPDATE")
+        periods = axes.pop(dataset.period_dimension)
+        key = ".".join("+".join(codes) for codes in axes.values())
+        url = f"{base}/{key}?startPeriod={periods[0]}&endPeriod={periods[-1]}&format=SDMX-CSV"
+        # The time of retrieval was not written down; the office's stamp is the earliest it can have been.
+        moment = parse_last_update(stamps[0], dataset).vintage_at
+        recordings.append(Recording(url, path, "application/vnd.sdmx.data+csv", moment))
+        slices += [
+            Slice(
+                dataset.code,
+                reporter,
+                periods[0],
+                periods[-1],
+                products=tuple(axes[dataset.product_dimension]),
+                partners=tuple(axes[dataset.partner_dimension]),
+                recorded_urls=(url,),
+            )
+            for reporter in reporters
+            if reporter in axes["reporter"]
+        ]
+    return recordings, slices

@@ -1,0 +1,49 @@
+"""What one load asks for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The part of a dataset that one load covers.
+
+    Attributes
+    ----------
+    dataset : str
+        Dataset code.
+    reporter : str
+        ISO2 code of the reporting country (CBS: always ``NL``).
+    first_month, last_month : str
+        ``YYYY-MM``, inclusive; an empty `last_month` means up to the newest that the office has.
+    products : tuple of str
+        Office codes asked for; empty means all.
+    partners : tuple of str
+        Office codes asked for; empty means all. Only a load of all partners can tell what an office's
+        total holds beyond them as ``unallocated``; otherwise the rest is ``not_loaded``.
+    recorded_urls : tuple of str
+        For a replay: the recorded data requests, used as they are.
+    """
+
+    dataset: str
+    reporter: str
+    first_month: str
+    last_month: str = ""
+    products: tuple[str, ...] = ()
+    partners: tuple[str, ...] = ()
+    recorded_urls: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types (for Airflow's XCom and for manifests)."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Slice:
+        """Undo `to_dict`."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+    def describe(self) -> str:
+        """Name it for people, for example ``NL 2021-01..newest``."""
+        return f"{self.reporter} {self.first_month}..{self.last_month or 'newest'}"

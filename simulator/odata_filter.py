@@ -1,0 +1,145 @@
+"""The part of the OData v4 ``$filter`` grammar that CBS is known to accept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_TOKEN = re.compile(r"\s*(?:('(?:[^']|'')*')|(-?\d+(?:\.\d+)?)\b(?![A-Za-z])|([A-Za-z_]\w*)|([(),]))")
+_COMPARISONS = {"eq": "=", "ne": "<>", "ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+_FUNCTIONS = {"startswith": "starts_with", "contains": "contains", "endswith": "ends_with"}
+
+
+class FilterError(ValueError):
+    """A ``$filter`` that cannot be read, or that names a property the entity does not have."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A filter as SQL text with its parameters."""
+
+    sql: str
+    parameters: tuple[Any, ...] = ()
+
+
+class _Parser:
+    def __init__(self, text: str, columns: Mapping[str, str]) -> None:
+        self._columns = columns
+        self._text = text
+        self._tokens = self._read_tokens(text)
+        self._next = 0
+
+    @staticmethod
+    def _read_tokens(text: str) -> list[str]:
+        tokens, position = [], 0
+        text = text.rstrip()
+        while position < len(text):
+            match = _TOKEN.match(text, position)
+            if not match:
+                raise FilterError(f"Syntax error at position {position} in '{text}'.")
+            tokens.append(match.group().strip())
+            position = match.end()
+        return tokens
+
+    def _peek(self) -> str:
+        return self._tokens[self._next] if self._next < len(self._tokens) else ""
+
+    def _take(self, expected: str | None = None) -> str:
+        token = self._peek()
+        if not token or (expected is not None and token != expected):
+            raise FilterError(f"Syntax error in '{self._text}': '{expected or 'a value'}' expected.")
+        self._next += 1
+        return token
+
+    def parse(self) -> Condition:
+        condition = self._either()
+        if self._peek():
+            raise FilterError(f"Syntax error in '{self._text}': unexpected '{self._peek()}'.")
+        return condition
+
+    def _either(self) -> Condition:
+        condition = self._both()
+        while self._peek() == "or":
+            self._take()
+            other = self._both()
+            condition = Condition(
+                f"({condition.sql} or {other.sql})", condition.parameters + other.parameters
+            )
+        return condition
+
+    def _both(self) -> Condition:
+        condition = self._term()
+        while self._peek() == "and":
+            self._take()
+            other = self._term()
+            condition = Condition(
+                f"({condition.sql} and {other.sql})", condition.parameters + other.parameters
+            )
+        return condition
+
+    def _term(self) -> Condition:
+        if self._peek() == "(":
+            self._take()
+            condition = self._either()
+            self._take(")")
+            return condition
+        if self._peek() == "not":
+            self._take()
+            condition = self._term()
+            return Condition(f"(not {condition.sql})", condition.parameters)
+        if self._peek() in _FUNCTIONS:
+            function = _FUNCTIONS[self._take()]
+            self._take("(")
+            column = self._column()
+            self._take(",")
+            value = self._value()
+            self._take(")")
+            return Condition(f"{function}({column}, ?)", (value,))
+        column = self._column()
+        operator = self._take()
+        if operator == "in":
+            self._take("(")
+            values = [self._value()]
+            while self._peek() == ",":
+                self._take()
+                values.append(self._value())
+            self._take(")")
+            return Condition(f"{column} in ({', '.join('?' * len(values))})", tuple(values))
+        if operator not in _COMPARISONS:
+            raise FilterError(f"Syntax error in '{self._text}': unknown operator '{operator}'.")
+        return Condition(f"{column} {_COMPARISONS[operator]} ?", (self._value(),))
+
+    def _column(self) -> str:
+        name = self._take()
+        if name not in self._columns:
+            raise FilterError(f"Could not find a property named '{name}'.")
+        return self._columns[name]
+
+    def _value(self) -> Any:
+        token = self._take()
+        if token.startswith("'"):
+            return token[1:-1].replace("''", "'")
+        try:
+            return float(token) if "." in token else int(token)
+        except ValueError:
+            raise FilterError(f"Syntax error in '{self._text}': '{token}' is not a value.") from None
+
+
+def read_filter(text: str, columns: Mapping[str, str]) -> Condition:
+    """Translate a ``$filter`` to SQL.
+
+    Parameters
+    ----------
+    text
+        The expression, percent-decoded.
+    columns
+        SQL name of every property that may be used; names are case-sensitive.
+
+    Raises
+    ------
+    FilterError
+        The expression is not in the grammar, or names something else.
+    """
+    return _Parser(text, columns).parse()
