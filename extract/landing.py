@@ -26,6 +26,7 @@ from extract.raw import fsync_directory, write_atomically
 from extract.registry import Dataset
 
 MARKER = "load.json"
+SCHEMA_FOLDER = "_schema"
 
 # One statement of the landing columns; parsers must produce exactly these.
 COMMON_TABLES: dict[str, dict[str, str]] = {
@@ -139,7 +140,7 @@ class Landing:
 
     def ensure_schema(self, dataset: Dataset) -> None:
         """Write the row-less tables that let readers open a dataset before its first load."""
-        folder = self.root / dataset.code / "_schema"
+        folder = self.root / dataset.code / SCHEMA_FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as connection:
             for table, columns in landing_tables(dataset).items():
@@ -149,6 +150,8 @@ class Landing:
                 projection = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns.items())
                 connection.execute(f"copy (select {projection} limit 0) to '{temporary}' (format parquet)")
                 temporary.replace(target)
+        # Without rows as well: a reader of all markers needs at least one file.
+        (folder / MARKER).touch()
 
     def stage(self, load_id: str) -> Path:
         """Return an empty staging folder for a load."""
@@ -191,7 +194,7 @@ class Landing:
     def committed(self, dataset: str | None = None) -> Iterator[LoadManifest]:
         """Yield the committed loads, oldest vintage first."""
         pattern = f"{dataset or '*'}/*/{MARKER}"
-        manifests = [_read_manifest(path) for path in self.root.glob(pattern)]
+        manifests = [_read_manifest(path) for path in self.root.glob(pattern) if path.parent.name != SCHEMA_FOLDER]
         yield from sorted(manifests, key=lambda m: (m.dataset, m.vintage_at, m.retrieved_at, m.load_id))
 
     def folder(self, manifest: LoadManifest) -> Path:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -128,8 +126,8 @@ def _land_coverage(connection: duckdb.DuckDBPyConnection, dataset: Dataset, part
 
     A slice without a last month reaches to the newest period of the reply.
     """
-    newest = f"""
-        (select strptime(regexp_replace(max(period), '^(\\d{{4}})\\D*(\\d{{2}})$', '\\1\\2'), '%Y%m')::date
+    newest = """
+        (select strptime(regexp_replace(max(period), '^(\\d{4})\\D*(\\d{2})$', '\\1\\2'), '%Y%m')::date
         from observations where regexp_matches(period, '[M-]'))
     """
     last = f"date '{part.last_month}-01'" if part.last_month else newest
@@ -145,5 +143,3 @@ def _land_coverage(connection: duckdb.DuckDBPyConnection, dataset: Dataset, part
         order by asked.product
         """
     )
-
-

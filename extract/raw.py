@@ -21,6 +21,7 @@ from pathlib import Path
 from extract.errors import RawIntegrityError
 
 _BLOCK = 1 << 20
+SCHEMA_FOLDER = "_schema"
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,14 @@ class RawStore:
     def records(self) -> Iterator[RequestRecord]:
         """Yield all request records, oldest first within a dataset."""
         for path in sorted((self.root / "requests").glob("*/*.json")):
-            yield RequestRecord(**json.loads(path.read_text(encoding="utf-8")))
+            if path.parent.name != SCHEMA_FOLDER:
+                yield RequestRecord(**json.loads(path.read_text(encoding="utf-8")))
+
+    def ensure_schema(self) -> None:
+        """Let a reader of all request records find at least one, row-less file."""
+        folder = self.root / "requests" / SCHEMA_FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "none.json").touch()
 
     def hashes(self) -> Iterator[str]:
         """Yield the name of every stored body."""

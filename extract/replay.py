@@ -148,9 +148,7 @@ def _one(equal: dict[str, str], dimension: str) -> tuple[str, ...]:
     return (equal[dimension],) if dimension in equal else ()
 
 
-def _find_comext(
-    folder: Path, dataset: Dataset, reporters: tuple[str, ...]
-) -> tuple[list[Recording], list[Slice]]:
+def _find_comext(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> tuple[list[Recording], list[Slice]]:
     recordings: list[Recording] = []
     slices: list[Slice] = []
     base = f"{OFFICES['eurostat'].base_url()}/sdmx/2.1/data/{dataset.identifier}"
@@ -162,7 +160,9 @@ def _find_comext(
         with duckdb.connect() as connection:
             source = f"read_csv({quote(str(path))}, header = true, all_varchar = true)"
 
-            def distinct(column: str, source: str = source, connection: duckdb.DuckDBPyConnection = connection) -> list[str]:
+            def distinct(
+                column: str, source: str = source, connection: duckdb.DuckDBPyConnection = connection
+            ) -> list[str]:
                 rows = connection.sql(f'select distinct "{column}" from {source} order by 1').fetchall()
                 return [row[0] for row in rows]
 

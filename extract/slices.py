@@ -42,7 +42,8 @@ class Slice:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Slice:
         """Undo `to_dict`."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**plain)
 
     def describe(self) -> str:
         """Name it for people, for example ``NL 2021-01..newest``."""

@@ -65,9 +65,9 @@ _MONTHS = (
 )  # fmt: skip
 
 _TRANSIT = (
-    "\r\n\r\nLet wel: het gaat hier om zogenaamde quasi-doorvoer, waarbij goederen Nederland niet uitsluitend "
-    "doorkruisen om transport technische redenen. In de meeste gevallen zijn ze alleen in Nederland voor "
-    "douaneaangifte."
+    "\r\n\r\nLet wel: het gaat hier om zogenaamde quasi-doorvoer, waarbij goederen Nederland niet "
+    "uitsluitend doorkruisen om transport technische redenen. In de meeste gevallen zijn ze "
+    "alleen in Nederland voor douaneaangifte."
 )
 _CHANGE = "Procentuele verandering vergeleken met dezelfde periode een jaar eerder."
 
@@ -76,18 +76,21 @@ _MEASURE_TEXTS = (
     ("D001607", 4, "Totale invoerwaarde",
      "De totale waarde van de goederen die vanuit het buitenland naar Nederland komen.", "M007894"),
     ("M007895", 5, "Doorvoerwaarde inkomend",
-     "Het deel van de invoerwaarde dat bestaat uit goederen die buitenlandse bedrijven en personen in (vrijwel) "
-     "onbewerkte staat weer uitvoeren vanuit Nederland naar het buitenland." + _TRANSIT, "M007894"),
+     "Het deel van de invoerwaarde dat bestaat uit goederen die buitenlandse bedrijven en personen in "
+     "(vrijwel) onbewerkte staat weer uitvoeren vanuit Nederland naar het buitenland." + _TRANSIT, "M007894"),
     ("D001636", 7, "Totale uitvoerwaarde",
      "De totale waarde van de goederen die vanuit Nederland naar het buitenland gaan.", "M007896"),
     ("M001648", 8, "Wederuitvoerwaarde",
-     "Het deel van de uitvoerwaarde dat bestaat uit oorspronkelijk ingevoerde goederen die Nederlandse bedrijven "
-     "en personen in (vrijwel) onbewerkte staat weer uitvoeren vanuit Nederland naar het buitenland.", "M007896"),
+     "Het deel van de uitvoerwaarde dat bestaat uit oorspronkelijk ingevoerde goederen die Nederlandse "
+     "bedrijven en personen in (vrijwel) onbewerkte staat weer uitvoeren vanuit Nederland naar het "
+     "buitenland.",
+     "M007896"),
     ("M001632", 9, "Uitvoerwaarde product NL",
      "Het deel van de uitvoerwaarde dat bestaat uit in Nederland gemaakte goederen.", "M007896"),
     ("M007897", 10, "Doorvoerwaarde uitgaand",
-     "Het deel van de uitvoerwaarde dat bestaat uit oorspronkelijk ingevoerde goederen die buitenlandse bedrijven "
-     "en personen in (vrijwel) onbewerkte staat weer uitvoeren vanuit Nederland naar het buitenland." + _TRANSIT,
+     "Het deel van de uitvoerwaarde dat bestaat uit oorspronkelijk ingevoerde goederen die buitenlandse "
+     "bedrijven en personen in (vrijwel) onbewerkte staat weer uitvoeren vanuit Nederland naar het "
+     "buitenland." + _TRANSIT,
      "M007896"),
     ("M001608", 12, "Jaarmutatie invoerwaarde", _CHANGE, "M007898"),
     ("M001609", 13, "Jaarmutatie uitvoerwaarde", _CHANGE, "M007898"),
@@ -98,6 +101,14 @@ _AUTHORITY = "https://standaarden.overheid.nl/owms/terms/Centraal_Bureau_voor_de
 _SUMMARY = (
     "In-, (weder)uitvoer- en doorvoerwaarde goederen (grensoverschrijding); \nSITC (1 digit) en landen. "
     "High Value Dataset - Statistiek"
+)
+
+_DESCRIPTION = (
+    "In deze tabel worden de Nederlandse in-, (weder)uitvoer- en inkomende en uitgaande doorvoerwaarde volgens "
+    "grensoverschrijding ingedeeld naar de secties van de Standard International Trade Classification (SITC)."
+    "\r\n\r\nGegevens beschikbaar vanaf: januari 2021.\r\n\r\nWijzigingen per {released}:\r\n"
+    "De voorlopige cijfers van {newest} zijn toegevoegd.\r\n\r\n"
+    "Gesimuleerde cijfers: geen publicatie van het CBS.\r\n"
 )
 
 # Other tables of the catalogue: listed, so that a search has something to choose from, but not served.
@@ -161,7 +172,7 @@ class CbsService:
     def observations_table(self, release: Release) -> str:
         """Build the observations of a release if need be; give the name of their table.
 
-        Columns ``id``, ``measure``, ``value``, ``landen``, ``sitc``, ``perioden``: one row per published cell.
+        Columns ``id``, ``measure``, ``value``, ``landen``, ``sitc``, ``perioden``; a row per published cell.
         """
         name = f"observations_{release.number}"
         if release.number not in self._counts:
@@ -254,8 +265,7 @@ class CbsService:
         self.connection.register("new_observations", columns)
         for dimension, codes in code_lists.items():
             self.connection.execute(
-                f"create or replace temp table {dimension}_list as "
-                "select unnest(?) as code, unnest(range(?)) as i",
+                f"create or replace temp table {dimension}_list as select unnest(?) as code, unnest(range(?)) as i",
                 [codes, len(codes)],
             )
         self.connection.execute(
@@ -322,7 +332,7 @@ class CbsService:
         records = [_code_record(SECTION_TOTAL, 1, "Totaal goederen", "", "13")]
         for index, (code, title) in enumerate(zip(CBS_SECTION_CODES, _SECTION_TITLES, strict=True), start=2):
             is_long = len(title) > _LONGEST_TITLE
-            short = title[: _LONGEST_TITLE - 3].rstrip() + "..." if is_long else title
+            short = title[: _LONGEST_TITLE - 3] + "..." if is_long else title
             records.append(_code_record(code, index, short, title if is_long else "", "14"))
         return records
 
@@ -350,7 +360,7 @@ class CbsService:
         records = []
         for name in ("Landen", "SITC", "Perioden"):
             is_time = name == "Perioden"
-            kind = {"@odata.type": "#Cbs.Ccb.Models.TimeDimension"} if is_time else {}
+            kind: dict[str, Any] = {"@odata.type": "#Cbs.Ccb.Models.TimeDimension"} if is_time else {}
             records.append(
                 kind
                 | {
@@ -374,12 +384,8 @@ class CbsService:
         newest = release.cbs_months - 1
         newest_year, newest_month = START_YEAR + newest // 12, _MONTHS[newest % 12]
         year, month = release.year_month
-        description = (
-            "In deze tabel worden de Nederlandse in-, (weder)uitvoer- en inkomende en uitgaande doorvoerwaarde "
-            "volgens grensoverschrijding ingedeeld naar de secties van de Standard International Trade "
-            "Classification (SITC).\r\n\r\nGegevens beschikbaar vanaf: januari 2021.\r\n\r\nWijzigingen per "
-            f"2 {_MONTHS[month - 1]} {year}:\r\nDe voorlopige cijfers van {newest_month} {newest_year} zijn "
-            "toegevoegd.\r\n\r\nGesimuleerde cijfers: geen publicatie van het CBS.\r\n"
+        description = _DESCRIPTION.format(
+            released=f"2 {_MONTHS[month - 1]} {year}", newest=f"{newest_month} {newest_year}"
         )
         stamp = release.cbs_stamp
         return {
@@ -435,8 +441,8 @@ class CbsService:
         """Records of the catalogue. Only 85429NED is served; the others can be found, not fetched."""
         own = self.properties(release, url)
         fields = (
-            "Identifier", "Description", "Language", "Title", "Modified", "Status", "DatasetType", "Frequency",
-            "TemporalCoverage", "ObservationCount", "ObservationsModified", "Version",
+            "Identifier", "Description", "Language", "Title", "Modified", "Status", "DatasetType",
+            "Frequency", "TemporalCoverage", "ObservationCount", "ObservationsModified", "Version",
         )  # fmt: skip
         records = [{name: own[name] for name in fields}]
         for code, title, status in _OTHER_TABLES:
@@ -448,9 +454,7 @@ class CbsService:
 
     # -- protocol ---------------------------------------------------------------------------------------
 
-    def answer(
-        self, path: str, query: Mapping[str, str], release: Release, base_url: str, request_url: str
-    ) -> Reply:
+    def answer(self, path: str, query: Mapping[str, str], release: Release, base_url: str, request_url: str) -> Reply:
         """Answer a request.
 
         Parameters
@@ -471,9 +475,7 @@ class CbsService:
         except _ODataError as error:
             return _error(error.status, str(error))
 
-    def _answer(
-        self, path: str, query: Mapping[str, str], release: Release, root: str, request_url: str
-    ) -> Reply:
+    def _answer(self, path: str, query: Mapping[str, str], release: Release, root: str, request_url: str) -> Reply:
         parts = [part for part in path.split("/") if part]
         if not parts:
             return self._collection(f"{root}/$metadata", [_service_entry("Datasets")], {})
@@ -527,8 +529,8 @@ class CbsService:
 
     def _service_document(self, url: str) -> Reply:
         names = (
-            "Properties", "Dimensions", "MeasureCodes", "MeasureGroups", "Observations", "LandenCodes", "LandenGroups",
-            "SITCCodes", "SITCGroups", "PeriodenCodes", "PeriodenGroups",
+            "Properties", "Dimensions", "MeasureCodes", "MeasureGroups", "Observations", "LandenCodes",
+            "LandenGroups", "SITCCodes", "SITCGroups", "PeriodenCodes", "PeriodenGroups",
         )  # fmt: skip
         entries = [_service_entry(name) for name in names]
         entries[0]["kind"] = "Singleton"
@@ -546,14 +548,10 @@ class CbsService:
         selected = _selection(query, names)
         if selected is not None:
             context += f"({query['$select']})"
-            records = [
-                {name: record[name] for name in record if name in selected or "@" in name} for record in records
-            ]
+            records = [{name: record[name] for name in record if name in selected or "@" in name} for record in records]
         return _json({"@odata.context": context, "value": records})
 
-    def _matching(
-        self, records: list[dict[str, Any]], names: list[str], condition: Condition
-    ) -> list[dict[str, Any]]:
+    def _matching(self, records: list[dict[str, Any]], names: list[str], condition: Condition) -> list[dict[str, Any]]:
         fields = ", ".join(f'"{name}" {_sql_type(records, name)}' for name in names)
         self.connection.execute(f"create or replace temp table records (position bigint, {fields})")
         self.connection.executemany(
@@ -592,22 +590,22 @@ class CbsService:
             raise FilterError("A binary operator with incompatible types was detected.") from error
         return None if row is None else row[0]
 
-    def _observations(
-        self, query: Mapping[str, str], release: Release, url: str, request_url: str
-    ) -> Reply:
+    def _observations(self, query: Mapping[str, str], release: Release, url: str, request_url: str) -> Reply:
         table = self.observations_table(release)
         condition = self._where(query)
         selected = _selection(query, list(_OBSERVATION_COLUMNS))
         first = _whole_number(query, "$skip") or 0
         top = _whole_number(query, "$top")
         size = self.page_size if top is None else min(top, self.page_size)
+        order = _order(query)
         # One row more than the page shows whether there is a next page.
         found = self._query(
-            "create or replace temp table page as select row_number() over () as position, * from ("
-            "select id, measure, 'None' as value_attribute, landen, sitc, perioden, "
-            "case when measure in ('M001608', 'M001609') and value <> trunc(value) then format('{:.1f}', value) "
-            "else cast(cast(value as bigint) as varchar) end as value "
-            f"from {table} where {condition.sql} order by {_order(query)} limit ? offset ?)",
+            f"create or replace temp table page as select row_number() over (order by {order}) as position, "
+            "id, measure, landen, sitc, perioden, "
+            "case when measure in ('M001608', 'M001609') and value <> trunc(value) "
+            "then format('{:.1f}', value) "
+            "else cast(cast(value as bigint) as varchar) end as value from ("
+            f"select * from {table} where {condition.sql} order by {order} limit ? offset ?)",
             [*condition.parameters, size + 1, first],
         )
         has_more = int(found or 0) > size and (top is None or top > size)
@@ -626,9 +624,7 @@ class CbsService:
         }
         names = [name for name in texts if selected is None or name in selected]
         fields = " || ',' || ".join(f"""'"{name}":' || {texts[name]}""" for name in names)
-        body = self._query(
-            f"select string_agg('{{' || {fields} || '}}', ',' order by position) from page", []
-        )
+        body = self._query(f"select string_agg('{{' || {fields} || '}}', ',' order by position) from page", [])
         context = f"{url}/$metadata#Observations"
         if selected is not None:
             context += f"({query['$select']})"

@@ -33,8 +33,8 @@ DEFAULT_RELEASE = 12
 IMPORT, EXPORT = 1, 2
 
 EU_MEMBERS = (
-    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU",
-    "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT",
+    "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
 )  # fmt: skip
 EU_REPORTER = "EU27_2020"
 REPORTERS = tuple(sorted((*EU_MEMBERS, EU_REPORTER)))
@@ -47,7 +47,8 @@ PARTNER_AGGREGATES = (INTRA_EU, EXTRA_EU, WORLD)
 CBS_EXPORT_MEASURES = ("D001636", "M001648", "M001632", "M007897")
 CBS_IMPORT_MEASURES = ("D001607", "M007895")
 CBS_SECTION_CODES = (
-    "A018524", "A018528", "A018540", "A018591", "A018612", "A018629", "A018678", "A018743", "A018809", "A018851",
+    "A018524", "A018528", "A018540", "A018591", "A018612", "A018629", "A018678", "A018743", "A018809",
+    "A018851",
 )  # fmt: skip
 
 # Partners of trade known to be empty in both offices: high seas, and codes for all trade together.
@@ -57,15 +58,17 @@ _SEEDS = Path(__file__).resolve().parents[1] / "dbt_project" / "seeds"
 
 # Goods imports of the partner, bn EUR a year: the mass in the gravity equation.
 _MASSES = {
-    "AE": 420, "AL": 8, "AM": 13, "AO": 14, "AR": 65, "AT": 210, "AU": 280, "AZ": 16, "BA": 14, "BD": 65, "BE": 480,
-    "BG": 50, "BR": 250, "BY": 38, "CA": 520, "CH": 340, "CI": 15, "CL": 80, "CN": 2400, "CO": 60, "CY": 12,
-    "CZ": 210, "DE": 1400, "DK": 125, "DZ": 40, "EE": 22, "EG": 80, "ES": 440, "FI": 78, "FR": 750, "GB": 750,
-    "GE": 14, "GH": 15, "GR": 80, "HK": 640, "HR": 40, "HU": 140, "ID": 220, "IE": 130, "IL": 90, "IN": 680,
-    "IQ": 55, "IS": 9, "IT": 600, "JO": 25, "JP": 750, "KE": 18, "KR": 600, "KW": 36, "KZ": 50, "LB": 18, "LK": 18,
-    "LT": 45, "LU": 28, "LV": 24, "LY": 18, "MA": 65, "MD": 9, "ME": 4, "MK": 11, "MT": 8, "MX": 560, "MY": 260,
-    "NG": 55, "NL": 650, "NO": 100, "NZ": 50, "OM": 35, "PE": 50, "PH": 130, "PK": 55, "PL": 350, "PT": 105,
-    "QA": 35, "RO": 125, "RU": 120, "SA": 200, "SE": 190, "SG": 440, "SI": 55, "SK": 105, "TH": 290, "TN": 24,
-    "TR": 330, "TW": 370, "UA": 65, "US": 3000, "UZ": 35, "VN": 350, "XK": 5, "XS": 38, "ZA": 105,
+    "AE": 420, "AL": 8, "AM": 13, "AO": 14, "AR": 65, "AT": 210, "AU": 280, "AZ": 16, "BA": 14,
+    "BD": 65, "BE": 480, "BG": 50, "BR": 250, "BY": 38, "CA": 520, "CH": 340, "CI": 15, "CL": 80,
+    "CN": 2400, "CO": 60, "CY": 12, "CZ": 210, "DE": 1400, "DK": 125, "DZ": 40, "EE": 22, "EG": 80,
+    "ES": 440, "FI": 78, "FR": 750, "GB": 750, "GE": 14, "GH": 15, "GR": 80, "HK": 640, "HR": 40,
+    "HU": 140, "ID": 220, "IE": 130, "IL": 90, "IN": 680, "IQ": 55, "IS": 9, "IT": 600, "JO": 25,
+    "JP": 750, "KE": 18, "KR": 600, "KW": 36, "KZ": 50, "LB": 18, "LK": 18, "LT": 45, "LU": 28,
+    "LV": 24, "LY": 18, "MA": 65, "MD": 9, "ME": 4, "MK": 11, "MT": 8, "MX": 560, "MY": 260, "NG": 55,
+    "NL": 650, "NO": 100, "NZ": 50, "OM": 35, "PE": 50, "PH": 130, "PK": 55, "PL": 350, "PT": 105,
+    "QA": 35, "RO": 125, "RU": 120, "SA": 200, "SE": 190, "SG": 440, "SI": 55, "SK": 105, "TH": 290,
+    "TN": 24, "TR": 330, "TW": 370, "UA": 65, "US": 3000, "UZ": 35, "VN": 350, "XK": 5, "XS": 38,
+    "ZA": 105,
 }  # fmt: skip
 
 # Goods exports and imports of the reporter, bn EUR a month at the level of the base year.
@@ -78,10 +81,11 @@ _REPORTER_SIZES = {
 }  # fmt: skip
 
 _NEIGHBOURS = (
-    "AT-DE AT-CZ AT-HU AT-IT AT-SI AT-SK AT-CH BE-FR BE-DE BE-NL BE-LU BG-RO BG-GR BG-TR CZ-DE CZ-PL CZ-SK DE-FR DE-NL DE-PL "
-    "DE-DK DE-CH DE-LU DK-SE DK-NO EE-FI EE-LV ES-FR ES-PT FI-SE FR-IT FR-LU FR-CH GR-CY GR-IT HR-SI HR-IT HR-BA HU-RO "
-    "HU-SK HU-XS IE-GB IT-SI IT-CH LT-LV LT-PL MT-IT NL-GB PL-SK PL-UA SE-NO SE-FI SI-XS"
-)  # fmt: skip
+    "AT-DE AT-CZ AT-HU AT-IT AT-SI AT-SK AT-CH BE-FR BE-DE BE-NL BE-LU BG-RO BG-GR BG-TR CZ-DE CZ-PL "
+    "CZ-SK DE-FR DE-NL DE-PL DE-DK DE-CH DE-LU DK-SE DK-NO EE-FI EE-LV ES-FR ES-PT FI-SE FR-IT FR-LU "
+    "FR-CH GR-CY GR-IT HR-SI HR-IT HR-BA HU-RO HU-SK HU-XS IE-GB IT-SI IT-CH LT-LV LT-PL MT-IT NL-GB "
+    "PL-SK PL-UA SE-NO SE-FI SI-XS"
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class TariffShock:
 
     @property
     def payback_ratio(self) -> float:
-        """Part of the front-loaded months' worth of trade that is given back (months of trade over months)."""
+        """Part of the front-loaded trade that is given back, both in months of normal trade."""
         return -sum(self.payback.values()) / sum(self.front_loading.values())
 
 
@@ -159,6 +163,8 @@ class EconomyParameters:
     cbs_anchors
         Published totals of 85429NED, mln euro: exports, re-exports, Dutch product, transit out, imports,
         transit in. Full years, and January-April of 2026.
+    cbs_smallest_cell_mln
+        A monthly flow of country and section below this many mln euro is no trade.
     cbs_suppressed_share
         Share of small cells (country x section x direction) that CBS withholds.
     cbs_small_cell_mln
@@ -220,6 +226,7 @@ class EconomyParameters:
             2026: (294415, 108090, 109447, 76878, 262589, 65720),
         }
     )
+    cbs_smallest_cell_mln: float = 0.01
     cbs_suppressed_share: float = 0.04
     cbs_small_cell_mln: float = 10.0
 
@@ -442,7 +449,7 @@ class Economy:
         generator = self._generator("gravity", reporter, flow)
         tilt = np.exp(0.25 * generator.standard_normal(len(leaves)))
         # Small territories differ in size for every reporter alike.
-        small = np.exp(self._generator("small partners").uniform(np.log(0.01), np.log(6.0), len(leaves)))
+        small = np.exp(self._generator("small partners").uniform(np.log(1e-5), np.log(5.0), len(leaves)))
         weights = np.empty(len(leaves))
         europe = {entry.alpha2 for entry in LAND_ENTRIES.values() if entry.group == "6"}
         for i, partner in enumerate(leaves):
@@ -527,7 +534,7 @@ class Economy:
         return flows
 
     def unit_values(self, reporter: str, flow: int, months: int) -> tuple[Floats, Floats]:
-        """True unit values in EUR per kg: a price by month and leaf product, and a tilt by product and partner.
+        """True unit values in EUR per kg: price by month and product, tilt by product and partner.
 
         The unit value of a cell is the product of the two.
         """
@@ -548,23 +555,26 @@ class Economy:
 
     # -- Eurostat ---------------------------------------------------------------------------------------
 
-    def _add_up(self, leaves: NDArray[Any]) -> NDArray[Any]:
-        """Sum month x leaf product x leaf partner to product x partner (aggregates too) x month."""
-        by_partner = np.zeros((len(PRODUCTS), len(self.partners.leaves), leaves.shape[0]), leaves.dtype)
-        row = {product: i for i, product in enumerate(PRODUCTS)}
-        for i, leaf in enumerate(LEAVES):
-            flow = leaves[:, i, :].T
-            for product in leaf.parents:
-                by_partner[row[product]] += flow
+    def _add_partners(self, cells: NDArray[Any]) -> NDArray[Any]:
+        """Put the partner aggregates beside the leaves, along the second of three axes."""
         codes = self.partners.codes
-        result = np.zeros((len(PRODUCTS), len(codes), leaves.shape[0]), leaves.dtype)
-        result[:, np.searchsorted(codes, self.partners.leaves)] = by_partner
+        result = np.zeros((cells.shape[0], len(codes), cells.shape[2]), cells.dtype)
+        result[:, np.searchsorted(codes, self.partners.leaves)] = cells
         is_intra = self.partners.is_intra
-        intra = by_partner[:, is_intra].sum(axis=1)
-        extra = by_partner[:, ~is_intra].sum(axis=1)
+        intra, extra = cells[:, is_intra].sum(axis=1), cells[:, ~is_intra].sum(axis=1)
         for code, total in ((INTRA_EU, intra), (EXTRA_EU, extra), (WORLD, intra + extra)):
             result[:, codes.index(code)] = total
         return result
+
+    def _add_up(self, leaves: NDArray[Any]) -> NDArray[Any]:
+        """Sum month x leaf product x leaf partner to product x partner (aggregates too) x month."""
+        by_leaf = np.ascontiguousarray(leaves.transpose(1, 2, 0))
+        by_product = np.zeros((len(PRODUCTS), *by_leaf.shape[1:]), leaves.dtype)
+        row = {product: i for i, product in enumerate(PRODUCTS)}
+        for leaf, cells in zip(LEAVES, by_leaf, strict=True):
+            for product in leaf.parents:
+                by_product[row[product]] += cells
+        return self._add_partners(by_product)
 
     def comext_truth(self, reporter: str, flow: int, months: int, *, shocked: bool = True) -> Floats:
         """True trade in euros by product (`PRODUCTS`), partner (`PartnerList.codes`) and month."""
@@ -593,48 +603,33 @@ class Economy:
         }
 
     def comext_cube(self, reporter: str, flow: int, release: Release) -> ComextCube:
-        """Publishable cube of one reporter and flow; `publication_gaps` says which newest cells are held back."""
+        """Cube of one reporter and flow; `publication_gaps` says which newest cells are held back."""
         key = (reporter, flow, release.number)
         if key in self._cubes:
             self._cubes.move_to_end(key)
             return self._cubes[key]
-        if reporter == EU_REPORTER:
-            cube = self._union_cube(flow, release)
-        else:
-            cube = self._member_cube(reporter, flow, release.eurostat_months)
+        members = EU_MEMBERS if reporter == EU_REPORTER else (reporter,)
+        euros, kilograms, pieces = self._leaf_numbers(members[0], flow, release.eurostat_months)
+        for member in members[1:]:
+            more = self._leaf_numbers(member, flow, release.eurostat_months)
+            euros, kilograms, pieces = euros + more[0], kilograms + more[1], pieces + more[2]
+        cube = ComextCube(self._add_up(euros), self._add_up(kilograms), self._add_partners(pieces.transpose(1, 2, 0)))
         self._cubes[key] = cube
         while len(self._cubes) > self._cubes_kept:
             self._cubes.popitem(last=False)
         return cube
 
-    def _member_cube(self, reporter: str, flow: int, months: int) -> ComextCube:
+    def _leaf_numbers(self, reporter: str, flow: int, months: int) -> tuple[Integers, Integers, Integers]:
+        """Euros, kilograms and pieces by month, leaf product and leaf partner, as published in a release."""
         flows = self.true_flows(reporter, flow, months)
         flows *= self.revision_factor(months)[:, None, :]
         euros = np.rint(flows)
         price, tilt = self.unit_values(reporter, flow, months)
         kilograms = np.rint(euros / (price[:, :, None] * tilt))
-        value = self._add_up(euros.astype(np.int64))
-        piece_codes = sorted(PIECE_VALUES)
-        piece_values = np.array([PIECE_VALUES[code] for code in piece_codes])
-        rows = [PRODUCTS.index(code) for code in piece_codes]
-        pieces = np.rint(value[rows] / piece_values[:, None, None]).astype(np.int64)
-        return ComextCube(value, self._add_up(kilograms.astype(np.int64)), pieces)
-
-    def _union_cube(self, flow: int, release: Release) -> ComextCube:
-        months = release.eurostat_months
-        cells = (len(PRODUCTS), len(self.partners.codes), months)
-        total = ComextCube(
-            np.zeros(cells, np.int64),
-            np.zeros(cells, np.int64),
-            np.zeros((len(PIECE_VALUES), *cells[1:]), np.int64),
-        )
-        for member in EU_MEMBERS:
-            # A member that is generated here is not kept: all 27 would take a gigabyte.
-            cube = self._cubes.get((member, flow, release.number)) or self._member_cube(member, flow, months)
-            np.add(total.value, cube.value, out=total.value)
-            np.add(total.quantity, cube.quantity, out=total.quantity)
-            np.add(total.pieces, cube.pieces, out=total.pieces)
-        return total
+        counted = [[leaf.parents[0] for leaf in LEAVES].index(code) for code in sorted(PIECE_VALUES)]
+        piece_values = np.array([value for _, value in sorted(PIECE_VALUES.items())])
+        pieces = np.rint(euros[:, counted] / piece_values[:, None])
+        return euros.astype(np.int64), kilograms.astype(np.int64), pieces.astype(np.int64)
 
     def publication_gaps(self, reporter: str) -> Booleans:
         """Partners whose newest month is held back: intra-EU ones, and the totals that need them."""
@@ -669,7 +664,9 @@ class Economy:
         mix = np.array(rest.sections) * tilt
         mix /= mix.sum(axis=1, keepdims=True)
         by_section += by_product[:, -1, :, None] * mix
-        return np.asarray(np.moveaxis(by_section, 0, 2) / 1e6, dtype=np.float64)
+        by_section /= 1e6
+        by_section[by_section < self.parameters.cbs_smallest_cell_mln] = 0.0
+        return np.asarray(np.moveaxis(by_section, 0, 2), dtype=np.float64)
 
     def _build_cbs_truth(self, months: int) -> CbsTruth:
         anchors = self.parameters.cbs_anchors
@@ -699,9 +696,7 @@ class Economy:
         values = np.concatenate([parts[:3].sum(axis=0, keepdims=True), parts])[..., :months]
 
         land_of_partner = {entry.alpha2: code for code, entry in LAND_ENTRIES.items()}
-        partner_of_land = {
-            land_of_partner[leaf]: i for i, leaf in enumerate(self.partners.leaves) if leaf != "NL"
-        }
+        partner_of_land = {land_of_partner[leaf]: i for i, leaf in enumerate(self.partners.leaves) if leaf != "NL"}
         lands = tuple(code for code, _ in self.partners.lands if code in partner_of_land)
         values = values[:, [partner_of_land[land] for land in lands]]
 
@@ -720,11 +715,27 @@ class Economy:
         """Truth of a release, and its leaf values in mln euro after revision (not rounded), same axes."""
         months = release.cbs_months
         truth = self.cbs_truth(months)
-        is_intra = np.isin(
-            [LAND_ENTRIES[land].alpha2 for land in truth.lands], (*EU_MEMBERS, *INTRA_UNALLOCATED)
-        )
+        is_intra = np.isin([LAND_ENTRIES[land].alpha2 for land in truth.lands], (*EU_MEMBERS, *INTRA_UNALLOCATED))
         factor = np.ones((len(truth.lands), months))
         for kind, is_kind in (("intra", is_intra), ("extra", ~is_intra)):
             for age, value in enumerate(self.parameters.revision_factors[kind][:months]):
                 factor[is_kind, months - 1 - age] = value
         return truth, truth.values * factor[None, :, None, :]
+
+    def cbs_truth_columns(self, months: int) -> dict[str, NDArray[Any]]:
+        """Long form of the CBS truth, ready for ``duckdb.DuckDBPyConnection.register``.
+
+        Columns: ``land``, ``section``, ``measure``, ``month`` (``YYYY-MM``), ``value_mln_eur`` and
+        ``is_suppressed``; one row per leaf cell with trade.
+        """
+        truth = self.cbs_truth(months)
+        measure, land, section, month = np.nonzero(truth.values > 0)
+        direction = np.isin(truth.measures, CBS_EXPORT_MEASURES).astype(np.int64)
+        return {
+            "land": np.array(truth.lands, dtype=object)[land],
+            "section": np.array(truth.sections, dtype=object)[section],
+            "measure": np.array(truth.measures, dtype=object)[measure],
+            "month": np.array([month_label(i) for i in range(months)], dtype=object)[month],
+            "value_mln_eur": truth.values[measure, land, section, month],
+            "is_suppressed": truth.suppressed[land, section, direction[measure]],
+        }

@@ -230,9 +230,7 @@ def _unit_in_code(fault: Fault, rows: Rows) -> bool:
     if rows.renamed_indicator is None:
         return False
     right, wrong = rows.renamed_indicator
-    return rows.change(
-        f"update {rows.table} set {rows.indicator} = ? where {rows.indicator} = ?", [wrong, right]
-    )
+    return rows.change(f"update {rows.table} set {rows.indicator} = ? where {rows.indicator} = ?", [wrong, right])
 
 
 @spoils_rows("duplicate_key")
@@ -280,9 +278,10 @@ def _unknown_partner(fault: Fault, rows: Rows) -> bool:
 @spoils_rows("wrong_total")
 def _wrong_total(fault: Fault, rows: Rows) -> bool:
     return rows.change(
-        f"update {rows.table} set {rows.value} = cast(round(cast({rows.value} as double) * 1.1) as bigint) "
+        f"update {rows.table} "
+        f"set {rows.value} = cast(round(try_cast({rows.value} as double) * 1.1) as bigint) "
         f"where {rows.partner} = ? and list_contains(?, {rows.indicator}) "
-        f"and cast({rows.value} as double) >= 10",
+        f"and try_cast({rows.value} as double) >= 10",
         [rows.total, list(rows.main_indicators)],
     )
 

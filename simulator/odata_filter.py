@@ -64,9 +64,7 @@ class _Parser:
         while self._peek() == "or":
             self._take()
             other = self._both()
-            condition = Condition(
-                f"({condition.sql} or {other.sql})", condition.parameters + other.parameters
-            )
+            condition = Condition(f"({condition.sql} or {other.sql})", condition.parameters + other.parameters)
         return condition
 
     def _both(self) -> Condition:
@@ -74,9 +72,7 @@ class _Parser:
         while self._peek() == "and":
             self._take()
             other = self._term()
-            condition = Condition(
-                f"({condition.sql} and {other.sql})", condition.parameters + other.parameters
-            )
+            condition = Condition(f"({condition.sql} and {other.sql})", condition.parameters + other.parameters)
         return condition
 
     def _term(self) -> Condition:

@@ -1,4 +1,4 @@
-"""Products of the simulated Comext cube: real HS and CN codes, their place in the hierarchy, their economics."""
+"""Products of the simulated Comext cube: real HS and CN codes, their hierarchy and their economics."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PRODUCTS = """
 72104900|1|Flat-rolled products of iron or non-alloy steel, plated or coated with zinc, not corrugated
 7219|.14|Flat-rolled products of stainless steel, of a width of >= 600 mm
 721934|.30|Flat-rolled products of stainless steel, cold-rolled, of a thickness of 0,5 to 1 mm
-72193490|.60|Flat-rolled products of stainless steel, cold-rolled, of a thickness of 0,5 to 1 mm, < 2,5% nickel
+72193490|.60|Flat-rolled products of stainless steel, cold-rolled, 0,5 to 1 mm thick, < 2,5% nickel
 73|.018|Articles of iron or steel
 7308|.20|Structures and parts of structures, of iron or steel, n.e.s.
 730890|.70|Structures and parts of structures, of iron or steel, n.e.s. (excl. bridges, towers, doors)

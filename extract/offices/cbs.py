@@ -57,15 +57,16 @@ class CbsOffice:
         self._check_dimensions(replies[-1], dataset)
         replies.append(session.get(f"{table}/MeasureCodes", purpose="measures", inspect=inspect_json))
         for dimension in dataset.dimensions:
-            url = f"{table}/{dimension}Codes"
-            replies.append(session.get(url, purpose=f"codes:{dimension}", inspect=inspect_json))
+            codes_url = f"{table}/{dimension}Codes"
+            replies.append(session.get(codes_url, purpose=f"codes:{dimension}", inspect=inspect_json))
 
         query = observation_filter(dataset, part)
         suffix = f"?$filter={url_quote(query)}" if query else ""
-        url: str | None = part.recorded_urls[0] if part.recorded_urls else f"{table}/Observations{suffix}"
-        count_url = url.replace("/Observations", "/Observations/$count", 1)
+        first_url = part.recorded_urls[0] if part.recorded_urls else f"{table}/Observations{suffix}"
+        count_url = first_url.replace("/Observations", "/Observations/$count", 1)
         expected = int(session.get(count_url, purpose="count", inspect=inspect_count).text().strip())
         pages = 0
+        url: str | None = first_url
         while url is not None:
             page = session.get(url, purpose="observations", inspect=inspect_json)
             replies.append(page)
@@ -203,7 +204,9 @@ class CbsOffice:
                 for row in read_values(path):
                     fields = (row.get(name) or "" for name in ("Title", "Description", "DimensionGroupId", "Status"))
                     codes.append((dimension, row["Identifier"].strip(), *(str(field).strip() for field in fields)))
-        connection.execute("create or replace temp table code_rows (d varchar, c varchar, t varchar, e varchar, g varchar, s varchar)")
+        connection.execute(
+            "create or replace temp table code_rows (d varchar, c varchar, t varchar, e varchar, g varchar, s varchar)"
+        )
         if codes:
             connection.executemany("insert into code_rows values (?, ?, ?, ?, ?, ?)", codes)
         connection.execute(
@@ -213,10 +216,13 @@ class CbsOffice:
                 s as status
             from code_rows order by d, c;
             create or replace table measures as select * from (values
-            {", ".join(
-                f"({load}, {quote(m.code)}, {quote(stated.get(m.code, ''))}, {quote(m.unit)},"
-                f" {quote(m.canonical_unit)}, {m.factor}::double)" for m in dataset.measures
-            )}
+            {
+                ", ".join(
+                    f"({load}, {quote(m.code)}, {quote(stated.get(m.code, ''))}, {quote(m.unit)},"
+                    f" {quote(m.canonical_unit)}, {m.factor}::double)"
+                    for m in dataset.measures
+                )
+            }
             ) as m(load_id, measure_code, stated_unit, declared_unit, canonical_unit, factor);
             """
         )

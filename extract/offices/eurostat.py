@@ -200,10 +200,12 @@ class EurostatOffice:
                 {load} as load_id, declared.code as measure_code,
                 case when seen.measure is not null then declared.unit else '' end as stated_unit,
                 declared.unit as declared_unit, declared.canonical_unit, declared.factor
-            from (values {", ".join(
-                f"({quote(m.code)}, {quote(m.unit)}, {quote(m.canonical_unit)}, {m.factor}::double)"
-                for m in dataset.measures
-            )}) as declared(code, unit, canonical_unit, factor)
+            from (values {
+                ", ".join(
+                    f"({quote(m.code)}, {quote(m.unit)}, {quote(m.canonical_unit)}, {m.factor}::double)"
+                    for m in dataset.measures
+                )
+            }) as declared(code, unit, canonical_unit, factor)
             left join (select distinct measure from observations) as seen on seen.measure = declared.code
             order by declared.code;
             """

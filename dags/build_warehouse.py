@@ -1,0 +1,71 @@
+"""Build a candidate with dbt, let gate 2 judge it, publish it, and write the report."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG
+from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
+from cosmos.constants import PRODUCER_WATCHER_TASK_ID, ExecutionMode, InvocationMode, LoadMode, TestBehavior
+
+from metaalexport import airflow_tasks, orchestration
+
+PATHS = orchestration.dbt_paths()
+
+
+def dbt_models(group_id: str, *, select: list[str] | None = None, exclude: list[str] | None = None) -> DbtTaskGroup:
+    """Return dbt models as tasks: one dbt process builds them, then a task a model shows how it went.
+
+    The tasks of the models wait for the build instead of watching it, so that they need no worker meanwhile and
+    the build never waits for a slot that they hold. dbt's tests run after all models, as one task: nobody reads a
+    candidate before they passed.
+    """
+    group = DbtTaskGroup(
+        group_id=group_id,
+        project_config=ProjectConfig(
+            dbt_project_path=PATHS["project"], manifest_path=PATHS["manifest"], install_dbt_deps=False
+        ),
+        profile_config=ProfileConfig(
+            profile_name="metaalexport", target_name="embedded", profiles_yml_filepath=PATHS["profiles"]
+        ),
+        execution_config=ExecutionConfig(
+            # A process of its own: it lets go of the build file when it ends.
+            execution_mode=ExecutionMode.WATCHER,
+            invocation_mode=InvocationMode.SUBPROCESS,
+            dbt_executable_path=PATHS["dbt"],
+        ),
+        render_config=RenderConfig(
+            load_method=LoadMode.DBT_MANIFEST,
+            test_behavior=TestBehavior.NONE,
+            select=select or [],
+            exclude=exclude or [],
+            emit_datasets=False,
+        ),
+        operator_args={"install_deps": False, "env": {"METAALEXPORT_STATE": PATHS["state"]}, "append_env": True},
+        default_args={"pool": airflow_tasks.WRITER_POOL, "retries": 0},
+    )
+    producer = group.children[f"{group_id}.{PRODUCER_WATCHER_TASK_ID}"]
+    for child in group.children.values():
+        if child is not producer and not child.upstream_task_ids:
+            producer >> child
+    return group
+
+
+with DAG(
+    dag_id="build_warehouse",
+    description="dbt build into a candidate, gate 2, publish, report.",
+    schedule=(airflow_tasks.landing_asset("cbs_85429ned") | airflow_tasks.landing_asset("eurostat_ds_045409")),
+    catchup=False,
+    max_active_runs=1,
+    tags=["build"],
+    doc_md=__doc__,
+) as dag:
+    models = dbt_models("marts", exclude=["tag:ops"])
+    operations = dbt_models("operations", select=["tag:ops"])
+    (
+        airflow_tasks.prepare_candidate()
+        >> models
+        >> airflow_tasks.test_candidate()
+        >> airflow_tasks.gate_candidate()
+        >> operations
+        >> airflow_tasks.publish()
+        >> airflow_tasks.report()
+    )

@@ -1,0 +1,23 @@
+"""Load the datasets of CBS (Statistics Netherlands), when there is something new."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, CronTriggerTimetable
+
+from metaalexport.airflow_tasks import PARAMS, load_dataset
+
+DATASETS = ["cbs_85429ned"]
+
+with DAG(
+    dag_id="ingest_cbs",
+    description="Ask CBS for new releases and bring them through gate 1 into the landing area.",
+    # CBS publishes at 06:30 and its tables can be half updated around then.
+    schedule=CronTriggerTimetable("0 7 * * *", timezone="Europe/Amsterdam"),
+    catchup=False,
+    max_active_runs=1,
+    params=PARAMS,
+    tags=["ingest", "cbs"],
+    doc_md=__doc__,
+) as dag:
+    for dataset in DATASETS:
+        load_dataset(dataset, pool="cbs_api")

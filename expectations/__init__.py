@@ -1,0 +1,1 @@
+"""Great Expectations suites as code, and the two gates. Knows no settings, no Airflow."""

@@ -1,0 +1,218 @@
+"""Run suites over a DuckDB file and say what held.
+
+Two severities only: ``error`` blocks, ``warn`` reports. A check that raised is an error of ours and not bad data;
+a gate that evaluated nothing has failed: Great Expectations would report both as a plain ``success=False``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+# Read before the first import of the library: it must not phone home from a closed machine.
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+_KEPT_RUNS = 30
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation on one table of the gate's database.
+
+    Attributes
+    ----------
+    name : str
+        Unique within a gate; snake_case.
+    table : str
+        Table or view in the gate's database.
+    severity : str
+        ``error`` or ``warn``.
+    message : str
+        What is expected, in words that make sense in an alert.
+    expectation : str
+        Name of a Great Expectations class, for example ``ExpectColumnValuesToBeBetween``.
+    arguments : dict
+        Its arguments. ``UnexpectedRowsExpectation`` takes a query over ``{batch}``.
+    """
+
+    name: str
+    table: str
+    severity: str
+    message: str
+    expectation: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found."""
+
+    run_id: str
+    gate: str
+    subject: str
+    check_name: str
+    severity: str
+    is_passed: bool
+    observed: str
+    message: str
+    checked_at: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+
+class GateBrokenError(RuntimeError):
+    """The gate itself did not work: nothing is known about the data."""
+
+
+def run_gate(
+    database: Path,
+    checks: Sequence[Check],
+    *,
+    gate: str,
+    subject: str,
+    run_id: str,
+    checked_at: str,
+    gx_dir: Path,
+) -> list[CheckResult]:
+    """Evaluate checks on a DuckDB file, pushed down as SQL.
+
+    Parameters
+    ----------
+    database : Path
+        DuckDB file that holds the tables named by the checks. Great Expectations keeps it open for as long as
+        the process lives, so each gate run needs a file of its own.
+    checks : sequence of Check
+        What to evaluate.
+    gate, subject, run_id, checked_at : str
+        Labels for the results.
+    gx_dir : Path
+        Great Expectations project folder for validation results and Data Docs.
+
+    Returns
+    -------
+    list of CheckResult
+        One a check, in the order of `checks`.
+
+    Raises
+    ------
+    GateBrokenError
+        If a check raised instead of answering, or nothing was evaluated.
+    """
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+
+    from expectations.duckdb_engine import buffer_duckdb_results
+
+    buffer_duckdb_results()
+    context = gx.get_context(mode="file", project_root_dir=str(gx_dir))
+    context.variables.progress_bars = {"globally": False}
+    name = f"{gate}:{subject}"
+    if name in {source.name for source in context.data_sources.all().values()}:
+        context.data_sources.delete(name)
+    source = context.data_sources.add_sql(
+        name, connection_string=f"duckdb:///{database}", kwargs={"connect_args": {"read_only": True}}
+    )
+    results: list[CheckResult] = []
+    for table in dict.fromkeys(check.table for check in checks):
+        selected = [check for check in checks if check.table == table]
+        asset = source.add_table_asset(table, table_name=table)
+        batch = asset.add_batch_definition_whole_table("whole_table")
+        suite = gx.ExpectationSuite(name=f"{gate}.{table}")
+        for check in selected:
+            kind = getattr(gxe, check.expectation)
+            suite.add_expectation(
+                kind(
+                    **check.arguments,
+                    description=check.message,
+                    severity="critical" if check.severity == "error" else "warning",
+                    meta={"check": check.name, "severity": check.severity},
+                )
+            )
+        suite = context.suites.add_or_update(suite)
+        definition = gx.ValidationDefinition(name=f"{gate}.{subject}.{table}", data=batch, suite=suite)
+        definition = context.validation_definitions.add_or_update(definition)
+        outcome = definition.run(run_id=gx.RunIdentifier(run_name=run_id), result_format={"result_format": "SUMMARY"})
+        found = {result.expectation_config.meta["check"]: result for result in outcome.results}
+        for check in selected:
+            result = found.get(check.name)
+            if result is None or (result.exception_info or {}).get("raised_exception") or _raised(result):
+                raise GateBrokenError(
+                    f"gate {gate}, {subject}: the check {check.name!r} could not be evaluated:"
+                    f" {_raised(result) if result is not None else 'it gave no result'}"
+                )
+            results.append(
+                CheckResult(
+                    run_id=run_id,
+                    gate=gate,
+                    subject=subject,
+                    check_name=check.name,
+                    severity=check.severity,
+                    is_passed=bool(result.success),
+                    observed=_observed(result),
+                    message=check.message,
+                    checked_at=checked_at,
+                )
+            )
+    context.data_sources.delete(name)
+    if not results:
+        raise GateBrokenError(f"gate {gate}, {subject}: no check was evaluated")
+    order = {check.name: position for position, check in enumerate(checks)}
+    return sorted(results, key=lambda result: order[result.check_name])
+
+
+def build_data_docs(gx_dir: Path) -> Path:
+    """Render the stored validation results as HTML, keeping the newest runs only.
+
+    Returns
+    -------
+    Path
+        The index page.
+    """
+    import great_expectations as gx
+
+    _prune(gx_dir / "gx" / "uncommitted" / "validations")
+    context = gx.get_context(mode="file", project_root_dir=str(gx_dir))
+    context.build_data_docs()
+    return gx_dir / "gx" / "uncommitted" / "data_docs" / "local_site" / "index.html"
+
+
+def _prune(store: Path) -> None:
+    """Drop the results of old runs: the time to build Data Docs grows with everything stored."""
+    runs: dict[str, list[Path]] = {}
+    for path in store.rglob("*.json"):
+        runs.setdefault(path.parent.parent.name, []).append(path)
+    for name in sorted(runs)[:-_KEPT_RUNS]:
+        for path in runs[name]:
+            shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def _raised(result: Any) -> str:
+    """Return what an expectation raised; some forms nest it one level deeper, by metric."""
+    info = result.exception_info or {}
+    if "raised_exception" in info:
+        return str(info.get("exception_message") or "") if info["raised_exception"] else ""
+    return "; ".join(
+        str(entry.get("exception_message"))
+        for entry in info.values()
+        if isinstance(entry, dict) and entry.get("raised_exception")
+    )
+
+
+def _observed(result: Any) -> str:
+    found = result.result or {}
+    rows = (found.get("details") or {}).get("unexpected_rows")
+    if rows:
+        return f"{found.get('observed_value')} rows, for example {rows[:3]}"
+    parts = []
+    if found.get("observed_value") is not None:
+        parts.append(str(found["observed_value"]))
+    if found.get("unexpected_count"):
+        sample = found.get("partial_unexpected_list") or []
+        parts.append(f"{found['unexpected_count']} of {found.get('element_count')} values, for example {sample[:5]}")
+    return "; ".join(parts)

@@ -1,0 +1,124 @@
+"""The tasks of the DAGs: the pipeline's steps with pools, retries and assets."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import (
+    Asset,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    get_current_context,
+    task,
+    task_group,
+)
+
+from metaalexport import orchestration
+
+# DuckDB has one writer: whatever opens the build file takes the only slot.
+WRITER_POOL = "duckdb_writer"
+
+# Time heals a network; it does not heal a reply that is not data, nor a figure that a gate stopped.
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception="extract.errors.TransientOfficeError",
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(seconds=orchestration.retry_delay_seconds()),
+            reason="the office could not answer now",
+        ),
+        RetryRule(
+            exception="extract.errors.ExtractError",
+            action=RetryAction.FAIL,
+            reason="trying again cannot heal what the office sent",
+        ),
+        RetryRule(
+            exception="metaalexport.steps.GateFailedError",
+            action=RetryAction.FAIL,
+            reason="a gate stopped the data",
+        ),
+    ]
+)
+
+PARAMS = {
+    "reporters": Param(
+        [], type="array", items={"type": "string", "pattern": "^[A-Z]{2}$"}, description="Empty: those of the settings."
+    ),
+    "first_month": Param("", type="string", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM; empty: as declared."),
+    "last_month": Param("", type="string", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM; empty: the newest."),
+}
+
+
+def landing_asset(dataset: str) -> Asset:
+    """Return the asset that a committed load of a dataset updates."""
+    return Asset(name=f"landing_{dataset}", uri=f"x-metaalexport://landing/{dataset}")
+
+
+def load_dataset(dataset: str, pool: str) -> Any:
+    """Return the tasks of one dataset: plan its slices, then fetch, land, gate and commit each."""
+
+    @task(task_id=f"plan_{dataset}")
+    def plan_slices() -> list[dict[str, Any]]:
+        return orchestration.plan(dataset, get_current_context()["params"])
+
+    @task_group(group_id=f"load_{dataset}")
+    def load_slice(part: dict[str, Any]) -> None:
+        network = {
+            "pool": pool,
+            "retries": orchestration.task_retries(),
+            "retry_policy": RETRY_POLICY,
+            "execution_timeout": timedelta(hours=3),
+        }
+
+        @task(map_index_template="{{ slice_name }}", **network)
+        def fetch(part: dict[str, Any]) -> dict[str, Any]:
+            return orchestration.fetch(part, get_current_context())
+
+        @task(execution_timeout=timedelta(hours=1))
+        def land(load: dict[str, Any]) -> str:
+            return orchestration.land(load, get_current_context())
+
+        @task(execution_timeout=timedelta(hours=1))
+        def gate(load_id: str) -> str:
+            return orchestration.gate(load_id, get_current_context())
+
+        @task(outlets=[landing_asset(dataset)])
+        def commit(load_id: str) -> None:
+            orchestration.commit(load_id, get_current_context(), landing_asset(dataset))
+
+        commit(gate(land(fetch(part))))
+
+    return load_slice.expand(part=plan_slices())
+
+
+@task(pool=WRITER_POOL)
+def prepare_candidate() -> None:
+    """Start from an empty build file."""
+    orchestration.prepare_candidate(get_current_context())
+
+
+@task(pool=WRITER_POOL)
+def test_candidate() -> None:
+    """Run dbt's tests on the candidate."""
+    orchestration.test_candidate(get_current_context())
+
+
+@task(pool=WRITER_POOL)
+def gate_candidate() -> None:
+    """Let gate 2 judge the candidate."""
+    orchestration.gate_candidate(get_current_context())
+
+
+@task(pool=WRITER_POOL)
+def publish() -> str:
+    """Swap the published file."""
+    return orchestration.publish(get_current_context())
+
+
+@task
+def report() -> str:
+    """Write the report."""
+    return orchestration.report(get_current_context())

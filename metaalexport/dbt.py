@@ -1,0 +1,71 @@
+"""Run dbt in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from metaalexport.settings import DBT_PROJECT, Settings
+
+
+class DbtFailedError(Exception):
+    """dbt could not build, or one of its tests failed."""
+
+
+@contextmanager
+def dbt_environment(settings: Settings) -> Iterator[None]:
+    """Tell profiles.yml and the sources where the profile's state is."""
+    before = os.environ.get("METAALEXPORT_STATE")
+    os.environ["METAALEXPORT_STATE"] = str(settings.state)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["METAALEXPORT_STATE"]
+        else:
+            os.environ["METAALEXPORT_STATE"] = before
+
+
+def run_dbt(settings: Settings, arguments: list[str]) -> None:
+    """Invoke dbt.
+
+    Raises
+    ------
+    DbtFailedError
+        Naming the nodes that failed and what dbt said of them.
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    command = [
+        *arguments,
+        "--project-dir",
+        str(DBT_PROJECT),
+        "--profiles-dir",
+        str(DBT_PROJECT),
+        "--target-path",
+        str(settings.dbt / "target"),
+        "--log-path",
+        str(settings.dbt / "logs"),
+    ]
+    with dbt_environment(settings):
+        try:
+            outcome = dbtRunner().invoke(["--quiet", "--no-use-colors", *command])
+        finally:
+            # dbt-duckdb keeps the build file open until the process ends; the gates and the publish want it.
+            DuckDBConnectionManager.close_all_connections()
+    if not outcome.success:
+        results = getattr(outcome.result, "results", None) or []
+        bad = [f"  {r.node.unique_id}: {r.message}" for r in results if r.status in ("error", "fail", "runtime error")]
+        detail = "\n".join(bad) if bad else str(outcome.exception)
+        raise DbtFailedError(
+            f"dbt {arguments[0]} failed; what is published stays as it is\n{detail}\n  next: {settings.dbt / 'logs'}"
+        )
+
+
+def write_manifest(settings: Settings) -> Path:
+    """Parse the project and return the manifest that Airflow draws the models from."""
+    run_dbt(settings, ["parse"])
+    return settings.dbt / "target" / "manifest.json"

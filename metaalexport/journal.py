@@ -1,0 +1,81 @@
+"""The pipeline's own record: finished steps and check results, one small file each, as data for ``ops``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from extract.raw import write_atomically
+
+
+def utc_now() -> str:
+    """Return the present moment, UTC, ISO 8601."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass
+class StepNote:
+    """What a step wants remembered; the outcome is ``done`` unless it says otherwise."""
+
+    outcome: str = "done"
+    detail: str = ""
+
+
+class Journal:
+    """Writes under one folder. Repeating a step of a run replaces its record."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def prepare(self) -> None:
+        """Make the folders readable for dbt before anything was written."""
+        for kind in ("checks", "runs"):
+            folder = self.root / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "_schema.jsonl").touch()
+
+    def checks(self, gate: str, subject: str, run_id: str, results: list[dict[str, Any]]) -> None:
+        """Keep the results of one gate run."""
+        self._write("checks", (gate, subject, run_id), results)
+
+    @contextmanager
+    def step(self, run_id: str, step: str, subject: str) -> Iterator[StepNote]:
+        """Record start, end and outcome of a step, whether it works or not."""
+        started = utc_now()
+        note = StepNote()
+        try:
+            yield note
+        except BaseException as error:
+            if note.outcome == "done":
+                note.outcome = "failed"
+            note.detail = note.detail or f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            row = {
+                "run_id": run_id,
+                "step": step,
+                "subject": subject,
+                "outcome": note.outcome,
+                "started_at": started,
+                "finished_at": utc_now(),
+                "detail": note.detail,
+            }
+            self._write("runs", (step, subject, run_id), [row])
+
+    def read(self, kind: str) -> list[dict[str, Any]]:
+        """Return all records of a kind, oldest file first."""
+        rows: list[dict[str, Any]] = []
+        for path in sorted((self.root / kind).glob("*.jsonl"), key=lambda p: p.stat().st_mtime_ns):
+            rows += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return rows
+
+    def _write(self, kind: str, key: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+        name = hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        write_atomically(self.root / kind / f"{name}.jsonl", text)

@@ -1,0 +1,122 @@
+"""What the DAGs call: the pipeline's steps with settings from the environment and Airflow's run id."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from metaalexport.settings import DBT_PROJECT, Settings
+
+Context = Mapping[str, Any]
+
+
+def task_retries() -> int:
+    """How often a task that asks an office is repeated."""
+    return Settings.from_environment().task_retries
+
+
+def retry_delay_seconds() -> int:
+    """How long to wait before that."""
+    return Settings.from_environment().retry_delay_seconds
+
+
+def dbt_paths() -> dict[str, str]:
+    """Where Cosmos finds project, profile and manifest."""
+    settings = Settings.from_environment()
+    return {
+        "dbt": str(Path(sys.executable).with_name("dbt")),
+        "project": str(DBT_PROJECT),
+        "profiles": str(DBT_PROJECT / "profiles.yml"),
+        "manifest": str(settings.dbt / "target" / "manifest.json"),
+        "state": str(settings.state),
+    }
+
+
+def plan(dataset: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the slices to load."""
+    from metaalexport import steps
+
+    return steps.plan_loads(
+        Settings.from_environment(),
+        dataset,
+        reporters=tuple(params["reporters"]) or None,
+        first_month=params["first_month"] or None,
+        last_month=params["last_month"] or None,
+    )
+
+
+def fetch(part: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Fetch a slice; skip what follows if the office has nothing newer."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from extract.slices import Slice
+    from metaalexport import steps
+
+    context["slice_name"] = Slice.from_dict(part).describe()  # type: ignore[index]
+    fetched = steps.fetch_load(Settings.from_environment(), part, context["run_id"])
+    if fetched is None:
+        raise AirflowSkipException("the office has nothing newer than what is loaded")
+    return fetched
+
+
+def land(load: dict[str, Any], context: Context) -> str:
+    """Parse stored replies into a staged load."""
+    from metaalexport import steps
+
+    return steps.stage_load(Settings.from_environment(), load, context["run_id"])
+
+
+def gate(load_id: str, context: Context) -> str:
+    """Run gate 1."""
+    from metaalexport import steps
+
+    return steps.gate_load(Settings.from_environment(), load_id, context["run_id"])
+
+
+def commit(load_id: str, context: Context, asset: Any) -> None:
+    """Make a load visible, and tell its asset what came in."""
+    from metaalexport import steps
+
+    manifest = steps.commit_load(Settings.from_environment(), load_id, context["run_id"])
+    context["outlet_events"][asset].extra = {
+        "load_id": load_id,
+        "vintage_at": manifest["vintage_at"],
+        "rows_loaded": manifest["rows_loaded"],
+    }
+
+
+def prepare_candidate(context: Context) -> None:
+    """Start from an empty build file."""
+    from metaalexport import steps
+
+    steps.prepare_candidate(Settings.from_environment(), context["run_id"])
+
+
+def test_candidate(context: Context) -> None:
+    """Run dbt's tests on the candidate."""
+    from metaalexport import steps
+
+    steps.test_candidate(Settings.from_environment(), context["run_id"])
+
+
+def gate_candidate(context: Context) -> None:
+    """Run gate 2."""
+    from metaalexport import steps
+
+    steps.gate_candidate(Settings.from_environment(), context["run_id"])
+
+
+def publish(context: Context) -> str:
+    """Swap the published file; return its publish id."""
+    from metaalexport import steps
+
+    return steps.publish_candidate(Settings.from_environment(), context["run_id"]).publish_id
+
+
+def report(context: Context) -> str:
+    """Write the report."""
+    from metaalexport import steps
+
+    return str(steps.write_report(Settings.from_environment(), context["run_id"]))

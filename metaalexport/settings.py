@@ -1,0 +1,154 @@
+"""Where things are and which offices to ask, from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+SEEDS = DBT_PROJECT / "seeds"
+DAGS_FOLDER = PROJECT_ROOT / "dags"
+PROFILES = ("simulator", "live", "replay")
+DEFAULT_SIMULATOR_URL = "http://127.0.0.1:8765"
+SIMULATOR_PATHS = {"cbs": "/odata/v1/CBS", "eurostat": "/eurostat/api/comext/dissemination"}
+
+
+class SettingsError(Exception):
+    """An environment variable does not say what it must."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One profile's settings.
+
+    Attributes
+    ----------
+    profile : str
+        ``simulator``, ``live`` or ``replay``.
+    state : Path
+        ``var/<profile>``: everything that this profile keeps.
+    reporters : tuple of str
+        Reporting countries asked of Eurostat.
+    first_month : str or None
+        First month asked for; None for each dataset's own first period.
+    user_scopes : Path or None
+        The user's scopes, beside the shipped ones.
+    replay_folder : Path or None
+        Recorded payloads, for the replay profile.
+    task_retries, retry_delay_seconds
+        How often Airflow repeats a task that met a passing trouble.
+    """
+
+    profile: str
+    state: Path
+    reporters: tuple[str, ...] = ("NL", "DE", "BE")
+    first_month: str | None = None
+    user_scopes: Path | None = None
+    replay_folder: Path | None = None
+    simulator_url: str = DEFAULT_SIMULATOR_URL
+    task_retries: int = 3
+    retry_delay_seconds: int = 300
+    http_attempts: int = 4
+    http_base_seconds: float = 2.0
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether this profile's numbers are simulated."""
+        return self.profile == "simulator"
+
+    @property
+    def raw(self) -> Path:
+        """Raw store."""
+        return self.state / "raw"
+
+    @property
+    def landing(self) -> Path:
+        """Landing area."""
+        return self.state / "landing"
+
+    @property
+    def journal(self) -> Path:
+        """What the pipeline writes down of itself."""
+        return self.state / "ops"
+
+    @property
+    def warehouse(self) -> Path:
+        """The private build file: the candidate."""
+        return self.state / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """The published file. Not named after its schema `marts`: DuckDB would call `marts.table` ambiguous."""
+        return self.state / "metaalexport.duckdb"
+
+    @property
+    def report(self) -> Path:
+        """The report page."""
+        return self.state / "report" / "index.html"
+
+    @property
+    def gx(self) -> Path:
+        """Great Expectations' folder."""
+        return self.state / "gx"
+
+    @property
+    def dbt(self) -> Path:
+        """Target, logs and manifest of dbt."""
+        return self.state / "dbt"
+
+    @property
+    def airflow_home(self) -> Path:
+        """Airflow's home."""
+        return self.state / "airflow"
+
+    def office_url(self, office: str, public_url: str) -> str:
+        """Return the base URL of an office under this profile."""
+        if office in self.overrides:
+            return self.overrides[office]
+        if self.is_simulated:
+            return self.simulator_url + SIMULATOR_PATHS[office]
+        return public_url
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read ``METAALEXPORT_*``.
+
+        Raises
+        ------
+        SettingsError
+            If a variable has a value that makes no sense, or one that is needed is missing.
+        """
+        env = os.environ if environment is None else environment
+        profile = env.get("METAALEXPORT_PROFILE", "simulator")
+        if profile not in PROFILES:
+            raise SettingsError(f"METAALEXPORT_PROFILE is {profile!r}; it must be one of {', '.join(PROFILES)}")
+        root = Path(env.get("METAALEXPORT_VAR", str(PROJECT_ROOT / "var")))
+        scopes = env.get("METAALEXPORT_SCOPES", "")
+        replay = env.get("METAALEXPORT_REPLAY", "")
+        if profile == "replay" and not replay:
+            raise SettingsError("the replay profile needs METAALEXPORT_REPLAY=<folder> (make run: REPLAY=<folder>)")
+        for name, value in (("METAALEXPORT_SCOPES", scopes), ("METAALEXPORT_REPLAY", replay)):
+            if value and not Path(value).exists():
+                raise SettingsError(f"{name} names {value}, which does not exist")
+        return cls(
+            profile=profile,
+            state=(root / profile).resolve(),
+            reporters=tuple(env.get("METAALEXPORT_REPORTERS", "NL,DE,BE").replace(" ", "").split(",")),
+            first_month=env.get("METAALEXPORT_FIRST_MONTH") or None,
+            user_scopes=Path(scopes).resolve() if scopes else None,
+            replay_folder=Path(replay).resolve() if replay else None,
+            simulator_url=env.get("METAALEXPORT_SIMULATOR_URL", DEFAULT_SIMULATOR_URL),
+            task_retries=int(env.get("METAALEXPORT_TASK_RETRIES", "3")),
+            retry_delay_seconds=int(env.get("METAALEXPORT_RETRY_DELAY_SECONDS", "300")),
+            http_attempts=int(env.get("METAALEXPORT_HTTP_ATTEMPTS", "4")),
+            http_base_seconds=float(env.get("METAALEXPORT_HTTP_BASE_SECONDS", "2")),
+            overrides={
+                office: env[f"METAALEXPORT_{office.upper()}_URL"]
+                for office in SIMULATOR_PATHS
+                if env.get(f"METAALEXPORT_{office.upper()}_URL")
+            },
+        )

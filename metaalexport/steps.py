@@ -1,0 +1,403 @@
+"""The pipeline's steps: each can be run again alone, takes and gives plain JSON types, and knows no Airflow."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from expectations import candidate as candidate_gate
+from expectations import landing as landing_gate
+from expectations.gate import CheckResult, build_data_docs, run_gate
+from extract import load as loading
+from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TransientOfficeError
+from extract.http import OfficeSession, RetryPolicy
+from extract.landing import Landing, LoadManifest
+from extract.offices import OFFICES
+from extract.offices.base import Fetched
+from extract.raw import RawStore, write_atomically
+from extract.registry import Dataset, get_dataset, load_registry
+from extract.replay import Replay, open_replay
+from extract.slices import Slice
+from metaalexport import reference
+from metaalexport.dbt import run_dbt
+from metaalexport.journal import Journal, StepNote, utc_now
+from metaalexport.settings import Settings
+from publish.duckdb_file import Publication, publish_duckdb
+from publish.report import build_report
+
+Progress = Callable[[str], None]
+
+# Columns of the landing that identify an observation, by office.
+OBSERVATION_KEYS = {
+    "cbs": ("measure", "partner", "product", "period"),
+    "eurostat": ("reporter", "partner", "product", "flow", "measure", "period"),
+}
+
+
+class GateFailedError(Exception):
+    """A gate stopped bad data. What was published stays as it is."""
+
+    def __init__(self, gate: str, subject: str, failed: list[CheckResult]) -> None:
+        self.failed = failed
+        lines = [f"gate '{gate}' stopped {subject}: {len(failed)} check(s) failed; what is published stays as it is"]
+        lines += [f"  {check.check_name}: {check.message}\n    found: {check.observed}" for check in failed]
+        lines.append("  next: look at the rows above and at the Data Docs; load again when the office has mended it")
+        super().__init__("\n".join(lines))
+
+
+def prepare_state(settings: Settings) -> None:
+    """Make the profile's folders readable before the first load: row-less tables, registry, user scopes."""
+    landing = Landing(settings.landing)
+    for dataset in load_registry().values():
+        landing.ensure_schema(dataset)
+    RawStore(settings.raw).ensure_schema()
+    Journal(settings.journal).prepare()
+    rows = [
+        {
+            "dataset_code": dataset.code,
+            "office": dataset.office,
+            "identifier": dataset.identifier,
+            "title_nl": dataset.title_nl,
+            "title_en": dataset.title_en,
+            "licence": dataset.licence,
+            "licence_url": dataset.licence_url,
+            "citation": dataset.citation,
+            "source_url": dataset.source_url,
+            "release_note": dataset.release_note,
+            "is_verified": dataset.verified,
+            "rounding_unit_eur": dataset.thresholds["rounding_unit_eur"],
+        }
+        for dataset in load_registry().values()
+    ]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_atomically(settings.journal / "datasets.jsonl", text)
+    reference.write_user_scopes(settings.user_scopes, settings.journal / "user_scopes.csv")
+
+
+def plan_loads(
+    settings: Settings,
+    dataset_code: str,
+    *,
+    reporters: tuple[str, ...] | None = None,
+    first_month: str | None = None,
+    last_month: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return the slices to load of a dataset, as plain JSON types.
+
+    For a replay these are the slices that were recorded.
+    """
+    prepare_state(settings)
+    dataset = get_dataset(dataset_code)
+    wanted = reporters or settings.reporters
+    if settings.profile == "replay":
+        parts: list[Slice] = list(_replay(settings, dataset, wanted).slices)
+    else:
+        first = first_month or settings.first_month or dataset.first_period
+        last = last_month or ""
+        if dataset.office == "cbs":
+            parts = [Slice(dataset.code, "NL", max(first, dataset.first_period), last)]
+        else:
+            products = reference.scope_products("CN", settings.user_scopes)
+            parts = [Slice(dataset.code, reporter, first, last, products=products) for reporter in wanted]
+    return [part.to_dict() for part in parts]
+
+
+def fetch_load(
+    settings: Settings, part_dict: dict[str, Any], run_id: str, progress: Progress = print
+) -> dict[str, Any] | None:
+    """Bring a slice's replies into the raw store.
+
+    Returns
+    -------
+    dict or None
+        The slice and its replies; None if the office has nothing newer than what is loaded.
+
+    Raises
+    ------
+    ExtractError
+        Naming dataset, URL and next step.
+    """
+    part = Slice.from_dict(part_dict)
+    dataset = get_dataset(part.dataset)
+    subject = f"{dataset.code} {part.describe()}"
+    journal = Journal(settings.journal)
+    landing = Landing(settings.landing)
+    with journal.step(run_id, "fetch", subject) as note:
+        session = _session(settings, dataset, progress)
+        url = settings.office_url(dataset.office, OFFICES[dataset.office].base_url())
+        try:
+            if settings.profile != "replay":
+                version = OFFICES[dataset.office].probe(session, url, dataset)
+                if unchanged := loading.find_unchanged(landing, part, version):
+                    _note_unchanged(note, progress, subject, unchanged, "nothing downloaded")
+                    return None
+            fetched = loading.fetch(session, url, dataset, part)
+        except (BadReplyError, OfficeRefusedError, TransientOfficeError) as error:
+            _keep_refusal(journal, subject, run_id, error)
+            raise
+        if unchanged := loading.find_unchanged(landing, part, fetched.version):
+            _note_unchanged(note, progress, subject, unchanged, "the replies are those already loaded")
+            return None
+        size = sum(record.bytes for record in session.records)
+        note.detail = f"version {fetched.version.version}, {len(session.records)} requests, {size / 1e6:.1f} MB"
+        progress(f"{subject}: {note.detail}")
+        return {"slice": part.to_dict(), "fetched": fetched.to_dict()}
+
+
+def stage_load(settings: Settings, load: dict[str, Any], run_id: str, progress: Progress = print) -> str:
+    """Parse stored replies into a staged load.
+
+    Returns
+    -------
+    str
+        The load id.
+    """
+    part, fetched = Slice.from_dict(load["slice"]), Fetched.from_dict(load["fetched"])
+    dataset = get_dataset(part.dataset)
+    journal = Journal(settings.journal)
+    subject = f"{dataset.code} {part.describe()}"
+    with journal.step(run_id, "land", subject) as note:
+        try:
+            manifest = loading.stage(
+                Landing(settings.landing), RawStore(settings.raw), dataset, part, fetched, transport=settings.profile
+            )
+        except BadReplyError as error:
+            _keep_refusal(journal, subject, run_id, error)
+            raise
+        note.detail = (
+            f"{manifest.load_id}: {manifest.rows_read:,} rows read = {manifest.rows_loaded:,} loaded"
+            f" + {manifest.rows_rejected:,} rejected"
+        )
+        progress(note.detail)
+    return manifest.load_id
+
+
+def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress = print) -> str:
+    """Run gate 1 on a staged load.
+
+    Raises
+    ------
+    GateFailedError
+        If a check of severity ``error`` failed; the load stays invisible.
+    """
+    landing = Landing(settings.landing)
+    folder, manifest = landing.staged(load_id)
+    dataset = get_dataset(manifest.dataset)
+    earlier = [
+        other
+        for other in landing.committed(manifest.dataset)
+        if other.reporter == manifest.reporter and other.load_id != load_id
+    ]
+    values = reference.value_measures(dataset.code)
+    gate_input = landing_gate.LandingGateInput(
+        folder=folder,
+        previous_folder=landing.folder(earlier[-1]) if earlier else None,
+        key=OBSERVATION_KEYS[dataset.office],
+        total_partner=dataset.total_partner,
+        partners=reference.office_partners(dataset.office),
+        products=reference.office_products(dataset.office),
+        value_measures=values,
+        value_factor=next(measure.factor for measure in dataset.measures if measure.code in values),
+        thresholds=dataset.thresholds,
+        has_all_partners=not manifest.slice["partners"],
+        rows_read=manifest.rows_read,
+        rows_rejected=manifest.rows_rejected,
+    )
+    with _gate_database(settings) as database:
+        landing_gate.prepare_database(database, gate_input)
+        _run_gate(settings, "landing", load_id, run_id, database, landing_gate.landing_checks(gate_input), progress)
+    return load_id
+
+
+def commit_load(settings: Settings, load_id: str, run_id: str) -> dict[str, Any]:
+    """Make a staged load visible.
+
+    Returns
+    -------
+    dict
+        The manifest.
+    """
+    with Journal(settings.journal).step(run_id, "commit", load_id):
+        return Landing(settings.landing).commit(load_id).to_dict()
+
+
+def load_slice(
+    settings: Settings, part: dict[str, Any], run_id: str, progress: Progress = print
+) -> LoadManifest | None:
+    """Run all steps of one load: fetch, land, gate 1, commit. None if the office has nothing newer."""
+    fetched = fetch_load(settings, part, run_id, progress)
+    if fetched is None:
+        return None
+    load_id = gate_load(settings, stage_load(settings, fetched, run_id, progress), run_id, progress)
+    return LoadManifest(**commit_load(settings, load_id, run_id))
+
+
+def prepare_candidate(settings: Settings, run_id: str) -> None:
+    """Start from an empty build file: rebuilding tables in place would leave free blocks behind."""
+    with Journal(settings.journal).step(run_id, "prepare_candidate", settings.warehouse.name):
+        prepare_state(settings)
+        if not any(True for _ in Landing(settings.landing).committed()):
+            raise ExtractError(
+                "there is no committed load to build from",
+                dataset="all datasets",
+                where=str(settings.landing),
+                next_step="run `metaalexport load <dataset>` first, and look at what gate 1 said",
+            )
+        for path in (settings.warehouse, settings.warehouse.with_name(f"{settings.warehouse.name}.wal")):
+            path.unlink(missing_ok=True)
+
+
+def build_candidate(settings: Settings, run_id: str) -> None:
+    """Build everything but ``ops`` with dbt (outside Airflow; there Cosmos runs the same build)."""
+    prepare_candidate(settings, run_id)
+    with Journal(settings.journal).step(run_id, "build", settings.warehouse.name):
+        run_dbt(settings, ["build", "--exclude", "tag:ops", "--exclude-resource-type", "test", "unit_test"])
+
+
+def test_candidate(settings: Settings, run_id: str) -> None:
+    """Run dbt's data tests on the candidate.
+
+    Raises
+    ------
+    DbtFailedError
+        Naming the tests that failed.
+    """
+    with Journal(settings.journal).step(run_id, "test", settings.warehouse.name):
+        run_dbt(settings, ["test", "--exclude", "tag:ops", "--exclude-resource-type", "unit_test"])
+
+
+def gate_candidate(settings: Settings, run_id: str, progress: Progress = print) -> None:
+    """Run gate 2 on the candidate.
+
+    Raises
+    ------
+    GateFailedError
+        If a check of severity ``error`` failed; nothing is published.
+    """
+    gate_input = candidate_gate.CandidateGateInput(
+        settings.warehouse, settings.published if settings.published.exists() else None, settings.is_simulated
+    )
+    with _gate_database(settings) as database:
+        candidate_gate.prepare_database(database, gate_input)
+        checks = candidate_gate.candidate_checks(gate_input)
+        _run_gate(settings, "candidate", settings.warehouse.name, run_id, database, checks, progress)
+    build_data_docs(settings.gx)
+
+
+def record_operations(settings: Settings, run_id: str) -> None:
+    """Build the ``ops`` models, which hold the results of gate 2 as well."""
+    with Journal(settings.journal).step(run_id, "record_operations", settings.warehouse.name):
+        run_dbt(settings, ["build", "--select", "tag:ops"])
+
+
+def publish_candidate(settings: Settings, run_id: str, progress: Progress = print) -> Publication:
+    """Swap the published file."""
+    with Journal(settings.journal).step(run_id, "publish", settings.published.name) as note:
+        publication = publish_duckdb(
+            settings.warehouse,
+            settings.published,
+            profile=settings.profile,
+            is_simulated=settings.is_simulated,
+            published_at=utc_now(),
+        )
+        note.detail = f"{publication.publish_id}, marts content {publication.content_sha256}"
+        progress(f"published {settings.published}: {note.detail}")
+    return publication
+
+
+def write_report(settings: Settings, run_id: str, progress: Progress = print) -> Path:
+    """Write the report page from the published file."""
+    with Journal(settings.journal).step(run_id, "report", settings.report.name):
+        settings.report.parent.mkdir(parents=True, exist_ok=True)
+        path = build_report(settings.published, settings.report)
+        progress(f"report: {path}")
+    return path
+
+
+def _replay(settings: Settings, dataset: Dataset, reporters: tuple[str, ...]) -> Replay:
+    assert settings.replay_folder is not None  # noqa: S101 - Settings.from_environment refuses it
+    return open_replay(settings.replay_folder, dataset, reporters)
+
+
+def _session(settings: Settings, dataset: Dataset, progress: Progress) -> OfficeSession:
+    adapter = _replay(settings, dataset, settings.reporters).adapter if settings.profile == "replay" else None
+    return OfficeSession(
+        dataset.code,
+        RawStore(settings.raw),
+        settings.profile,
+        adapter=adapter,
+        policy=RetryPolicy(attempts=settings.http_attempts, base_seconds=settings.http_base_seconds),
+        progress=lambda message: progress(f"{dataset.code}: {message}"),
+    )
+
+
+def _note_unchanged(note: StepNote, progress: Progress, subject: str, manifest: LoadManifest, how: str) -> None:
+    note.outcome = "unchanged"
+    note.detail = f"version {manifest.office_version} is loaded already ({manifest.load_id}); {how}"
+    progress(f"{subject}: unchanged, {note.detail}")
+
+
+def _keep_refusal(journal: Journal, subject: str, run_id: str, error: ExtractError) -> None:
+    """A reply that is not data fails gate 1 before there is anything to land; it belongs to the same record."""
+    result = CheckResult(
+        run_id=run_id,
+        gate="landing",
+        subject=subject,
+        check_name="reply_is_data",
+        severity="error",
+        is_passed=False,
+        observed=f"{error.problem} ({error.where})",
+        message="The office's reply is the data that was asked for.",
+        checked_at=utc_now(),
+    )
+    journal.checks("landing", subject, run_id, [result.to_dict()])
+
+
+class _gate_database:  # noqa: N801 - used as a context manager, like a function
+    """A gate's own DuckDB file, removed afterwards."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.state / "gates" / uuid.uuid4().hex[:12]
+
+    def __enter__(self) -> Path:
+        self._folder.mkdir(parents=True)
+        return self._folder / "gate.duckdb"
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _run_gate(
+    settings: Settings,
+    gate: str,
+    subject: str,
+    run_id: str,
+    database: Path,
+    checks: list[Any],
+    progress: Progress,
+) -> None:
+    journal = Journal(settings.journal)
+    with journal.step(run_id, f"gate_{gate}", subject) as note:
+        results = run_gate(
+            database,
+            checks,
+            gate=gate,
+            subject=subject,
+            run_id=run_id,
+            checked_at=utc_now(),
+            gx_dir=settings.gx,
+        )
+        journal.checks(gate, subject, run_id, [result.to_dict() for result in results])
+        failed = [r for r in results if not r.is_passed and r.severity == "error"]
+        warned = [r for r in results if not r.is_passed and r.severity == "warn"]
+        note.detail = f"{len(results)} checks, {len(failed)} failed, {len(warned)} warned"
+        for result in warned:
+            progress(f"warn: {result.check_name}: {result.message} Found: {result.observed[:200]}")
+        if failed:
+            note.outcome = "blocked"
+            raise GateFailedError(gate, subject, failed)
+        progress(f"gate '{gate}' passed {subject}: {note.detail}")

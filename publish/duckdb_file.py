@@ -1,0 +1,170 @@
+"""Publish a candidate as a read-only DuckDB file, swapped in whole.
+
+Readers open the published file with ``read_only``; they keep the old one until they open again, and never see a
+half. The file holds tables only, so it needs nothing beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+
+PUBLISHED_SCHEMAS = ("marts", "ops")
+READER_CONFIG = {"enable_external_access": "false", "lock_configuration": "true"}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was published.
+
+    Attributes
+    ----------
+    publish_id : str
+        First 12 digits of the content hash and the time of publishing.
+    content_sha256 : str
+        Hash of everything in schema ``marts``: equal content, equal hash, whenever it was built.
+    """
+
+    publish_id: str
+    content_sha256: str
+    is_simulated: bool
+    profile: str
+    published_at: str
+
+
+def publish_duckdb(
+    candidate: Path, target: Path, *, profile: str, is_simulated: bool, published_at: str
+) -> Publication:
+    """Copy the published schemas of a candidate into a new file and swap it in.
+
+    Parameters
+    ----------
+    candidate : Path
+        DuckDB file that passed gate 2.
+    target : Path
+        Where readers look; replaced atomically.
+    profile, is_simulated, published_at
+        Written into ``ops.publication``.
+
+    Returns
+    -------
+    Publication
+        Also the only row of ``ops.publication``.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for stale in target.parent.glob(f".{target.name}.*.tmp"):
+        stale.unlink()
+    temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        with duckdb.connect() as connection:
+            connection.execute(f"attach '{candidate}' as candidate (read_only)")
+            connection.execute(f"attach '{temporary}' as publication")
+            connection.execute("use publication")
+            for schema in PUBLISHED_SCHEMAS:
+                connection.execute(f"create schema {schema}")
+                for table in _tables(connection, schema):
+                    _copy_table(connection, schema, table)
+            content = content_hash(connection)
+            publication = Publication(
+                f"{content[:12]}-{published_at[:19].translate(str.maketrans('', '', '-:'))}",
+                content,
+                is_simulated,
+                profile,
+                published_at,
+            )
+            _write_publication(connection, publication)
+            connection.execute("checkpoint publication")
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(target)
+        descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    finally:
+        temporary.unlink(missing_ok=True)
+        temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
+    return publication
+
+
+def connect_published(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the published file as a reader: no writing, no other files, no settings."""
+    return duckdb.connect(str(path), read_only=True, config=dict(READER_CONFIG))
+
+
+def content_hash(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -> str:
+    """Return a sha256 over names, types and rows of a schema's tables, independent of row order."""
+    digest = hashlib.sha256()
+    tables = connection.execute(
+        "select table_name, string_agg(column_name || ' ' || data_type, ', ' order by ordinal_position)"
+        f" from information_schema.columns where table_schema = '{schema}' and table_catalog = current_database()"
+        " group by 1 order by 1"
+    ).fetchall()
+    for table, columns in tables:
+        # Each row's hash as a number; rows are unique by primary key, so exclusive-or loses nothing.
+        row = connection.execute(
+            f"select count(*), coalesce(bit_xor(md5_number(cast(t as varchar))), 0) from {schema}.{table} as t"
+        ).fetchall()[0]
+        digest.update(f"{table}({columns}): {row[0]} rows {row[1]}\n".encode())
+    return digest.hexdigest()
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
+    rows = connection.execute(
+        "select table_name from duckdb_tables() where database_name = 'candidate' and schema_name = ? order by 1",
+        [schema],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _copy_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> None:
+    """Copy definition (keys included), rows and comments of a table."""
+    (definition, comment), *_ = connection.execute(
+        "select sql, comment from duckdb_tables()"
+        " where database_name = 'candidate' and schema_name = ? and table_name = ?",
+        [schema, table],
+    ).fetchall()
+    connection.execute(definition.replace("CREATE TABLE candidate.", "CREATE TABLE publication.", 1))
+    keys = connection.execute(
+        "select constraint_column_names from duckdb_constraints() where database_name = 'candidate'"
+        " and schema_name = ? and table_name = ? and constraint_type = 'PRIMARY KEY'",
+        [schema, table],
+    ).fetchall()
+    order = f"order by {', '.join(keys[0][0])}" if keys else ""
+    connection.execute(f"insert into {schema}.{table} from candidate.{schema}.{table} {order}")
+    if comment:
+        connection.execute(f"comment on table {schema}.{table} is {_literal(comment)}")
+    columns = connection.execute(
+        "select column_name, comment from duckdb_columns() where database_name = 'candidate'"
+        " and schema_name = ? and table_name = ? and comment is not null",
+        [schema, table],
+    ).fetchall()
+    for column, text in columns:
+        connection.execute(f'comment on column {schema}.{table}."{column}" is {_literal(text)}')
+
+
+def _write_publication(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:
+    connection.execute(
+        """
+        create table ops.publication (
+            publish_id varchar primary key,
+            content_sha256 varchar not null,
+            is_simulated boolean not null,
+            profile varchar not null,
+            published_at timestamp not null
+        )
+        """
+    )
+    values = asdict(publication)
+    connection.execute("insert into ops.publication values (?, ?, ?, ?, ?)", list(values.values()))
+    connection.execute("comment on table ops.publication is 'What this file is. Grain: one row.'")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,363 @@
+"""The report as a file: what it says, what it may not do, and that the same marts give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from publish import report
+from publish.report import build_report
+
+MARTS_SQL = Path(__file__).parents[1] / "data" / "report_marts.sql"
+MakeReport = Callable[..., str]
+
+
+@pytest.fixture
+def make_marts(tmp_path: Path) -> Callable[..., Path]:
+    def make(*changes: str) -> Path:
+        built = tmp_path / "candidate.duckdb"
+        with duckdb.connect(str(built)) as connection:
+            connection.execute(MARTS_SQL.read_text(encoding="utf-8"))
+            for change in changes:
+                connection.execute(change)
+        # The published name: file and schema are then called the same, and `marts.x` alone is ambiguous.
+        return built.replace(tmp_path / "marts.duckdb")
+
+    return make
+
+
+@pytest.fixture
+def make_report(make_marts: Callable[..., Path], tmp_path: Path) -> MakeReport:
+    def make(*changes: str) -> str:
+        return build_report(make_marts(*changes), tmp_path / "report.html").read_text(encoding="utf-8")
+
+    return make
+
+
+def page_data(html: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', html, re.S)
+    assert found
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def view_of(html: str, key: str) -> dict[str, Any]:
+    return next(view for view in page_data(html)["views"] if view["key"] == key)
+
+
+def without_library(html: str) -> str:
+    """Leave out what we did not write: the chart library has addresses in its messages."""
+    return re.sub(r"<script>.*?</script>", "", html, flags=re.S)
+
+
+class Elements(HTMLParser):
+    """Collects the start tags of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+METAL = "EUROSTAT.community.metal_core_hs.NL"
+MINE = "EUROSTAT.community.mine.NL"
+TOTALS = "CBS.border_crossing_excl_transit.all_goods.NL"
+
+
+def test_both_languages_are_in_the_page(make_report: MakeReport) -> None:
+    html = make_report()
+    for dutch, english in [
+        ("Metaalexport naar bestemming", "Metal exports by destination"),
+        ("nieuwste volledige maand", "newest complete month"),
+        ("januari 2026", "January 2026"),
+        ("20 maart 2026, 10:00 UTC", "20 March 2026, 10:00 UTC"),
+        ("1.234.567", "1,234,567"),
+        ("Communautair concept", "Community concept"),
+        ("opgenomen antwoorden", "recorded replies"),
+    ]:
+        assert f'<span class="nl" lang="nl">{dutch}</span><span class="en" lang="en">{english}</span>' in html
+
+
+def test_every_text_has_both_languages() -> None:
+    def check(node: dict[str, Any], path: str) -> None:
+        if set(node) & {"nl", "en"}:
+            assert set(node) == {"nl", "en"}, path
+            placeholders = [set(re.findall(r"\{\w+\}", str(node[language]))) for language in ("nl", "en")]
+            assert placeholders[0] == placeholders[1], path
+            return
+        for key, child in node.items():
+            check(child, f"{path}.{key}")
+
+    check(yaml.safe_load((report.TEMPLATES / "texts.yml").read_text(encoding="utf-8")), "texts")
+
+
+def test_every_text_of_the_script_is_used() -> None:
+    texts = yaml.safe_load((report.TEMPLATES / "texts.yml").read_text(encoding="utf-8"))
+    script = (report.TEMPLATES / "report.js").read_text(encoding="utf-8")
+    # These are put together from a part and a word.
+    built = {"group_metal", "group_user", "group_other", "shares_chart_r12", "shares_chart_month"}
+    built |= {"basis_r12", "basis_month"}
+    assert {key for key in texts["script"] if f'"{key}"' not in script} == built
+
+
+def test_views_are_ordered_metal_first_and_the_default_is_metal(make_report: MakeReport) -> None:
+    data = page_data(make_report())
+    assert [view["key"] for view in data["views"]] == [METAL, MINE, TOTALS]
+    assert data["default"] == METAL
+
+
+def test_default_falls_back_to_the_first_view(make_report: MakeReport) -> None:
+    data = page_data(make_report("delete from marts.rpt_destination_shares where scope_code = 'metal_core_hs'"))
+    assert data["default"] == MINE
+
+
+def test_headline_is_the_12_month_share_with_its_change(make_report: MakeReport) -> None:
+    raise_share = """
+        update marts.rpt_destination_shares set share_r12 = 0.2345
+        where destination_code = 'DE' and month = '2026-01-01' and scope_code = 'metal_core_hs'
+    """
+    view = view_of(make_report(raise_share), METAL)
+    assert view["basis"] == "r12"
+    assert view["top"] == {"code": "DE", "share": 0.2345, "change_pp": 3.45}
+    assert view["us"] == {"code": "US", "share": 0.02, "change_pp": 0.0}
+    assert view["months"][-1] == "2026-01"
+    assert view["total_eur"] == 2_500_000_000
+
+
+def test_change_is_missing_without_the_year_before(make_report: MakeReport) -> None:
+    forget = "update marts.rpt_destination_shares set share_r12 = null where month = '2025-01-01'"
+    assert view_of(make_report(forget), METAL)["top"]["change_pp"] is None
+
+
+def test_chart_has_the_top_8_and_the_united_states_in_colours_of_their_own(make_report: MakeReport) -> None:
+    lines = view_of(make_report(), METAL)["lines"]
+    assert [line["code"] for line in lines] == ["DE", "BE", "FR", "IT", "PL", "GB", "ES", "SE", "US"]
+    assert len({line["colour"] for line in lines}) == 9
+
+
+def test_gap_in_a_series_stays_a_gap(make_report: MakeReport) -> None:
+    gap = "delete from marts.rpt_destination_shares where month = '2024-06-01' and scope_code = 'metal_core_hs'"
+    view = view_of(make_report(gap), METAL)
+    assert view["lines"][0]["month"][view["months"].index("2024-06")] is None
+
+
+def test_months_alone_are_shown_where_no_12_months_exist(make_report: MakeReport) -> None:
+    view = view_of(make_report(), MINE)
+    assert view["basis"] == "month"
+    assert view["top"] == {"code": "DE", "share": 0.2, "change_pp": None}
+    assert view["us"] is None
+    assert view["concentration"] is None
+
+
+def test_totals_alone_make_no_ranking(make_report: MakeReport) -> None:
+    view = view_of(make_report(), TOTALS)
+    assert view["top"] is None
+    assert view["lines"] == []
+    assert [row["kind"] for row in view["rows"]] == ["not_loaded"]
+    assert view["rows"][0]["rank"] is None
+
+
+def test_missing_value_is_never_zero(make_report: MakeReport) -> None:
+    view = view_of(make_report(), METAL)
+    assert "PT" not in [row["code"] for row in view["rows"]]
+    assert view["n_silent"] == 1
+    one_old_value = """
+        update marts.rpt_destination_shares set value_year_before_eur = 5 where destination_code = 'PT'
+    """
+    row = next(row for row in view_of(make_report(one_old_value), METAL)["rows"] if row["code"] == "PT")
+    assert (row["value"], row["share"], row["rank"], row["growth"]) == (None, None, None, None)
+
+
+def test_growth_from_a_small_base_is_marked(make_report: MakeReport) -> None:
+    rows = view_of(make_report(), METAL)["rows"]
+    assert [row["code"] for row in rows if row["small_base"]] == ["FI"]
+
+
+def test_rest_is_set_apart_and_not_ranked(make_report: MakeReport) -> None:
+    rows = view_of(make_report(), METAL)["rows"]
+    assert rows[-1]["code"] == "unallocated"
+    assert rows[-1]["rank"] is None
+    assert [row["rank"] for row in rows[:-1]] == list(range(1, 18))
+
+
+def test_incomplete_months_are_listed_with_their_reason(make_report: MakeReport) -> None:
+    html = make_report()
+    assert view_of(html, METAL)["incomplete"] == [["2026-02", "office_total_missing"]]
+    section = html[html.index('<section id="incomplete"') : html.index('<section id="status"')]
+    assert "februari 2026" in section
+    assert "The office has not published the total over all destinations yet." in section
+
+
+def test_neighbouring_months_are_written_as_one_range(make_report: MakeReport) -> None:
+    more = """
+        update marts.rpt_destination_shares set is_complete = false, share = null, incomplete_reason = 'mixed_vintages'
+        where scope_code = 'metal_core_hs' and month in ('2024-11-01', '2024-12-01', '2025-01-01', '2025-03-01')
+    """
+    assert "november 2024 \u2013 januari 2025, maart 2025" in make_report(more)
+
+
+def test_status_shows_loads_and_the_newest_run_of_each_gate(make_report: MakeReport) -> None:
+    html = make_report()
+    status = html[html.index('<section id="status"') : html.index('<section id="notes"')]
+    assert "1.234.560" in status
+    assert "2,100" in status
+    assert "run-2" in status
+    assert "run-1" not in status
+    assert "old_failure" not in status
+    assert "few_rows" in status
+    assert "fewer rows &amp; &lt;less&gt; than before" in status
+    # CBS has no freshness row: a dash, not a made up month.
+    assert '<span class="nl" lang="nl">\u2013</span>' in status
+
+
+def test_publication_is_shown_when_the_file_has_it(make_report: MakeReport) -> None:
+    assert 'id="publication"' not in make_report()
+    html = make_report(
+        "create table ops.publication as select 'abc-20260321T120000' as publish_id, 'f00d' as content_sha256, "
+        "false as is_simulated, 'replay' as profile, timestamp '2026-03-21 12:00:00' as published_at"
+    )
+    assert "abc-20260321T120000" in html
+    assert "f00d" in html
+    assert "21 maart 2026, 12:00 UTC" in html
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update ops.loads set is_simulated = true, transport = 'simulator'",
+        "create table ops.publication as select 'x' as publish_id, 'y' as content_sha256, true as is_simulated, "
+        "timestamp '2026-03-21 12:00:00' as published_at",
+    ],
+)
+def test_simulated_data_says_so(make_report: MakeReport, change: str) -> None:
+    html = make_report(change)
+    assert 'class="is-simulated"' in html
+    assert html.count("Gesimuleerde gegevens / Simulated data") == 2
+    assert ".watermark" in html
+
+
+def test_real_data_has_no_watermark(make_report: MakeReport) -> None:
+    assert "Gesimuleerde gegevens / Simulated data" not in make_report()
+
+
+def test_names_are_escaped(make_report: MakeReport) -> None:
+    html = without_library(make_report())
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(&#34;en&#34;)&lt;/script&gt;" in html
+    assert page_data(html)["names"]["scopes"]["mine"]["name"]["nl"] == '</script><script>alert("nl")</script>'
+
+
+def test_page_fetches_nothing(make_report: MakeReport) -> None:
+    html = make_report()
+    elements = Elements()
+    elements.feed(without_library(html))
+    for tag, attributes in elements.found:
+        assert "src" not in attributes, tag
+        assert tag not in {"link", "iframe", "object", "embed", "base"}
+        href = attributes.get("href")
+        if href:
+            assert tag == "a"
+            assert href.startswith(("#", "https://"))
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "javascript:" not in without_library(html)
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)
+    assert policy
+    assert policy[1].startswith("default-src &#39;none&#39;")
+    assert "unsafe-eval" not in policy[1]
+
+
+def test_same_marts_give_the_same_bytes(make_marts: Callable[..., Path], tmp_path: Path) -> None:
+    marts = make_marts()
+    first = build_report(marts, tmp_path / "first.html").read_bytes()
+    second = build_report(marts, tmp_path / "second.html").read_bytes()
+    assert first == second
+
+
+def test_row_order_does_not_matter(make_report: MakeReport) -> None:
+    shuffled = """
+        create or replace table marts.rpt_destination_shares as
+        select * from marts.rpt_destination_shares order by hash(destination_code, month, scope_code)
+    """
+    assert make_report() == make_report(shuffled)
+
+
+def test_page_stays_small(make_report: MakeReport) -> None:
+    assert len(make_report()) < 1_500_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from marts.rpt_destination_shares",
+        "update marts.rpt_destination_shares set is_complete = false, share = null, share_r12 = null, total_eur = null",
+    ],
+)
+def test_page_without_a_complete_month_says_so(make_report: MakeReport, change: str) -> None:
+    html = make_report(change)
+    assert "Er zijn nog geen aandelen" in html
+    assert "There are no shares yet" in html
+    assert page_data(html)["views"] == []
+    assert 'id="scope"' not in html
+
+
+def test_warehouse_without_loads_and_checks(make_report: MakeReport) -> None:
+    html = make_report(
+        "delete from marts.rpt_destination_shares",
+        "delete from marts.dim_dataset",
+        "delete from ops.loads",
+        "delete from ops.checks",
+        "delete from ops.freshness",
+    )
+    assert "Nothing has been loaded yet." in html
+    assert "This file holds no results of checks." in html
+
+
+def test_failed_build_leaves_the_old_report(
+    make_marts: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    target = folder / "report.html"
+    target.write_text("old", encoding="utf-8")
+
+    def refuse(self: Path, other: Path) -> Path:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        build_report(make_marts(), target)
+    assert target.read_text(encoding="utf-8") == "old"
+    assert list(folder.iterdir()) == [target]
+
+
+def test_report_is_replaced_whole_and_readable(make_marts: Callable[..., Path], tmp_path: Path) -> None:
+    target = tmp_path / "new" / "report.html"
+    marts = make_marts()
+    before = marts.read_bytes()
+    assert build_report(marts, target) == target
+    assert list(target.parent.iterdir()) == [target]
+    assert target.stat().st_mode & 0o777 == 0o644
+    assert target.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert marts.read_bytes() == before
+
+
+def test_colours_can_be_read_on_white() -> None:
+    def luminance(colour: str) -> float:
+        parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    for colour in report.PALETTE:
+        assert 1.05 / (luminance(colour) + 0.05) >= 4.5, colour
