@@ -47,8 +47,7 @@ _MONTHS = """
         sum(share) as share_sum,
         coalesce(sum(value_eur) filter (where destination_code = 'unallocated'), 0)
             / nullif(any_value(total_eur), 0) as unallocated_share,
-        count(*) filter (where destination_code = 'not_loaded') > 0 as has_not_loaded,
-        max(month) over (partition by source_code, reporter_code) as newest_month
+        count(*) filter (where destination_code = 'not_loaded') > 0 as has_not_loaded
     from {database}.marts.rpt_destination_shares
     group by all
 """
@@ -62,7 +61,11 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
         if gate.published is not None:
             connection.execute(f"attach '{gate.published}' as published (read_only)")
             published = "published"
-        connection.execute(f"create table months as {_MONTHS.format(database='candidate')}")
+        connection.execute(
+            "create table months as"
+            " select *, max(month) over (partition by source_code, reporter_code) as newest_month"
+            f" from ({_MONTHS.format(database='candidate')})"
+        )
         connection.execute(f"create table published_months as {_MONTHS.format(database=published)}")
         connection.execute(
             f"""

@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -78,7 +81,7 @@ def _airflow(command: list[str], environment: dict[str, str], settings: Settings
         raise DagRunFailedError(f"`airflow {' '.join(command)}` failed; see {log}")
 
 
-def run_dags(dag_ids: tuple[str, ...], conf: dict[str, object]) -> None:
+def run_dags(dag_ids: tuple[str, ...]) -> None:
     """Run DAGs one after another in this process.
 
     Raises
@@ -92,29 +95,97 @@ def run_dags(dag_ids: tuple[str, ...], conf: dict[str, object]) -> None:
     if bag.import_errors:
         raise DagRunFailedError("\n".join(f"{path}: {error}" for path, error in bag.import_errors.items()))
     for dag_id in dag_ids:
-        dag = bag.dags[dag_id]
-        ingest = dag_id.startswith("ingest_")
-        run = dag.test(run_conf=conf if ingest else None)
+        run = bag.dags[dag_id].test()
         if str(run.state) != "success":
             failed = [ti.task_id for ti in run.get_task_instances() if ti.state == "failed"]
             raise DagRunFailedError(f"{dag_id} failed in {', '.join(failed)}")
 
 
-def main(arguments: list[str]) -> int:
-    """Run in a process whose environment was set before Airflow is imported: ``dag ids… conf``."""
-    *dag_ids, conf = arguments
+def run_in_own_process(settings: Settings, dag_ids: tuple[str, ...], progress: Callable[[str], None]) -> None:
+    """Run DAGs in a process of their own, whose environment is set before Airflow is imported.
+
+    Its log goes to a file; what the steps write into the journal is shown as it comes.
+
+    Raises
+    ------
+    DagRunFailedError
+        With the last words of the run and where its log is.
+    """
+    log = settings.airflow_home / "run.log"
+    # A run that someone watches says at once what is wrong; the retries of a schedule are for the night.
+    environment = {**airflow_environment(settings), "METAALEXPORT_TASK_RETRIES": "0"}
+    if settings.is_simulated:
+        environment["METAALEXPORT_SIMULATOR_URL"] = settings.simulator_url
+    follower = _JournalFollower(settings.journal / "runs")
+    with log.open("w", encoding="utf-8") as handle:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "metaalexport.airflow_run", *dag_ids],
+            env=environment,
+            stdout=handle,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            while process.poll() is None:
+                time.sleep(0.3)
+                follower.show_new(progress)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(timeout=30)
+    follower.show_new(progress)
+    if process.returncode:
+        last = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()[-1:]
+        raise DagRunFailedError(f"{' '.join(last)}\n  log: {log}")
+
+
+class _JournalFollower:
+    """Shows the steps that finished since the last look."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen = {path: path.stat().st_mtime_ns for path in folder.glob("*.jsonl")}
+
+    def show_new(self, progress: Callable[[str], None]) -> None:
+        new = [
+            (path.stat().st_mtime_ns, path)
+            for path in self._folder.glob("*.jsonl")
+            if self._seen.get(path) != path.stat().st_mtime_ns
+        ]
+        for moment, path in sorted(new):
+            self._seen[path] = moment
+            for line in path.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                started, finished = (datetime.fromisoformat(row[name]) for name in ("started_at", "finished_at"))
+                seconds = (finished - started).total_seconds()
+                progress(
+                    f"{finished:%H:%M:%S}  {row['step']:18} {row['outcome']:9} {seconds:6.1f} s  {row['subject']}"
+                    f"  {row['detail']}"
+                )
+
+
+def standalone(settings: Settings, progress: Callable[[str], None]) -> None:
+    """Run all of Airflow's components on this machine until interrupted."""
+    environment = airflow_environment(settings)
+    if settings.is_simulated:
+        environment["METAALEXPORT_SIMULATOR_URL"] = settings.simulator_url
+    # The UI listens on 127.0.0.1 only; whoever can reach it owns the files anyway.
+    environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] = "True"
+    port = environment.get("AIRFLOW__API__PORT", "8080")
+    progress(f"Airflow starts on http://localhost:{port} (profile {settings.profile}); Ctrl-C stops it")
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "standalone"], env=environment, check=False
+    )
+
+
+def main(dag_ids: list[str]) -> int:
+    """Run the DAGs named on the command line; the environment is set already."""
     try:
-        run_dags(tuple(dag_ids), json.loads(conf))
+        run_dags(tuple(dag_ids))
     except DagRunFailedError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the message of this process
+        print(error)  # noqa: T201 - the last line of this process's log
         return 1
     return 0
 
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
-
-
-def dag_log_folder(settings: Settings) -> Path:
-    """Where Airflow keeps the logs of tasks."""
-    return settings.airflow_home / "logs"

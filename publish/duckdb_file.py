@@ -99,7 +99,10 @@ def connect_published(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def content_hash(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -> str:
-    """Return a sha256 over names, types and rows of a schema's tables, independent of row order."""
+    """Return a sha256 over names, types and rows of a schema's tables, independent of row order.
+
+    Rows are hashed by DuckDB, so hashes compare within one DuckDB version.
+    """
     digest = hashlib.sha256()
     tables = connection.execute(
         "select table_name, string_agg(column_name || ' ' || data_type, ', ' order by ordinal_position)"
@@ -107,11 +110,12 @@ def content_hash(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -
         " group by 1 order by 1"
     ).fetchall()
     for table, columns in tables:
-        # Each row's hash as a number; rows are unique by primary key, so exclusive-or loses nothing.
+        # Rows are unique by primary key, so a sum and an exclusive-or of their hashes lose nothing.
         row = connection.execute(
-            f"select count(*), coalesce(bit_xor(md5_number(cast(t as varchar))), 0) from {schema}.{table} as t"
+            "select count(*), coalesce(bit_xor(hash(t)), 0), coalesce(sum(cast(hash(t) as hugeint)), 0)"
+            f" from {schema}.{table} as t"
         ).fetchall()[0]
-        digest.update(f"{table}({columns}): {row[0]} rows {row[1]}\n".encode())
+        digest.update(f"{table}({columns}): {row}\n".encode())
     return digest.hexdigest()
 
 

@@ -271,6 +271,8 @@ def chart_specs() -> dict[str, Any]:
             .configure(
                 font="system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif",
                 background="#ffffff",
+                # The page describes each chart in its own language and gives its figures in a table.
+                aria=False,
                 autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
             )
             .configure_view(stroke=None)
@@ -287,6 +289,7 @@ def chart_specs() -> dict[str, Any]:
     }
 
 
+@cache
 def _chart_library() -> str:
     """Bundle the Vega-Lite that Altair's specifications are written for; vl-convert carries it with it."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])

@@ -101,13 +101,16 @@ def test_every_text_has_both_languages() -> None:
     check(yaml.safe_load((report.TEMPLATES / "texts.yml").read_text(encoding="utf-8")), "texts")
 
 
-def test_every_text_of_the_script_is_used() -> None:
+def test_every_text_is_used() -> None:
     texts = yaml.safe_load((report.TEMPLATES / "texts.yml").read_text(encoding="utf-8"))
     script = (report.TEMPLATES / "report.js").read_text(encoding="utf-8")
     # These are put together from a part and a word.
     built = {"group_metal", "group_user", "group_other", "shares_chart_r12", "shares_chart_month"}
     built |= {"basis_r12", "basis_month"}
     assert {key for key in texts["script"] if f'"{key}"' not in script} == built
+    template = (report.TEMPLATES / "report.html.j2").read_text(encoding="utf-8")
+    unused = {key for key in texts["page"] if f'"{key}"' not in template and f"page.{key}" not in template}
+    assert {key for key in unused if not key.endswith(("_term", "_note"))} == set()
 
 
 def test_views_are_ordered_metal_first_and_the_default_is_metal(make_report: MakeReport) -> None:

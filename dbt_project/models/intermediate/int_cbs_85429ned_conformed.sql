@@ -12,15 +12,18 @@ periods as (
 ),
 
 measure_meanings as (
-    select * from {{ ref('office_measures') }} where dataset_code = 'cbs_85429ned'
+    select * from {{ ref('office_measures') }}
+    where dataset_code = 'cbs_85429ned'
 ),
 
 partners as (
-    select * from {{ ref('office_partners') }} where office = 'cbs'
+    select * from {{ ref('office_partners') }}
+    where office = 'cbs'
 ),
 
 products as (
-    select * from {{ ref('office_products') }} where office = 'cbs'
+    select * from {{ ref('office_products') }}
+    where office = 'cbs'
 ),
 
 conformed as (

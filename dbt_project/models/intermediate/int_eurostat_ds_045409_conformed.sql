@@ -8,11 +8,13 @@ measures as (
 ),
 
 measure_meanings as (
-    select * from {{ ref('office_measures') }} where dataset_code = 'eurostat_ds_045409'
+    select * from {{ ref('office_measures') }}
+    where dataset_code = 'eurostat_ds_045409'
 ),
 
 partners as (
-    select * from {{ ref('office_partners') }} where office = 'eurostat'
+    select * from {{ ref('office_partners') }}
+    where office = 'eurostat'
 ),
 
 loads as (
@@ -28,9 +30,9 @@ pivoted as (
         observations.month,
         min(observations.request_no) as request_no,
         any_value(cast(observations.office_value * measures.factor as decimal(18, 2)))
-            filter (where measure_meanings.quantity_kind = 'value') as value_eur,
+        filter (where measure_meanings.quantity_kind = 'value') as value_eur,
         any_value(cast(observations.office_value * measures.factor as decimal(18, 3)))
-            filter (where measure_meanings.quantity_kind = 'quantity') as quantity_kg
+        filter (where measure_meanings.quantity_kind = 'quantity') as quantity_kg
     from observations
     inner join measures
         on observations.load_id = measures.load_id and observations.measure_code = measures.measure_code

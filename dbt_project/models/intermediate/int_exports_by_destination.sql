@@ -2,11 +2,13 @@
 -- what its total holds beyond the published members. Aggregates (WORLD, EU, continents) and parts of a country
 -- that is published whole are left out.
 with exports as (
-    select * from {{ ref('int_exports_current') }} where period_type = 'month'
+    select * from {{ ref('int_exports_current') }}
+    where period_type = 'month'
 ),
 
 totals as (
-    select * from {{ ref('int_export_totals') }} where period_type = 'month'
+    select * from {{ ref('int_export_totals') }}
+    where period_type = 'month'
 ),
 
 published as (

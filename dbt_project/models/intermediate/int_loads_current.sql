@@ -13,7 +13,9 @@ loads as (
 ),
 
 cbs_products as (
-    select distinct load_id, office_product_code
+    select distinct
+        load_id,
+        office_product_code
     from {{ ref('stg_cbs_85429ned__observations') }}
 ),
 

@@ -1,6 +1,7 @@
 -- Total exports of a scope by destination. Grain: source, concept, scope, reporter, destination, month.
 with exports as (
-    select * from {{ ref('int_exports_by_destination') }} where flow_kind = 'total'
+    select * from {{ ref('int_exports_by_destination') }}
+    where flow_kind = 'total'
 ),
 
 members as (

@@ -1,11 +1,13 @@
 -- The denominator of a scope in a month, and whether it can carry shares.
 -- Grain: source, concept, scope, reporter, month.
 with exports as (
-    select * from {{ ref('int_exports_by_destination') }} where flow_kind = 'total'
+    select * from {{ ref('int_exports_by_destination') }}
+    where flow_kind = 'total'
 ),
 
 totals as (
-    select * from {{ ref('int_export_totals') }} where flow_kind = 'total' and period_type = 'month'
+    select * from {{ ref('int_export_totals') }}
+    where flow_kind = 'total' and period_type = 'month'
 ),
 
 members as (

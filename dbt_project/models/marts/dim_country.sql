@@ -6,6 +6,10 @@ office_partners as (
     select * from {{ ref('office_partners') }}
 ),
 
+special_destinations as (
+    select * from {{ ref('special_destinations') }}
+),
+
 office_codes as (
     select
         destination_code,
@@ -28,19 +32,11 @@ from countries
 left join office_codes on countries.country_code = office_codes.destination_code
 union all
 select
-    'unallocated',
-    null,
-    'Not allocated (secret, not specified, stores)',
-    'Niet toegedeeld (geheim, niet bepaald, boordprovisie)',
-    'unallocated',
-    null,
-    null
-union all
-select
-    'not_loaded',
-    null,
-    'Not loaded (rest of the office''s total)',
-    'Niet geladen (rest van het totaal van het bureau)',
-    'not_loaded',
-    null,
-    null
+    destination_code as country_code,
+    cast(null as varchar) as iso3_code,
+    destination_name_en as country_name_en,
+    destination_name_nl as country_name_nl,
+    destination_kind,
+    cast(null as varchar) as cbs_code,
+    cast(null as varchar) as comext_code
+from special_destinations

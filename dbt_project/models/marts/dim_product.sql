@@ -3,25 +3,46 @@ with titles as (
 ),
 
 members as (
-    select distinct nomenclature_code, product_code from {{ ref('int_scopes_unioned') }}
+    select distinct
+        nomenclature_code,
+        product_code
+    from {{ ref('int_scopes_unioned') }}
 ),
 
 totals as (
-    select distinct nomenclature_code, product_code from {{ ref('int_export_totals') }}
+    select distinct
+        nomenclature_code,
+        product_code
+    from {{ ref('int_export_totals') }}
 ),
 
 exports as (
-    select distinct nomenclature_code, product_code from {{ ref('int_exports_by_destination') }}
+    select distinct
+        nomenclature_code,
+        product_code
+    from {{ ref('int_exports_by_destination') }}
 ),
 
 products as (
-    select nomenclature_code, product_code from titles
+    select
+        nomenclature_code,
+        product_code
+    from titles
     union
-    select nomenclature_code, product_code from members
+    select
+        nomenclature_code,
+        product_code
+    from members
     union
-    select nomenclature_code, product_code from totals
+    select
+        nomenclature_code,
+        product_code
+    from totals
     union
-    select nomenclature_code, product_code from exports
+    select
+        nomenclature_code,
+        product_code
+    from exports
 )
 
 select

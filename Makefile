@@ -1,0 +1,78 @@
+# Everything a fresh machine needs: Python 3.11+ and make. All else is installed into .venv from hash-locked files.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+SOURCE ?= simulator
+REPLAY ?=
+SCOPES ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+export METAALEXPORT_PROFILE := $(SOURCE)
+export METAALEXPORT_REPLAY := $(REPLAY)
+ifneq ($(SCOPES),)
+export METAALEXPORT_SCOPES := $(SCOPES)
+endif
+
+.PHONY: help setup setup-dev run up test test-unit test-browser lint format lock report clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  SOURCE=simulator|live|replay   where the figures come from (simulator)"
+	@echo "  REPLAY=<folder>                recorded payloads, for SOURCE=replay"
+	@echo "  SCOPES=<file.csv>              your own product scopes, beside the shipped ones"
+
+$(VENV)/runtime: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] if not (3, 11) <= sys.version_info < (3, 14) else 0)'
+	@echo "installing into $(VENV) (about a minute and a half the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime requirements-dev.lock
+	@echo "installing the tools for tests and lint"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/runtime ## Install what running needs
+setup-dev: $(VENV)/dev ## Install what tests and lint need as well
+
+run: setup ## Set up and run the whole pipeline once through Airflow
+	@$(BIN)/metaalexport run
+
+up: setup ## Start Airflow with its UI on http://localhost:8080
+	@$(BIN)/metaalexport up
+
+report: setup ## Write the report again from what is published
+	@$(BIN)/metaalexport report
+
+test: setup-dev ## Set up and run all tests that need only pip
+	$(BIN)/pytest -m "not browser"
+
+test-unit: setup-dev ## Run the tests that take seconds
+	$(BIN)/pytest tests/unit
+
+test-browser: setup-dev ## Run the tests that need Chromium, installing it from Debian's packages where it is missing
+	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null)
+	$(BIN)/pytest -m browser
+
+lint: setup-dev ## Check format, style, types and SQL
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+
+format: setup-dev ## Format Python and SQL
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/sqlfluff fix --disable-progress-bar --force dbt_project
+
+lock: ## Renew the lock files (needs uv)
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove the environment and the simulator's and replay's state; never live state
+	rm -rf $(VENV) var/simulator var/replay

@@ -1,0 +1,344 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from expectations.gate import GateBrokenError
+from extract.errors import ExtractError
+from extract.raw import RawStore, hash_file
+from metaalexport import airflow_run, published, steps
+from metaalexport.dbt import DbtFailedError
+from metaalexport.journal import Journal
+from metaalexport.settings import Settings, SettingsError
+from metaalexport.simulation import ensure_simulator, serve_simulator
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="A warehouse of Dutch and EU metal exports by destination. METAALEXPORT_PROFILE chooses simulator, live or"
+    " replay; state lives under var/<profile>/.",
+)
+console = Console()
+errors = Console(stderr=True)
+
+EXPECTED_ERRORS = (
+    ExtractError,
+    SettingsError,
+    steps.GateFailedError,
+    GateBrokenError,
+    DbtFailedError,
+    airflow_run.DagRunFailedError,
+    published.NothingPublishedError,
+    duckdb.Error,
+)
+
+
+class Format(StrEnum):
+    """Formats of `sql`."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+def main() -> None:
+    """Run the command line; an expected error is a message and exit code 1, not a traceback."""
+    try:
+        app()
+    except EXPECTED_ERRORS as error:
+        errors.print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+def _run_id() -> str:
+    return f"cli__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"
+
+
+def _progress(message: str) -> None:
+    console.print(message, markup=False, highlight=False)
+
+
+@app.command()
+def run() -> None:
+    """Run the DAGs once through Airflow: ingest, gate, build, gate, publish, report."""
+    settings = Settings.from_environment()
+    with ensure_simulator(settings) as settings:
+        with console.status("preparing Airflow and dbt"):
+            airflow_run.prepare_airflow(settings)
+        airflow_run.run_in_own_process(settings, airflow_run.DAG_IDS, progress=_progress)
+    _summary(settings)
+
+
+@app.command()
+def up() -> None:
+    """Start Airflow with its UI on http://localhost:8080 and the same DAGs, until interrupted."""
+    settings = Settings.from_environment()
+    with ensure_simulator(settings) as settings:
+        with console.status("preparing Airflow and dbt"):
+            airflow_run.prepare_airflow(settings)
+        airflow_run.standalone(settings, progress=_progress)
+
+
+@app.command()
+def load(
+    dataset: Annotated[str, typer.Argument(help="Dataset code, for example eurostat_ds_045409.")],
+    first: Annotated[str | None, typer.Option("--from", help="First month, YYYY-MM.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last month, YYYY-MM.")] = None,
+    reporter: Annotated[list[str] | None, typer.Option(help="Reporting country; may be repeated.")] = None,
+) -> None:
+    """Fetch, land, gate and commit one dataset, without building."""
+    settings = Settings.from_environment()
+    with ensure_simulator(settings) as settings:
+        run_id = _run_id()
+        parts = steps.plan_loads(
+            settings, dataset, reporters=tuple(reporter or ()) or None, first_month=first, last_month=last
+        )
+        if not parts:
+            raise ExtractError(
+                "there is nothing to load",
+                dataset=dataset,
+                where=str(settings.replay_folder or ""),
+                next_step="the replay folder holds no recording of this dataset for these reporters",
+            )
+        for part in parts:
+            steps.load_slice(settings, part, run_id, _progress)
+
+
+@app.command()
+def build() -> None:
+    """Build and test a candidate with dbt, and let gate 2 judge it."""
+    settings = Settings.from_environment()
+    run_id = _run_id()
+    with console.status("dbt builds the candidate"):
+        steps.build_candidate(settings, run_id)
+    with console.status("dbt tests the candidate"):
+        steps.test_candidate(settings, run_id)
+    steps.gate_candidate(settings, run_id, _progress)
+
+
+@app.command()
+def publish() -> None:
+    """Publish the candidate, if gate 2 passes it."""
+    settings = Settings.from_environment()
+    run_id = _run_id()
+    steps.gate_candidate(settings, run_id, _progress)
+    steps.record_operations(settings, run_id)
+    steps.publish_candidate(settings, run_id, _progress)
+
+
+@app.command()
+def report() -> None:
+    """Write the report page from what is published."""
+    steps.write_report(Settings.from_environment(), _run_id(), _progress)
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="One SQL query; schemas marts and ops.")],
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
+    output: Annotated[Path | None, typer.Option(help="File to write; parquet needs one.")] = None,
+) -> None:
+    """Query the published file, read-only."""
+    settings = Settings.from_environment()
+    if output is not None and format in (Format.csv, Format.parquet):
+        rows = published.write_result(settings, statement, output, format.value)
+        errors.print(f"{rows:,} rows written to {output}")
+        return
+    if format is Format.parquet:
+        raise typer.BadParameter("--format parquet needs --output FILE")
+    result = published.query(settings, statement)
+    if format is Format.table:
+        _print_table(result)
+        return
+    text = _as_csv(result) if format is Format.csv else _as_json(result)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+
+
+@app.command()
+def status() -> None:
+    """Show freshness, the last loads, the last gate results and where the files are."""
+    settings = Settings.from_environment()
+    _status(settings)
+
+
+@app.command()
+def lineage(
+    destination: Annotated[str, typer.Argument(help="Destination code, for example US.")],
+    month: Annotated[str, typer.Argument(help="Month, YYYY-MM.")],
+    scope: Annotated[str, typer.Option(help="Scope.")] = "metal_core_hs",
+    source: Annotated[str, typer.Option(help="CBS or EUROSTAT.")] = "EUROSTAT",
+    concept: Annotated[str, typer.Option(help="Concept.")] = "community",
+    reporter: Annotated[str, typer.Option(help="Reporter.")] = "NL",
+) -> None:
+    """Lead one share back to request URL and sha256, and check the bytes on disk."""
+    settings = Settings.from_environment()
+    share, requests = published.lineage(
+        settings,
+        source=source,
+        concept=concept,
+        scope=scope,
+        reporter=reporter,
+        destination=destination,
+        month=month,
+    )
+    if not share.rows:
+        errors.print(
+            f"no share of {destination} in {month} for {source}, {concept}, {scope}, {reporter};"
+            " see: metaalexport sql 'select distinct scope_code, source_code, concept_code from"
+            " marts.rpt_destination_shares'",
+            style="red",
+        )
+        raise typer.Exit(1)
+    _print_table(share, title="The share")
+    raw = RawStore(settings.raw)
+    position = requests.columns.index("sha256")
+    checked = []
+    for row in requests.rows:
+        path = raw.path(row[position])
+        state = "missing" if not path.exists() else "same" if hash_file(path) == row[position] else "CHANGED"
+        checked.append((*row, state, str(path)))
+    _print_records(published.Table((*requests.columns, "bytes_on_disk", "file"), tuple(checked)))
+    if any(row[-2] != "same" for row in checked):
+        errors.print("a raw payload is missing or was changed", style="red")
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify() -> None:
+    """Check the hash of every raw payload, and that every load's rows add up."""
+    settings = Settings.from_environment()
+    raw = RawStore(settings.raw)
+    hashes = list(raw.hashes())
+    bad = [name for name in hashes if hash_file(raw.path(name)) != name]
+    console.print(f"{len(hashes) - len(bad)} of {len(hashes)} raw payloads have the hash that names them")
+    for name in bad:
+        errors.print(f"changed on disk: {raw.path(name)}", style="red")
+    unequal = published.query(
+        settings, "select load_id from ops.loads where rows_read <> rows_loaded + rows_rejected"
+    ).rows
+    console.print(f"{len(unequal)} loads with rows unaccounted for")
+    if bad or unequal:
+        raise typer.Exit(1)
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8765,
+    release: Annotated[int | None, typer.Option(help="Release number; the default is the newest.")] = None,
+) -> None:
+    """Start the simulator of both offices, until interrupted."""
+    serve_simulator(port, release)
+
+
+def _summary(settings: Settings) -> None:
+    console.rule("Top destinations of Dutch exports, 12 months")
+    top = published.top_destinations(settings)
+    if top.rows:
+        source, concept, scope, month, *_ = top.rows[0]
+        console.print(f"source {source}, concept {concept}, scope {scope}, 12 months to {month:%Y-%m}")
+        _print_table(published.Table(top.columns[4:], tuple(row[4:] for row in top.rows)))
+    else:
+        console.print("no scope has 12 complete months yet; see `metaalexport status`")
+    _status(settings)
+
+
+def _status(settings: Settings) -> None:
+    if settings.published.exists():
+        publication = published.query(settings, "from ops.publication").rows[0]
+        kind = "[bold yellow]SIMULATED[/] data" if publication[2] else "real data"
+        console.print(f"published {publication[0]}, {kind}; marts content {publication[1]}")
+        _print_table(published.query(settings, "from ops.freshness order by dataset_code"), title="Freshness")
+        _print_table(
+            published.query(
+                settings,
+                "select dataset_code, reporter_code, vintage_at, rows_read, rows_loaded, rows_rejected, transport"
+                " from ops.loads order by vintage_at desc, load_id limit 8",
+            ),
+            title="Last loads",
+        )
+        _print_table(published.gate_summary(settings), title="Gates, newest run of each")
+    else:
+        console.print(f"nothing is published under profile {settings.profile!r} yet")
+    failed = [row for row in Journal(settings.journal).read("runs") if row["outcome"] in ("failed", "blocked")]
+    for row in failed[-3:]:
+        errors.print(
+            f"{row['finished_at'][:19]} {row['step']} {row['subject']}: {row['outcome']}: {row['detail'][:400]}",
+            style="yellow",
+            markup=False,
+        )
+    console.print("Files", style="bold")
+    for label, path in (
+        ("published", settings.published),
+        ("report", settings.report),
+        ("data docs", settings.gx / "gx" / "uncommitted" / "data_docs" / "local_site" / "index.html"),
+        ("raw payloads", settings.raw),
+        ("Airflow logs", settings.airflow_home / "logs"),
+    ):
+        console.print(f"  {label:13} {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_table(result: published.Table, title: str | None = None) -> None:
+    table = RichTable(title=title, title_justify="left", header_style="bold")
+    for column, sample in zip(result.columns, result.rows[0] if result.rows else result.columns, strict=True):
+        is_number = isinstance(sample, (int, float, Decimal)) and not isinstance(sample, bool)
+        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+    for row in result.rows:
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+
+
+def _print_records(result: published.Table) -> None:
+    """Print wide rows as blocks of ``name value``, so that URLs and hashes stay whole."""
+    for number, row in enumerate(result.rows, start=1):
+        console.print(f"Request {number} of {len(result.rows)}", style="bold")
+        for name, value in zip(result.columns, row, strict=True):
+            console.print(f"  {name:15} {_cell(value)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return str(value)
+
+
+def _as_csv(result: published.Table) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(result.columns)
+    writer.writerows(result.rows)
+    return buffer.getvalue()
+
+
+def _as_json(result: published.Table) -> str:
+    def plain(value: object) -> object:
+        if isinstance(value, (date, datetime)):
+            return value.isoformat()
+        return float(value) if isinstance(value, Decimal) else str(value)
+
+    rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+    return json.dumps(rows, ensure_ascii=False, default=plain, indent=1) + "\n"
+
+
+__all__ = ["app", "main"]
