@@ -172,9 +172,7 @@ def standalone(settings: Settings, progress: Callable[[str], None]) -> None:
     environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] = "True"
     port = environment.get("AIRFLOW__API__PORT", "8080")
     progress(f"Airflow starts on http://localhost:{port} (profile {settings.profile}); Ctrl-C stops it")
-    subprocess.run(
-        [sys.executable, "-m", "airflow", "standalone"], env=environment, check=False
-    )
+    subprocess.run([sys.executable, "-m", "airflow", "standalone"], env=environment, check=False)
 
 
 def main(dag_ids: list[str]) -> int:

@@ -32,7 +32,8 @@ app = typer.Typer(
     help="A warehouse of Dutch and EU metal exports by destination. METAALEXPORT_PROFILE chooses simulator, live or"
     " replay; state lives under var/<profile>/.",
 )
-console = Console()
+# Into a file or a pipe there is no screen to fit: a folded number or name would be of no use there.
+console = Console(width=None if sys.stdout.isatty() else 200)
 errors = Console(stderr=True)
 
 EXPECTED_ERRORS = (
@@ -207,7 +208,8 @@ def lineage(
             style="red",
         )
         raise typer.Exit(1)
-    _print_table(share, title="The share")
+    console.print("The share", style="bold")
+    _print_record(share.columns, share.rows[0])
     raw = RawStore(settings.raw)
     position = requests.columns.index("sha256")
     checked = []
@@ -265,7 +267,14 @@ def _status(settings: Settings) -> None:
         publication = published.query(settings, "from ops.publication").rows[0]
         kind = "[bold yellow]SIMULATED[/] data" if publication[2] else "real data"
         console.print(f"published {publication[0]}, {kind}; marts content {publication[1]}")
-        _print_table(published.query(settings, "from ops.freshness order by dataset_code"), title="Freshness")
+        _print_table(
+            published.query(
+                settings,
+                "select dataset_code, last_looked_at, last_vintage_at, newest_complete_month from ops.freshness"
+                " order by dataset_code",
+            ),
+            title="Freshness",
+        )
         _print_table(
             published.query(
                 settings,
@@ -309,8 +318,12 @@ def _print_records(result: published.Table) -> None:
     """Print wide rows as blocks of ``name value``, so that URLs and hashes stay whole."""
     for number, row in enumerate(result.rows, start=1):
         console.print(f"Request {number} of {len(result.rows)}", style="bold")
-        for name, value in zip(result.columns, row, strict=True):
-            console.print(f"  {name:15} {_cell(value)}", markup=False, highlight=False, soft_wrap=True)
+        _print_record(result.columns, row)
+
+
+def _print_record(columns: tuple[str, ...], row: tuple[Any, ...]) -> None:
+    for name, value in zip(columns, row, strict=True):
+        console.print(f"  {name:17} {_cell(value)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _cell(value: Any) -> str:
@@ -320,6 +333,8 @@ def _cell(value: Any) -> str:
         return value.strftime("%Y-%m-%d %H:%M")
     if isinstance(value, float):
         return f"{value:,.6g}"
+    if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
+        return f"{value:,}"
     return str(value)
 
 

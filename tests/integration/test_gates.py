@@ -1,0 +1,111 @@
+"""Broken replies of the simulated offices: each stops at gate 1 by name, and the next good load heals it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from extract.errors import ExtractError
+from metaalexport import published, steps
+from metaalexport.journal import Journal
+
+from .conftest import SimulatedOffice, build_and_publish, file_hash, load_all
+
+pytestmark = pytest.mark.integration
+
+CBS, COMEXT = "/Observations\\?", "/data/DS-045409"
+BROKEN = {
+    "cbs_unit": ("cbs_85429ned", {"match": "/MeasureCodes", "kind": "unit"}, "units_are_as_declared"),
+    "comext_unit": ("eurostat_ds_045409", {"match": COMEXT, "kind": "unit"}, "value_measures_are_present"),
+    "cbs_duplicate": ("cbs_85429ned", {"match": CBS, "kind": "duplicate_key"}, "key_is_unique|counts"),
+    "comext_duplicate": ("eurostat_ds_045409", {"match": COMEXT, "kind": "duplicate_key"}, "key_is_unique"),
+    "cbs_missing": ("cbs_85429ned", {"match": CBS, "kind": "missing_partners"}, "total_is_explained_by_members|counts"),
+    "comext_missing": (
+        "eurostat_ds_045409",
+        {"match": COMEXT, "kind": "missing_partners"},
+        "total_is_explained_by_members",
+    ),
+    "cbs_negative": ("cbs_85429ned", {"match": CBS, "kind": "negative_value"}, "values_are_not_negative"),
+    "comext_negative": ("eurostat_ds_045409", {"match": COMEXT, "kind": "negative_value"}, "values_are_not_negative"),
+    "cbs_html": ("cbs_85429ned", {"match": CBS, "kind": "html_200"}, "HTML page instead of data"),
+    "comext_html": ("eurostat_ds_045409", {"match": COMEXT, "kind": "html_200"}, "HTML page instead of data"),
+    "comext_partner": ("eurostat_ds_045409", {"match": COMEXT, "kind": "unknown_partner"}, "partners_are_known"),
+    "comext_total": ("eurostat_ds_045409", {"match": COMEXT, "kind": "wrong_total"}, "total"),
+}
+
+
+@pytest.fixture
+def next_release(simulated: SimulatedOffice) -> Iterator[SimulatedOffice]:
+    """The offices have published release 12, which is not loaded yet."""
+    simulated.release(12)
+    yield simulated
+    simulated.heal()
+
+
+def load_dataset(office: SimulatedOffice, dataset: str, run_id: str) -> list[Any]:
+    """Load all slices of one dataset."""
+    parts = steps.plan_loads(office.settings, dataset)
+    assert parts
+    return [steps.load_slice(office.settings, part, run_id, lambda message: None) for part in parts]
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_load_stops_at_gate_1_and_leaves_the_published_bytes(next_release: SimulatedOffice, case: str) -> None:
+    dataset, fault, named = BROKEN[case]
+    settings = next_release.settings
+    before = file_hash(settings.published)
+    loads = len(list((settings.landing / dataset).glob("*__*")))
+    next_release.fault(**fault)
+    with pytest.raises((steps.GateFailedError, ExtractError), match=named) as caught:
+        load_dataset(next_release, dataset, case)
+    assert dataset in str(caught.value)
+    assert file_hash(settings.published) == before
+    assert len(list((settings.landing / dataset).glob("*__*"))) == loads
+    recorded = [row for row in Journal(settings.journal).read("checks") if row["run_id"] == case]
+    assert any(not row["is_passed"] and row["severity"] == "error" for row in recorded)
+
+
+def test_next_good_load_heals_and_shows_the_new_release(next_release: SimulatedOffice) -> None:
+    settings = next_release.settings
+    newest = published.query(settings, "select max(month) from marts.rpt_destination_shares where is_complete").rows
+    next_release.fault(match=COMEXT, kind="negative_value")
+    with pytest.raises(steps.GateFailedError):
+        load_dataset(next_release, "eurostat_ds_045409", "bad")
+    next_release.heal()
+    assert all(load is not None for load in load_all(settings, "good"))
+    build_and_publish(settings, "good")
+    healed = published.query(settings, "select max(month) from marts.rpt_destination_shares where is_complete").rows
+    assert healed[0][0] > newest[0][0]
+    failed = published.query(settings, "select count(*) from ops.checks where run_id = 'bad' and not is_passed").rows
+    assert failed[0][0] >= 1
+
+
+def test_unchanged_release_downloads_nothing(simulated: SimulatedOffice) -> None:
+    load_all(simulated.settings, "catch_up")
+    simulated.clear_log()
+    assert set(load_all(simulated.settings, "again")) == {None}
+    assert simulated.data_requests() == 0
+
+
+def test_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice, monkeypatch: Any) -> None:
+    settings = simulated.settings
+    before = file_hash(settings.published)
+    steps.build_candidate(settings, "shrunk")
+    import duckdb
+
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        connection.execute("update marts.rpt_destination_shares set is_complete = false where month = '2025-01-01'")
+    with pytest.raises(steps.GateFailedError, match="published_months_stay"):
+        steps.gate_candidate(settings, "shrunk", lambda message: None)
+    assert file_hash(settings.published) == before
+
+
+def test_simulated_loads_are_refused_by_a_profile_of_real_data(simulated: SimulatedOffice) -> None:
+    from dataclasses import replace
+
+    steps.build_candidate(simulated.settings, "mixed")
+    real = replace(simulated.settings, profile="live")
+    with pytest.raises(steps.GateFailedError, match="one_kind_of_data"):
+        steps.gate_candidate(real, "mixed", lambda message: None)
