@@ -11,7 +11,7 @@ from metaalexport import airflow_tasks, orchestration
 PATHS = orchestration.dbt_paths()
 
 
-def dbt_models(group_id: str, *, select: list[str] | None = None, exclude: list[str] | None = None) -> DbtTaskGroup:
+def dbt_models() -> DbtTaskGroup:
     """Return dbt models as tasks: one dbt process builds them, then a task a model shows how it went.
 
     The tasks of the models wait for the build instead of watching it, so that they need no worker meanwhile and
@@ -19,7 +19,7 @@ def dbt_models(group_id: str, *, select: list[str] | None = None, exclude: list[
     candidate before they passed.
     """
     group = DbtTaskGroup(
-        group_id=group_id,
+        group_id="models",
         project_config=ProjectConfig(
             dbt_project_path=PATHS["project"], manifest_path=PATHS["manifest"], install_dbt_deps=False
         ),
@@ -35,14 +35,12 @@ def dbt_models(group_id: str, *, select: list[str] | None = None, exclude: list[
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
             test_behavior=TestBehavior.NONE,
-            select=select or [],
-            exclude=exclude or [],
             emit_datasets=False,
         ),
         operator_args={"install_deps": False, "env": {"METAALEXPORT_STATE": PATHS["state"]}, "append_env": True},
         default_args={"pool": airflow_tasks.WRITER_POOL, "retries": 0},
     )
-    producer = group.children[f"{group_id}.{PRODUCER_WATCHER_TASK_ID}"]
+    producer = group.children[f"models.{PRODUCER_WATCHER_TASK_ID}"]
     for child in group.children.values():
         if child is not producer and not child.upstream_task_ids:
             producer >> child
@@ -58,14 +56,12 @@ with DAG(
     tags=["build"],
     doc_md=__doc__,
 ) as dag:
-    models = dbt_models("marts", exclude=["tag:ops"])
-    operations = dbt_models("operations", select=["tag:ops"])
     (
         airflow_tasks.prepare_candidate()
-        >> models
+        >> dbt_models()
         >> airflow_tasks.test_candidate()
         >> airflow_tasks.gate_candidate()
-        >> operations
+        >> airflow_tasks.record_operations()
         >> airflow_tasks.publish()
         >> airflow_tasks.report()
     )

@@ -113,6 +113,12 @@ def gate_candidate() -> None:
 
 
 @task(pool=WRITER_POOL)
+def record_operations() -> None:
+    """Bring the results of gate 2 into the candidate."""
+    orchestration.record_operations(get_current_context())
+
+
+@task(pool=WRITER_POOL)
 def publish() -> str:
     """Swap the published file."""
     return orchestration.publish(get_current_context())

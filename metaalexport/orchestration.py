@@ -108,6 +108,13 @@ def gate_candidate(context: Context) -> None:
     steps.gate_candidate(Settings.from_environment(), context["run_id"])
 
 
+def record_operations(context: Context) -> None:
+    """Bring the results of gate 2 into the candidate."""
+    from metaalexport import steps
+
+    steps.record_operations(Settings.from_environment(), context["run_id"])
+
+
 def publish(context: Context) -> str:
     """Swap the published file; return its publish id."""
     from metaalexport import steps

@@ -252,10 +252,10 @@ def prepare_candidate(settings: Settings, run_id: str) -> None:
 
 
 def build_candidate(settings: Settings, run_id: str) -> None:
-    """Build everything but ``ops`` with dbt (outside Airflow; there Cosmos runs the same build)."""
+    """Build all models with dbt (outside Airflow; there Cosmos runs the same build)."""
     prepare_candidate(settings, run_id)
     with Journal(settings.journal).step(run_id, "build", settings.warehouse.name):
-        run_dbt(settings, ["build", "--exclude", "tag:ops", "--exclude-resource-type", "test", "unit_test"])
+        run_dbt(settings, ["build", "--exclude-resource-type", "test", "unit_test"])
 
 
 def test_candidate(settings: Settings, run_id: str) -> None:
@@ -267,7 +267,7 @@ def test_candidate(settings: Settings, run_id: str) -> None:
         Naming the tests that failed.
     """
     with Journal(settings.journal).step(run_id, "test", settings.warehouse.name):
-        run_dbt(settings, ["test", "--exclude", "tag:ops", "--exclude-resource-type", "unit_test"])
+        run_dbt(settings, ["test", "--exclude-resource-type", "unit_test"])
 
 
 def gate_candidate(settings: Settings, run_id: str, progress: Progress = print) -> None:
@@ -289,9 +289,9 @@ def gate_candidate(settings: Settings, run_id: str, progress: Progress = print) 
 
 
 def record_operations(settings: Settings, run_id: str) -> None:
-    """Build the ``ops`` models, which hold the results of gate 2 as well."""
+    """Build again the models of the journal, which holds the results of gate 2 by now."""
     with Journal(settings.journal).step(run_id, "record_operations", settings.warehouse.name):
-        run_dbt(settings, ["build", "--select", "tag:ops"])
+        run_dbt(settings, ["run", "--select", "tag:journal"])
 
 
 def publish_candidate(settings: Settings, run_id: str, progress: Progress = print) -> Publication:

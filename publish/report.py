@@ -385,7 +385,7 @@ def _read_views(connection: duckdb.DuckDBPyConnection, names: Mapping[str, Any])
     )
     combinations.sort(
         key=lambda row: (
-            scope_order.index(row["scope_code"]) if row["scope_code"] in scope_order else len(scope_order),
+            scope_order.index(row["scope_code"]),
             row["reporter_code"] != "NL",
             row["reporter_code"],
             row["source_code"] != "EUROSTAT",
@@ -584,30 +584,53 @@ def _read_offices(connection: duckdb.DuckDBPyConnection, datasets: list[Row]) ->
 
 
 def _read_incomplete(connection: duckdb.DuckDBPyConnection, names: Mapping[str, Any]) -> list[Row]:
+    """List the months without shares, with the reporters that lack the same months for the same reason."""
     rows = _rows(
         connection,
         """
-        select source_code, concept_code, scope_code, reporter_code, reason, list(month order by month) as months
-        from (
+        with incomplete as (
             select
                 source_code, concept_code, scope_code, reporter_code, month,
                 coalesce(max(incomplete_reason), 'unknown') as reason
             from marts.rpt_destination_shares
             where not is_complete
             group by all
+        ),
+
+        by_reporter as (
+            select
+                source_code, concept_code, scope_code, reporter_code, reason,
+                list(month order by month) as months
+            from incomplete
+            group by all
         )
+
+        select
+            source_code, concept_code, scope_code, reason, months,
+            list(reporter_code order by reporter_code <> 'NL', reporter_code) as reporter_codes
+        from by_reporter
         group by all
-        order by scope_code, reporter_code, source_code, concept_code, reason
         """,
     )
+    scope_order = list(names["scopes"])
+    rows.sort(
+        key=lambda row: (
+            scope_order.index(row["scope_code"]),
+            row["source_code"],
+            row["concept_code"],
+            row["reason"],
+            row["months"],
+        )
+    )
+    reasons = _texts()["reasons"]
     return [
         {
-            "scope": _name_of(names["scopes"], row["scope_code"]),
-            "reporter": names["countries"].get(row["reporter_code"], _same(row["reporter_code"])),
+            "scope": names["scopes"][row["scope_code"]]["name"],
+            "reporters": _join_pairs(names["countries"].get(code, _same(code)) for code in row["reporter_codes"]),
             "source": OFFICE_NAMES.get(row["source_code"], row["source_code"]),
-            "concept": _name_of(names["concepts"], row["concept_code"]),
+            "concept": names["concepts"][row["concept_code"]]["name"],
             "months": _month_ranges(row["months"]),
-            "reason": _texts()["reasons"].get(row["reason"], _texts()["reasons"]["unknown"]),
+            "reason": reasons.get(row["reason"], reasons["unknown"]),
         }
         for row in rows
     ]
@@ -672,15 +695,26 @@ def _read_datasets(connection: duckdb.DuckDBPyConnection) -> list[Row]:
 
 
 def _read_gates(connection: duckdb.DuckDBPyConnection) -> tuple[list[Row], list[Row]]:
-    """Count the results of the newest run of each gate, and list what did not pass in it."""
+    """Count the results of the newest run of each gate, and list what did not pass in it.
+
+    The gate on landing runs for each dataset on its own; its subject is a load, which begins with the dataset.
+    """
     newest = """
-        with newest as (
-            select gate, max_by(run_id, (checked_at, run_id)) as run_id from ops.checks group by gate
+        with subjects as (
+            select *, split_part(subject, '__', 1) as gate_subject from ops.checks
+        ),
+
+        newest as (
+            select gate, gate_subject, max_by(run_id, (checked_at, run_id)) as run_id
+            from subjects group by gate, gate_subject
         ),
 
         checks as (
-            select checks.* from ops.checks as checks
-            inner join newest on checks.gate = newest.gate and checks.run_id = newest.run_id
+            select subjects.* from subjects
+            inner join newest
+                on subjects.gate = newest.gate
+                and subjects.gate_subject = newest.gate_subject
+                and subjects.run_id = newest.run_id
         )
     """
     gates = _rows(
@@ -688,11 +722,11 @@ def _read_gates(connection: duckdb.DuckDBPyConnection) -> tuple[list[Row], list[
         f"""
         {newest}
         select
-            gate, run_id, max(checked_at) as checked_at,
+            gate, gate_subject, run_id, max(checked_at) as checked_at,
             count(*) filter (where is_passed) as n_passed,
             count(*) filter (where not is_passed and severity = 'warn') as n_warned,
             count(*) filter (where not is_passed and severity is distinct from 'warn') as n_failed
-        from checks group by gate, run_id order by min(checked_at), gate
+        from checks group by gate, gate_subject, run_id order by max(checked_at), gate, gate_subject
         """,
     )
     not_passed = _rows(
@@ -788,13 +822,6 @@ def _same(text: str) -> Pair:
 def _join_pairs(pairs: Iterable[Pair]) -> Pair:
     listed = list(pairs)
     return {language: ", ".join(pair[language] for pair in listed) or MISSING for language in LANGUAGES}
-
-
-def _name_of(named: Mapping[str, Any], code: str) -> Pair:
-    if code not in named:
-        return _same(code)
-    name: Pair = named[code]["name"]
-    return name
 
 
 def _link(text: str | None, url: str | None) -> Markup:

@@ -39,10 +39,7 @@
   }
   const instant = (text) => Date.UTC(Number(text.slice(0, 4)), Number(text.slice(5)) - 1, 1);
   const country = (code) => (data.names.countries[code] ? data.names.countries[code][state.lang] : code);
-  function named(kind, code) {
-    const entry = data.names[kind][code];
-    return entry ? entry.name[state.lang] : code;
-  }
+  const named = (kind, code) => data.names[kind][code].name[state.lang];
   const office = (code) => data.names.offices[code] || code;
 
   // Elements
@@ -93,10 +90,9 @@
   function fillSelectors() {
     const view = byKey.get(state.key);
     const scopes = [...new Set(data.views.map((entry) => entry.scope))];
-    const groupOf = (code) => (data.names.scopes[code] ? data.names.scopes[code].group : "other");
     byId("scope").replaceChildren(
       ...["metal", "user", "other"]
-        .map((group) => [group, scopes.filter((code) => groupOf(code) === group)])
+        .map((group) => [group, scopes.filter((code) => data.names.scopes[code].group === group)])
         .filter(([, codes]) => codes.length)
         .map(([group, codes]) =>
           make("optgroup", { label: say("group_" + group) }, ...codes.map((code) => make("option", { value: code }, named("scopes", code))))
@@ -116,7 +112,8 @@
   function fillCaption(view) {
     byId("caption").replaceChildren(
       make("strong", {}, named("scopes", view.scope) + " · " + country(view.reporter)),
-      make("span", {}, sourceAndConcept(view) + "; " + say("release", { date: day(view.vintage) }))
+      make("span", {}, sourceAndConcept(view) + "; " + say("release", { date: day(view.vintage) })),
+      make("p", {}, data.names.scopes[view.scope].description[state.lang])
     );
     document.querySelectorAll("#figures .source").forEach((element) => element.replaceChildren(sourceOf(view)));
   }
@@ -251,21 +248,25 @@
     element.style.top = Math.max(4, Math.min(event.clientY + 14, window.innerHeight - box.height - 4)) + "px";
   }
 
-  const pen = document.createElement("canvas").getContext("2d");
-  function textWidth(text) {
-    pen.font = "600 12px " + getComputedStyle(document.body).fontFamily;
-    return Math.ceil(pen.measureText(text).width);
-  }
-
-  // Labels at the end of lines keep a distance; they move as little as the order allows.
+  // Labels at the end of lines keep a distance and move as little as they can: labels that would touch
+  // share their displacement (isotonic regression by pooling).
   function spread(ends, gap, top) {
     const sorted = [...ends].sort((a, b) => a.y - b.y);
+    const pools = [];
     sorted.forEach((end, index) => {
-      end.label_y = index ? Math.max(end.y, sorted[index - 1].label_y + gap) : Math.max(end.y, gap / 2);
+      pools.push({ sum: end.y - index * gap, size: 1 });
+      while (pools.length > 1) {
+        const [before, last] = pools.slice(-2);
+        if (before.sum / before.size <= last.sum / last.size) break;
+        pools.splice(-2, 2, { sum: before.sum + last.sum, size: before.size + last.size });
+      }
     });
-    for (let index = sorted.length - 1, limit = top; index >= 0; index -= 1, limit = sorted[index + 1].label_y - gap) {
-      sorted[index].label_y = Math.min(sorted[index].label_y, limit);
-    }
+    const bases = pools.flatMap((pool) => Array(pool.size).fill(pool.sum / pool.size));
+    sorted.forEach((end, index) => {
+      const lowest = (index + 0.5) * gap;
+      const highest = top - (sorted.length - 1 - index) * gap;
+      end.label_y = Math.min(Math.max(bases[index] + index * gap, lowest), highest);
+    });
   }
 
   function fillShares(view) {
@@ -301,13 +302,12 @@
         colour: line.colour,
         label: NARROW.matches ? line.code : country(line.code),
       }));
-    spread(ends, (15 * yMax) / data.specs.shares.height, yMax);
-    const labelWidth = 14 + Math.max(...ends.map((end) => textWidth(end.label)));
+    spread(ends, (17 * yMax) / data.specs.shares.height, yMax);
     const head = [[say("month"), false], ...series.map((line) => [country(line.code), true])];
     const rows = months.map((text, index) => [month(text), ...series.map((line) => percent(line.values[index], 1))]).reverse();
     behind("shares-table", say("table_behind"), [table(title + ". " + captionOf(view), head, [{ rows: rows }])]);
     return draw("shares-chart", data.specs.shares, { lines: lines, ends: ends, hover: months.map((text) => ({ t: instant(text) })) }, title, view, {
-      padding: { left: 0, top: 8, right: labelWidth, bottom: 4 },
+      padding: { left: 0, top: 8, right: 4, bottom: 4 },
       params: { y_max: yMax },
       tooltip: (value) => {
         const index = months.findIndex((text) => instant(text) === Number(value.t));
@@ -488,9 +488,9 @@
   });
   // The widths of the screen are not those of paper: charts are drawn again before the page is laid out.
   window.addEventListener("beforeprint", () => charts.forEach((chart) => {
-    const isHalf = chart.view.container().closest(".halves") !== null;
-    if (!isHalf) chart.view.height(0.78 * chart.view.height());
-    chart.view.width(isHalf ? 310 : 660).run();
+    const shrink = { "shares-chart": 0.72, "ranking-chart": 0.7 }[chart.view.container().id];
+    if (shrink) chart.view.height(shrink * chart.view.height());
+    chart.view.width(shrink ? 660 : 310).run();
   }));
   window.addEventListener("afterprint", show);
   readHash();

@@ -137,9 +137,10 @@ select * from (values
 
 create table ops.checks as
 select * from (values
-    ('run-1', 'landing', 'load-3', 'old_failure', 'error', false, '3', 'seen in an older run', timestamp '2026-03-20 12:00:00'),
-    ('run-2', 'landing', 'load-3', 'unique_keys', 'error', true, '0', 'ok', timestamp '2026-03-21 12:00:00'),
-    ('run-2', 'landing', 'load-3', 'total_known', 'error', true, '0', 'ok', timestamp '2026-03-21 12:00:00'),
-    ('run-2', 'landing', 'load-3', 'few_rows', 'warn', false, '97%', 'fewer rows & <less> than before',
+    ('run-0', 'landing', 'cbs_85429ned__nl__v1', 'unique_keys', 'error', true, '0', 'ok', timestamp '2026-03-19 12:00:00'),
+    ('run-1', 'landing', 'eurostat_ds_045409__nl__v2', 'old_failure', 'error', false, '3', 'seen in an older run', timestamp '2026-03-20 12:00:00'),
+    ('run-2', 'landing', 'eurostat_ds_045409__nl__v2', 'unique_keys', 'error', true, '0', 'ok', timestamp '2026-03-21 12:00:00'),
+    ('run-2', 'landing', 'eurostat_ds_045409__nl__v2', 'total_known', 'error', true, '0', 'ok', timestamp '2026-03-21 12:00:00'),
+    ('run-2', 'landing', 'eurostat_ds_045409__nl__v2', 'few_rows', 'warn', false, '97%', 'fewer rows & <less> than before',
      timestamp '2026-03-21 12:00:00')
 ) as t (run_id, gate, subject, check_name, severity, is_passed, observed, message, checked_at);

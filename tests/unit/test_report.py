@@ -214,6 +214,8 @@ def test_status_shows_loads_and_the_newest_run_of_each_gate(make_report: MakeRep
     status = html[html.index('<section id="status"') : html.index('<section id="notes"')]
     assert "1.234.560" in status
     assert "2,100" in status
+    # Each dataset passes the gate on its own, so each has a newest run of its own.
+    assert "run-0" in status
     assert "run-2" in status
     assert "run-1" not in status
     assert "old_failure" not in status

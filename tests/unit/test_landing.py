@@ -1,0 +1,433 @@
+"""The landing area: a load is there once its marker is, and the same replies give the same load, byte for byte.
+
+All replies are made up here, in the shapes of the recorded ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from extract import landing as landing_module
+from extract import load
+from extract.errors import BadReplyError, RawIntegrityError
+from extract.landing import MARKER, OBSERVATIONS, Landing, LoadManifest, landing_tables
+from extract.offices.base import Fetched, OfficeVersion, Payload
+from extract.raw import RawStore
+from extract.registry import Dataset, get_dataset
+from extract.slices import Slice
+
+CBS = get_dataset("cbs_85429ned")
+EUROSTAT = get_dataset("eurostat_ds_045409")
+CBS_SLICE = Slice(CBS.code, "NL", "2015-01")
+EUROSTAT_SLICE = Slice(EUROSTAT.code, "NL", "2025-01", "2025-02", products=("72", "76"))
+CBS_VERSION = OfficeVersion("202607020630", "2026-07-02T04:30:00Z")
+EUROSTAT_VERSION = OfficeVersion("15/09/26 11:00:00", "2026-09-15T09:00:00Z")
+HEADER = "DATAFLOW,LAST UPDATE,freq,reporter,partner,product,flow,indicators,TIME_PERIOD,OBS_VALUE"
+TABLES = {"observations", "measures", "codes", "coverage", "rejects"}
+
+
+def cbs_bodies(*observations: dict[str, Any]) -> list[tuple[str, bytes]]:
+    def body(rows: Any) -> bytes:
+        return json.dumps({"value": rows}).encode()
+
+    measures = [{"Identifier": measure.code, "Unit": measure.unit} for measure in CBS.measures]
+    periods = [
+        {"Identifier": "2026MM03", "Title": "2026 maart", "DimensionGroupId": "0", "Status": "Voorlopig"},
+        {"Identifier": "2026MM04", "Title": "2026 april", "DimensionGroupId": "0", "Status": "Voorlopig"},
+    ]
+    return [("measures", body(measures)), ("codes:Perioden", body(periods)), ("observations", body(observations))]
+
+
+def observation(number: int, value: Any, period: str = "2026MM04") -> dict[str, Any]:
+    return {
+        "Id": number,
+        "Measure": "D001636",
+        "ValueAttribute": "None",
+        "Value": value,
+        "StringValue": None,
+        "Landen": "L008592",
+        "SITC": "A018678",
+        "Perioden": period,
+    }
+
+
+def eurostat_body(*lines: str) -> bytes:
+    return "".join(line + "\n" for line in (HEADER, *lines)).encode()
+
+
+def line(partner: str, product: str, value: str, month: str = "2025-01", indicator: str = "VALUE_IN_EUROS") -> str:
+    return f"ESTAT:DS-045409(1.0),15/09/26 11:00:00,M,NL,{partner},{product},2,{indicator},{month},{value}"
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> RawStore:
+    return RawStore(tmp_path / "raw")
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Landing:
+    return Landing(tmp_path / "landing")
+
+
+Fetch = Callable[..., Fetched]
+
+
+@pytest.fixture
+def fetch(raw: RawStore) -> Fetch:
+    def make(bodies: list[tuple[str, bytes]], version: OfficeVersion) -> Fetched:
+        payloads = [
+            Payload(
+                f"request-{number}", purpose, raw.put([body])[0], f"https://x.example/{number}", "2026-09-20T00:00:00Z"
+            )
+            for number, (purpose, body) in enumerate(bodies)
+        ]
+        return Fetched(version, tuple(payloads))
+
+    return make
+
+
+StageCbs = Callable[..., LoadManifest]
+
+
+@pytest.fixture
+def stage_cbs(landing: Landing, raw: RawStore, fetch: Fetch) -> StageCbs:
+    def make(value: int = 10, version: OfficeVersion = CBS_VERSION) -> LoadManifest:
+        fetched = fetch(cbs_bodies(observation(0, value)), version)
+        return load.stage(landing, raw, CBS, CBS_SLICE, fetched, transport="live")
+
+    return make
+
+
+def rows(folder: Path, table: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        return connection.sql(f"select * exclude (load_id) from '{folder / table}.parquet'").fetchall()
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def tree_hash(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.parquet")}
+
+
+def test_ensure_schema_row_less_tables_have_the_declared_columns(landing: Landing) -> None:
+    landing.ensure_schema(EUROSTAT)
+    landing.ensure_schema(EUROSTAT)
+    folder = landing.root / EUROSTAT.code / "_schema"
+    assert files(folder) == {f"{table}.parquet" for table in TABLES} | {MARKER}
+    with duckdb.connect() as connection:
+        for table, columns in landing_tables(EUROSTAT).items():
+            described = connection.sql(f"describe select * from '{folder / table}.parquet'").fetchall()
+            assert {row[0]: row[1] for row in described} == columns
+            assert connection.sql(f"select count(*) from '{folder / table}.parquet'").fetchall() == [(0,)]
+    assert list(landing.committed()) == []
+
+
+def test_stage_load_tables_have_the_declared_columns(landing: Landing, stage_cbs: StageCbs) -> None:
+    folder, _ = landing.staged(stage_cbs().load_id)
+    with duckdb.connect() as connection:
+        for table, columns in landing_tables(CBS).items():
+            described = connection.sql(f"describe select * from '{folder / table}.parquet'").fetchall()
+            assert {row[0]: row[1] for row in described} == columns
+
+
+def test_stage_before_commit_is_visible_to_nobody(landing: Landing, stage_cbs: StageCbs) -> None:
+    manifest = stage_cbs()
+    assert list(landing.committed()) == []
+    assert not landing.folder(manifest).exists()
+    assert landing.staged(manifest.load_id) == (landing.root / ".staging" / manifest.load_id, manifest)
+
+
+def test_stage_manifest_counts_and_lineage_are_exact(landing: Landing, raw: RawStore, fetch: Fetch) -> None:
+    fetched = fetch(cbs_bodies(observation(0, 10), observation(1, "x"), observation(2, 12)), CBS_VERSION)
+    manifest = load.stage(landing, raw, CBS, CBS_SLICE, fetched, transport="live")
+    assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (3, 2, 1)
+    assert manifest.payload_sha256s == [payload.sha256 for payload in fetched.payloads]
+    assert manifest.request_ids == ["request-0", "request-1", "request-2"]
+    assert (manifest.office_version, manifest.vintage_at) == ("202607020630", "2026-07-02T04:30:00Z")
+    assert manifest.slice == CBS_SLICE.to_dict()
+    assert manifest.is_simulated is False
+
+
+@pytest.mark.parametrize(("transport", "expected"), [("simulator", True), ("live", False), ("replay", False)])
+def test_stage_transport_decides_is_simulated(
+    landing: Landing, raw: RawStore, fetch: Fetch, transport: str, *, expected: bool
+) -> None:
+    fetched = fetch(cbs_bodies(observation(0, 10)), CBS_VERSION)
+    assert load.stage(landing, raw, CBS, CBS_SLICE, fetched, transport=transport).is_simulated is expected
+
+
+def test_stage_again_replaces_what_an_earlier_attempt_left(landing: Landing, stage_cbs: StageCbs) -> None:
+    manifest = stage_cbs()
+    folder, _ = landing.staged(manifest.load_id)
+    (folder / "half.parquet").write_bytes(b"rest of a killed run")
+    stage_cbs()
+    assert files(folder) == {f"{table}.parquet" for table in TABLES} | {"manifest.json"}
+
+
+def test_stage_changed_raw_bytes_are_refused(landing: Landing, raw: RawStore, fetch: Fetch) -> None:
+    fetched = fetch(cbs_bodies(observation(0, 10)), CBS_VERSION)
+    path = raw.path(fetched.payloads[-1].sha256)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(b"10", b"99"))
+    with pytest.raises(RawIntegrityError, match=path.name):
+        load.stage(landing, raw, CBS, CBS_SLICE, fetched, transport="live")
+    assert list(landing.root.glob("*")) == []
+
+
+def test_stage_reply_that_cannot_be_parsed_names_the_file_and_commits_nothing(
+    landing: Landing, raw: RawStore, fetch: Fetch
+) -> None:
+    bodies = cbs_bodies(observation(0, 10))
+    bodies[-1] = ("observations", bodies[-1][1] + b' {"value": [{]}')
+    fetched = fetch(bodies, CBS_VERSION)
+    with pytest.raises(BadReplyError, match="cannot be parsed") as caught:
+        load.stage(landing, raw, CBS, CBS_SLICE, fetched, transport="live")
+    assert fetched.payloads[-1].sha256 in caught.value.where
+    assert not list(landing.root.rglob("manifest.json"))
+
+
+@pytest.mark.xfail(strict=True, reason="paths stand unescaped in the SQL of extract.load and extract.landing")
+def test_stage_apostrophe_in_the_state_folder_is_harmless(tmp_path: Path, raw: RawStore, fetch: Fetch) -> None:
+    landing = Landing(tmp_path / "'s-Hertogenbosch")
+    landing.ensure_schema(CBS)
+    fetched = fetch(cbs_bodies(observation(0, 10)), CBS_VERSION)
+    assert load.stage(landing, raw, CBS, CBS_SLICE, fetched, transport="live").rows_loaded == 1
+
+
+def test_commit_moves_the_load_and_writes_the_marker(landing: Landing, stage_cbs: StageCbs) -> None:
+    staged = stage_cbs()
+    manifest = landing.commit(staged.load_id)
+    assert manifest == staged
+    assert files(landing.folder(manifest)) == {f"{table}.parquet" for table in TABLES} | {MARKER}
+    assert not (landing.root / ".staging" / manifest.load_id).exists()
+    assert list(landing.committed()) == [manifest]
+    marker = json.loads((landing.folder(manifest) / MARKER).read_text("utf-8"))
+    assert LoadManifest(**marker) == manifest
+
+
+def test_commit_marker_is_written_after_everything_else(
+    landing: Landing, stage_cbs: StageCbs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = stage_cbs()
+    seen: list[set[str]] = []
+    real = landing_module.write_atomically
+
+    def watch(path: Path, text: str) -> None:
+        seen.append(files(path.parent))
+        real(path, text)
+
+    monkeypatch.setattr(landing_module, "write_atomically", watch)
+    landing.commit(manifest.load_id)
+    assert seen == [{f"{table}.parquet" for table in TABLES}]
+
+
+def test_commit_crash_between_rename_and_marker_shows_nothing_and_the_next_load_heals(
+    landing: Landing, stage_cbs: StageCbs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = stage_cbs()
+
+    def crash(path: Path, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(landing_module, "write_atomically", crash)
+        with pytest.raises(KeyboardInterrupt):
+            landing.commit(manifest.load_id)
+    assert landing.folder(manifest).exists()
+    assert list(landing.committed()) == []
+    assert load.find_unchanged(landing, CBS_SLICE, CBS_VERSION) is None
+
+    assert landing.commit(stage_cbs().load_id) == manifest
+    assert list(landing.committed()) == [manifest]
+    assert rows(landing.folder(manifest), "observations") != []
+
+
+@pytest.mark.xfail(strict=True, reason="Landing.commit reads the staged manifest first, which the crash moved away")
+def test_commit_repeated_alone_after_a_crash_before_the_marker_heals(
+    landing: Landing, stage_cbs: StageCbs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = stage_cbs()
+
+    def crash(path: Path, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(landing_module, "write_atomically", crash)
+        with pytest.raises(KeyboardInterrupt):
+            landing.commit(manifest.load_id)
+    # What Airflow does: it repeats the task that was killed, not the one before it.
+    assert landing.commit(manifest.load_id) == manifest
+    assert list(landing.committed()) == [manifest]
+
+
+@pytest.mark.xfail(strict=True, reason="Landing.commit reads the staged manifest first, which a finished commit moved")
+def test_commit_repeated_after_it_finished_changes_nothing(landing: Landing, stage_cbs: StageCbs) -> None:
+    manifest = stage_cbs()
+    landing.commit(manifest.load_id)
+    assert landing.commit(manifest.load_id) == manifest
+
+
+def test_commit_crash_before_rename_shows_nothing(
+    landing: Landing, stage_cbs: StageCbs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = stage_cbs()
+
+    def crash(descriptor: int) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", crash)
+        with pytest.raises(OSError, match="disk full"):
+            landing.commit(manifest.load_id)
+    assert list(landing.committed()) == []
+    assert landing.commit(manifest.load_id) == manifest
+
+
+def test_commit_same_load_staged_twice_keeps_the_first_bytes(landing: Landing, stage_cbs: StageCbs) -> None:
+    first = landing.commit(stage_cbs().load_id)
+    before = tree_hash(landing.folder(first)), (landing.folder(first) / MARKER).stat().st_mtime_ns
+    again = landing.commit(stage_cbs().load_id)
+    assert again == first
+    assert (tree_hash(landing.folder(first)), (landing.folder(first) / MARKER).stat().st_mtime_ns) == before
+    assert list((landing.root / ".staging").iterdir()) == []
+
+
+def test_committed_loads_come_oldest_vintage_first(landing: Landing, stage_cbs: StageCbs) -> None:
+    landing.ensure_schema(CBS)
+    stamps = ["2026-07-02T04:30:00Z", "2026-05-01T04:30:00Z", "2026-06-01T04:30:00Z"]
+    for value, stamp in enumerate(stamps):
+        landing.commit(stage_cbs(value, OfficeVersion(stamp, stamp)).load_id)
+    assert [manifest.vintage_at for manifest in landing.committed()] == sorted(stamps)
+    assert [manifest.vintage_at for manifest in landing.committed(CBS.code)] == sorted(stamps)
+    assert list(landing.committed(EUROSTAT.code)) == []
+
+
+def test_find_unchanged_same_slice_and_version_is_found(landing: Landing, stage_cbs: StageCbs) -> None:
+    manifest = landing.commit(stage_cbs().load_id)
+    assert load.find_unchanged(landing, CBS_SLICE, CBS_VERSION) == manifest
+    assert load.find_unchanged(landing, replace(CBS_SLICE, first_month="2016-01"), CBS_VERSION) is None
+    assert load.find_unchanged(landing, CBS_SLICE, OfficeVersion("x", "2026-07-03T04:30:00Z")) is None
+
+
+def test_make_load_id_same_replies_give_the_same_id(fetch: Fetch) -> None:
+    bodies = cbs_bodies(observation(0, 10))
+    first, second = fetch(bodies, CBS_VERSION), fetch(bodies, CBS_VERSION)
+    later = replace(
+        second, payloads=tuple(replace(p, request_id="other", retrieved_at="2030") for p in second.payloads)
+    )
+    ids = {load.make_load_id(CBS, CBS_SLICE, fetched) for fetched in (first, second, later)}
+    assert len(ids) == 1
+    assert ids.pop().startswith("cbs_85429ned__nl__20260702T0430__")
+
+
+def test_make_load_id_any_difference_gives_another_id(fetch: Fetch) -> None:
+    fetched = fetch(cbs_bodies(observation(0, 10)), CBS_VERSION)
+    other_bytes = fetch(cbs_bodies(observation(0, 11)), CBS_VERSION)
+    other_version = replace(fetched, version=OfficeVersion("202607020631", CBS_VERSION.vintage_at))
+    reordered = replace(fetched, payloads=fetched.payloads[::-1])
+    ids = {
+        load.make_load_id(CBS, CBS_SLICE, fetched),
+        load.make_load_id(CBS, CBS_SLICE, other_bytes),
+        load.make_load_id(CBS, CBS_SLICE, other_version),
+        load.make_load_id(CBS, CBS_SLICE, reordered),
+        load.make_load_id(CBS, replace(CBS_SLICE, last_month="2026-04"), fetched),
+        load.make_load_id(CBS, replace(CBS_SLICE, partners=("L008592",)), fetched),
+    }
+    assert len(ids) == 6
+
+
+def stage_hashes(
+    folder: Path, raw: RawStore, dataset: Dataset, part: Slice, fetched: Fetched, times: int
+) -> list[dict[str, str]]:
+    hashes = []
+    for number in range(times):
+        target = Landing(folder / str(number))
+        manifest = load.stage(target, raw, dataset, part, fetched, transport="live")
+        hashes.append(tree_hash(target.staged(manifest.load_id)[0]))
+    assert set(hashes[0]) == {f"{table}.parquet" for table in TABLES}
+    return hashes
+
+
+def test_stage_cbs_page_twice_gives_byte_identical_parquet(raw: RawStore, fetch: Fetch, tmp_path: Path) -> None:
+    values: list[Any] = [number if number % 50 else f"text {number}" for number in range(5000)]
+    fetched = fetch(cbs_bodies(*(observation(n, value) for n, value in enumerate(values))), CBS_VERSION)
+    first, second = stage_hashes(tmp_path, raw, CBS, CBS_SLICE, fetched, times=2)
+    assert first == second
+
+
+def test_stage_eurostat_file_twice_gives_byte_identical_parquet(raw: RawStore, fetch: Fetch, tmp_path: Path) -> None:
+    lines = [line("US", "72", str(n) if n % 40 else "c") for n in range(4000)]
+    fetched = fetch([("observations", eurostat_body(*lines))], EUROSTAT_VERSION)
+    first, second = stage_hashes(tmp_path, raw, EUROSTAT, EUROSTAT_SLICE, fetched, times=2)
+    assert first == second
+
+
+UNORDERED = "tables are written without an ORDER BY: the order of files and of malformed lines is left to the threads"
+
+
+@pytest.mark.xfail(strict=True, reason=UNORDERED)
+def test_stage_cbs_many_pages_again_gives_byte_identical_parquet(raw: RawStore, fetch: Fetch, tmp_path: Path) -> None:
+    pages = [
+        ("observations", json.dumps({"value": [observation(page * 1000 + n, n) for n in range(1000)]}).encode())
+        for page in range(8)
+    ]
+    fetched = fetch([*cbs_bodies()[:2], *pages], CBS_VERSION)
+    hashes = stage_hashes(tmp_path, raw, CBS, CBS_SLICE, fetched, times=8)
+    assert all(other == hashes[0] for other in hashes)
+
+
+@pytest.mark.xfail(strict=True, reason=UNORDERED)
+def test_stage_eurostat_many_files_again_gives_byte_identical_parquet(
+    raw: RawStore, fetch: Fetch, tmp_path: Path
+) -> None:
+    months = [f"2025-{month:02d}" for month in range(1, 9)]
+    bodies = [
+        ("observations", eurostat_body(*(line("US", "72", str(n), month) for n in range(1500)), f"malformed,{month}"))
+        for month in months
+    ]
+    fetched = fetch(bodies, EUROSTAT_VERSION)
+    hashes = stage_hashes(tmp_path, raw, EUROSTAT, EUROSTAT_SLICE, fetched, times=8)
+    assert all(other == hashes[0] for other in hashes)
+
+
+def test_stage_coverage_of_an_open_slice_reaches_the_newest_month(landing: Landing, stage_cbs: StageCbs) -> None:
+    folder, _ = landing.staged(stage_cbs().load_id)
+    ((reporter, product, first, last, all_partners),) = rows(folder, "coverage")
+    assert (reporter, product, str(first), str(last), all_partners) == ("NL", "*", "2015-01-01", "2026-04-01", True)
+
+
+def test_stage_coverage_of_a_closed_slice_is_what_was_asked(landing: Landing, raw: RawStore, fetch: Fetch) -> None:
+    part = replace(EUROSTAT_SLICE, partners=("US", "WORLD"))
+    fetched = fetch([("observations", eurostat_body(line("US", "72", "5")))], EUROSTAT_VERSION)
+    folder, _ = landing.staged(load.stage(landing, raw, EUROSTAT, part, fetched, transport="live").load_id)
+    assert [(row[1], str(row[2]), str(row[3]), row[4]) for row in rows(folder, "coverage")] == [
+        ("72", "2025-01-01", "2025-02-01", False),
+        ("76", "2025-01-01", "2025-02-01", False),
+    ]
+
+
+def test_slice_through_a_manifest_is_itself() -> None:
+    part = replace(EUROSTAT_SLICE, partners=("US",), recorded_urls=("https://x.example",))
+    assert Slice.from_dict(json.loads(json.dumps(part.to_dict()))) == part
+
+
+def test_fetched_through_json_is_itself(fetch: Fetch) -> None:
+    fetched = fetch(cbs_bodies(observation(0, 10)), CBS_VERSION)
+    assert Fetched.from_dict(json.loads(json.dumps(fetched.to_dict()))) == fetched
+
+
+def test_landing_columns_of_every_office_start_with_the_load() -> None:
+    assert OBSERVATIONS != {}
+    for columns in OBSERVATIONS.values():
+        assert list(columns)[:2] == ["load_id", "request_no"]

@@ -1,0 +1,284 @@
+"""The reviewed seeds agree with each other, and the user's own scopes are checked line by line."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from extract.registry import get_dataset
+from metaalexport import reference
+from metaalexport.settings import SEEDS, SettingsError
+
+MEMBER_KINDS = {"country", "part", "unallocated", "total", "aggregate"}
+HEADER = ",".join(reference.USER_SCOPE_COLUMNS)
+GOOD_LINE = "mine,Mine,Mijn,CN,7601,,"
+
+
+def seed(name: str) -> list[dict[str, str]]:
+    with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert rows, f"{name}.csv has no rows"
+    return rows
+
+
+def repeated(values: list[object]) -> list[object]:
+    assert values
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+@pytest.fixture
+def scope_file(tmp_path: Path) -> Path:
+    return tmp_path / "scopes.csv"
+
+
+def test_seeds_office_partners_have_no_code_twice() -> None:
+    assert repeated([(row["office"], row["office_code"]) for row in seed("office_partners")]) == []
+
+
+def test_seeds_office_partners_kinds_come_from_the_closed_set() -> None:
+    assert {row["member_kind"] for row in seed("office_partners")} == MEMBER_KINDS
+
+
+@pytest.mark.parametrize("office", ["cbs", "eurostat"])
+def test_seeds_office_partners_have_one_total_per_office_and_it_is_the_registrys(office: str) -> None:
+    totals = [
+        row["office_code"]
+        for row in seed("office_partners")
+        if row["office"] == office and row["member_kind"] == "total"
+    ]
+    code = {"cbs": "cbs_85429ned", "eurostat": "eurostat_ds_045409"}[office]
+    assert totals == [get_dataset(code).total_partner]
+
+
+def test_seeds_office_partners_countries_and_parts_exist_in_countries() -> None:
+    countries = {row["country_code"] for row in seed("countries")}
+    named = [row for row in seed("office_partners") if row["member_kind"] in ("country", "part")]
+    assert len(named) > 400
+    assert [row["office_code"] for row in named if row["destination_code"] not in countries] == []
+
+
+def test_seeds_office_partners_totals_and_aggregates_have_no_destination() -> None:
+    rows = [row for row in seed("office_partners") if row["member_kind"] in ("total", "aggregate")]
+    assert len(rows) > 5
+    assert [row["office_code"] for row in rows if row["destination_code"]] == []
+
+
+def test_seeds_office_partners_unallocated_go_to_the_special_destination() -> None:
+    special = {row["destination_code"] for row in seed("special_destinations")}
+    assert special == {"unallocated", "not_loaded"}
+    rows = [row for row in seed("office_partners") if row["member_kind"] == "unallocated"]
+    assert len(rows) > 10
+    assert {row["destination_code"] for row in rows} == {"unallocated"}
+
+
+def test_seeds_office_partners_q_codes_of_comext_are_unallocated() -> None:
+    rows = [row for row in seed("office_partners") if row["office"] == "eurostat" and row["office_code"][0] == "Q"]
+    kinds = {row["office_code"]: row["member_kind"] for row in rows if row["office_code"] != "QA"}  # QA is Qatar
+    assert len(kinds) == 10
+    assert set(kinds.values()) == {"unallocated"}
+
+
+def test_seeds_office_partners_parts_belong_to_a_country_published_whole() -> None:
+    rows = [row for row in seed("office_partners") if row["office"] == "eurostat"]
+    whole = {row["destination_code"] for row in rows if row["member_kind"] == "country"}
+    parts = [row["destination_code"] for row in rows if row["member_kind"] == "part"]
+    assert parts
+    assert set(parts) <= whole
+
+
+def test_seeds_office_partners_validity_starts_before_it_ends() -> None:
+    ended = [row for row in seed("office_partners") if row["valid_from"] and row["valid_to"]]
+    assert [
+        r["office_code"] for r in ended if dt.date.fromisoformat(r["valid_from"]) > dt.date.fromisoformat(r["valid_to"])
+    ] == []
+
+
+@pytest.mark.parametrize("column", ["country_code", "iso3_code"])
+def test_seeds_countries_codes_are_unique_and_well_formed(column: str) -> None:
+    codes = [row[column] for row in seed("countries") if row[column]]
+    assert repeated(list(codes)) == []
+    length = {"country_code": 2, "iso3_code": 3}[column]
+    assert [code for code in codes if len(code) != length or not code.isalpha() or not code.isupper()] == []
+
+
+def test_seeds_countries_have_both_names_and_namibia_is_not_null() -> None:
+    rows = {row["country_code"]: row for row in seed("countries")}
+    assert rows["NA"]["country_name_nl"] == "Namibië"
+    assert [code for code, row in rows.items() if not row["country_name_en"] or not row["country_name_nl"]] == []
+
+
+def test_seeds_scopes_and_members_name_each_other() -> None:
+    assert {row["scope_code"] for row in seed("metal_scopes")} == {
+        row["scope_code"] for row in seed("metal_scope_members")
+    }
+
+
+def test_seeds_scope_members_do_not_overlap_by_prefix() -> None:
+    members = seed("metal_scope_members")
+    overlaps = [
+        (a["scope_code"], a["product_code"], b["product_code"])
+        for a in members
+        for b in members
+        if a is not b
+        and (a["scope_code"], a["nomenclature_code"]) == (b["scope_code"], b["nomenclature_code"])
+        and (b["product_code"].startswith(a["product_code"]) or "TOTAL" in (a["product_code"], b["product_code"]))
+    ]
+    assert overlaps == []
+
+
+def test_seeds_scope_members_of_sitc_and_their_titles_exist() -> None:
+    members = seed("metal_scope_members")
+    sitc = {row["product_code"] for row in members if row["nomenclature_code"] == "SITC"}
+    assert sitc
+    assert sitc <= {row["product_code"] for row in seed("office_products")}
+    titles = {(row["nomenclature_code"], row["product_code"]) for row in seed("product_titles")}
+    assert {(row["nomenclature_code"], row["product_code"]) for row in members} <= titles
+
+
+def test_seeds_office_products_have_no_code_twice_on_either_side() -> None:
+    rows = seed("office_products")
+    assert repeated([(row["office"], row["office_code"]) for row in rows]) == []
+    assert repeated([(row["office"], row["nomenclature_code"], row["product_code"]) for row in rows]) == []
+
+
+def test_office_partners_of_an_office_are_codes_and_kinds() -> None:
+    partners = reference.office_partners("cbs")
+    assert len(partners) == 254
+    assert partners["T001047"] == "total"
+    assert partners["L008592"] == "country"
+    assert reference.office_partners("nobody") == {}
+
+
+def test_value_measures_leave_quantities_out() -> None:
+    assert reference.value_measures("eurostat_ds_045409") == ("VALUE_IN_EUROS",)
+    assert len(reference.value_measures("cbs_85429ned")) == 4
+
+
+def test_scope_products_of_cn_are_sorted_and_hold_the_metal_chapters() -> None:
+    products = reference.scope_products("CN", None)
+    assert products == tuple(sorted(set(products)))
+    assert {"72", "73", "74", "75", "76", "78", "79", "80", "81", "82", "83"} <= set(products)
+    assert "77" not in products
+
+
+def test_scope_products_user_scope_adds_its_codes(scope_file: Path) -> None:
+    scope_file.write_text(f"{HEADER}\n{GOOD_LINE}\nmine,Mine,Mijn,SITC,8,,\n", encoding="utf-8")
+    assert set(reference.scope_products("CN", scope_file)) - set(reference.scope_products("CN", None)) == {"7601"}
+    assert "8" in reference.scope_products("SITC", scope_file)
+
+
+def test_user_scope_rows_without_a_file_are_none() -> None:
+    assert reference.user_scope_rows(None) == []
+
+
+def test_user_scope_rows_file_of_a_spreadsheet_with_byte_order_mark_is_read(scope_file: Path) -> None:
+    scope_file.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n{GOOD_LINE}\r\n".encode())
+    assert [row["product_code"] for row in reference.user_scope_rows(scope_file)] == ["7601"]
+
+
+@pytest.mark.parametrize("column", reference.USER_SCOPE_COLUMNS[:5])
+def test_user_scope_rows_missing_column_names_file_line_and_column(scope_file: Path, column: str) -> None:
+    position = reference.USER_SCOPE_COLUMNS.index(column)
+    lines = [",".join(v for i, v in enumerate(text.split(",")) if i != position) for text in (HEADER, GOOD_LINE)]
+    scope_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        reference.user_scope_rows(scope_file)
+    assert str(caught.value).startswith(f"{scope_file}, line 2: no value for {column};")
+
+
+@pytest.mark.parametrize("column", reference.USER_SCOPE_COLUMNS[:5])
+def test_user_scope_rows_blank_value_names_file_line_and_column(scope_file: Path, column: str) -> None:
+    values = GOOD_LINE.split(",")
+    values[reference.USER_SCOPE_COLUMNS.index(column)] = "  "
+    scope_file.write_text(f"{HEADER}\n{GOOD_LINE}\n{','.join(values)}\n", encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        reference.user_scope_rows(scope_file)
+    assert str(caught.value).startswith(f"{scope_file}, line 3: no value for {column};")
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("metal_core_hs,Mine,Mijn,CN,7601,,", "'metal_core_hs' is a shipped scope"),
+        ("mine,Mine,Mijn,HS,7601,,", "nomenclature_code is 'HS', not CN or SITC"),
+        ("mine;Mine;Mijn;CN;7601;;", "no value for scope_name_en"),
+    ],
+    ids=["shipped code", "wrong nomenclature", "semicolons"],
+)
+def test_user_scope_rows_wrong_line_is_named(scope_file: Path, line: str, problem: str) -> None:
+    scope_file.write_text(f"{HEADER}\n{GOOD_LINE}\n{GOOD_LINE}\n{line}\n", encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        reference.user_scope_rows(scope_file)
+    assert str(caught.value).startswith(f"{scope_file}, line 4: ")
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", HEADER + "\n", HEADER + "\n\n\n"], ids=["no bytes", "header", "blank lines"])
+def test_user_scope_rows_empty_file_is_named(scope_file: Path, text: str) -> None:
+    scope_file.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match="no scope in it") as caught:
+        reference.user_scope_rows(scope_file)
+    assert str(caught.value).startswith(str(scope_file))
+
+
+@pytest.mark.xfail(strict=True, reason="lines are counted by records: blank lines are skipped and not counted")
+def test_user_scope_rows_line_number_after_a_blank_line_is_that_of_the_file(scope_file: Path) -> None:
+    scope_file.write_text(f"{HEADER}\n\n\nmine,Mine,Mijn,HS,7601,,\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="line 4"):
+        reference.user_scope_rows(scope_file)
+
+
+@pytest.mark.xfail(strict=True, reason="user_scope_rows does not look at dates, members twice, blanks and encoding")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"mine,Mine,Mijn,CN,7601,01-01-2024,"],
+        [b"mine,Mine,Mijn,CN,7601,2024-01-01,2023-01-01"],
+        [b"mine,Mine,Mijn,CN,76,,", b"mine,Mine,Mijn,CN,7601,,"],
+        [b"mine,Mine,Mijn,CN,7601,,", b"mine,Mine,Mijn,CN,7601,,"],
+        [b"mine,Mine,Mijn,CN,76 01,,"],
+        [b"mine,Mine,Belgi\xeb,CN,7601,,"],
+    ],
+    ids=["Dutch date", "ends before it starts", "overlap", "twice", "blank in a code", "not UTF-8"],
+)
+def test_user_scope_rows_line_that_breaks_the_build_later_is_refused_here(scope_file: Path, lines: list[bytes]) -> None:
+    scope_file.write_bytes(b"\n".join([HEADER.encode(), *lines, b""]))
+    with pytest.raises(SettingsError, match="line"):
+        reference.user_scope_rows(scope_file)
+
+
+@pytest.mark.xfail(strict=True, reason="values are checked stripped and used as they are")
+def test_user_scope_rows_blanks_around_a_value_are_dropped(scope_file: Path) -> None:
+    scope_file.write_text(f"{HEADER}\nmine,Mine,Mijn,CN, 7601 ,,\n", encoding="utf-8")
+    assert reference.user_scope_rows(scope_file)[0]["product_code"] == "7601"
+
+
+def test_write_user_scopes_without_a_file_is_only_the_header(tmp_path: Path) -> None:
+    target = tmp_path / "ops" / "user_scopes.csv"
+    reference.write_user_scopes(None, target)
+    assert target.read_text("utf-8") == HEADER + "\n"
+    assert [path.name for path in target.parent.iterdir()] == ["user_scopes.csv"]
+
+
+def test_write_user_scopes_puts_columns_in_order_and_drops_others(tmp_path: Path, scope_file: Path) -> None:
+    scope_file.write_text(
+        "note,product_code,nomenclature_code,scope_name_nl,scope_name_en,scope_code\r\n"
+        'my own,7601,CN,"Aluminium, ruw",Raw aluminium,mine\r\n',
+        encoding="utf-8",
+    )
+    target = tmp_path / "user_scopes.csv"
+    reference.write_user_scopes(scope_file, target)
+    assert target.read_text("utf-8") == f'{HEADER}\nmine,Raw aluminium,"Aluminium, ruw",CN,7601,,\n'
+
+
+def test_write_user_scopes_wrong_file_leaves_the_target_as_it_was(tmp_path: Path, scope_file: Path) -> None:
+    target = tmp_path / "user_scopes.csv"
+    reference.write_user_scopes(None, target)
+    scope_file.write_text(HEADER + "\n", encoding="utf-8")
+    with pytest.raises(SettingsError):
+        reference.write_user_scopes(scope_file, target)
+    assert target.read_text("utf-8") == HEADER + "\n"
