@@ -47,7 +47,9 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "GX_ANALYTICS_ENABLED": "false",
     }
     profile = {"METAALEXPORT_PROFILE": settings.profile, "METAALEXPORT_STATE": str(settings.state)}
-    return {**defaults, **os.environ, **profile}
+    # Airflow starts itself by name, and a Makefile does not activate the environment.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**defaults, **os.environ, **profile, "PATH": path}
 
 
 def prepare_airflow(settings: Settings) -> None:
@@ -163,16 +165,55 @@ class _JournalFollower:
                 )
 
 
-def standalone(settings: Settings, progress: Callable[[str], None]) -> None:
-    """Run all of Airflow's components on this machine until interrupted."""
+def serve(settings: Settings, progress: Callable[[str], None]) -> None:
+    """Run Airflow's components on this machine until interrupted, each with a log of its own.
+
+    `airflow standalone` would do the same, but its log servers listen on all interfaces; on one machine the UI
+    reads the logs from disk.
+
+    Raises
+    ------
+    DagRunFailedError
+        If a component stops by itself.
+    """
     environment = airflow_environment(settings)
-    if settings.is_simulated:
-        environment["METAALEXPORT_SIMULATOR_URL"] = settings.simulator_url
     # The UI listens on 127.0.0.1 only; whoever can reach it owns the files anyway.
     environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] = "True"
     port = environment.get("AIRFLOW__API__PORT", "8080")
+    environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"http://127.0.0.1:{port}/execution/"
+    components = {
+        "api-server": ["api-server", "--host", "127.0.0.1", "--port", port],
+        "scheduler": ["scheduler", "--skip-serve-logs"],
+        "dag-processor": ["dag-processor"],
+        "triggerer": ["triggerer", "--skip-serve-logs"],
+    }
     progress(f"Airflow starts on http://localhost:{port} (profile {settings.profile}); Ctrl-C stops it")
-    subprocess.run([sys.executable, "-m", "airflow", "standalone"], env=environment, check=False)
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for name, command in components.items():
+            log = settings.airflow_home / f"{name}.log"
+            progress(f"  {name:14} log: {log}")
+            with log.open("w", encoding="utf-8") as handle:
+                running[name] = subprocess.Popen(  # noqa: S603 - our own environment's Airflow
+                    [sys.executable, "-m", "airflow", *command],
+                    env=environment,
+                    stdout=handle,
+                    stderr=subprocess.STDOUT,
+                )
+        while all(process.poll() is None for process in running.values()):
+            time.sleep(0.5)
+        stopped = next(name for name, process in running.items() if process.poll() is not None)
+        raise DagRunFailedError(f"{stopped} stopped by itself; see {settings.airflow_home / f'{stopped}.log'}")
+    except KeyboardInterrupt:
+        progress("stopping")
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def main(dag_ids: list[str]) -> int:

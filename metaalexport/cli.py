@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -87,12 +88,14 @@ def run() -> None:
 
 @app.command()
 def up() -> None:
-    """Start Airflow with its UI on http://localhost:8080 and the same DAGs, until interrupted."""
+    """Start Airflow with its UI on localhost:8080 (AIRFLOW__API__PORT) and the same DAGs, until interrupted."""
     settings = Settings.from_environment()
     with ensure_simulator(settings) as settings:
         with console.status("preparing Airflow and dbt"):
             airflow_run.prepare_airflow(settings)
-        airflow_run.standalone(settings, progress=_progress)
+        # A service manager stops it as a person at the keyboard would.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        airflow_run.serve(settings, progress=_progress)
 
 
 @app.command()

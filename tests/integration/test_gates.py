@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import duckdb
 import pytest
 
 from extract.errors import ExtractError
@@ -14,6 +19,33 @@ from metaalexport.journal import Journal
 from .conftest import SimulatedOffice, build_and_publish, file_hash, load_all
 
 pytestmark = pytest.mark.integration
+
+# Another process: opens, reads and closes in a loop until it is told to stop.
+READER = """
+import json, sys, threading, time
+import duckdb
+stop = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
+seen = {"reads": 0, "errors": [], "publish_ids": [], "largest_deviation": 0.0}
+while True:
+    try:
+        with duckdb.connect(sys.argv[1], read_only=True, config={"threads": "1"}) as connection:
+            publish_id, = connection.sql("select publish_id from ops.publication").fetchone()
+            deviation, = connection.sql(
+                "select max(abs(s - 1)) from (select sum(share) as s from marts.rpt_destination_shares"
+                " where is_complete group by source_code, concept_code, scope_code, reporter_code, month)"
+            ).fetchone()
+        seen["reads"] += 1
+        seen["largest_deviation"] = max(seen["largest_deviation"], deviation)
+        if publish_id not in seen["publish_ids"]:
+            seen["publish_ids"].append(publish_id)
+    except Exception as error:
+        seen["errors"].append(str(error))
+    if stop.is_set():
+        break
+    time.sleep(0.05)
+print(json.dumps(seen))
+"""
 
 CBS, COMEXT = "/Observations\\?", "/data/DS-045409"
 BROKEN = {
@@ -89,23 +121,34 @@ def test_unchanged_release_downloads_nothing(simulated: SimulatedOffice) -> None
     assert simulated.data_requests() == 0
 
 
-def test_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice, monkeypatch: Any) -> None:
+def test_simulated_loads_are_refused_by_a_profile_of_real_data(simulated: SimulatedOffice) -> None:
+    real = replace(simulated.settings, profile="live")
+    with pytest.raises(steps.GateFailedError, match="one_kind_of_data"):
+        steps.gate_candidate(real, "mixed", lambda message: None)
+
+
+def test_reader_sees_no_error_and_no_half_refresh_while_the_warehouse_is_built(simulated: SimulatedOffice) -> None:
+    settings = simulated.settings
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(settings.published)],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
+    )
+    build_and_publish(settings, "while_reading")
+    out, _ = reader.communicate("stop\n", timeout=60)
+    seen = json.loads(out)
+    assert seen["errors"] == []
+    assert seen["reads"] > 20
+    assert seen["largest_deviation"] < 1e-9
+    assert len(seen["publish_ids"]) == 2, "the reader should have seen the old and the new publication"
+
+
+def test_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice) -> None:
     settings = simulated.settings
     before = file_hash(settings.published)
-    steps.build_candidate(settings, "shrunk")
-    import duckdb
-
     with duckdb.connect(str(settings.warehouse)) as connection:
         connection.execute("update marts.rpt_destination_shares set is_complete = false where month = '2025-01-01'")
     with pytest.raises(steps.GateFailedError, match="published_months_stay"):
         steps.gate_candidate(settings, "shrunk", lambda message: None)
     assert file_hash(settings.published) == before
-
-
-def test_simulated_loads_are_refused_by_a_profile_of_real_data(simulated: SimulatedOffice) -> None:
-    from dataclasses import replace
-
-    steps.build_candidate(simulated.settings, "mixed")
-    real = replace(simulated.settings, profile="live")
-    with pytest.raises(steps.GateFailedError, match="one_kind_of_data"):
-        steps.gate_candidate(real, "mixed", lambda message: None)

@@ -93,9 +93,7 @@ def test_shares_equal_value_over_world_for_every_complete_month(
         assert found[key][2] == pytest.approx(share, abs=1e-15), key
 
 
-def test_month_without_world_claims_no_share(
-    replayed: Settings, comext_exports: dict[str, dict[str, Decimal]]
-) -> None:
+def test_month_without_world_claims_no_share(replayed: Settings, comext_exports: dict[str, dict[str, Decimal]]) -> None:
     assert set(comext_exports["2025-12"]) == {"CN"}
     rows = published.query(
         replayed,
@@ -141,7 +139,9 @@ def test_lineage_leads_to_url_and_bytes(replayed: Settings) -> None:
     raw = RawStore(replayed.raw)
     for row in requests.rows:
         record = dict(zip(requests.columns, row, strict=True))
-        assert record["url"].startswith("https://ec.europa.eu/eurostat/api/comext/dissemination/sdmx/2.1/data/DS-045409/")
+        assert record["url"].startswith(
+            "https://ec.europa.eu/eurostat/api/comext/dissemination/sdmx/2.1/data/DS-045409/"
+        )
         assert hash_file(raw.path(record["sha256"])) == record["sha256"]
     assert replayed.replay_folder is not None
     assert requests.rows[0][requests.columns.index("sha256")] == file_hash(replayed.replay_folder / COMEXT)

@@ -1,0 +1,131 @@
+"""The DAGs as Airflow sees them, in a process of its own with a fresh Airflow home."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extract.registry import load_registry
+from metaalexport.airflow_run import airflow_environment
+from metaalexport.dbt import write_manifest
+from metaalexport.settings import Settings
+from metaalexport.steps import prepare_state
+
+pytestmark = pytest.mark.integration
+
+DESCRIBE = """
+import json, os
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+dags = {}
+for dag in bag.dags.values():
+    dags[dag.dag_id] = {
+        "tasks": {
+            task.task_id: {
+                "pool": task.pool, "retries": task.retries, "upstream": sorted(task.upstream_task_ids),
+                "outlets": [asset.name for asset in task.outlets],
+                "has_retry_policy": getattr(task, "retry_policy", None) is not None,
+                "has_timeout": task.execution_timeout is not None,
+            } for task in dag.tasks
+        },
+        "params": sorted(dag.params), "schedule": str(dag.timetable.__class__.__name__),
+        "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
+    }
+print("DAGS " + json.dumps({"dags": dags, "errors": {str(k): str(v) for k, v in bag.import_errors.items()}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Import the DAG folder as Airflow does and describe what came out."""
+    settings = Settings(profile="simulator", state=tmp_path_factory.mktemp("dags") / "simulator")
+    prepare_state(settings)
+    write_manifest(settings)
+    environment = {**airflow_environment(settings), "METAALEXPORT_VAR": str(settings.state.parent)}
+    for name in list(environment):
+        if name == "AIRFLOW_HOME":
+            environment[name] = str(settings.airflow_home)
+    settings.airflow_home.mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, "-c", DESCRIBE], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("DAGS ")]
+    assert lines, done.stdout[-2000:] + done.stderr[-4000:]
+    described: dict[str, Any] = json.loads(lines[-1].removeprefix("DAGS "))
+    return described
+
+
+def test_dag_folder_imports_exactly_the_three_dags(bag: dict[str, Any]) -> None:
+    assert bag["errors"] == {}
+    assert set(bag["dags"]) == {"ingest_cbs", "ingest_eurostat", "build_warehouse"}
+
+
+def test_every_registered_dataset_is_ingested_and_triggers_the_build(bag: dict[str, Any]) -> None:
+    outlets = {
+        asset
+        for dag_id in ("ingest_cbs", "ingest_eurostat")
+        for task in bag["dags"][dag_id]["tasks"].values()
+        for asset in task["outlets"]
+    }
+    assert outlets
+    assert outlets == {f"landing_{code}" for code in load_registry()}
+    assert "Asset" in bag["dags"]["build_warehouse"]["schedule"]
+
+
+def test_office_tasks_have_pool_timeout_and_a_retry_policy(bag: dict[str, Any]) -> None:
+    fetches = {
+        (dag_id, name): task
+        for dag_id, dag in bag["dags"].items()
+        for name, task in dag["tasks"].items()
+        if name.endswith(".fetch")
+    }
+    assert len(fetches) == len(load_registry())
+    for (dag_id, name), task in fetches.items():
+        assert task["pool"] == f"{dag_id.removeprefix('ingest_')}_api", name
+        assert task["has_retry_policy"], name
+        assert task["has_timeout"], name
+
+
+def test_all_tasks_that_open_the_build_file_share_the_writer_slot(bag: dict[str, Any]) -> None:
+    tasks = bag["dags"]["build_warehouse"]["tasks"]
+    writers = {name: task for name, task in tasks.items() if name != "report"}
+    assert len(writers) > 40
+    assert {task["pool"] for task in writers.values()} == {"duckdb_writer"}
+
+
+def test_dbt_models_are_tasks_and_gate_2_stands_between_them_and_publish(bag: dict[str, Any]) -> None:
+    tasks = bag["dags"]["build_warehouse"]["tasks"]
+    for model in ("fct_exports", "rpt_destination_shares", "rpt_market_concentration", "dim_country", "checks"):
+        assert f"models.{model}_run" in tasks, model
+
+    def upstream(name: str) -> set[str]:
+        direct = set(tasks[name]["upstream"])
+        return direct.union(*(upstream(other) for other in direct)) if direct else direct
+
+    before_publish = upstream("publish")
+    assert {"prepare_candidate", "test_candidate", "gate_candidate", "record_operations"} <= before_publish
+    assert "models.fct_exports_run" in upstream("gate_candidate")
+    assert "gate_candidate" not in upstream("test_candidate")
+
+
+def test_dags_do_not_overlap_and_do_not_catch_up(bag: dict[str, Any]) -> None:
+    assert {dag["max_active_runs"] for dag in bag["dags"].values()} == {1}
+    assert {dag["catchup"] for dag in bag["dags"].values()} == {False}
+    assert bag["dags"]["ingest_eurostat"]["params"] == ["first_month", "last_month", "reporters"]
+
+
+def test_dag_files_are_thin(bag: dict[str, Any]) -> None:
+    folder = Path(__file__).resolve().parents[2] / "dags"
+    files = sorted(folder.glob("*.py"))
+    assert len(files) == 3
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        for forbidden in ("import duckdb", "import requests", "import pandas", "open(", "select ", "os.environ"):
+            assert forbidden not in text, f"{path.name}: {forbidden}"
+    assert os.path.commonpath([str(folder), str(files[0])]) == str(folder)
