@@ -1,0 +1,169 @@
+"""`metaalexport up`: the real scheduler follows the assets, and the UI shows DAGs, assets and models."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import sync_playwright
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium")
+SCREENSHOTS = Path(os.environ.get("METAALEXPORT_SCREENSHOTS", ""))
+
+
+@dataclass
+class Airflow:
+    """A running Airflow."""
+
+    url: str
+    published: Path
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """Ask the public API."""
+        reply = requests.get(f"{self.url}/api/v2/{path}", params=parameters, timeout=30)
+        reply.raise_for_status()
+        return reply.json()
+
+    def trigger(self, dag_id: str) -> str:
+        """Start a run; returns its id."""
+        reply = requests.post(f"{self.url}/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None}, timeout=30)
+        reply.raise_for_status()
+        return str(reply.json()["dag_run_id"])
+
+    def wait(self, what: str, condition: Any, seconds: float) -> Any:
+        """Wait until the condition gives something."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := condition():
+                return found
+            time.sleep(1)
+        raise AssertionError(f"waited {seconds:.0f} s for {what}")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """Start Airflow on the simulator, small: NL, from June 2025."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed; make test-browser installs it")
+    port = free_port()
+    folder = tmp_path_factory.mktemp("up")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
+    environment = {
+        **clean,
+        "METAALEXPORT_VAR": str(folder),
+        "METAALEXPORT_SIMULATOR_URL": f"http://127.0.0.1:{free_port()}",
+        "METAALEXPORT_REPORTERS": "NL",
+        "METAALEXPORT_FIRST_MONTH": "2025-06",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+    }
+    log = (folder / "up.log").open("w")
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("metaalexport")), "up"],
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    running = Airflow(f"http://127.0.0.1:{port}", folder / "simulator" / "metaalexport.duckdb")
+
+    def healthy() -> bool:
+        assert process.poll() is None, (folder / "up.log").read_text()
+        try:
+            health = running.get("monitor/health")
+        except requests.RequestException:
+            return False
+        return all(
+            health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor", "triggerer")
+        )
+
+    try:
+        running.wait("a healthy Airflow", healthy, 150)
+        running.wait("three DAGs", lambda: running.get("dags")["total_entries"] == 3, 90)
+        yield running
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=45)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def built(airflow: Airflow) -> dict[str, Any]:
+    """Trigger the ingest DAGs; the build starts by itself and ends well."""
+    assert airflow.get("dags/build_warehouse/dagRuns")["total_entries"] == 0
+    for dag_id in ("ingest_cbs", "ingest_eurostat"):
+        airflow.trigger(dag_id)
+
+    def finished_build() -> Any:
+        runs = airflow.get("dags/build_warehouse/dagRuns", order_by="-start_date")["dag_runs"]
+        failed = [run for run in runs if run["state"] == "failed"]
+        assert not failed, failed
+        return next((run for run in runs if run["state"] == "success"), None)
+
+    run: dict[str, Any] = airflow.wait("a build that the assets started", finished_build, 420)
+    return run
+
+
+@pytest.mark.timeout(700)
+def test_committed_loads_start_the_build_which_publishes(airflow: Airflow, built: dict[str, Any]) -> None:
+    assert built["run_type"] == "asset_triggered"
+    assert airflow.published.exists()
+    states = airflow.get(f"dags/build_warehouse/dagRuns/{built['dag_run_id']}/taskInstances", limit=200)
+    by_task = {task["task_id"]: task["state"] for task in states["task_instances"]}
+    assert by_task["models.rpt_destination_shares_run"] == "success"
+    assert {by_task[name] for name in ("test_candidate", "gate_candidate", "publish", "report")} == {"success"}
+
+
+@pytest.mark.timeout(200)
+def test_ui_shows_dags_assets_and_models(airflow: Airflow, built: dict[str, Any], tmp_path: Path) -> None:
+    folder = SCREENSHOTS if SCREENSHOTS.name else tmp_path
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1500, "height": 1100})
+        page.goto(f"{airflow.url}/dags")
+        for dag_id in ("build_warehouse", "ingest_cbs", "ingest_eurostat"):
+            page.get_by_text(dag_id, exact=True).first.wait_for(timeout=30_000)
+        page.screenshot(path=str(folder / "airflow-dags.png"))
+        page.goto(f"{airflow.url}/assets")
+        for asset in ("landing_cbs_85429ned", "landing_eurostat_ds_045409"):
+            page.get_by_text(asset, exact=True).first.wait_for(timeout=30_000)
+        page.screenshot(path=str(folder / "airflow-assets.png"))
+        page.goto(f"{airflow.url}/dags/build_warehouse/tasks")
+        for task in ("gate_candidate", "publish"):
+            page.get_by_text(re.compile(task)).first.wait_for(timeout=30_000)
+        page.get_by_text("models.rpt_destination_shares_run").first.wait_for(timeout=30_000)
+        page.screenshot(path=str(folder / "airflow-models.png"))
+        browser.close()
+
+
+def test_nothing_listens_beyond_loopback(airflow: Airflow) -> None:
+    port = airflow.url.rsplit(":", 1)[1]
+    listening = Path("/proc/net/tcp").read_text().splitlines()[1:] + Path("/proc/net/tcp6").read_text().splitlines()[1:]
+    addresses = [line.split()[1] for line in listening if line.split()[3] == "0A"]
+    own = [address for address in addresses if int(address.rsplit(":", 1)[1], 16) in (int(port), 8793, 8794)]
+    assert own, "Airflow's API should be listening"
+    assert all(address.startswith("0100007F:") for address in own), own
