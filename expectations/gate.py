@@ -185,9 +185,10 @@ def build_data_docs(gx_dir: Path) -> Path:
 def _prune(store: Path) -> None:
     """Drop the results of old runs: the time to build Data Docs grows with everything stored."""
     runs: dict[str, list[Path]] = {}
-    for path in store.rglob("*.json"):
+    for path in sorted(store.rglob("*.json"), key=lambda result: result.stat().st_mtime_ns):
         runs.setdefault(path.parent.parent.name, []).append(path)
-    for name in sorted(runs)[:-_KEPT_RUNS]:
+    # Insertion order is the order of each run's first result.
+    for name in list(runs)[:-_KEPT_RUNS]:
         for path in runs[name]:
             shutil.rmtree(path.parent, ignore_errors=True)
 

@@ -147,10 +147,19 @@ class OfficeSession:
             try:
                 with self._session.get(url, timeout=self.timeout, stream=True) as response:
                     sha256, size = self.raw.put(response.iter_content(1 << 18))
+                    self._refuse_simulated(url, response)
                     record = self._record(url, purpose, response, sha256, size, attempt)
                     path = self.raw.path(sha256)
                     retry_after = _retry_after(response)
             except requests.RequestException as error:
+                if isinstance(error, ValueError):
+                    # An impossible URL or header: no time heals it.
+                    raise OfficeRefusedError(
+                        f"this cannot be asked of any office ({type(error).__name__}: {error})",
+                        dataset=self.dataset,
+                        where=url,
+                        next_step="check the office's base URL in the settings",
+                    ) from error
                 problem = f"no complete reply ({type(error).__name__}: {error})"
                 self._keep_failure(url, purpose, attempt, problem)
             else:
@@ -174,17 +183,29 @@ class OfficeSession:
             next_step="try again later; what was published stays as it is",
         )
 
+    def _refuse_simulated(self, url: str, response: requests.Response) -> None:
+        """Simulated figures must never pass for an office's own, however the URL came to point here."""
+        if self.transport != "simulator" and "X-Simulated" in response.headers:
+            raise BadReplyError(
+                f"a simulator answered where transport {self.transport!r} asks a real office",
+                dataset=self.dataset,
+                where=url,
+                next_step="check METAALEXPORT_CBS_URL and METAALEXPORT_EUROSTAT_URL, or use SOURCE=simulator",
+            )
+
     def _judge(self, record: RequestRecord, path: Path, inspect: Inspector) -> Verdict | None:
         if record.status in RETRY_STATUSES:
             return Verdict(f"HTTP {record.status}: {_excerpt(path)}", can_heal=True)
+        if record.status >= 400:
+            verdict = inspect(path, record.content_type)
+            reason = verdict.reason if verdict and not looks_like_html(head_of(path)) else _excerpt(path)
+            step = verdict.next_step if verdict else ""
+            return Verdict(f"HTTP {record.status}: {reason}", can_heal=False, next_step=step or "check the request")
         if record.bytes == 0:
             return Verdict(f"HTTP {record.status} with an empty body", can_heal=True)
         if looks_like_html(head_of(path)):
             return Verdict(f"HTTP {record.status} with an HTML page instead of data: {_excerpt(path)}", can_heal=True)
-        verdict = inspect(path, record.content_type)
-        if verdict is None and record.status >= 400:
-            return Verdict(f"HTTP {record.status}: {_excerpt(path)}", can_heal=False, next_step="check the request")
-        return verdict
+        return inspect(path, record.content_type)
 
     def _record(
         self, url: str, purpose: str, response: requests.Response, sha256: str, size: int, attempt: int

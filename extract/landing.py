@@ -22,10 +22,13 @@ from typing import Any
 
 import duckdb
 
+from extract.errors import ExtractError
 from extract.raw import fsync_directory, write_atomically
 from extract.registry import Dataset
+from extract.sql import quote
 
 MARKER = "load.json"
+STAGED = "manifest.json"
 SCHEMA_FOLDER = "_schema"
 
 # One statement of the landing columns; parsers must produce exactly these.
@@ -89,6 +92,12 @@ OBSERVATIONS: dict[str, dict[str, str]] = {
     },
 }
 
+# Columns that identify an observation, by office.
+OBSERVATION_KEYS: dict[str, tuple[str, ...]] = {
+    "cbs": ("measure", "partner", "product", "period"),
+    "eurostat": ("reporter", "partner", "product", "flow", "measure", "period"),
+}
+
 
 def landing_tables(dataset: Dataset) -> dict[str, dict[str, str]]:
     """Return table name to column types of a dataset's landing."""
@@ -148,7 +157,7 @@ class Landing:
                 # One name a process: two that start at once must not write into the same file.
                 temporary = folder / f".{table}.{os.getpid()}.tmp"
                 projection = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns.items())
-                connection.execute(f"copy (select {projection} limit 0) to '{temporary}' (format parquet)")
+                connection.execute(f"copy (select {projection} limit 0) to {quote(str(temporary))} (format parquet)")
                 temporary.replace(target)
         # Without rows as well: a reader of all markers needs at least one file.
         (folder / MARKER).touch()
@@ -163,32 +172,53 @@ class Landing:
     def staged(self, load_id: str) -> tuple[Path, LoadManifest]:
         """Return the folder and the manifest of a staged load."""
         folder = self.root / ".staging" / load_id
-        return folder, _read_manifest(folder / "manifest.json")
+        return folder, _read_manifest(folder / STAGED)
 
     def write_staged_manifest(self, folder: Path, manifest: LoadManifest) -> None:
         """Finish staging: after this the load can be gated."""
-        write_atomically(folder / "manifest.json", json.dumps(manifest.to_dict(), ensure_ascii=False) + "\n")
+        write_atomically(folder / STAGED, json.dumps(manifest.to_dict(), ensure_ascii=False) + "\n")
 
     def commit(self, load_id: str) -> LoadManifest:
         """Make a staged load visible: move its folder into place, then write the marker.
 
-        A crash between the two leaves a folder without a marker, which no reader looks at and which the
-        next commit of the same load replaces.
+        A crash between the two leaves a folder without a marker, which no reader looks at; repeating the commit
+        writes the marker.
+
+        Raises
+        ------
+        ExtractError
+            If there is no such load, neither staged nor moved.
         """
-        source, manifest = self.staged(load_id)
-        target = self.root / manifest.dataset / load_id
-        if (target / MARKER).exists():
-            shutil.rmtree(source)
-            return manifest
-        shutil.rmtree(target, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for path in source.iterdir():
-            with path.open("rb") as handle:
-                os.fsync(handle.fileno())
-        source.replace(target)
-        (target / "manifest.json").unlink()
-        fsync_directory(target.parent)
+        source = self.root / ".staging" / load_id
+        # A commit that was killed has moved the folder already; repeating it goes on from there.
+        moved = next((path for path in self.root.glob(f"*/{load_id}") if path.parent != source.parent), None)
+        if source.exists():
+            manifest = _read_manifest(source / STAGED)
+            target = self.root / manifest.dataset / load_id
+            if (target / MARKER).exists():
+                shutil.rmtree(source)
+                return manifest
+            shutil.rmtree(target, ignore_errors=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for path in source.iterdir():
+                with path.open("rb") as handle:
+                    os.fsync(handle.fileno())
+            source.replace(target)
+            fsync_directory(target.parent)
+        elif moved is not None:
+            target = moved
+            if (target / MARKER).exists():
+                return _read_manifest(target / MARKER)
+            manifest = _read_manifest(target / STAGED)
+        else:
+            raise ExtractError(
+                f"there is no staged load {load_id} to commit",
+                dataset=load_id.split("__")[0],
+                where=str(source),
+                next_step="load the dataset again",
+            )
         write_atomically(target / MARKER, json.dumps(manifest.to_dict(), ensure_ascii=False) + "\n")
+        (target / STAGED).unlink(missing_ok=True)
         return manifest
 
     def committed(self, dataset: str | None = None) -> Iterator[LoadManifest]:

@@ -15,6 +15,7 @@ from extract.offices.base import Fetched, OfficeVersion
 from extract.raw import RawStore
 from extract.registry import Dataset
 from extract.slices import Slice
+from extract.sql import quote
 
 # Part of every load id: raising it makes all loads land again after a change of the landing layout.
 LANDING_FORMAT = 1
@@ -99,7 +100,9 @@ def stage(
         for table, columns in landing_tables(dataset).items():
             target = folder / f"{table}.parquet"
             names = ", ".join(columns)
-            connection.execute(f"copy (select {names} from {table}) to '{target}' (format parquet, compression zstd)")
+            connection.execute(
+                f"copy (select {names} from {table}) to {quote(str(target))} (format parquet, compression zstd)"
+            )
     manifest = LoadManifest(
         load_id=load_id,
         dataset=dataset.code,
@@ -132,7 +135,7 @@ def _land_coverage(connection: duckdb.DuckDBPyConnection, dataset: Dataset, part
     """
     last = f"date '{part.last_month}-01'" if part.last_month else newest
     products = part.products or ("*",)
-    rows = ", ".join(f"('{product}')" for product in products)
+    rows = ", ".join(f"({quote(product)})" for product in products)
     connection.execute(
         f"""
         create or replace table coverage as

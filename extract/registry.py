@@ -70,14 +70,14 @@ class Dataset:
 
 
 def _build(path: Path) -> Dataset:
-    raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
+        raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
         measures = tuple(
             Measure(str(m["code"]), m["unit"], m["canonical_unit"], float(m["factor"])) for m in raw.pop("measures")
         )
         dimensions = tuple(raw.pop("dimensions"))
         dataset = Dataset(measures=measures, dimensions=dimensions, **raw)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise RegistryError(
             f"the registry file does not declare a dataset: {error}",
             dataset=path.stem,

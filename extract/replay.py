@@ -21,10 +21,10 @@ from urllib3 import HTTPResponse
 
 from extract.errors import ExtractError
 from extract.offices import OFFICES
-from extract.offices.base import quote
 from extract.offices.eurostat import parse_last_update
 from extract.registry import Dataset
 from extract.slices import Slice
+from extract.sql import quote
 
 _EQUALS = re.compile(r"(\w+) eq '([^']*)'")
 

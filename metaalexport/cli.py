@@ -137,9 +137,11 @@ def build() -> None:
 
 @app.command()
 def publish() -> None:
-    """Publish the candidate, if gate 2 passes it."""
+    """Publish the candidate, if dbt's tests and gate 2 pass it."""
     settings = Settings.from_environment()
     run_id = _run_id()
+    with console.status("dbt tests the candidate"):
+        steps.test_candidate(settings, run_id)
     steps.gate_candidate(settings, run_id, _progress)
     steps.record_operations(settings, run_id)
     steps.publish_candidate(settings, run_id, _progress)

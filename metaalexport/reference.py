@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from datetime import date
 from pathlib import Path
 
 from metaalexport.settings import SEEDS, SettingsError
@@ -56,22 +58,57 @@ def user_scope_rows(path: Path | None) -> list[dict[str, str]]:
     """
     if path is None:
         return []
-    rows = _rows(path)
     shipped = {row["scope_code"] for row in _rows(SEEDS / "metal_scopes.csv")}
-    for number, row in enumerate(rows, start=2):
-        place = f"{path}, line {number}"
-        missing = [name for name in USER_SCOPE_COLUMNS[:5] if not (row.get(name) or "").strip()]
-        if missing:
-            raise SettingsError(
-                f"{place}: no value for {', '.join(missing)}; the columns are {', '.join(USER_SCOPE_COLUMNS)}"
-            )
-        if row["scope_code"] in shipped:
-            raise SettingsError(f"{place}: {row['scope_code']!r} is a shipped scope, choose another code")
-        if row["nomenclature_code"] not in ("CN", "SITC"):
-            raise SettingsError(f"{place}: nomenclature_code is {row['nomenclature_code']!r}, not CN or SITC")
+    rows: list[dict[str, str]] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.DictReader(handle)
+            for record in reader:
+                row = {name: (record.get(name) or "").strip() for name in USER_SCOPE_COLUMNS}
+                problem = _scope_problem(row, shipped, rows)
+                if problem:
+                    raise SettingsError(f"{path}, line {reader.line_num}: {problem}")
+                rows.append(row)
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from error
     if not rows:
         raise SettingsError(f"{path}: no scope in it; the columns are {', '.join(USER_SCOPE_COLUMNS)}")
     return rows
+
+
+def _scope_problem(row: dict[str, str], shipped: set[str], earlier: list[dict[str, str]]) -> str | None:
+    """Say what is wrong with a line, given the shipped scopes and the lines before it."""
+    missing = [name for name in USER_SCOPE_COLUMNS[:5] if not row[name]]
+    if missing:
+        return f"no value for {', '.join(missing)}; the columns are {', '.join(USER_SCOPE_COLUMNS)}"
+    if row["scope_code"] in shipped:
+        return f"{row['scope_code']!r} is a shipped scope, choose another code"
+    if row["nomenclature_code"] not in ("CN", "SITC"):
+        return f"nomenclature_code is {row['nomenclature_code']!r}, not CN or SITC"
+    if not re.fullmatch(r"TOTAL|[0-9X]+", row["product_code"]):
+        return f"product_code is {row['product_code']!r}, not digits without blanks"
+    for name in ("valid_from", "valid_to"):
+        if row[name] and not _is_date(row[name]):
+            return f"{name} is {row[name]!r}, not YYYY-MM-DD"
+    if row["valid_to"] and row["valid_from"] and row["valid_to"] < row["valid_from"]:
+        return "valid_to lies before valid_from"
+    for other in earlier:
+        same = all(other[name] == row[name] for name in ("scope_code", "nomenclature_code"))
+        at_once = (other["valid_to"] or "9999") >= row["valid_from"] and (row["valid_to"] or "9999") >= other[
+            "valid_from"
+        ]
+        one, two = other["product_code"], row["product_code"]
+        if same and at_once and (one.startswith(two) or two.startswith(one) or "TOTAL" in (one, two)):
+            return f"{two} and {one} in scope {row['scope_code']!r} would count the same goods twice"
+    return None
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def scope_products(nomenclature: str, user_scopes: Path | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,21 +135,41 @@ class Settings:
         for name, value in (("METAALEXPORT_SCOPES", scopes), ("METAALEXPORT_REPLAY", replay)):
             if value and not Path(value).exists():
                 raise SettingsError(f"{name} names {value}, which does not exist")
+        reporters = tuple(env.get("METAALEXPORT_REPORTERS", "NL,DE,BE").replace(" ", "").split(","))
+        if not all(re.fullmatch("[A-Z]{2}", reporter) for reporter in reporters):
+            raise SettingsError(f"METAALEXPORT_REPORTERS is {','.join(reporters)!r}, not ISO codes like NL,DE,BE")
+        first_month = env.get("METAALEXPORT_FIRST_MONTH", "")
+        if first_month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", first_month):
+            raise SettingsError(f"METAALEXPORT_FIRST_MONTH is {first_month!r}, not YYYY-MM")
         return cls(
             profile=profile,
             state=(root / profile).resolve(),
-            reporters=tuple(env.get("METAALEXPORT_REPORTERS", "NL,DE,BE").replace(" ", "").split(",")),
-            first_month=env.get("METAALEXPORT_FIRST_MONTH") or None,
+            reporters=reporters,
+            first_month=first_month or None,
             user_scopes=Path(scopes).resolve() if scopes else None,
             replay_folder=Path(replay).resolve() if replay else None,
             simulator_url=env.get("METAALEXPORT_SIMULATOR_URL", DEFAULT_SIMULATOR_URL),
-            task_retries=int(env.get("METAALEXPORT_TASK_RETRIES", "3")),
-            retry_delay_seconds=int(env.get("METAALEXPORT_RETRY_DELAY_SECONDS", "300")),
-            http_attempts=int(env.get("METAALEXPORT_HTTP_ATTEMPTS", "4")),
-            http_base_seconds=float(env.get("METAALEXPORT_HTTP_BASE_SECONDS", "2")),
+            task_retries=_whole_number(env, "METAALEXPORT_TASK_RETRIES", 3, least=0),
+            retry_delay_seconds=_whole_number(env, "METAALEXPORT_RETRY_DELAY_SECONDS", 300, least=0),
+            http_attempts=_whole_number(env, "METAALEXPORT_HTTP_ATTEMPTS", 4, least=1),
+            http_base_seconds=_seconds(env, "METAALEXPORT_HTTP_BASE_SECONDS", 2.0),
             overrides={
                 office: env[f"METAALEXPORT_{office.upper()}_URL"]
                 for office in SIMULATOR_PATHS
                 if env.get(f"METAALEXPORT_{office.upper()}_URL")
             },
         )
+
+
+def _whole_number(environment: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    text = environment.get(name, str(default))
+    if not re.fullmatch(r"\d+", text) or int(text) < least:
+        raise SettingsError(f"{name} is {text!r}, not a whole number of at least {least}")
+    return int(text)
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name, str(default))
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise SettingsError(f"{name} is {text!r}, not a number of seconds")
+    return float(text)

@@ -15,7 +15,7 @@ from expectations.gate import CheckResult, build_data_docs, run_gate
 from extract import load as loading
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TransientOfficeError
 from extract.http import OfficeSession, RetryPolicy
-from extract.landing import Landing, LoadManifest
+from extract.landing import OBSERVATION_KEYS, Landing, LoadManifest
 from extract.offices import OFFICES
 from extract.offices.base import Fetched
 from extract.raw import RawStore, write_atomically
@@ -30,12 +30,6 @@ from publish.duckdb_file import Publication, publish_duckdb
 from publish.report import build_report
 
 Progress = Callable[[str], None]
-
-# Columns of the landing that identify an observation, by office.
-OBSERVATION_KEYS = {
-    "cbs": ("measure", "partner", "product", "period"),
-    "eurostat": ("reporter", "partner", "product", "flow", "measure", "period"),
-}
 
 
 class GateFailedError(Exception):
@@ -99,7 +93,8 @@ def plan_loads(
         first = first_month or settings.first_month or dataset.first_period
         last = last_month or ""
         if dataset.office == "cbs":
-            parts = [Slice(dataset.code, "NL", max(first, dataset.first_period), last)]
+            # The years that CBS publishes come with their months: a year is asked for from its January.
+            parts = [Slice(dataset.code, "NL", max(f"{first[:4]}-01", dataset.first_period), last)]
         else:
             products = reference.scope_products("CN", settings.user_scopes)
             parts = [Slice(dataset.code, reporter, first, last, products=products) for reporter in wanted]
@@ -399,5 +394,6 @@ def _run_gate(
             progress(f"warn: {result.check_name}: {result.message} Found: {result.observed[:200]}")
         if failed:
             note.outcome = "blocked"
+            build_data_docs(settings.gx)
             raise GateFailedError(gate, subject, failed)
         progress(f"gate '{gate}' passed {subject}: {note.detail}")

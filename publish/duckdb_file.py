@@ -15,6 +15,13 @@ from pathlib import Path
 import duckdb
 
 PUBLISHED_SCHEMAS = ("marts", "ops")
+_PUBLICATION_COLUMNS = {
+    "publish_id": "First 12 digits of the content hash, and when it was published.",
+    "content_sha256": "Hash of schema marts: equal content, equal hash.",
+    "is_simulated": "Whether the figures are simulated.",
+    "profile": "`simulator`, `live` or `replay`.",
+    "published_at": "When, UTC.",
+}
 READER_CONFIG = {"enable_external_access": "false", "lock_configuration": "true"}
 
 
@@ -168,6 +175,8 @@ def _write_publication(connection: duckdb.DuckDBPyConnection, publication: Publi
     values = asdict(publication)
     connection.execute("insert into ops.publication values (?, ?, ?, ?, ?)", list(values.values()))
     connection.execute("comment on table ops.publication is 'What this file is. Grain: one row.'")
+    for column, text in _PUBLICATION_COLUMNS.items():
+        connection.execute(f"comment on column ops.publication.{column} is {_literal(text)}")
 
 
 def _literal(text: str) -> str:

@@ -165,7 +165,8 @@ class _OfficeResponse(Response):
     """Sends a reply; stops in the middle of the body when the reply says so."""
 
     def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.body, reply.status, reply.headers, reply.media_type)
+        # The offices send no such header. A client that means to ask a real office can refuse by it.
+        super().__init__(reply.body, reply.status, {**reply.headers, "X-Simulated": "true"}, reply.media_type)
         self._cut_after = reply.cut_after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

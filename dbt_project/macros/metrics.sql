@@ -1,4 +1,4 @@
-{# One definition per metric. Formulas: docs/methodology.md and the seed reference, section 2. #}
+{# One definition per metric. The formulas in words: docs/marts.md. #}
 
 {# Ratio of two sums of one source, concept, scope and vintage; null where the denominator is zero or missing. #}
 {% macro ratio(numerator, denominator) -%}

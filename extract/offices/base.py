@@ -11,6 +11,7 @@ import duckdb
 from extract.http import OfficeSession
 from extract.registry import Dataset
 from extract.slices import Slice
+from extract.sql import quote
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,16 @@ class Office(Protocol):
         ...
 
 
-def quote(value: str) -> str:
-    """Return a SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"
+def request_number(files: list[tuple[int, Path]], filename: str) -> str:
+    """Return the SQL expression that turns a file's name into its ``request_no``.
+
+    A look-up in a list and not a join: a join would lose the order of the rows, and with it the promise that the
+    same reply gives the same bytes.
+    """
+    numbers = ", ".join(str(number) for number, _ in files)
+    return f"([{numbers}])[list_position({file_list([path for _, path in files])}, {filename})]"
 
 
-def file_table(files: list[tuple[int, Path]]) -> str:
-    """Return a VALUES relation ``(filename, request_no)`` for the files of a query."""
-    rows = ", ".join(f"({quote(str(path))}, {number})" for number, path in files)
-    return f"(values {rows}) as payload(filename, request_no)"
+def file_list(paths: list[Path]) -> str:
+    """Return a SQL list of file names."""
+    return "[" + ", ".join(quote(str(path)) for path in paths) + "]"

@@ -19,12 +19,15 @@ import duckdb
 
 from extract.errors import BadReplyError, TornReadError
 from extract.http import OfficeSession, Reply, Verdict, head_of, tail_of
-from extract.offices.base import Counts, Fetched, OfficeVersion, Payload, file_table, quote
+from extract.offices.base import Counts, Fetched, OfficeVersion, Payload, file_list, request_number
 from extract.registry import Dataset
 from extract.slices import Slice
+from extract.sql import quote
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 OBSERVATION_FIELDS = ("Id", "Measure", "ValueAttribute", "Value", "StringValue")
+_LOOK = "look at the reply in the raw store; if CBS changed its API, adapt extract/offices/cbs.py"
+_PAGE_END = re.compile(rb'(\]|"@odata\.nextLink"\s*:\s*"(?:[^"\\]|\\.)*")\s*\}$')
 _NEXT_LINK = re.compile(rb'"@odata\.nextLink"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 
@@ -66,6 +69,7 @@ class CbsOffice:
         count_url = first_url.replace("/Observations", "/Observations/$count", 1)
         expected = int(session.get(count_url, purpose="count", inspect=inspect_count).text().strip())
         pages = 0
+        asked: set[str] = set()
         url: str | None = first_url
         while url is not None:
             page = session.get(url, purpose="observations", inspect=inspect_json)
@@ -73,9 +77,10 @@ class CbsOffice:
             pages += 1
             session.progress(f"observations: page {pages}, {page.record.bytes / 1e6:.1f} MB ({expected:,} rows in all)")
             following = next_link(page.path)
-            if following == url:
+            asked.add(url)
+            if following in asked:
                 raise BadReplyError(
-                    "a page names itself as the next page",
+                    "a page names itself as the next page, or one before it",
                     dataset=dataset.code,
                     where=url,
                     next_step="try again later; report it to infoservice@cbs.nl if it stays",
@@ -93,10 +98,10 @@ class CbsOffice:
             Payload(r.record.request_id, r.record.purpose, r.record.sha256, r.record.url, r.record.retrieved_at)
             for r in replies
         )
-        found = count_observations([r.path for r in replies if r.record.purpose == "observations"])
-        if found != expected:
+        found, identities = count_observations([r.path for r in replies if r.record.purpose == "observations"])
+        if (found, identities) != (expected, expected):
             raise BadReplyError(
-                f"CBS counts {expected:,} observations and sent {found:,}",
+                f"CBS counts {expected:,} observations and sent {found:,}, {identities:,} of them different",
                 dataset=dataset.code,
                 where=f"{table}/Observations{suffix}",
                 next_step="load it again; a page was lost, repeated or cut",
@@ -123,14 +128,14 @@ class CbsOffice:
         measures = ", ".join(quote(code) for code in dataset.measure_codes)
         # A recorded reply can hold more measures than the slice; a live request cannot return them.
         in_slice = f"measure in ({measures})" if part.recorded_urls else "true"
-        names = [str(path) for _, path in pages]
+        names = file_list([path for _, path in pages])
         # Numbers are read as text first: one that does not parse is a rejected row, not a failed file.
         connection.execute(
             f"""
             create or replace temp table parsed as
             with page as (
                 select
-                    payload.request_no,
+                    {request_number(pages, "json_page.filename")} as request_no,
                     unnest(json_page.value) as o
                 from read_json(
                     {names}, format = 'unstructured', filename = true,
@@ -139,7 +144,6 @@ class CbsOffice:
                         "Value" VARCHAR, "StringValue" VARCHAR, "{partner}" VARCHAR, "{product}" VARCHAR,
                         "{period}" VARCHAR)[]'}}
                 ) as json_page
-                join {file_table(pages)} on payload.filename = json_page.filename
             ),
             typed as (
                 select
@@ -232,14 +236,17 @@ class CbsOffice:
 
     def _version(self, session: OfficeSession, reply: Reply, dataset: Dataset) -> OfficeVersion:
         version = str(json.loads(reply.text()).get("Version", ""))
-        if not re.fullmatch(r"\d{12}", version):
+        try:
+            if not re.fullmatch(r"\d{12}", version):
+                raise ValueError(version)
+            moment = datetime.strptime(version, "%Y%m%d%H%M").replace(tzinfo=AMSTERDAM)
+        except ValueError as error:
             raise BadReplyError(
                 f"Properties.Version is {version!r}, not YYYYMMDDhhmm",
                 dataset=dataset.code,
                 where=reply.record.url,
-                next_step="look at the reply in the raw store and adapt extract/offices/cbs.py",
-            )
-        moment = datetime.strptime(version, "%Y%m%d%H%M").replace(tzinfo=AMSTERDAM)
+                next_step=_LOOK,
+            ) from error
         return OfficeVersion(version, moment.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def _check_dimensions(self, reply: Reply, dataset: Dataset) -> None:
@@ -278,14 +285,18 @@ def inspect_json(path: Path, content_type: str) -> Verdict | None:
     """Accept a complete JSON object; name an OData error in its own words."""
     head = head_of(path).removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head.startswith(b"{"):
-        return Verdict(f"not JSON (content type {content_type!r}): {head[:120]!r}", can_heal=False)
-    if not tail_of(path, 64).rstrip().endswith(b"}"):
-        return Verdict("the JSON is cut off", can_heal=True)
+        return Verdict(f"not JSON (content type {content_type!r}): {head[:120]!r}", can_heal=False, next_step=_LOOK)
+    if not _PAGE_END.search(tail_of(path).rstrip()):
+        # Not the end of a page: a small single object, or a body cut behind a row. Only reading it all tells.
+        try:
+            json.loads(path.read_text(encoding="utf-8-sig"))
+        except ValueError:
+            return Verdict("the JSON is cut off", can_heal=True, next_step=_LOOK)
     if b'"error"' in head[:200] or b'"odata.error"' in head[:200]:
         return Verdict(
             f"CBS refused: {head[:300].decode('utf-8', 'replace')}",
             can_heal=False,
-            next_step="identifiers are case-sensitive; `metaalexport doctor` compares the registry with the office",
+            next_step="identifiers are case-sensitive: compare the registry file with the office's catalogue",
         )
     return None
 
@@ -293,7 +304,7 @@ def inspect_json(path: Path, content_type: str) -> Verdict | None:
 def inspect_count(path: Path, content_type: str) -> Verdict | None:
     """Accept a bare integer, with or without a byte order mark."""
     text = head_of(path, 64).removeprefix(b"\xef\xbb\xbf").strip()
-    return None if text.isdigit() else Verdict(f"not a count: {text!r}", can_heal=False)
+    return None if text.isdigit() else Verdict(f"not a count: {text!r}", can_heal=False, next_step=_LOOK)
 
 
 def next_link(path: Path) -> str | None:
@@ -333,15 +344,21 @@ def check_observation_fields(path: Path, dataset: Dataset) -> None:
         )
 
 
-def count_observations(paths: list[Path]) -> int:
-    """Count the rows of observation pages."""
+def count_observations(paths: list[Path]) -> tuple[int, int]:
+    """Count the rows of observation pages, and their distinct ``Id``.
+
+    Both must equal the office's count: a page sent twice is too many rows, or stands in for one that is lost.
+    """
     with duckdb.connect() as connection:
         query = f"""
-            select coalesce(sum(len(value)), 0)
-            from read_json({[str(path) for path in paths]}, format = 'unstructured',
-                maximum_object_size = {object_size(paths)}, columns = {{value: 'STRUCT("Id" BIGINT)[]'}})
+            select count(*), count(distinct o."Id") from (
+                select unnest(value) as o
+                from read_json({file_list(paths)}, format = 'unstructured',
+                    maximum_object_size = {object_size(paths)}, columns = {{value: 'STRUCT("Id" BIGINT)[]'}})
+            )
         """
-        return int(connection.sql(query).fetchall()[0][0])
+        rows, identities = connection.sql(query).fetchall()[0]
+        return int(rows), int(identities)
 
 
 def object_size(paths: list[Path]) -> int:

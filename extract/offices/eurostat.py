@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,11 +18,12 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from extract.errors import BadReplyError, TornReadError
+from extract.errors import BadReplyError, ExtractError, TornReadError
 from extract.http import OfficeSession, Verdict, head_of, tail_of
-from extract.offices.base import Counts, Fetched, OfficeVersion, Payload, file_table, quote
+from extract.offices.base import Counts, Fetched, OfficeVersion, Payload, file_list, request_number
 from extract.registry import Dataset
 from extract.slices import Slice
+from extract.sql import quote
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
 # Below 500,000 positions a request is answered at once; a margin is kept for codes we do not know of.
@@ -66,6 +68,8 @@ class EurostatOffice:
         for number, url in enumerate(urls, start=1):
             replies.append(session.get(url, purpose="observations", inspect=inspect_csv))
             session.progress(f"observations: part {number} of {len(urls)}, {replies[-1].record.bytes / 1e6:.1f} MB")
+        for reply in replies:
+            check_header(reply.path, reply.record.url, dataset)
         stamps = {stamp for reply in replies for stamp in last_updates(reply.path)}
         if len(stamps) != 1:
             raise TornReadError(
@@ -82,25 +86,41 @@ class EurostatOffice:
 
     def data_urls(self, session: OfficeSession, base_url: str, dataset: Dataset, part: Slice) -> list[str]:
         """Return the data requests of a slice, each below `COST_LIMIT` positions."""
+        if not part.products:
+            raise ExtractError(
+                "no product is asked for, and Comext refuses a request of all",
+                dataset=dataset.code,
+                where=part.describe(),
+                next_step="add products to a scope",
+            )
         last = part.last_month or self.probe(session, base_url, dataset).vintage_at[:7]
-        positions = {
-            "freq": dataset.fixed["freq"],
-            "reporter": part.reporter,
-            "partner": "+".join(part.partners),
-            "product": "+".join(part.products),
-            "flow": dataset.fixed["flow"],
-            "indicators": "+".join(dataset.measure_codes),
-        }
-        key = ".".join(positions[d] for d in dataset.dimensions if d != dataset.period_dimension)
-        cost = (len(part.partners) or PARTNER_POSITIONS) * len(part.products) * len(dataset.measures)
         months = list(_months(part.first_month, last))
-        size = max(1, COST_LIMIT // cost)
-        chunks = [months[start : start + size] for start in range(0, len(months), size)]
-        return [
-            f"{base_url}/sdmx/2.1/data/{dataset.identifier}/{key}"
-            f"?startPeriod={chunk[0]}&endPeriod={chunk[-1]}&format=SDMX-CSV&compressed=false"
-            for chunk in chunks
-        ]
+        if not months:
+            raise ExtractError(
+                f"the first month lies after the last one, {last}",
+                dataset=dataset.code,
+                where=part.describe(),
+                next_step="ask for an earlier first month",
+            )
+        # The cost of one product in one month; first as many products as fit, then as many months.
+        cost = (len(part.partners) or PARTNER_POSITIONS) * len(dataset.measures)
+        urls = []
+        for products in _chunks(part.products, COST_LIMIT // cost):
+            positions = {
+                "freq": dataset.fixed["freq"],
+                "reporter": part.reporter,
+                "partner": "+".join(part.partners),
+                "product": "+".join(products),
+                "flow": dataset.fixed["flow"],
+                "indicators": "+".join(dataset.measure_codes),
+            }
+            key = ".".join(positions[d] for d in dataset.dimensions if d != dataset.period_dimension)
+            urls += [
+                f"{base_url}/sdmx/2.1/data/{dataset.identifier}/{key}"
+                f"?startPeriod={chunk[0]}&endPeriod={chunk[-1]}&format=SDMX-CSV&compressed=false"
+                for chunk in _chunks(months, COST_LIMIT // (cost * len(products)))
+            ]
+        return urls
 
     def parse(
         self,
@@ -111,21 +131,17 @@ class EurostatOffice:
         load_id: str,
     ) -> Counts:
         """Turn stored SDMX-CSV replies into landing tables, in DuckDB."""
-        expected = ["DATAFLOW", "LAST UPDATE", *dataset.dimensions, "OBS_VALUE"]
-        header: list[str] = []
-        for payload, path in files:
-            first = header or csv_header(path)
-            header = csv_header(path)
-            missing = [name for name in expected if name not in header]
-            if missing or header != first:
+        header = check_header(files[0][1], files[0][0].url, dataset)
+        for payload, path in files[1:]:
+            if check_header(path, payload.url, dataset) != header:
                 raise BadReplyError(
-                    f"the reply lacks the columns {missing}, or has others than the load's first reply: {header}",
+                    f"the reply has other columns than the load's first one: {csv_header(path)}, not {header}",
                     dataset=dataset.code,
                     where=payload.url,
-                    next_step="Eurostat changed the layout: compare with the registry file's dimensions",
+                    next_step="load it again; Eurostat changed the layout in between",
                 )
         numbered = [(no, path) for no, (_, path) in enumerate(files)]
-        names = [str(path) for _, path in numbered]
+        names = file_list([path for _, path in numbered])
         measures = ", ".join(quote(code) for code in dataset.measure_codes)
         # A recorded reply can hold more than the slice (imports, other reporters); a live request cannot return it.
         # What is left to the slice that asks for it counts neither as read nor as rejected.
@@ -141,10 +157,9 @@ class EurostatOffice:
             f"""
             create or replace temp table parsed as
             with line as (
-                select payload.request_no, data.*
+                select {request_number(numbered, "data.filename")} as request_no, data.*
                 from read_csv({names}, header = true, auto_detect = false, columns = {columns}, delim = ',',
                     quote = '"', filename = true, store_rejects = true, rejects_limit = 0) as data
-                join {file_table(numbered)} on payload.filename = data.filename
             ),
             typed as (
                 select
@@ -186,11 +201,14 @@ class EurostatOffice:
                     indicators: indicators, period: period, value: value_text}})::varchar as row_content
             from parsed where rule is not null
             union all
-            select {load}, payload.request_no::integer, 'malformed_line', any_value(errors.csv_line)
-            from reject_errors as errors
-            join reject_scans as scans on scans.scan_id = errors.scan_id and scans.file_id = errors.file_id
-            join {file_table(numbered)} on payload.filename = scans.file_path
-            group by payload.request_no, errors.line;
+            from (
+                select {load}, {request_number(numbered, "scans.file_path")}::integer as request_no, 'malformed_line',
+                    min(errors.csv_line)
+                from reject_errors as errors
+                join reject_scans as scans on scans.scan_id = errors.scan_id and scans.file_id = errors.file_id
+                group by scans.file_path, errors.line
+                order by request_no, errors.line
+            );
             create or replace table codes as
             select {load} as load_id, ''::varchar as dimension, ''::varchar as code, ''::varchar as title,
                 ''::varchar as description, ''::varchar as group_id, ''::varchar as status
@@ -222,8 +240,10 @@ def inspect_structure(path: Path, content_type: str) -> Verdict | None:
     """Accept a complete SDMX-ML structure message."""
     if fault := read_fault(path):
         return fault
-    if b"</" not in tail_of(path, 64):
-        return Verdict("the XML is cut off", can_heal=True)
+    try:
+        ElementTree.parse(path)  # noqa: S314 - the office's own listing
+    except ElementTree.ParseError as error:
+        return Verdict(f"the XML is cut off or broken ({error})", can_heal=True)
     if b"Structure" not in head_of(path, 400):
         return Verdict(f"not an SDMX structure (content type {content_type!r})", can_heal=False)
     return None
@@ -270,6 +290,26 @@ def csv_header(path: Path) -> list[str]:
     return next(csv.reader([first_line]))
 
 
+def check_header(path: Path, url: str, dataset: Dataset) -> list[str]:
+    """Return the column names of a body that has all those the registry expects.
+
+    Raises
+    ------
+    BadReplyError
+        Naming the columns that are missing.
+    """
+    header = csv_header(path)
+    missing = [name for name in ("DATAFLOW", "LAST UPDATE", *dataset.dimensions, "OBS_VALUE") if name not in header]
+    if missing:
+        raise BadReplyError(
+            f"the reply lacks the columns {missing}; it has {header}",
+            dataset=dataset.code,
+            where=url,
+            next_step="Eurostat changed the layout: compare with the registry file's dimensions",
+        )
+    return header
+
+
 def last_updates(path: Path) -> set[str]:
     """Return the distinct values of ``LAST UPDATE`` in a body."""
     with duckdb.connect() as connection:
@@ -277,7 +317,7 @@ def last_updates(path: Path) -> set[str]:
             select distinct "LAST UPDATE"
             from read_csv({quote(str(path))}, header = true, all_varchar = true, delim = ',', ignore_errors = true)
         """
-        return {row[0] for row in connection.sql(query).fetchall()}
+        return {row[0] or "" for row in connection.sql(query).fetchall()}
 
 
 def parse_last_update(text: str, dataset: Dataset) -> OfficeVersion:
@@ -323,6 +363,11 @@ def _annotation(flow: ElementTree.Element, kind: str) -> str | None:
 
 def _between(body: bytes, start: bytes, end: bytes) -> str:
     return body.partition(start)[2].partition(end)[0].decode("utf-8", errors="replace").strip()
+
+
+def _chunks(items: Sequence[str], size: int) -> list[Sequence[str]]:
+    step = max(1, size)
+    return [items[start : start + step] for start in range(0, len(items), step)]
 
 
 def _months(first: str, last: str) -> list[str]:

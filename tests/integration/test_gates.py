@@ -14,6 +14,7 @@ import pytest
 
 from extract.errors import ExtractError
 from metaalexport import published, steps
+from metaalexport.dbt import run_dbt
 from metaalexport.journal import Journal
 
 from .conftest import SimulatedOffice, build_and_publish, file_hash, load_all
@@ -28,6 +29,7 @@ stop = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
 seen = {"reads": 0, "errors": [], "publish_ids": [], "largest_deviation": 0.0}
 while True:
+    last = stop.is_set()
     try:
         with duckdb.connect(sys.argv[1], read_only=True, config={"threads": "1"}) as connection:
             publish_id, = connection.sql("select publish_id from ops.publication").fetchone()
@@ -41,7 +43,7 @@ while True:
             seen["publish_ids"].append(publish_id)
     except Exception as error:
         seen["errors"].append(str(error))
-    if stop.is_set():
+    if last:
         break
     time.sleep(0.05)
 print(json.dumps(seen))
@@ -112,6 +114,13 @@ def test_next_good_load_heals_and_shows_the_new_release(next_release: SimulatedO
     assert healed[0][0] > newest[0][0]
     failed = published.query(settings, "select count(*) from ops.checks where run_id = 'bad' and not is_passed").rows
     assert failed[0][0] >= 1
+
+
+def test_dbt_unit_tests_pass(simulated: SimulatedOffice) -> None:
+    run_dbt(simulated.settings, ["test", "--select", "test_type:unit"])
+    results = json.loads((simulated.settings.dbt / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
+    assert len(results) >= 27
+    assert {result["status"] for result in results} == {"pass"}
 
 
 def test_unchanged_release_downloads_nothing(simulated: SimulatedOffice) -> None:

@@ -263,9 +263,6 @@ def test_get_403_that_looks_like_data_is_refused(make_office: MakeOffice) -> Non
     assert office.waits == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="OfficeSession._judge takes every HTML or empty body for a passing trouble, a 404 too"
-)
 @pytest.mark.parametrize("body", [b"<html>404 - File or directory not found.</html>", b""])
 def test_get_404_without_the_offices_format_is_refused_at_once(make_office: MakeOffice, body: bytes) -> None:
     office = make_office(*[Answer(body, 404)] * 4)
@@ -273,7 +270,6 @@ def test_get_404_without_the_offices_format_is_refused_at_once(make_office: Make
         office.get()
 
 
-@pytest.mark.xfail(strict=True, reason="requests counts an impossible URL among its RequestExceptions")
 def test_get_url_that_cannot_be_asked_is_not_tried_again(make_office: MakeOffice) -> None:
     office = make_office()
     with pytest.raises(Exception, match="office"):
@@ -366,3 +362,10 @@ def test_looks_like_html_judges_the_first_bytes(head: bytes, *, expected: bool) 
 def test_unit_tests_internet_socket_is_refused() -> None:
     with pytest.warns(UserWarning, match="tried to use socket"), pytest.raises(SocketBlockedError):
         socket.socket(socket.AF_INET)
+
+
+def test_get_simulator_answering_for_a_real_office_is_refused(make_office: MakeOffice) -> None:
+    office = make_office(Answer(headers={"X-Simulated": "true"}))
+    with pytest.raises(BadReplyError, match="a simulator answered"):
+        office.get()
+    assert office.waits == []

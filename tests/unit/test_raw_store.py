@@ -150,7 +150,6 @@ def test_write_atomically_crash_before_the_rename_keeps_the_old_text(
     assert target.read_text("utf-8") == "one\n"
 
 
-@pytest.mark.xfail(strict=True, reason="write_atomically does not remove its temporary when writing fails")
 def test_write_atomically_failed_write_leaves_no_temporary(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_atomically(tmp_path / "marker.json", "half a surrogate pair: \ud800")

@@ -30,6 +30,7 @@ conformed as (
     select
         observations.load_id,
         observations.request_no,
+        observations.partner_code,
         observations.office_product_code,
         measure_meanings.flow_kind,
         partners.member_kind,
@@ -84,6 +85,8 @@ total_excluding_transit as (
     select
         load_id,
         min(request_no) as request_no,
+        -- Of one office code: two codes of one country must not lend each other a part.
+        partner_code,
         office_product_code,
         'total' as flow_kind,
         member_kind,

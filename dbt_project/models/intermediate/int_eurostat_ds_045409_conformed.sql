@@ -52,8 +52,8 @@ select
     'CN' as nomenclature_code,
     pivoted.office_product_code as product_code,
     pivoted.month,
-    -- Comext has no flag. Data are preliminary until October of the following year (Eurostat, quoted in
-    -- reference/eurostat.md section 10, unverified).
+    -- Comext has no flag. Users quote Eurostat that data are preliminary until October of the following year;
+    -- that is unverified.
     case
         when loads.vintage_at >= make_timestamp(year(pivoted.month) + 1, 10, 1, 0, 0, 0) then 'final'
         else 'provisional'

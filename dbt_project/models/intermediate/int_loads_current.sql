@@ -12,10 +12,9 @@ loads as (
     select * from {{ ref('stg_landing__loads') }}
 ),
 
+-- A load of everything asked for every product that the office ever had, also for one that it withdrew since.
 cbs_products as (
-    select distinct
-        load_id,
-        office_product_code
+    select distinct office_product_code
     from {{ ref('stg_cbs_85429ned__observations') }}
 ),
 
@@ -29,7 +28,7 @@ asked as (
         cbs_coverage.has_all_partners
     from cbs_coverage
     left join cbs_products
-        on cbs_coverage.load_id = cbs_products.load_id and cbs_coverage.office_product_code = '*'
+        on cbs_coverage.office_product_code = '*'
     union all
     select
         load_id,

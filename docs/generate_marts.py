@@ -1,0 +1,214 @@
+"""Write docs/marts.md from the contracts of the published models: python docs/generate_marts.py."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ROOT / "dbt_project" / "models"
+TARGET = ROOT / "docs" / "marts.md"
+SCHEMAS = {
+    "marts": "The figures. `dim_` tables are dimensions, `fct_` tables facts, `rpt_` tables reports.",
+    "ops": "What the pipeline did, up to gate 2 of the run that published the file; `publish` and `report` of that run"
+    " appear with the next one.",
+}
+# Written by publish/duckdb_file.py and not by dbt, so it has no contract file.
+PUBLICATION = """\
+### ops.publication
+
+What this file is.
+
+**Grain:** one row.\\
+**Key:** `publish_id`
+
+| column | type | description |
+|---|---|---|
+| `publish_id` | varchar | First 12 digits of the content hash, and the time of publishing. |
+| `content_sha256` | varchar | Hash of all of schema `marts`: equal content, equal hash (within one DuckDB version). |
+| `is_simulated` | boolean | Whether the figures are simulated. |
+| `profile` | varchar | `simulator`, `live` or `replay`. |
+| `published_at` | timestamp | When, UTC. |
+"""
+
+INTRODUCTION = """\
+<!-- Written by docs/generate_marts.py; change that file or the contracts in dbt_project/models, not this page. -->
+
+# Tables and formulas
+
+The published file has two schemas: `marts` (figures) and `ops` (what the pipeline did). Every table has a key that is
+checked in every build. Tables and columns carry the texts of this page as comments (`duckdb_tables()`,
+`duckdb_columns()`); the columns of `ops.publication` do not.
+
+Units are part of the name: `…_eur` euros, `…_kg` kilograms, `share…` and `…_share` 0-1, `…_pct` per cent, `…_pp`
+percentage points, `…_at` UTC. A missing value is unknown, never zero.
+
+## How to quote a share
+
+A share is quoted with its source, concept, scope and vintage. There are several "Dutch exports": CBS border
+crossing with or without quasi-transit, and Eurostat's community concept. They differ by more than most changes that
+are discussed, so a share without its concept cannot be compared with anything. Offices also revise: the same month
+has another value in another vintage (`vintage_at`, the office's own stamp). Numerator and denominator of `share`
+come from one source, concept, scope and vintage; a month in which the products of a scope come from different
+vintages carries no share.
+
+Sums over months (`share_r12`, `share_ytd`) and comparisons with a year before take each month's current vintage.
+These are equal when the dataset was loaded as a whole. After a reload of some months only they can differ between
+months, and `vintage_at` states the vintage of the row's own month. `ops.loads` shows which loads there are.
+
+## Destinations and totals
+
+`fct_exports` holds destinations only: countries, and two members that are none. Aggregates (world, EU, continents)
+are never among them. Wherever the office publishes its own total, the destinations add up to it exactly, and that
+total stands in `fct_export_totals`. Never add the two tables together. Years are in `fct_export_totals` only, as
+published; a year can differ from the sum of its months by rounding.
+
+| member | means | comes from |
+|---|---|---|
+| `unallocated` | the office itself cannot or may not say where the goods went: secret, not specified, stores and provisions; and the remainder of its total over all published members, rounding included | loads that asked for all partners |
+| `not_loaded` | what the office's total holds beyond the partners that were asked for; nothing is known of it | loads that asked for some partners (a replay of a partial recording) |
+
+The remainder keeps its sign. CBS rounds each cell to whole millions, so the members can exceed the total by a
+little; `unallocated` is then slightly negative, and shares still add up to 1.
+
+`flow_kind` splits CBS figures into `re_export`, `domestic_product` and `quasi_transit` beside `total`. Scopes and
+shares use `total`. Eurostat has no such split.
+
+## Complete months
+
+A month carries shares (`is_complete`) when the office's total is there for every product of the scope that it
+published anything on, all from one vintage. Otherwise `incomplete_reason` says why:
+
+| reason | means |
+|---|---|
+| `office_total_missing` | the office has published no total for the scope yet, for example because EU partners are not in |
+| `product_total_missing` | the total of some product of the scope is missing |
+| `mixed_vintages` | products of the scope come from different vintages |
+
+An incomplete month shows the values that are published, and no share, total, bound, rank or growth. A destination
+without a value in a month has no published figure: no exports, or a suppressed cell. A published 0 in CBS figures
+means less than half a million euros.
+
+## Bounds
+
+What is not allocated to a country may all belong to one country, or none of it. For countries in complete months:
+
+- `share_lower` = value / total (a missing value counts as nothing published)
+- `share_upper` = (value + unallocated + not loaded) / total, at most 1; a negative remainder counts as 0
+
+## Formulas
+
+Sums run over one source, concept, scope and reporter. "Value" is that of a destination, "total" the office's own
+total. "A year before" is the same month of the year before.
+
+| column | formula |
+|---|---|
+| `share` | value / total |
+| `share_r12` | sum of value over the 12 months up to and including this one / sum of total over the same months; a ratio of sums, never a mean of shares; missing unless all 12 are complete |
+| `share_ytd` | sum of value from January to this month / sum of total over the same months; missing unless all are complete |
+| `yoy_growth_pct` | 100 x (value / value a year before - 1); missing unless the base is above 0 |
+| `share_change_pp` | 100 x (share - share a year before); missing where either value is |
+| `contribution_to_growth_pp` | 100 x (value - value a year before) / total a year before, a missing value counting as 0; over all destinations it adds up to the growth of the total |
+| `destination_rank`, `destination_rank_r12` | rank among countries by `share`, by `share_r12` |
+
+Concentration is measured among identified countries with exports above 0. Their market share s is value / sum of
+the values of these countries; `coverage_share` is that sum / the office's total, and says how much of the exports
+the indices speak of. N is `n_markets` (countries that the office can publish), n is `n_active_markets`. `basis` is
+`month` or `r12`.
+
+| column | formula |
+|---|---|
+| `hhi` | sum of s squared (Herfindahl-Hirschman); 1/n to 1. Multiply by 10,000 for the scale of competition law |
+| `hhi_normalised` | (HHI - 1/n) / (1 - 1/n); missing with one market |
+| `equivalent_markets` | 1 / HHI: as if the exports went to this many equal markets |
+| `theil` | sum of s x ln(s x N); the sum of the next two |
+| `theil_within` | sum of s x ln(s x n): inequality among the active markets (intensive margin) |
+| `theil_between` | ln(N / n): markets that are not served (extensive margin) |
+| `top_1_share` … `top_10_share` | sum of the 1, 3, 5 and 10 largest s |
+
+These shares are among identified countries, so `top_1_share` can differ from the largest `share`, whose denominator
+is the office's total.
+
+## Example
+
+Share of the United States, with its bounds and everything a quotation needs:
+
+```sql
+select month, share, share_lower, share_upper, share_r12, source_code, concept_code, scope_code, vintage_at
+from marts.rpt_destination_shares
+where source_code = 'EUROSTAT' and concept_code = 'community' and scope_code = 'metal_core_hs'
+    and reporter_code = 'NL' and destination_code = 'US' and is_complete
+order by month desc
+limit 12;
+```
+
+Which concepts and scopes there are:
+
+```sql
+select distinct source_code, concept_code, scope_code, reporter_code
+from marts.rpt_destination_shares
+order by all;
+```
+"""  # noqa: E501 - rows of tables cannot be folded
+
+
+def contracts(schema: str) -> list[dict[str, Any]]:
+    """Return the contracts of a schema's models, in alphabetical order."""
+    models: list[dict[str, Any]] = []
+    for path in sorted((MODELS / schema).glob("*.yml")):
+        models += yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])
+    return models
+
+
+def key_of(model: dict[str, Any]) -> list[str]:
+    """Return the columns of a model's key: a constraint, or a tested key without an index."""
+    for constraint in model.get("constraints", []):
+        if constraint["type"] == "primary_key":
+            return list(constraint["columns"])
+    return list(model["config"]["meta"]["primary_key"])
+
+
+def describe_model(schema: str, model: dict[str, Any]) -> str:
+    """Return the section of one table: description, grain, key, columns."""
+    text = _one_line(model["description"])
+    what, _, grain = text.partition(" Grain: ")
+    key = ", ".join(f"`{name}`" for name in key_of(model))
+    lines = [
+        f"### {schema}.{model['name']}",
+        "",
+        what,
+        "",
+        f"**Grain:** {grain}\\",
+        f"**Key:** {key}",
+        "",
+        "| column | type | description |",
+        "|---|---|---|",
+        *(
+            f"| `{column['name']}` | {column['data_type']} | {_one_line(column['description'])} |"
+            for column in model["columns"]
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def render() -> str:
+    """Return the whole page."""
+    parts = [INTRODUCTION]
+    for schema, title in SCHEMAS.items():
+        models = contracts(schema)
+        names = ", ".join(f"[{m['name']}](#{schema}{m['name']})" for m in models)
+        parts.append(f"## Schema {schema}\n\n{title}\n\n{names}\n")
+        parts += [describe_model(schema, model) for model in models]
+    parts.append(PUBLICATION)
+    return "\n".join(parts)
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")

@@ -1,0 +1,283 @@
+"""What README and docs say exists: commands, targets, links, tables, columns, files. Nothing is run but help texts."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import urlsplit
+
+import duckdb
+import pytest
+import typer
+import yaml
+from pytest_socket import disable_socket
+from typer.testing import CliRunner
+
+from expectations.candidate import CandidateGateInput, candidate_checks
+from expectations.landing import LandingGateInput, landing_checks
+from extract.registry import load_registry
+from metaalexport.cli import app
+from publish.duckdb_file import Publication, _write_publication
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`\n]+)`")
+# Hosts that a reader may be sent to, or that a page may name; not those of package registries or of this machine.
+HOSTS = {
+    "creativecommons.org",
+    "datasets.cbs.nl",
+    "ec.europa.eu",
+    "keepachangelog.com",
+    "localhost",
+    "opendata.cbs.nl",
+    "semver.org",
+}
+FORBIDDEN = re.compile(r"/(?:work|home|root|tmp|mnt|Users)/|pypi|index-url|artifactory|proxy", re.IGNORECASE)
+
+
+@pytest.fixture(autouse=True)
+def _no_socket() -> None:
+    disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture(params=NAMES)
+def page(request: pytest.FixtureRequest) -> str:
+    """The text of one page."""
+    return read(request.param)
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_marts", ROOT / "docs" / "generate_marts.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def published() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty published file, made from the contracts."""
+    with duckdb.connect() as connection:
+        for schema in ("marts", "ops"):
+            connection.execute(f"create schema {schema}")
+            for path in sorted((ROOT / "dbt_project" / "models" / schema).glob("*.yml")):
+                for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
+                    columns = ", ".join(f"{c['name']} {c['data_type']}" for c in model["columns"])
+                    connection.execute(f"create table {schema}.{model['name']} ({columns})")
+        _write_publication(connection, Publication("p", "h", True, "simulator", "2026-01-01T00:00:00Z"))
+        yield connection
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def fences(text: str, *languages: str) -> list[str]:
+    return [body for language, body in FENCE.findall(text) if language in languages]
+
+
+def inline_code(text: str) -> list[str]:
+    return INLINE.findall(FENCE.sub("", text))
+
+
+def shell_commands(block: str) -> list[list[str]]:
+    """Split a block into commands; a quoted argument may span lines."""
+    lexer = shlex.shlex(block, posix=True, punctuation_chars=";&|\n")
+    lexer.whitespace = " \t"
+    lexer.whitespace_split = True
+    commands: list[list[str]] = [[]]
+    for token in lexer:
+        if set(token) <= set(";&|\n"):
+            commands.append([])
+        else:
+            commands[-1].append(token)
+    return [[t for t in command if not re.fullmatch(r"[A-Z_0-9]+=.*", t)] for command in commands if command]
+
+
+def all_shell_commands() -> list[tuple[str, list[str]]]:
+    return [
+        (name, command)
+        for name in NAMES
+        for block in fences(read(name), "sh")
+        for command in shell_commands(block)
+        if command
+    ]
+
+
+def metaalexport_calls() -> list[tuple[str, list[str]]]:
+    return [(name, command[1:]) for name, command in all_shell_commands() if Path(command[0]).name == "metaalexport"]
+
+
+def make_targets() -> set[str]:
+    found = {word for _, c in all_shell_commands() if c[0] == "make" for word in c[1:] if "=" not in word}
+    for name in NAMES:
+        for code in inline_code(read(name)):
+            if match := re.match(r"(?:[A-Z_]+=\S+ )?make ([a-z][a-z-]*)", code):
+                found.add(match[1])
+    return found
+
+
+def sql_statements() -> list[tuple[str, str]]:
+    statements = [(name, block) for name in NAMES for block in fences(read(name), "sql")]
+    statements += [(name, arguments[1]) for name, arguments in metaalexport_calls() if arguments[0] == "sql"]
+    for name, command in all_shell_commands():
+        if Path(command[0]).name == "python" and "-c" in command:
+            code = command[command.index("-c") + 1]
+            compile(code, name, "exec")
+            statements += [(name, statement) for statement in re.findall(r"db\.sql\('([^']+)'\)", code)]
+    return statements
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize(("name", "arguments"), metaalexport_calls())
+def test_command_and_options_exist(name: str, arguments: list[str]) -> None:
+    runner = CliRunner()
+    subcommand, *rest = arguments
+    assert runner.invoke(app, [subcommand, "--help"]).exit_code == 0, f"{name}: no such subcommand {subcommand}"
+    group = typer.main.get_command(app)
+    # Parses the arguments and runs nothing.
+    group.commands[subcommand].make_context(subcommand, rest)  # type: ignore[attr-defined]
+
+
+def test_subcommands_in_prose_exist() -> None:
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    named = {
+        match[1]
+        for name in NAMES
+        for code in inline_code(read(name))
+        if (match := re.match(r"(?:\.venv/bin/)?metaalexport ([a-z]+)", code))
+    }
+    assert named
+    assert named <= known
+    assert named | {arguments[0] for _, arguments in metaalexport_calls()} >= known, "a subcommand is not documented"
+
+
+def test_make_targets_exist_and_are_listed() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    helped = set(re.findall(r"^  make ([a-z-]+)", listed, re.MULTILINE))
+    rules = set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.MULTILINE))
+    named = make_targets()
+    assert {"run", "up", "setup"} <= named
+    assert named <= rules
+    assert named <= helped
+
+
+def test_links_and_images_lead_somewhere(page: str, request: pytest.FixtureRequest) -> None:
+    folder = (ROOT / request.node.callspec.params["page"]).parent
+    for target in re.findall(r"!?\[[^\]]*\]\(([^)\s]+)\)", FENCE.sub("", page)):
+        if urlsplit(target).scheme:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = folder / path if path else ROOT / request.node.callspec.params["page"]
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {slug(heading) for heading in headings}, target
+
+
+def test_every_page_is_linked() -> None:
+    text = "\n".join(read(name) for name in ("README.md", "docs/architecture.md"))
+    for name in NAMES:
+        if name.startswith("docs/"):
+            assert Path(name).name in text, name
+
+
+def test_every_dataset_has_a_page() -> None:
+    registry = load_registry()
+    pages = {path.stem for path in (ROOT / "docs" / "data-sources").glob("*.md")}
+    assert pages == set(registry)
+    for code, dataset in registry.items():
+        text = read(f"docs/data-sources/{code}.md")
+        for fact in (dataset.identifier, dataset.licence, dataset.citation, *dataset.measure_codes):
+            assert fact in text, f"{code}: {fact}"
+        for measure in dataset.measures:
+            assert measure.unit.lower() in text.lower(), f"{code}: {measure.unit}"
+
+
+@pytest.mark.parametrize(("name", "statement"), sql_statements())
+def test_sql_names_existing_tables_and_columns(published: duckdb.DuckDBPyConnection, name: str, statement: str) -> None:
+    published.execute(f"explain {statement}")
+
+
+def test_page_of_tables_is_up_to_date(generator: ModuleType) -> None:
+    assert read("docs/marts.md") == generator.render(), "run: .venv/bin/python docs/generate_marts.py"
+
+
+def test_publication_is_described_as_it_is_written(generator: ModuleType, published: duckdb.DuckDBPyConnection) -> None:
+    described = re.findall(r"^\| `(\w+)` \| (\w+) \|", generator.PUBLICATION, re.MULTILINE)
+    written = published.execute("select column_name, lower(column_type) from (describe ops.publication)").fetchall()
+    assert described == written
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    paths = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(path.name[:4]) for path in paths] == list(range(1, len(paths) + 1))
+    for number, path in enumerate(paths, start=1):
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith(f"# {number}. "), path.name
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], path.name
+        assert len(text.splitlines()) <= 60, f"{path.name} is longer than a page"
+
+
+def test_gate_checks_are_in_the_runbook() -> None:
+    load = LandingGateInput(
+        folder=Path("load"),
+        previous_folder=Path("load_before"),
+        key=("partner",),
+        total_partner="WORLD",
+        partners={"US": "country"},
+        products=("72",),
+        value_measures=("VALUE",),
+        value_factor=1,
+        thresholds=load_registry()["cbs_85429ned"].thresholds,
+        has_all_partners=True,
+        rows_read=1,
+        rows_rejected=0,
+    )
+    candidate = CandidateGateInput(Path("candidate"), Path("published"), is_simulated=False)
+    names = {check.name for check in [*landing_checks(load), *candidate_checks(candidate)]}
+    assert len(names) > 20
+    runbook = read("docs/runbook.md")
+    assert {name for name in names if f"`{name}`" not in runbook} == set()
+
+
+def test_environment_variables_exist_and_are_documented() -> None:
+    settings = set(re.findall(r'"(METAALEXPORT_[A-Z_]+)"', read("metaalexport/settings.py")))
+    settings |= {"METAALEXPORT_CBS_URL", "METAALEXPORT_EUROSTAT_URL"}
+    named = {word for name in NAMES for word in re.findall(r"METAALEXPORT_[A-Z_]+", read(name))}
+    assert named <= settings
+    assert settings <= set(re.findall(r"METAALEXPORT_[A-Z_]+", read("docs/architecture.md")))
+
+
+def test_files_of_the_repository_that_are_named_exist(page: str) -> None:
+    folders = "dags|dbt_project|docs|expectations|extract|metaalexport|publish|simulator|tests"
+    for code in inline_code(page):
+        if re.fullmatch(rf"(?:{folders})/[\w./-]*", code):
+            assert (ROOT / code).exists(), code
+
+
+def test_no_registry_host_and_no_machine_path(page: str) -> None:
+    assert not FORBIDDEN.search(page), FORBIDDEN.search(page)
+    hosts = {urlsplit(url).hostname for url in re.findall(r"https?://[^\s`)\]>\"]+", page)}
+    assert hosts <= HOSTS
+
+
+def test_picture_is_small_and_wide_enough() -> None:
+    picture = (ROOT / "docs" / "images" / "report.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert struct.unpack(">I", picture[16:20])[0] == 1280
+    assert len(picture) < 250_000
