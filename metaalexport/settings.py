@@ -45,7 +45,7 @@ class Settings:
 
     profile: str
     state: Path
-    reporters: tuple[str, ...] = ("NL", "DE", "BE")
+    reporters: tuple[str, ...] = ("NL", "DE")
     first_month: str | None = None
     user_scopes: Path | None = None
     replay_folder: Path | None = None
@@ -135,9 +135,9 @@ class Settings:
         for name, value in (("METAALEXPORT_SCOPES", scopes), ("METAALEXPORT_REPLAY", replay)):
             if value and not Path(value).exists():
                 raise SettingsError(f"{name} names {value}, which does not exist")
-        reporters = tuple(env.get("METAALEXPORT_REPORTERS", "NL,DE,BE").replace(" ", "").split(","))
+        reporters = tuple(env.get("METAALEXPORT_REPORTERS", "NL,DE").replace(" ", "").split(","))
         if not all(re.fullmatch("[A-Z]{2}", reporter) for reporter in reporters):
-            raise SettingsError(f"METAALEXPORT_REPORTERS is {','.join(reporters)!r}, not ISO codes like NL,DE,BE")
+            raise SettingsError(f"METAALEXPORT_REPORTERS is {','.join(reporters)!r}, not ISO codes like NL,DE")
         first_month = env.get("METAALEXPORT_FIRST_MONTH", "")
         if first_month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", first_month):
             raise SettingsError(f"METAALEXPORT_FIRST_MONTH is {first_month!r}, not YYYY-MM")

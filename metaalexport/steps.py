@@ -27,7 +27,6 @@ from metaalexport.dbt import run_dbt
 from metaalexport.journal import Journal, StepNote, utc_now
 from metaalexport.settings import Settings
 from publish.duckdb_file import Publication, publish_duckdb
-from publish.report import build_report
 
 Progress = Callable[[str], None]
 
@@ -308,6 +307,9 @@ def write_report(settings: Settings, run_id: str, progress: Progress = print) ->
     """Write the report page from the published file."""
     with Journal(settings.journal).step(run_id, "report", settings.report.name):
         settings.report.parent.mkdir(parents=True, exist_ok=True)
+        # The charts' library takes seconds to import, which every other step would pay.
+        from publish.report import build_report
+
         path = build_report(settings.published, settings.report)
         progress(f"report: {path}")
     return path

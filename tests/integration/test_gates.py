@@ -118,7 +118,9 @@ def test_next_good_load_heals_and_shows_the_new_release(next_release: SimulatedO
 
 def test_dbt_unit_tests_pass(simulated: SimulatedOffice) -> None:
     run_dbt(simulated.settings, ["test", "--select", "test_type:unit"])
-    results = json.loads((simulated.settings.dbt / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
+    results = json.loads((simulated.settings.dbt / "target" / "run_results.json").read_text(encoding="utf-8"))[
+        "results"
+    ]
     assert len(results) >= 27
     assert {result["status"] for result in results} == {"pass"}
 

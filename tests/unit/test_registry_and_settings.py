@@ -173,7 +173,7 @@ def test_settings_empty_environment_is_the_simulator() -> None:
     settings = Settings.from_environment({})
     assert settings.profile == "simulator"
     assert settings.is_simulated
-    assert settings.reporters == ("NL", "DE", "BE")
+    assert settings.reporters == ("NL", "DE")
     assert settings.first_month is None
     assert settings.user_scopes is None
     assert settings.state.name == "simulator"

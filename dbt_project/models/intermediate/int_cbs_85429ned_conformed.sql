@@ -84,25 +84,25 @@ parts_excluding_transit as (
 total_excluding_transit as (
     select
         load_id,
-        min(request_no) as request_no,
         -- Of one office code: two codes of one country must not lend each other a part.
         partner_code,
         office_product_code,
-        'total' as flow_kind,
-        member_kind,
-        destination_code,
-        nomenclature_code,
-        product_code,
         period_type,
         period_start,
-        is_complete_period,
-        status_code,
-        sum(value_eur) as value_eur,
-        concept_code
+        'border_crossing_excl_transit' as concept_code,
+        'total' as flow_kind,
+        min(request_no) as request_no,
+        any_value(member_kind) as member_kind,
+        any_value(destination_code) as destination_code,
+        any_value(nomenclature_code) as nomenclature_code,
+        any_value(product_code) as product_code,
+        any_value(is_complete_period) as is_complete_period,
+        any_value(status_code) as status_code,
+        sum(value_eur) as value_eur
     from parts_excluding_transit
     -- Aggregates of countries overlap; they take no further part and must not be added together.
     where member_kind != 'aggregate'
-    group by all
+    group by load_id, partner_code, office_product_code, period_type, period_start
     having count(distinct flow_kind) = 2
 )
 

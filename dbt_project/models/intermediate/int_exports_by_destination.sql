@@ -11,10 +11,11 @@ totals as (
     where period_type = 'month'
 ),
 
+-- One load speaks for a reporter, product and month; what goes with the load and the month (source, status, vintage)
+-- needs no part in the grouping.
 published as (
     select
-        source_code,
-        dataset_code,
+        load_id,
         concept_code,
         flow_kind,
         reporter_code,
@@ -22,20 +23,22 @@ published as (
         product_code,
         period_start as month,
         destination_code,
-        status_code,
-        sum(value_eur) as value_eur,
-        sum(quantity_kg) as quantity_kg,
-        load_id,
+        any_value(source_code) as source_code,
+        any_value(dataset_code) as dataset_code,
+        any_value(status_code) as status_code,
+        any_value(vintage_at) as vintage_at,
         min(request_id) as request_id,
-        vintage_at
+        sum(value_eur) as value_eur,
+        sum(quantity_kg) as quantity_kg
     from exports
     where member_kind in ('country', 'unallocated')
-    group by all
+    group by
+        load_id, concept_code, flow_kind, reporter_code, nomenclature_code, product_code, month, destination_code
 ),
 
 published_sums as (
     select
-        source_code,
+        load_id,
         concept_code,
         flow_kind,
         reporter_code,
@@ -45,32 +48,32 @@ published_sums as (
         sum(value_eur) as value_eur,
         sum(quantity_kg) as quantity_kg
     from published
-    group by all
+    group by load_id, concept_code, flow_kind, reporter_code, nomenclature_code, product_code, month
 ),
 
 -- A load of all partners: the rest of the total is secret, not specified, or rounding. A load of some partners:
 -- the rest is what was not asked for, and nothing is known of it.
 remainders as (
     select
-        totals.source_code,
-        totals.dataset_code,
+        totals.load_id,
         totals.concept_code,
         totals.flow_kind,
-        totals.reporter_code,
-        totals.nomenclature_code,
         totals.product_code,
         totals.period_start as month,
         case when totals.has_all_partners then 'unallocated' else 'not_loaded' end as destination_code,
+        totals.source_code,
+        totals.dataset_code,
+        totals.reporter_code,
+        totals.nomenclature_code,
         totals.status_code,
-        totals.value_eur - coalesce(published_sums.value_eur, 0) as value_eur,
-        totals.quantity_kg - coalesce(published_sums.quantity_kg, 0) as quantity_kg,
-        totals.load_id,
+        totals.vintage_at,
         totals.request_id,
-        totals.vintage_at
+        totals.value_eur - coalesce(published_sums.value_eur, 0) as value_eur,
+        totals.quantity_kg - coalesce(published_sums.quantity_kg, 0) as quantity_kg
     from totals
     left join published_sums
         on
-            totals.source_code = published_sums.source_code
+            totals.load_id = published_sums.load_id
             and totals.concept_code = published_sums.concept_code
             and totals.flow_kind = published_sums.flow_kind
             and totals.reporter_code = published_sums.reporter_code
@@ -79,35 +82,48 @@ remainders as (
             and totals.period_start = published_sums.month
 ),
 
-allocated as (
+-- What the office itself could not allocate and the remainder are one member.
+unallocated_parts as (
     select
         *,
         false as is_remainder
     from published
+    where destination_code = 'unallocated'
     union all by name
     select
         *,
         true as is_remainder
     from remainders
     where value_eur != 0
+),
+
+unallocated as (
+    select
+        load_id,
+        concept_code,
+        flow_kind,
+        reporter_code,
+        nomenclature_code,
+        product_code,
+        month,
+        destination_code,
+        any_value(source_code) as source_code,
+        any_value(dataset_code) as dataset_code,
+        any_value(status_code) as status_code,
+        any_value(vintage_at) as vintage_at,
+        min(request_id) as request_id,
+        sum(value_eur) as value_eur,
+        sum(quantity_kg) as quantity_kg,
+        bool_or(is_remainder) as has_remainder
+    from unallocated_parts
+    group by
+        load_id, concept_code, flow_kind, reporter_code, nomenclature_code, product_code, month, destination_code
 )
 
 select
-    source_code,
-    dataset_code,
-    concept_code,
-    flow_kind,
-    reporter_code,
-    nomenclature_code,
-    product_code,
-    month,
-    destination_code,
-    bool_or(is_remainder) as has_remainder,
-    min(status_code) as status_code,
-    sum(value_eur) as value_eur,
-    sum(quantity_kg) as quantity_kg,
-    min(load_id) as load_id,
-    min(request_id) as request_id,
-    min(vintage_at) as vintage_at
-from allocated
-group by all
+    *,
+    false as has_remainder
+from published
+where destination_code != 'unallocated'
+union all by name
+select * from unallocated
