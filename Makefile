@@ -50,7 +50,7 @@ report: setup ## Write the report again from what is published
 	@$(BIN)/metaalexport report
 
 test: setup-dev ## Set up and run all tests that need only pip
-	$(BIN)/pytest -m "not browser"
+	$(BIN)/pytest -m "not browser" -n 2 --dist loadscope
 
 test-unit: setup-dev ## Run the tests that take seconds
 	$(BIN)/pytest tests/unit

@@ -73,14 +73,14 @@ class SimulatedOffice:
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedOffice]:
-    """Two offices at release 11 and a small published warehouse of them: NL, from June 2024."""
+    """Two offices at release 11 and a small published warehouse of them: NL, from January 2025."""
     state = tmp_path_factory.mktemp("simulated") / "simulator"
     with run_simulator(release=11) as url:
         settings = Settings(
             profile="simulator",
             state=state,
             reporters=("NL",),
-            first_month="2024-06",
+            first_month="2025-01",
             simulator_url=url,
             http_attempts=1,
         )

@@ -159,7 +159,7 @@ def test_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice
     settings = simulated.settings
     before = file_hash(settings.published)
     with duckdb.connect(str(settings.warehouse)) as connection:
-        connection.execute("update marts.rpt_destination_shares set is_complete = false where month = '2025-01-01'")
+        connection.execute("update marts.rpt_destination_shares set is_complete = false where month = '2025-06-01'")
     with pytest.raises(steps.GateFailedError, match="published_months_stay"):
         steps.gate_candidate(settings, "shrunk", lambda message: None)
     assert file_hash(settings.published) == before
