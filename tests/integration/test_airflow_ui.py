@@ -157,6 +157,7 @@ def test_ui_shows_dags_assets_and_models(airflow: Airflow, built: dict[str, Any]
             page.get_by_text(re.compile(task)).first.wait_for(timeout=30_000)
         page.get_by_text("models.rpt_destination_shares_run").first.wait_for(timeout=30_000)
         page.screenshot(path=str(folder / "airflow-models.png"))
+        assert page.get_by_text(re.compile(r"^models\.(fct|dim|rpt|int|stg)_")).count() > 10
         browser.close()
 
 
