@@ -338,6 +338,13 @@ class FaultBook:
             and (re.search(fault.match, url) or re.search(fault.match, decoded))
         ]
 
+    def take(self, url: str, kind: str) -> Fault | None:
+        """Use up a fault that only the office's own code can commit; None when none waits for this URL."""
+        for fault in self.waiting(url, {kind: None}):
+            self._use(fault)
+            return fault
+        return None
+
     @staticmethod
     def _use(fault: Fault) -> None:
         if fault.times is not None:
