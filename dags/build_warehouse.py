@@ -50,7 +50,7 @@ def dbt_models() -> DbtTaskGroup:
 with DAG(
     dag_id="build_warehouse",
     description="dbt build into a candidate, gate 2, publish, report.",
-    schedule=(airflow_tasks.landing_asset("cbs_85429ned") | airflow_tasks.landing_asset("eurostat_ds_045409")),
+    schedule=airflow_tasks.any_landing_asset(),
     catchup=False,
     max_active_runs=1,
     tags=["build"],

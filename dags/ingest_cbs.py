@@ -5,8 +5,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from metaalexport.airflow_tasks import PARAMS, load_dataset
-
-DATASETS = ["cbs_85429ned"]
+from metaalexport.orchestration import datasets_to_load
 
 with DAG(
     dag_id="ingest_cbs",
@@ -19,5 +18,5 @@ with DAG(
     tags=["ingest", "cbs"],
     doc_md=__doc__,
 ) as dag:
-    for dataset in DATASETS:
+    for dataset in datasets_to_load("cbs"):
         load_dataset(dataset, pool="cbs_api")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from metaalexport.airflow_tasks import PARAMS, load_dataset
-
-DATASETS = ["eurostat_ds_045409"]
+from metaalexport.orchestration import datasets_to_load
 
 with DAG(
     dag_id="ingest_eurostat",
@@ -19,5 +18,5 @@ with DAG(
     tags=["ingest", "eurostat"],
     doc_md=__doc__,
 ) as dag:
-    for dataset in DATASETS:
+    for dataset in datasets_to_load("eurostat"):
         load_dataset(dataset, pool="eurostat_api")

@@ -1,7 +1,7 @@
 """Gate 1: whether a load is what the office publishes, and whole.
 
 Runs on a staged load, before its commit marker. The suite is derived from the dataset's registry entry and from
-the load before it, so that a new dataset gets a gate without new code.
+what the loads before it said, so that a new dataset gets a gate without new code.
 """
 
 from __future__ import annotations
@@ -25,19 +25,24 @@ class LandingGateInput:
     Attributes
     ----------
     folder : Path
-        Staged load: ``observations``, ``measures``, ``rejects`` and ``coverage`` as Parquet.
-    previous_folder : Path or None
-        The committed load of the same dataset and reporter before it.
+        Staged load: ``observations``, ``findings`` and ``rejects`` as Parquet.
+    previous : Path or None
+        What the loads before said of the cells that this one covers, with ``vintage_at`` of each cell's last change;
+        None if they said nothing.
+    vintage_at : str
+        Vintage of the load.
     key : tuple of str
         Columns of ``observations`` that identify a row.
+    value_column : str
+        Column of the figures; for a file with a column a measure, that of the value in euros.
+    measure_column : str
+        Column of the measure; empty for a file with a column a measure.
+    measures, value_measures : tuple of str
+        All declared measures, and those in euros; the sums are checked on the latter.
     total_partner : str
-        Code of the office's own total.
+        Code of the office's own total; empty if the dataset has none.
     partners : mapping of str to str
         Known partner codes and their kind (``country``, ``unallocated``, ``total``, ``aggregate``, ``part``).
-    products : tuple of str
-        Known product codes; empty where the request itself lists them.
-    value_measures : tuple of str
-        Measures in euros; the sums are checked on them.
     value_factor : float
         Office unit to euros.
     thresholds : mapping of str to float
@@ -49,71 +54,100 @@ class LandingGateInput:
     """
 
     folder: Path
-    previous_folder: Path | None
+    previous: Path | None
+    vintage_at: str
     key: tuple[str, ...]
+    value_column: str
+    measure_column: str
+    measures: tuple[str, ...]
+    value_measures: tuple[str, ...]
     total_partner: str
     partners: Mapping[str, str]
-    products: tuple[str, ...]
-    value_measures: tuple[str, ...]
     value_factor: float
     thresholds: Mapping[str, float]
     has_all_partners: bool
     rows_read: int
     rows_rejected: int
 
+    @property
+    def compared_measures(self) -> tuple[str, ...]:
+        """Measures whose level is compared with the loads before: values in euros, or all where there are none."""
+        return self.value_measures or self.measures
+
 
 def prepare_database(database: Path, load: LandingGateInput) -> None:
-    """Make a small DuckDB file with views on the staged and the previous Parquet, and the known partners."""
+    """Make a small DuckDB file with views on the staged Parquet and on what was said before, and the known partners."""
+    own = () if load.measure_column else (f"'{load.compared_measures[0]}' as measure",)
+    value = () if load.value_column == "value" else (f"{load.value_column} as value",)
+    projection = ", ".join(("*", *own, *value))
     with duckdb.connect(str(database)) as connection:
-        for table in ("observations", "measures", "rejects"):
+        observations = load.folder / "observations.parquet"
+        connection.execute(f"create view observations as select {projection} from read_parquet('{observations}')")
+        for table in ("findings", "rejects"):
             connection.execute(f"create view {table} as from read_parquet('{load.folder / table}.parquet')")
-        connection.execute("create table partners (code varchar, member_kind varchar)")
-        connection.executemany("insert into partners values (?, ?)", list(load.partners.items()))
-        measures = ", ".join(f"'{measure}'" for measure in load.value_measures)
-        rounding = load.thresholds["rounding_unit_eur"] / load.value_factor
-        connection.execute(
-            f"""
-            create table sums as
-            select
-                o.measure, o.product, o.period,
-                sum(o.value) filter (where p.member_kind = 'total') as total,
-                coalesce(sum(o.value) filter (where p.member_kind in ('country', 'unallocated')), 0) as members,
-                count(*) filter (where p.member_kind in ('country', 'unallocated')) * {rounding} / 2 as rounding
-            from observations as o
-            join partners as p on p.code = o.partner
-            where o.measure in ({measures})
-            group by all
-            """
+        if load.total_partner:
+            _prepare_sums(connection, load)
+        if load.previous is not None:
+            connection.execute(f"create view previous as select {projection} from read_parquet('{load.previous}')")
+            _prepare_comparison(connection, load)
+
+
+def _prepare_sums(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
+    connection.execute("create table partners (code varchar, member_kind varchar)")
+    connection.executemany("insert into partners values (?, ?)", list(load.partners.items()))
+    rounding = load.thresholds["rounding_unit_eur"] / load.value_factor
+    rest = ", ".join(f"o.{column}" for column in load.key if column != "partner")
+    connection.execute(
+        f"""
+        create table sums as
+        select
+            {rest},
+            sum(o.value) filter (where p.member_kind = 'total') as total,
+            coalesce(sum(o.value) filter (where p.member_kind in ('country', 'unallocated')), 0) as members,
+            count(*) filter (where p.member_kind in ('country', 'unallocated')) * {rounding} / 2 as rounding
+        from observations as o
+        join partners as p on p.code = o.partner
+        where o.measure in ({_literals(load.value_measures)})
+        group by all
+        """
+    )
+
+
+def _prepare_comparison(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
+    same = " and ".join(f"o.{column} is not distinct from b.{column}" for column in load.key)
+    # The newest period of the loads before is still filling up at the office.
+    connection.execute(
+        f"""
+        create table compared as
+        with before as (
+            select * from previous
+            where measure in ({_literals(load.compared_measures)})
+            qualify period < max(period) over ()
         )
-        previous = load.previous_folder
-        source = f"read_parquet('{previous / 'observations.parquet'}')" if previous else "observations"
-        # Compared over the periods and products that both loads hold; the newest period of the previous load is
-        # still filling up at the office.
-        connection.execute(
-            f"""
-            create table compared as
-            with before as (
-                select partner, product, period, measure, value from {source}
-                where measure in ({measures})
-                    and period in (select distinct period from observations)
-                    and product in (select distinct product from observations)
-                qualify period < max(period) over ()
-            )
-            select
-                count(*) as n_before,
-                count(o.partner) as n_kept,
-                coalesce(sum(b.value) filter (where o.partner is null), 0) / nullif(sum(b.value), 0) as vanished_share,
-                sum(o.value) / nullif(sum(b.value) filter (where o.partner is not null), 0) as level
-            from before as b
-            left join observations as o
-                on o.partner = b.partner and o.product = b.product and o.period = b.period
-                and o.measure = b.measure
-            """
-        )
+        select
+            count(*) as n_before,
+            count(o.period) as n_kept,
+            coalesce(sum(b.value) filter (where o.period is null), 0) / nullif(sum(b.value), 0) as vanished_share,
+            sum(o.value) / nullif(sum(b.value) filter (where o.period is not null), 0) as level
+        from before as b
+        left join observations as o on {same}
+        """
+    )
+    connection.execute(
+        f"""
+        create table restated as
+        select {", ".join(f"b.{column}" for column in load.key)}, b.value as value_before, o.value as value_now
+        from previous as b
+        join observations as o on {same}
+        where b.vintage_at = '{load.vintage_at}' and o.value is distinct from b.value
+        limit 100
+        """
+    )
 
 
 def landing_checks(load: LandingGateInput) -> list[Check]:
     """Return the suite of gate 1 for a load."""
+    key = ", ".join(load.key)
     checks = [
         Check(
             "load_has_rows",
@@ -127,62 +161,38 @@ def landing_checks(load: LandingGateInput) -> list[Check]:
             "key_is_unique",
             "observations",
             "error",
-            f"No two observations share the key {', '.join(load.key)}.",
+            f"No two observations share the key {key}.",
             "UnexpectedRowsExpectation",
-            {
-                "unexpected_rows_query": f"select {', '.join(load.key)}, count(*) as n from {{batch}}"
-                f" group by {', '.join(load.key)} having count(*) > 1"
-            },
+            {"unexpected_rows_query": f"select {key}, count(*) as n from {{batch}} group by {key} having count(*) > 1"},
         ),
         Check(
-            "values_are_not_negative",
+            "measures_are_present",
             "observations",
             "error",
-            "No export value or quantity is negative.",
-            "ExpectColumnValuesToBeBetween",
-            {"column": "value", "min_value": 0},
-        ),
-        Check(
-            "partners_are_known",
-            "observations",
-            "error",
-            "Every partner code is in dbt_project/seeds/office_partners.csv; add a new code there, with its kind.",
-            "ExpectColumnValuesToBeInSet",
-            {"column": "partner", "value_set": sorted(load.partners)},
-        ),
-        Check(
-            "value_measures_are_present",
-            "observations",
-            "error",
-            f"Every declared value measure has rows: {', '.join(load.value_measures)}.",
+            f"Every declared measure has rows: {', '.join(load.compared_measures)}.",
             "UnexpectedRowsExpectation",
             {
                 "unexpected_rows_query": "select declared.measure from (values "
-                + ", ".join(f"('{measure}')" for measure in load.value_measures)
+                + ", ".join(f"('{measure}')" for measure in load.compared_measures)
                 + ") as declared(measure) where declared.measure not in (select measure from {batch})"
             },
         ),
         Check(
-            "total_is_present",
-            "observations",
+            "contract_is_kept",
+            "findings",
             "error",
-            f"The office's own total ({load.total_partner}) is there.",
+            "Nothing in the reply differs from the registry in a way that its contract forbids: units, codes, columns."
+            " A new code of a partner or product belongs into dbt_project/seeds/.",
             "UnexpectedRowsExpectation",
-            {
-                "unexpected_rows_query": "select count(*) as n_totals from {batch}"
-                f" where partner = '{load.total_partner}' having count(*) = 0"
-            },
+            {"unexpected_rows_query": "select rule, subject, detail from {batch} where mode = 'fail'"},
         ),
         Check(
-            "units_are_as_declared",
-            "measures",
-            "error",
-            "The office states the unit that the registry declares; a changed unit would change every figure.",
+            "nothing_is_undeclared",
+            "findings",
+            "warn",
+            "Nothing in the reply differs from the registry; see ops.findings.",
             "UnexpectedRowsExpectation",
-            {
-                "unexpected_rows_query": "select measure_code, stated_unit, declared_unit from {batch}"
-                " where stated_unit is distinct from declared_unit"
-            },
+            {"unexpected_rows_query": "select rule, subject, detail from {batch} where mode != 'fail'"},
         ),
         Check(
             "few_rows_are_rejected",
@@ -200,6 +210,41 @@ def landing_checks(load: LandingGateInput) -> list[Check]:
             "ExpectTableRowCountToBeBetween",
             {"max_value": 0},
         ),
+    ]
+    if load.value_measures:
+        checks.append(
+            Check(
+                "values_are_not_negative",
+                "observations",
+                "error",
+                "No value in euros is negative.",
+                "UnexpectedRowsExpectation",
+                {
+                    "unexpected_rows_query": f"select {key}, value from {{batch}}"
+                    f" where measure in ({_literals(load.value_measures)}) and value < 0"
+                },
+            )
+        )
+    if load.total_partner:
+        checks += _total_checks(load)
+    if load.previous is not None:
+        checks += _comparison_checks(load)
+    return checks
+
+
+def _total_checks(load: LandingGateInput) -> list[Check]:
+    checks = [
+        Check(
+            "total_is_present",
+            "observations",
+            "error",
+            f"The office's own total ({load.total_partner}) is there.",
+            "UnexpectedRowsExpectation",
+            {
+                "unexpected_rows_query": "select count(*) as n_totals from {batch}"
+                f" where partner = '{load.total_partner}' having count(*) = 0"
+            },
+        ),
         Check(
             "members_do_not_exceed_total",
             "sums",
@@ -209,17 +254,6 @@ def landing_checks(load: LandingGateInput) -> list[Check]:
             {"unexpected_rows_query": "select * from {batch} where members > total + rounding + 1"},
         ),
     ]
-    if load.products:
-        checks.append(
-            Check(
-                "products_are_known",
-                "observations",
-                "error",
-                "Every product code is in dbt_project/seeds/office_products.csv; add a new code there.",
-                "ExpectColumnValuesToBeInSet",
-                {"column": "product", "value_set": sorted(load.products)},
-            )
-        )
     if load.has_all_partners:
         limit = load.thresholds["max_unexplained_share"]
         floor = 100 * load.thresholds["rounding_unit_eur"] / load.value_factor
@@ -231,34 +265,40 @@ def landing_checks(load: LandingGateInput) -> list[Check]:
                 f"Published members explain all but {limit:.0%} of the office's total; more is a missing block.",
                 "UnexpectedRowsExpectation",
                 {
-                    "unexpected_rows_query": "select measure, product, period, total, members,"
-                    " round(1 - members / total, 3) as unexplained from {batch}"
+                    "unexpected_rows_query": "select *, round(1 - members / total, 3) as unexplained from {batch}"
                     f" where total > {floor} and total - members > {limit} * total + rounding"
                 },
             )
         )
-    if load.previous_folder is not None:
-        vanished = load.thresholds["max_vanished_share"]
-        ratio = load.thresholds["min_rows_ratio"]
-        low, high = LEVEL_BOUNDS
-        comparisons = (
-            (
-                "published_cells_do_not_vanish",
-                f"Cells of the last vintage that are gone held at most {vanished:.0%} of its value.",
-                f"vanished_share > {vanished}",
-            ),
-            (
-                "rows_do_not_shrink",
-                f"At least {ratio:.0%} of the last vintage's cells are there again.",
-                f"n_kept < {ratio} * n_before",
-            ),
+    return checks
+
+
+def _comparison_checks(load: LandingGateInput) -> list[Check]:
+    vanished = load.thresholds["max_vanished_share"]
+    ratio = load.thresholds["min_rows_ratio"]
+    low, high = LEVEL_BOUNDS
+    comparisons = [
+        (
+            "published_cells_do_not_vanish",
+            f"Cells of the last vintage that are gone held at most {vanished:.0%} of its value.",
+            f"vanished_share > {vanished}",
+        ),
+        (
+            "rows_do_not_shrink",
+            f"At least {ratio:.0%} of the last vintage's cells are there again.",
+            f"n_kept < {ratio} * n_before",
+        ),
+    ]
+    if load.value_measures:
+        comparisons.append(
             (
                 "level_is_as_before",
                 f"Values are {low} to {high} times those of the last vintage; more is a change of unit or of concept.",
                 f"level not between {low} and {high}",
-            ),
+            )
         )
-        checks += [
+    return [
+        *(
             Check(
                 name,
                 "compared",
@@ -268,5 +308,28 @@ def landing_checks(load: LandingGateInput) -> list[Check]:
                 {"unexpected_rows_query": f"select * from {{batch}} where {condition}"},
             )
             for name, message, condition in comparisons
-        ]
-    return checks
+        ),
+        Check(
+            "periods_do_not_disappear",
+            "previous",
+            "error",
+            "Every period that the loads before had is there again.",
+            "UnexpectedRowsExpectation",
+            {
+                "unexpected_rows_query": "select distinct period from {batch}"
+                " where period not in (select period from observations) order by period"
+            },
+        ),
+        Check(
+            "one_vintage_says_one_thing",
+            "restated",
+            "error",
+            "A cell has one value in one release of the office; two mean that a reply was cut or mixed.",
+            "UnexpectedRowsExpectation",
+            {"unexpected_rows_query": "select * from {batch}"},
+        ),
+    ]
+
+
+def _literals(values: tuple[str, ...]) -> str:
+    return ", ".join(f"'{value}'" for value in values)

@@ -1,28 +1,39 @@
 """HTTP to an office: bounded, polite, and every reply kept.
 
 A request is tried again only for what time can heal (no connection, a cut body, 429, 5xx, a maintenance
-page). Each attempt, good or bad, ends as bytes in the raw store and as a request record.
+page). Each attempt, good or bad, ends as bytes in the raw store and as a request record. An office that says it is
+overloaded is asked more slowly from then on, and faster again after each good reply.
 """
 
 from __future__ import annotations
 
+import gzip
 import random
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import requests
+import urllib3
 from requests.adapters import BaseAdapter
 
 from extract.errors import BadReplyError, OfficeRefusedError, TransientOfficeError
+from extract.politeness import RequestBudget
 from extract.raw import RawStore, RequestRecord
+from extract.transport import PatientAdapter
 
 USER_AGENT = "metaalexport/0.1 (warehouse of export statistics; requests one extraction at a time)"
 RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
+OVERLOADED_STATUSES = frozenset({429, 503})
+_BLOCK = 1 << 18
+# Longest pause between two requests to an office that said it is overloaded.
+_SLOWEST_PACE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -35,16 +46,26 @@ class RetryPolicy:
         Tries in all.
     base_seconds, max_seconds : float
         First wait and longest wait; each wait doubles and is jittered by half.
+    max_retry_after : float
+        Longest ``Retry-After`` that is waited for, seconds; an office that asks for more is left alone.
+    connect_seconds, read_seconds : float
+        Bounds of one connection and of the wait for the next bytes.
+    deadline_seconds : float
+        Bound of one whole exchange, however slowly its bytes come.
     """
 
     attempts: int = 4
     base_seconds: float = 2.0
     max_seconds: float = 120.0
+    max_retry_after: float = 600.0
+    connect_seconds: float = 15.0
+    read_seconds: float = 240.0
+    deadline_seconds: float = 3600.0
 
     def wait(self, attempt: int, retry_after: float | None) -> float:
-        """Seconds to wait after this attempt (1-based); an office's ``Retry-After`` is honoured, capped."""
+        """Seconds to wait after this attempt (1-based); an office's ``Retry-After`` is honoured."""
         if retry_after is not None:
-            return min(retry_after, self.max_seconds)
+            return retry_after
         backoff = min(self.base_seconds * 2.0 ** (attempt - 1), self.max_seconds)
         return backoff * (0.5 + random.random() / 2)  # noqa: S311 - jitter, not cryptography
 
@@ -74,10 +95,33 @@ class Verdict:
     next_step: str = ""
 
 
-def head_of(path: Path, size: int = 4096) -> bytes:
-    """Return the first bytes of a body."""
+def is_gzip(path: Path) -> bool:
+    """Tell a gzip file, which Eurostat sends on request whatever the content type says."""
     with path.open("rb") as handle:
-        return handle.read(size)
+        return handle.read(2) == b"\x1f\x8b"
+
+
+def is_whole_gzip(path: Path) -> bool:
+    """Read a gzip file to its end, where its length and checksum stand."""
+    try:
+        with gzip.open(path) as handle:
+            while handle.read(_BLOCK):
+                continue
+    except (EOFError, OSError, zlib.error):
+        return False
+    return True
+
+
+def head_of(path: Path, size: int = 4096) -> bytes:
+    """Return the first bytes of a body, of a gzip file those of its content."""
+    if not is_gzip(path):
+        with path.open("rb") as handle:
+            return handle.read(size)
+    with path.open("rb") as handle:
+        try:
+            return zlib.decompressobj(wbits=31).decompress(handle.read(size), size)
+        except zlib.error:
+            return b""
 
 
 def tail_of(path: Path, size: int = 4096) -> bytes:
@@ -96,14 +140,15 @@ def looks_like_html(head: bytes) -> bool:
 
 @dataclass
 class OfficeSession:
-    """One office's connection for one load: a requests session, a raw store and a retry policy."""
+    """One office's connection for one load: a requests session, a raw store, a retry policy and a budget."""
 
     dataset: str
     raw: RawStore
     transport: str
     adapter: BaseAdapter | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
-    timeout: tuple[float, float] = (15.0, 240.0)
+    budget: RequestBudget | None = None
+    run_id: str = ""
     sleep: Callable[[float], None] = time.sleep
     progress: Callable[[str], None] = lambda message: None
     records: list[RequestRecord] = field(default_factory=list)
@@ -111,9 +156,12 @@ class OfficeSession:
     def __post_init__(self) -> None:
         self._session = requests.Session()
         self._session.headers["User-Agent"] = USER_AGENT
-        if self.adapter is not None:
-            self._session.mount("https://", self.adapter)
-            self._session.mount("http://", self.adapter)
+        # What is decoded here is known to be whole; other encodings are not asked for.
+        self._session.headers["Accept-Encoding"] = "gzip"
+        self._pace = 0.0
+        self._adapter = self.adapter or PatientAdapter()
+        self._session.mount("https://", self._adapter)
+        self._session.mount("http://", self._adapter)
 
     def get(self, url: str, *, purpose: str, inspect: Inspector) -> Reply:
         """Fetch a URL into the raw store.
@@ -144,14 +192,14 @@ class OfficeSession:
         problem = ""
         for attempt in range(1, self.policy.attempts + 1):
             retry_after: float | None = None
+            if self._pace:
+                self.sleep(self._pace)
+            if self.budget is not None:
+                self.budget.spend(dataset=self.dataset, where=url)
             try:
-                with self._session.get(url, timeout=self.timeout, stream=True) as response:
-                    sha256, size = self.raw.put(response.iter_content(1 << 18))
-                    self._refuse_simulated(url, response)
-                    record = self._record(url, purpose, response, sha256, size, attempt)
-                    path = self.raw.path(sha256)
-                    retry_after = _retry_after(response)
-            except requests.RequestException as error:
+                record, retry_after = self._exchange(url, purpose, attempt)
+                path = self.raw.path(record.sha256)
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 if isinstance(error, ValueError):
                     # An impossible URL or header: no time heals it.
                     raise OfficeRefusedError(
@@ -163,15 +211,23 @@ class OfficeSession:
                 problem = f"no complete reply ({type(error).__name__}: {error})"
                 self._keep_failure(url, purpose, attempt, problem)
             else:
+                self._adapt_pace(record.status)
                 verdict = self._judge(record, path, inspect)
                 if verdict is None:
                     self._keep(record)
                     return Reply(record, path)
-                self._keep(RequestRecord(**{**record.__dict__, "outcome": verdict.reason}))
+                self._keep(replace(record, outcome=verdict.reason))
                 if not verdict.can_heal:
                     kind = BadReplyError if record.status < 400 else OfficeRefusedError
                     raise kind(verdict.reason, dataset=self.dataset, where=url, next_step=verdict.next_step)
                 problem = verdict.reason
+            if retry_after is not None and retry_after > self.policy.max_retry_after:
+                raise TransientOfficeError(
+                    f"the office asks to be left alone for {retry_after:.0f} s: {problem}",
+                    dataset=self.dataset,
+                    where=url,
+                    next_step=f"try again in {retry_after / 60:.0f} minutes; what was published stays as it is",
+                )
             if attempt < self.policy.attempts:
                 seconds = self.policy.wait(attempt, retry_after)
                 self.progress(f"attempt {attempt} failed: {problem}; next in {seconds:.0f} s")
@@ -182,6 +238,26 @@ class OfficeSession:
             where=url,
             next_step="try again later; what was published stays as it is",
         )
+
+    def _exchange(self, url: str, purpose: str, attempt: int) -> tuple[RequestRecord, float | None]:
+        """Ask once and store the body; also what the office says of when to ask again."""
+        limit = self.policy.deadline_seconds
+        is_bounded = isinstance(self._adapter, PatientAdapter)
+        with self._adapter.deadline(limit) if is_bounded else nullcontext() as is_over:  # type: ignore[attr-defined]
+            timeout = (self.policy.connect_seconds, self.policy.read_seconds)
+            with self._session.get(url, timeout=timeout, stream=True) as response:
+                sha256, size = self.raw.put(_body(response))
+                if is_over is not None and is_over.is_set():
+                    raise requests.Timeout(f"the reply was not complete after {limit:.0f} s")
+                self._refuse_simulated(url, response)
+                return self._record(url, purpose, response, sha256, size, attempt), _retry_after(response)
+
+    def _adapt_pace(self, status: int) -> None:
+        """Ask an overloaded office more slowly, and a well one faster again."""
+        if status in OVERLOADED_STATUSES:
+            self._pace = min(max(self.policy.base_seconds / 2, 2 * self._pace), _SLOWEST_PACE_SECONDS)
+        else:
+            self._pace = self._pace / 2 if self._pace > self.policy.base_seconds / 8 else 0.0
 
     def _refuse_simulated(self, url: str, response: requests.Response) -> None:
         """Simulated figures must never pass for an office's own, however the URL came to point here."""
@@ -223,7 +299,14 @@ class OfficeSession:
             transport=self.transport,
             attempt=attempt,
             outcome="ok",
+            run_id=self.run_id,
         )
+
+    def keep_derived(self, record: RequestRecord) -> RequestRecord:
+        """Record bytes that were taken out of another reply, such as the member of an archive."""
+        derived = replace(record, request_id=_request_id(), outcome="ok")
+        self._keep(derived)
+        return derived
 
     def _keep(self, record: RequestRecord) -> None:
         self.raw.record(record)
@@ -244,8 +327,36 @@ class OfficeSession:
                 transport=self.transport,
                 attempt=attempt,
                 outcome=problem,
+                run_id=self.run_id,
             )
         )
+
+
+def _body(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body with its transfer encoding undone.
+
+    Raises
+    ------
+    requests.exceptions.ContentDecodingError
+        If the gzip stream is broken or ends too early; the libraries below give a short body without a word.
+    """
+    blocks = response.raw.stream(_BLOCK, decode_content=False)
+    if "gzip" not in response.headers.get("Content-Encoding", "").lower():
+        yield from blocks
+        return
+    decoder = zlib.decompressobj(wbits=31)
+    try:
+        for block in blocks:
+            while block:
+                yield decoder.decompress(block)
+                # A stream may have several members, one behind the other.
+                block = decoder.unused_data
+                if decoder.eof and block:
+                    decoder = zlib.decompressobj(wbits=31)
+    except zlib.error as error:
+        raise requests.exceptions.ContentDecodingError(f"the gzip stream is broken: {error}") from error
+    if not decoder.eof:
+        raise requests.exceptions.ContentDecodingError("the gzip stream is cut off")
 
 
 def _now() -> str:

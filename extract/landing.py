@@ -4,32 +4,46 @@ Layout
 ------
 ``<root>/<dataset>/<load_id>/<table>.parquet`` and ``load.json`` (the commit marker, written last).
 ``<root>/<dataset>/_schema/<table>.parquet`` has no rows, so that readers can rely on the columns.
-``<root>/.staging/<load_id>/`` holds a load that is not committed; nobody but gate 1 reads it.
+``<root>/.staging/<load_id>/`` holds a load that is not committed, with all its ``observations``; nobody but gate 1
+reads it.
+``<root>/.locks/<dataset>`` is held by whoever works on the dataset's loads.
 
-Tables of a load: ``observations`` (what the office said, typed), ``measures`` (units as stated and as declared),
-``codes`` (code lists that came along), ``coverage`` (reporter, product, months asked for), ``rejects``.
+Tables of a committed load: ``changes`` (the cells that differ from what the loads before it had said), ``measures``
+(units as stated and as declared), ``codes`` (code lists that came along), ``coverage`` (reporter, product, months
+asked for), ``findings`` (where the reply was not as declared), ``rejects``.
+
+What an office said at any of its releases is the newest change of each cell up to then. A load of a month therefore
+costs what the month holds, and a release that only repeats old figures stores nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from extract.errors import ExtractError
-from extract.raw import fsync_directory, write_atomically
+from extract.errors import BadReplyError, ExtractError
+from extract.politeness import hold
+from extract.raw import fsync_directory, hash_file, write_atomically
 from extract.registry import Dataset
-from extract.sql import quote
+from extract.slices import Slice
+from extract.sql import quote, text_list
 
 MARKER = "load.json"
 STAGED = "manifest.json"
 SCHEMA_FOLDER = "_schema"
+LOCK_WAIT_SECONDS = 900.0
+OBSERVATIONS, CHANGES = "observations", "changes"
+ALL_PARTNERS = "*"
 
 # One statement of the landing columns; parsers must produce exactly these.
 COMMON_TABLES: dict[str, dict[str, str]] = {
@@ -57,6 +71,14 @@ COMMON_TABLES: dict[str, dict[str, str]] = {
         "first_month": "DATE",
         "last_month": "DATE",
         "has_all_partners": "BOOLEAN",
+        "panel": "VARCHAR",
+    },
+    "findings": {
+        "load_id": "VARCHAR",
+        "rule": "VARCHAR",
+        "subject": "VARCHAR",
+        "detail": "VARCHAR",
+        "mode": "VARCHAR",
     },
     "rejects": {
         "load_id": "VARCHAR",
@@ -65,43 +87,56 @@ COMMON_TABLES: dict[str, dict[str, str]] = {
         "row_content": "VARCHAR",
     },
 }
-OBSERVATIONS: dict[str, dict[str, str]] = {
-    "cbs": {
-        "load_id": "VARCHAR",
-        "request_no": "INTEGER",
-        "observation_no": "BIGINT",
-        "measure": "VARCHAR",
-        "value_attribute": "VARCHAR",
-        "value": "DOUBLE",
-        "partner": "VARCHAR",
-        "product": "VARCHAR",
-        "period": "VARCHAR",
-    },
-    "eurostat": {
-        "load_id": "VARCHAR",
-        "request_no": "INTEGER",
-        "last_update": "VARCHAR",
-        "freq": "VARCHAR",
-        "reporter": "VARCHAR",
-        "partner": "VARCHAR",
-        "product": "VARCHAR",
-        "flow": "VARCHAR",
-        "measure": "VARCHAR",
-        "period": "VARCHAR",
-        "value": "DOUBLE",
-    },
-}
+_FRONT = {"load_id": "VARCHAR", "request_no": "INTEGER", "change_kind": "VARCHAR"}
+# Bulk rows carry all measures and the office's own mapping to other classifications.
+BULK_VALUES = ("value_eur", "value_nac", "quantity_kg", "supplementary_quantity")
+BULK_ATTRIBUTES = ("layout", "sitc", "cpa21", "cpa22", "bec", "bec5", "section")
+BULK_KEY = ("reporter", "partner", "trade_type", "product", "flow", "stat_procedure", "suppl_unit", "period")
 
-# Columns that identify an observation, by office.
-OBSERVATION_KEYS: dict[str, tuple[str, ...]] = {
-    "cbs": ("measure", "partner", "product", "period"),
-    "eurostat": ("reporter", "partner", "product", "flow", "measure", "period"),
-}
+
+def change_columns(dataset: Dataset) -> dict[str, str]:
+    """Return the columns and types of ``observations`` and ``changes`` of a dataset."""
+    if dataset.protocol == "comext_bulk":
+        names = (*BULK_KEY, *BULK_ATTRIBUTES)
+        return {**_FRONT, **dict.fromkeys(names, "VARCHAR"), **dict.fromkeys(BULK_VALUES, "DOUBLE")}
+    return {
+        **_FRONT,
+        **dict.fromkeys(dataset.columns, "VARCHAR"),
+        "measure": "VARCHAR",
+        "value": "DOUBLE",
+        "status": "VARCHAR",
+        "confidentiality": "VARCHAR",
+    }
+
+
+def cell_key(dataset: Dataset) -> tuple[str, ...]:
+    """Return the columns that identify a cell."""
+    return BULK_KEY if dataset.protocol == "comext_bulk" else (*dataset.columns, "measure")
+
+
+def cell_content(dataset: Dataset) -> tuple[str, ...]:
+    """Return the columns in which a cell can change."""
+    if dataset.protocol == "comext_bulk":
+        return (*BULK_VALUES, *BULK_ATTRIBUTES)
+    return ("value", "status", "confidentiality")
 
 
 def landing_tables(dataset: Dataset) -> dict[str, dict[str, str]]:
-    """Return table name to column types of a dataset's landing."""
-    return {"observations": OBSERVATIONS[dataset.office], **COMMON_TABLES}
+    """Return table name to column types of a dataset's committed loads."""
+    return {CHANGES: change_columns(dataset), **COMMON_TABLES}
+
+
+def month_of(period: str) -> str:
+    """Return the SQL expression of the month of a period column: a year is placed at its January.
+
+    Periods come as ``2025MM01``, ``2025JJ00``, ``2025KW02``, ``2025-01``, ``2025`` and ``202501``.
+    """
+    year, rest = f"{period}[1:4]", f"regexp_extract({period}, '(\\d\\d)$', 1)"
+    return (
+        f"try_cast({year} || '-' || case when regexp_matches({period}, '^\\d{{4}}(-|MM)?\\d\\d$') then {rest}"
+        f" when {period} like '____KW__' then lpad((3 * try_cast({rest} as integer) - 2)::varchar, 2, '0')"
+        f" else '01' end || '-01' as date)"
+    )
 
 
 @dataclass(frozen=True)
@@ -118,6 +153,16 @@ class LoadManifest:
         The requests whose bytes were parsed; ``request_no`` in the rows is the position here, from 0.
     rows_read, rows_loaded, rows_rejected : int
         ``rows_read = rows_loaded + rows_rejected``.
+    rows_changed, rows_withdrawn : int
+        Cells that are new or differ from the loads before, and cells that the office no longer shows. Set by the
+        commit; their sum is the number of rows of ``changes``.
+    panel : str
+        ``*`` if all partners were asked for, else a digest of those that were. Loads of two panels never change each
+        other's cells.
+    is_full : bool
+        Whether the dataset was asked for from its first period on.
+    protocol : str
+        How the office was asked (``odata_v4``, ``csv_zip``, ``odata_v3``, ``sdmx``, ``comext_bulk``).
     """
 
     load_id: str
@@ -133,6 +178,11 @@ class LoadManifest:
     rows_read: int
     rows_loaded: int
     rows_rejected: int
+    rows_changed: int = 0
+    rows_withdrawn: int = 0
+    panel: str = ALL_PARTNERS
+    is_full: bool = True
+    protocol: str = ""
     request_ids: list[str] = field(default_factory=list)
     payload_sha256s: list[str] = field(default_factory=list)
 
@@ -140,16 +190,26 @@ class LoadManifest:
         """Return plain JSON types."""
         return asdict(self)
 
+    @property
+    def order(self) -> tuple[str, str, str]:
+        """What orders the loads of a dataset."""
+        return (self.vintage_at, self.retrieved_at, self.load_id)
+
 
 class Landing:
     """The landing area under one directory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, progress: Callable[[str], None] = lambda message: None) -> None:
         self.root = root
+        self._progress = progress
 
     def ensure_schema(self, dataset: Dataset) -> None:
         """Write the row-less tables that let readers open a dataset before its first load."""
         folder = self.root / dataset.code / SCHEMA_FOLDER
+        tables = json.dumps(landing_tables(dataset))
+        note = folder / "tables.json"
+        if note.exists() and note.read_text(encoding="utf-8") == tables:
+            return
         folder.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as connection:
             for table, columns in landing_tables(dataset).items():
@@ -161,75 +221,319 @@ class Landing:
                 temporary.replace(target)
         # Without rows as well: a reader of all markers needs at least one file.
         (folder / MARKER).touch()
+        write_atomically(note, tables)
 
-    def stage(self, load_id: str) -> Path:
-        """Return an empty staging folder for a load."""
-        folder = self.root / ".staging" / load_id
-        shutil.rmtree(folder, ignore_errors=True)
+    def hold(self, dataset: str) -> AbstractContextManager[None]:
+        """Hold the dataset's loads: staging, gate and commit of one dataset never run at the same time.
+
+        Raises
+        ------
+        OfficeBusyError
+            If another run holds them for longer than `LOCK_WAIT_SECONDS`.
+        """
+        return hold(
+            self.root / ".locks" / dataset,
+            dataset=dataset,
+            what=f"the loads of {dataset}",
+            wait_seconds=LOCK_WAIT_SECONDS,
+            progress=self._progress,
+        )
+
+    def start_staging(self) -> Path:
+        """Return an empty folder to write a load into, private to this call."""
+        folder = self.root / ".staging" / f".{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
         return folder
 
-    def staged(self, load_id: str) -> tuple[Path, LoadManifest]:
-        """Return the folder and the manifest of a staged load."""
-        folder = self.root / ".staging" / load_id
-        return folder, _read_manifest(folder / STAGED)
-
-    def write_staged_manifest(self, folder: Path, manifest: LoadManifest) -> None:
-        """Finish staging: after this the load can be gated."""
+    def finish_staging(self, folder: Path, manifest: LoadManifest) -> Path:
+        """Give a written load its name: after this it can be gated. The caller holds the dataset."""
         write_atomically(folder / STAGED, json.dumps(manifest.to_dict(), ensure_ascii=False) + "\n")
+        target = self._staged_folder(manifest.load_id)
+        shutil.rmtree(target, ignore_errors=True)
+        folder.replace(target)
+        return target
 
-    def commit(self, load_id: str) -> LoadManifest:
-        """Make a staged load visible: move its folder into place, then write the marker.
-
-        A crash between the two leaves a folder without a marker, which no reader looks at; repeating the commit
-        writes the marker.
+    def staged(self, load_id: str) -> tuple[Path, LoadManifest]:
+        """Return the folder and the manifest of a staged load.
 
         Raises
         ------
         ExtractError
-            If there is no such load, neither staged nor moved.
+            If there is none.
         """
-        source = self.root / ".staging" / load_id
-        # A commit that was killed has moved the folder already; repeating it goes on from there.
-        moved = next((path for path in self.root.glob(f"*/{load_id}") if path.parent != source.parent), None)
-        if source.exists():
-            manifest = _read_manifest(source / STAGED)
-            target = self.root / manifest.dataset / load_id
+        folder = self._staged_folder(load_id)
+        if not (folder / STAGED).exists():
+            raise _not_staged(load_id, folder)
+        return folder, _read_manifest(folder / STAGED)
+
+    def drop_unfinished(self, folder: Path) -> None:
+        """Remove a folder of `start_staging` that did not become a staged load."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def drop_staged(self, load_id: str) -> None:
+        """Remove a staged load that nobody needs any more."""
+        shutil.rmtree(self._staged_folder(load_id), ignore_errors=True)
+
+    def write_state(self, dataset: Dataset, coverage: Path, panel: str, target: Path) -> int:
+        """Write what the committed loads say of the cells that a load covers.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            The dataset.
+        coverage : Path
+            Table ``coverage`` of the load.
+        panel : str
+            Panel of the load.
+        target : Path
+            Parquet file to write: the columns of ``changes``, and ``vintage_at`` of each cell's newest change. One
+            row a cell that the office shows.
+
+        Returns
+        -------
+        int
+            Rows written.
+        """
+        loads = [m for m in self.committed(dataset.code) if m.panel == panel]
+        columns = change_columns(dataset)
+        with duckdb.connect() as connection:
+            if not loads:
+                projection = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns.items())
+                query = f"select {projection}, cast(null as varchar) as vintage_at limit 0"
+            else:
+                query = self._state_query(connection, dataset, loads, coverage)
+            connection.execute(f"copy ({query}) to {quote(str(target))} (format parquet)")
+            return int(connection.sql(f"select count(*) from read_parquet({quote(str(target))})").fetchall()[0][0])
+
+    def _state_query(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, loads: list[LoadManifest], coverage: Path
+    ) -> str:
+        files = text_list(self.folder(load) / f"{CHANGES}.parquet" for load in loads)
+        connection.execute("create temp table load_order (load_id varchar, position integer, vintage_at varchar)")
+        connection.executemany(
+            "insert into load_order values (?, ?, ?)",
+            [(load.load_id, position, load.vintage_at) for position, load in enumerate(loads)],
+        )
+        asked = connection.sql(
+            f"select reporter_code, product_code, first_month, last_month from read_parquet({quote(str(coverage))})"
+        ).fetchall()
+        first, last = asked[0][2], asked[0][3]
+        # Few periods against many rows: the months are worked out once a period, and the list prunes row groups.
+        periods = connection.sql(
+            f"""
+            select period from (select distinct period from read_parquet({files}))
+            where ({month_of("period")}) between '{first}'::date and '{last}'::date order by period
+            """
+        ).fetchall()
+        conditions = [f"c.period in ({', '.join(quote(row[0]) for row in periods) or 'null'})"]
+        names = change_columns(dataset)
+        if "reporter" in names and asked[0][0] != "*":
+            conditions.append(f"c.reporter = {quote(asked[0][0])}")
+        products = [row[1] for row in asked]
+        if "product" in names and "*" not in products:
+            exact = ", ".join(quote(code) for code in products if not code.endswith("*"))
+            some = [f"c.product in ({exact})"] if exact else []
+            some += [f"starts_with(c.product, {quote(code[:-1])})" for code in products if code.endswith("*")]
+            conditions.append(f"({' or '.join(some)})")
+        key = ", ".join(f"c.{name}" for name in cell_key(dataset))
+        return f"""
+            select {", ".join(f"c.{name}" for name in names)}, l.vintage_at
+            from read_parquet({files}) as c
+            join load_order as l on l.load_id = c.load_id
+            where {" and ".join(conditions)}
+            qualify row_number() over (partition by {key} order by l.position desc) = 1 and c.change_kind != 'withdrawn'
+        """
+
+    def commit(self, load_id: str, dataset: Dataset) -> LoadManifest:
+        """Make a staged load visible: keep of it what changed, move its folder into place, then write the marker.
+
+        A crash before the marker leaves nothing that a reader looks at; repeating the commit starts from the staged
+        observations again, which go last of all.
+
+        Raises
+        ------
+        ExtractError
+            If there is no such load, neither staged nor committed.
+        BadReplyError
+            If the load is older than what is loaded already: a history cannot be written backwards.
+        """
+        with self.hold(dataset.code):
+            self.tidy(dataset.code)
+            target = self.root / dataset.code / load_id
+            source = self._staged_folder(load_id)
             if (target / MARKER).exists():
-                shutil.rmtree(source)
-                return manifest
-            shutil.rmtree(target, ignore_errors=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            for path in source.iterdir():
-                with path.open("rb") as handle:
-                    os.fsync(handle.fileno())
-            source.replace(target)
-            fsync_directory(target.parent)
-        elif moved is not None:
-            target = moved
-            if (target / MARKER).exists():
+                shutil.rmtree(source, ignore_errors=True)
                 return _read_manifest(target / MARKER)
-            manifest = _read_manifest(target / STAGED)
-        else:
-            raise ExtractError(
-                f"there is no staged load {load_id} to commit",
-                dataset=load_id.split("__")[0],
-                where=str(source),
-                next_step="load the dataset again",
+            if not (source / STAGED).exists():
+                raise _not_staged(load_id, source)
+            manifest = _read_manifest(source / STAGED)
+            self._refuse_older(manifest)
+            manifest = self._write_changes(source, manifest, dataset)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = target.with_name(f".{load_id}")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            for table in landing_tables(dataset):
+                # A second name for the same bytes: the staged load stays whole until the marker is there.
+                (unfinished / f"{table}.parquet").hardlink_to(source / f"{table}.parquet")
+                with (unfinished / f"{table}.parquet").open("rb") as handle:
+                    os.fsync(handle.fileno())
+            fsync_directory(unfinished)
+            shutil.rmtree(target, ignore_errors=True)
+            unfinished.replace(target)
+            fsync_directory(target.parent)
+            write_atomically(target / MARKER, json.dumps(manifest.to_dict(), ensure_ascii=False) + "\n")
+            shutil.rmtree(source, ignore_errors=True)
+            return manifest
+
+    def tidy(self, dataset: str) -> None:
+        """Remove what killed commits of a dataset left: folders without a marker, which no reader looks at."""
+        for folder in (self.root / dataset).glob("*"):
+            if folder.is_dir() and folder.name != SCHEMA_FOLDER and not (folder / MARKER).exists():
+                shutil.rmtree(folder)
+        staging = self.root / ".staging"
+        for folder in staging.glob(f"{dataset}__*"):
+            if (self.root / dataset / folder.name / MARKER).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _refuse_older(self, manifest: LoadManifest) -> None:
+        newer = [
+            other
+            for other in self.committed(manifest.dataset)
+            if other.vintage_at > manifest.vintage_at
+            and other.panel == manifest.panel
+            and _slices_meet(other, manifest)
+        ]
+        if newer:
+            raise BadReplyError(
+                f"the load is of {manifest.vintage_at}, but {newer[-1].load_id} of {newer[-1].vintage_at} is loaded"
+                " already: what an office said earlier cannot be put behind what it said later",
+                dataset=manifest.dataset,
+                where=manifest.load_id,
+                next_step="load older vintages first, into an empty landing area",
             )
-        write_atomically(target / MARKER, json.dumps(manifest.to_dict(), ensure_ascii=False) + "\n")
-        (target / STAGED).unlink(missing_ok=True)
-        return manifest
+
+    def _write_changes(self, source: Path, manifest: LoadManifest, dataset: Dataset) -> LoadManifest:
+        """Write table ``changes`` of a staged load, and count it in the manifest."""
+        observations, changes = source / f"{OBSERVATIONS}.parquet", source / f"{CHANGES}.parquet"
+        changes.unlink(missing_ok=True)
+        state = source / "state.parquet"
+        coverage = source / "coverage.parquet"
+        if not self.write_state(dataset, coverage, manifest.panel, state):
+            # Nothing was said of these cells before: all of them are new, and so they stand in the observations.
+            changes.hardlink_to(observations)
+            return replace(manifest, rows_changed=manifest.rows_loaded, rows_withdrawn=0)
+        names = list(change_columns(dataset))
+        key, content = cell_key(dataset), cell_content(dataset)
+        same_key = " and ".join(f"o.{name} is not distinct from s.{name}" for name in key)
+        same = " and ".join(f"o.{name} is not distinct from s.{name}" for name in content)
+
+        def pick(name: str) -> str:
+            if name == "load_id":
+                return f"{quote(manifest.load_id)} as load_id"
+            if name == "change_kind":
+                return (
+                    "case when s.load_id is null then 'new' when o.load_id is null then 'withdrawn'"
+                    " else 'revised' end as change_kind"
+                )
+            if name in key:
+                return f"coalesce(o.{name}, s.{name}) as {name}"
+            return f"o.{name}"
+
+        with duckdb.connect() as connection:
+            connection.execute(
+                f"""
+                copy (
+                    select {", ".join(pick(name) for name in names)}
+                    from read_parquet({quote(str(observations))}) as o
+                    full join read_parquet({quote(str(state))}) as s on {same_key}
+                    where o.load_id is null or s.load_id is null or not ({same})
+                    order by {", ".join(f"coalesce(o.{name}, s.{name})" for name in key)}
+                ) to {quote(str(changes))} (format parquet, compression zstd)
+                """
+            )
+            changed, withdrawn = connection.sql(
+                f"select count(*) filter (where change_kind != 'withdrawn'),"
+                f" count(*) filter (where change_kind = 'withdrawn') from read_parquet({quote(str(changes))})"
+            ).fetchall()[0]
+        return replace(manifest, rows_changed=int(changed), rows_withdrawn=int(withdrawn))
 
     def committed(self, dataset: str | None = None) -> Iterator[LoadManifest]:
-        """Yield the committed loads, oldest vintage first."""
+        """Yield the committed loads, oldest vintage first within a dataset."""
         pattern = f"{dataset or '*'}/*/{MARKER}"
         manifests = [_read_manifest(path) for path in self.root.glob(pattern) if path.parent.name != SCHEMA_FOLDER]
-        yield from sorted(manifests, key=lambda m: (m.dataset, m.vintage_at, m.retrieved_at, m.load_id))
+        yield from sorted(manifests, key=lambda m: (m.dataset, *m.order))
 
     def folder(self, manifest: LoadManifest) -> Path:
         """Where a committed load is."""
         return self.root / manifest.dataset / manifest.load_id
+
+    def content_hash(self) -> str:
+        """Return a sha256 over the committed tables and what their markers say of the figures.
+
+        Times of retrieval and request ids differ between two pulls of the same replies and take no part.
+        """
+        digest = hashlib.sha256()
+        for manifest in self.committed():
+            said = {k: v for k, v in manifest.to_dict().items() if k not in ("retrieved_at", "request_ids")}
+            digest.update(json.dumps(said, sort_keys=True).encode())
+            for path in sorted(self.folder(manifest).glob("*.parquet")):
+                digest.update(f"{path.name} {hash_file(path)}\n".encode())
+        return digest.hexdigest()
+
+    def _staged_folder(self, load_id: str) -> Path:
+        return self.root / ".staging" / load_id
+
+
+def land_coverage(
+    connection: duckdb.DuckDBPyConnection, observations: Path, part: Slice, manifest: LoadManifest, target: Path
+) -> None:
+    """Write down what was asked for: it decides which cells a load speaks of, and so which it withdraws.
+
+    A slice without a last month reaches to the newest period of the reply.
+    """
+    newest = f"(select max({month_of('period')}) from read_parquet({quote(str(observations))}))"
+    last = f"date '{part.last_month}-01'" if part.last_month else newest
+    rows = ", ".join(f"({quote(product)})" for product in (part.products or ("*",)))
+    connection.execute(
+        f"""
+        copy (
+            select {quote(manifest.load_id)} as load_id, {quote(part.reporter)} as reporter_code,
+                asked.product as product_code, date '{part.first_month}-01' as first_month, {last} as last_month,
+                {str(not part.partners).lower()} as has_all_partners, {quote(manifest.panel)} as panel
+            from (values {rows}) as asked(product)
+            order by asked.product
+        ) to {quote(str(target))} (format parquet, compression zstd)
+        """
+    )
+
+
+def panel_of(part: Slice) -> str:
+    """Return the panel of a slice: `ALL_PARTNERS`, or a digest of the partners asked for."""
+    if not part.partners:
+        return ALL_PARTNERS
+    return hashlib.sha256(",".join(sorted(part.partners)).encode()).hexdigest()[:12]
+
+
+def _slices_meet(one: LoadManifest, other: LoadManifest) -> bool:
+    """Whether two loads can speak of the same cell."""
+    first, second = Slice.from_dict(one.slice), Slice.from_dict(other.slice)
+    months = first.first_month <= (second.last_month or "9999") and second.first_month <= (first.last_month or "9999")
+    reporters = first.reporter == second.reporter or "*" in (first.reporter, second.reporter)
+    return (
+        months
+        and reporters
+        and (not first.products or not second.products or bool({*first.products} & {*second.products}))
+    )
+
+
+def _not_staged(load_id: str, folder: Path) -> ExtractError:
+    return ExtractError(
+        f"there is no staged load {load_id}",
+        dataset=load_id.split("__")[0],
+        where=str(folder),
+        next_step="load the dataset again",
+    )
 
 
 def _read_manifest(path: Path) -> LoadManifest:

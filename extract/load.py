@@ -4,41 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import duckdb
 
-from extract.errors import BadReplyError, ExtractError
+from extract.errors import BadReplyError, ExtractError, TornReadError
 from extract.http import OfficeSession
-from extract.landing import Landing, LoadManifest, landing_tables
+from extract.landing import Landing, LoadManifest, cell_key, land_coverage, panel_of
 from extract.offices import OFFICES
-from extract.offices.base import Fetched, OfficeVersion
+from extract.offices.base import Fetched, Metadata
+from extract.parsing import Codes, Finding, land_observations
 from extract.raw import RawStore
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote
+from extract.sql import quote, sql_tuple
+from extract.streams import ArchiveError
 
 # Part of every load id: raising it makes all loads land again after a change of the landing layout.
-LANDING_FORMAT = 1
+LANDING_FORMAT = 2
+# How often a load starts again when the office publishes while it is being read.
+RESTARTS = 2
 
 
-def find_unchanged(landing: Landing, part: Slice, version: OfficeVersion) -> LoadManifest | None:
-    """Return the committed load that already holds this slice in this version, if there is one."""
-    wanted = part.to_dict()
-    for manifest in landing.committed(part.dataset):
-        if manifest.vintage_at == version.vintage_at and manifest.slice == wanted:
-            return manifest
-    return None
-
-
-def fetch(session: OfficeSession, base_url: str, dataset: Dataset, part: Slice) -> Fetched:
-    """Bring the slice's replies into the raw store.
+def fetch(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
+    """Bring the slice's replies into the raw store, starting again if the office publishes meanwhile.
 
     Raises
     ------
+    TornReadError
+        If the replies still belong to two releases after `RESTARTS` new starts.
     ExtractError
         See the office modules.
     """
-    return OFFICES[dataset.office].fetch(session, base_url, dataset, part)
+    for start in range(RESTARTS + 1):
+        try:
+            return OFFICES[dataset.office].fetch(session, hosts, dataset, part)
+        except TornReadError as error:
+            if start == RESTARTS:
+                raise
+            session.progress(f"starting again: {error.problem}")
+    raise AssertionError("the loop above returns or raises")
 
 
 def make_load_id(dataset: Dataset, part: Slice, fetched: Fetched) -> str:
@@ -48,7 +53,7 @@ def make_load_id(dataset: Dataset, part: Slice, fetched: Fetched) -> str:
     )
     digest = hashlib.sha256(content.encode()).hexdigest()[:10]
     stamp = fetched.version.vintage_at[:16].replace("-", "").replace(":", "")
-    return f"{dataset.code}__{part.reporter.lower()}__{stamp}__{digest}"
+    return f"{dataset.code}__{part.reporter.lower().replace('*', 'all')}__{stamp}__{digest}"
 
 
 def stage(
@@ -59,9 +64,15 @@ def stage(
     fetched: Fetched,
     *,
     transport: str,
-    memory_limit: str = "2GB",
+    declared: Codes | None = None,
+    memory_limit: str = "1GB",
 ) -> LoadManifest:
     """Parse stored replies into a staged load.
+
+    Parameters
+    ----------
+    declared : mapping of str to frozenset of str
+        Codes by landing column that the reviewed seeds know; see `extract.parsing.land_observations`.
 
     Returns
     -------
@@ -76,33 +87,8 @@ def stage(
         If a reply cannot be parsed, or rows were lost on the way.
     """
     load_id = make_load_id(dataset, part, fetched)
+    office = OFFICES[dataset.office]
     files = [(payload, raw.verified_path(payload.sha256, dataset=dataset.code)) for payload in fetched.payloads]
-    folder = landing.stage(load_id)
-    with duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{memory_limit}'")
-        try:
-            counts = OFFICES[dataset.office].parse(connection, dataset, part, files, load_id)
-        except duckdb.Error as error:
-            raise BadReplyError(
-                f"a stored reply cannot be parsed: {str(error).splitlines()[0]}",
-                dataset=dataset.code,
-                where=", ".join(str(path) for _, path in files[:3]),
-                next_step="look at the file; if the office sent it cut, load the dataset again",
-            ) from error
-        if counts.read != counts.loaded + counts.rejected:
-            raise ExtractError(
-                f"rows were lost: read {counts.read}, loaded {counts.loaded}, rejected {counts.rejected}",
-                dataset=dataset.code,
-                where=part.describe(),
-                next_step="this is an error in the parser, please report it",
-            )
-        _land_coverage(connection, dataset, part, load_id)
-        for table, columns in landing_tables(dataset).items():
-            target = folder / f"{table}.parquet"
-            names = ", ".join(columns)
-            connection.execute(
-                f"copy (select {names} from {table}) to {quote(str(target))} (format parquet, compression zstd)"
-            )
     manifest = LoadManifest(
         load_id=load_id,
         dataset=dataset.code,
@@ -114,35 +100,120 @@ def stage(
         retrieved_at=max(payload.retrieved_at for payload in fetched.payloads),
         transport=transport,
         is_simulated=transport == "simulator",
-        rows_read=counts.read,
-        rows_loaded=counts.loaded,
-        rows_rejected=counts.rejected,
+        rows_read=0,
+        rows_loaded=0,
+        rows_rejected=0,
+        panel=panel_of(part),
+        is_full=part.first_month <= dataset.first_period,
+        protocol=fetched.protocol,
         request_ids=[payload.request_id for payload in fetched.payloads],
         payload_sha256s=[payload.sha256 for payload in fetched.payloads],
     )
-    landing.write_staged_manifest(folder, manifest)
+    folder = landing.start_staging()
+    try:
+        with duckdb.connect() as connection:
+            # What is unpacked or sorted goes to the landing's own disk, not to one that happens to be small.
+            connection.execute(
+                f"set memory_limit = '{memory_limit}'; set temp_directory = {quote(str(folder / 'tmp'))}"
+            )
+
+            def codes_before(observations: Path) -> Codes:
+                coverage, state = folder / "coverage.parquet", folder / "state.parquet"
+                land_coverage(connection, observations, part, manifest, coverage)
+                landing.write_state(dataset, coverage, manifest.panel, state)
+                columns = [column for column in cell_key(dataset) if column != "period"]
+                lists = ", ".join(f"list(distinct {column})" for column in columns)
+                found = connection.sql(f"select {lists} from read_parquet({quote(str(state))})").fetchall()[0]
+                return {c: frozenset(codes) for c, codes in zip(columns, found, strict=True) if codes}
+
+            try:
+                metadata = office.metadata(dataset, fetched, files)
+                rows, layout = office.rows(connection, dataset, part, fetched, files)
+                units = check_units(dataset, metadata)
+                if held_back := [finding.subject for finding in units if finding.mode == "quarantine"]:
+                    rows = rows.refusing(f"{rows.columns['measure']} in {sql_tuple(held_back)}", "unit_change")
+                counts, content = land_observations(
+                    connection, dataset, rows, load_id, folder, declared=declared or {}, codes_before=codes_before
+                )
+            except (duckdb.Error, ArchiveError) as error:
+                raise BadReplyError(
+                    f"a stored reply cannot be parsed: {str(error).splitlines()[0]}",
+                    dataset=dataset.code,
+                    where=", ".join(str(path) for _, path in files[:3]),
+                    next_step="look at the file; if the office sent it cut, load the dataset again",
+                ) from error
+            if counts.read != counts.loaded + counts.rejected:
+                raise ExtractError(
+                    f"rows were lost: read {counts.read}, loaded {counts.loaded}, rejected {counts.rejected}",
+                    dataset=dataset.code,
+                    where=part.describe(),
+                    next_step="this is an error in the parser, please report it",
+                )
+            findings = [*fetched.findings, *layout, *content, *units]
+            _land_metadata(connection, dataset, metadata, findings, load_id, folder)
+        manifest = LoadManifest(
+            **{
+                **manifest.to_dict(),
+                "rows_read": counts.read,
+                "rows_loaded": counts.loaded,
+                "rows_rejected": counts.rejected,
+            }
+        )
+        with landing.hold(dataset.code):
+            landing.finish_staging(folder, manifest)
+    finally:
+        landing.drop_unfinished(folder)
     return manifest
 
 
-def _land_coverage(connection: duckdb.DuckDBPyConnection, dataset: Dataset, part: Slice, load_id: str) -> None:
-    """Write down what was asked for: it decides which load is current for a reporter, product and month.
+def check_units(dataset: Dataset, metadata: Metadata) -> list[Finding]:
+    """Compare the units in the office's words with those that the registry declares.
 
-    A slice without a last month reaches to the newest period of the reply.
+    A unit that the registry leaves empty has not been seen yet: what the office says is reported, so that it can be
+    written down, and nothing is scaled by a guess.
     """
-    newest = """
-        (select strptime(regexp_replace(max(period), '^(\\d{4})\\D*(\\d{2})$', '\\1\\2'), '%Y%m')::date
-        from observations where regexp_matches(period, '[M-]'))
-    """
-    last = f"date '{part.last_month}-01'" if part.last_month else newest
-    products = part.products or ("*",)
-    rows = ", ".join(f"({quote(product)})" for product in products)
+    findings = []
+    for measure in dataset.measures:
+        stated = metadata.stated_units.get(measure.code)
+        if stated is not None and stated != measure.unit:
+            mode = dataset.contract.unit_change if measure.unit else "warn"
+            detail = f"the office says {stated!r}, the registry {measure.unit!r}"
+            findings.append(Finding("unit_change", measure.code, detail, mode))
+    return findings
+
+
+def _land_metadata(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    metadata: Metadata,
+    findings: list[Finding],
+    load_id: str,
+    folder: Path,
+) -> None:
+    """Write the small tables: units, code lists and findings."""
+    load = quote(load_id)
     connection.execute(
-        f"""
-        create or replace table coverage as
-        select '{load_id}' as load_id, '{part.reporter}' as reporter_code, asked.product as product_code,
-            date '{part.first_month}-01' as first_month, {last} as last_month,
-            {str(not part.partners).lower()} as has_all_partners
-        from (values {rows}) as asked(product)
-        order by asked.product
-        """
+        "create or replace temp table code_rows (d varchar, c varchar, t varchar, e varchar, g varchar, s varchar);"
+        "create or replace temp table unit_rows (c varchar, s varchar, d varchar, u varchar, f double);"
+        "create or replace temp table finding_rows (r varchar, s varchar, d varchar, m varchar)"
     )
+    units = [
+        (m.code, metadata.stated_units.get(m.code, ""), m.unit, m.canonical_unit, m.factor) for m in dataset.measures
+    ]
+    for table, values in (
+        ("code_rows", metadata.codes),
+        ("unit_rows", units),
+        ("finding_rows", [(f.rule, f.subject, f.detail, f.mode) for f in findings]),
+    ):
+        if values:
+            connection.executemany(f"insert into {table} values ({', '.join('?' * len(values[0]))})", values)
+    for name, query in {
+        "codes": f"select {load} as load_id, d as dimension, c as code, t as title, e as description, g as group_id,"
+        " s as status from code_rows order by d, c",
+        "measures": f"select {load} as load_id, c as measure_code, s as stated_unit, d as declared_unit,"
+        " u as canonical_unit, f as factor from unit_rows order by c",
+        "findings": f"select {load} as load_id, r as rule, s as subject, d as detail, m as mode from finding_rows"
+        " order by all",
+    }.items():
+        target = folder / f"{name}.parquet"
+        connection.execute(f"copy ({query}) to {quote(str(target))} (format parquet, compression zstd)")

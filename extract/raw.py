@@ -6,6 +6,8 @@ Layout
     The body as received after transfer decoding. Read-only, never changed.
 ``requests/<dataset>/<request_id>.json``
     One record a request: URL, status, headers, sha256, bytes, time, outcome.
+``kept/<dataset>/``
+    Names under which bodies can be found again without asking, such as a constraint by the stamp of its structure.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ class RequestRecord:
         UTC, ISO 8601: when the office sent the bytes (for a replay: when they were recorded, empty if unknown).
     transport : str
         ``live``, ``simulator`` or ``replay``.
+    run_id : str
+        The run that asked.
     """
 
     request_id: str
@@ -52,6 +56,7 @@ class RequestRecord:
     transport: str
     attempt: int
     outcome: str
+    run_id: str = ""
 
 
 def fsync_directory(directory: Path) -> None:
@@ -161,6 +166,26 @@ class RawStore:
         for path in sorted((self.root / "requests").glob("*/*.json")):
             if path.parent.name != SCHEMA_FOLDER:
                 yield RequestRecord(**json.loads(path.read_text(encoding="utf-8")))
+
+    def remember(self, dataset: str, name: str, sha256: str) -> None:
+        """Keep a body at hand under a name, so that it need not be asked for again."""
+        write_atomically(self._kept(dataset, name), json.dumps({"name": name, "sha256": sha256}) + "\n")
+
+    def recall(self, dataset: str, name: str) -> Path | None:
+        """Return the body that was kept under a name, if there is one.
+
+        Raises
+        ------
+        RawIntegrityError
+            If its bytes were changed or removed.
+        """
+        note = self._kept(dataset, name)
+        if not note.exists():
+            return None
+        return self.verified_path(json.loads(note.read_text(encoding="utf-8"))["sha256"], dataset=dataset)
+
+    def _kept(self, dataset: str, name: str) -> Path:
+        return self.root / "kept" / dataset / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
 
     def ensure_schema(self) -> None:
         """Let a reader of all request records find at least one, row-less file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,31 @@ import yaml
 from extract.errors import RegistryError
 
 REGISTRY_DIR = Path(__file__).parent / "registry"
+
+# What each rule of a contract may lead to. `warn` reports and loads; `quarantine` rejects the rows that it concerns;
+# `fail` stops the load.
+CONTRACT_MODES: dict[str, tuple[str, ...]] = {
+    "new_column": ("warn", "fail"),
+    "missing_column": ("warn", "fail"),
+    "type_change": ("quarantine", "fail"),
+    "new_code": ("warn", "quarantine", "fail"),
+    "vanished_code": ("warn", "fail"),
+    "unit_change": ("quarantine", "fail"),
+}
+# Limits of gate 1 where a registry file gives no other: a figure is exact to `rounding_unit_eur`; that part of a total
+# may be left unexplained by its members; that part of the value of the last vintage may vanish; that part of its cells
+# must be there again.
+DEFAULT_THRESHOLDS = {
+    "rounding_unit_eur": 1.0,
+    "max_unexplained_share": 0.02,
+    "max_vanished_share": 0.02,
+    "min_rows_ratio": 0.98,
+}
+PROTOCOLS = ("odata_v4", "sdmx", "comext_bulk")
+# Columns that the landing gives to every observation; no dimension may be called so.
+RESERVED_COLUMNS = frozenset(
+    {"load_id", "request_no", "change_kind", "measure", "value", "status", "confidentiality", "rule"}
+)
 
 
 @dataclass(frozen=True)
@@ -23,37 +48,99 @@ class Measure:
     code : str
         The office's code (``D001636``, ``VALUE_IN_EUROS``).
     unit : str
-        The unit as the office states it, checked on every load where the office states it.
+        The unit as the office states it, checked on every load where the office states it. Empty: it has not been
+        seen yet, and the first live load tells.
     canonical_unit : str
-        ``EUR``, ``KG`` or ``SUPPLEMENTARY``.
+        ``EUR``, ``KG``, ``SUPPLEMENTARY``, ``INDEX``, ``PERCENT``, ``COUNT``, ``BALANCE`` or ``RATE``.
     factor : float
         Office unit to canonical unit.
+    index : int or None
+        CBS: position in ``MeasureCodes`` (v4 ``Index``), which is the ``ID`` in ``DataProperties`` of v3.
     """
 
     code: str
     unit: str
     canonical_unit: str
     factor: float
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What happens when a reply is not as declared; see `CONTRACT_MODES`.
+
+    Attributes
+    ----------
+    new_code : dict of str to str
+        Mode by landing column; ``default`` for all columns that are not named.
+    """
+
+    new_column: str = "warn"
+    missing_column: str = "fail"
+    type_change: str = "quarantine"
+    new_code: dict[str, str] = field(default_factory=lambda: {"default": "warn"})
+    vanished_code: str = "warn"
+    unit_change: str = "fail"
+
+    def new_code_mode(self, column: str) -> str:
+        """Return the mode for an unknown code in this column."""
+        return self.new_code.get(column, self.new_code.get("default", "warn"))
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """What to ask again when the office published.
+
+    Attributes
+    ----------
+    trailing_months : int
+        Months before the office's stamp that every release may revise.
+    full_every_days : int
+        Age of the last load of everything at which everything is asked again.
+    """
+
+    trailing_months: int = 24
+    full_every_days: int = 365
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One table of one office (a registry file)."""
+    """One table of one office (a registry file).
+
+    Attributes
+    ----------
+    protocol : str
+        ``odata_v4`` (CBS), ``sdmx`` (Eurostat) or ``comext_bulk`` (Eurostat's monthly files).
+    bulk : bool
+        CBS: a load of the whole table takes the bulk zip instead of pages of JSON.
+    fallback : str
+        ``odata_v3``, where the table may be read there when v4 cannot give it; else empty.
+    dimensions : dict of str to str
+        The office's dimension names, in its order, and the landing column of each. The column of a measure
+        dimension is ``measure``; that of time is ``period``.
+    select : dict of str to tuple of str
+        Codes asked for in dimensions that are neither reporter, partner, product, measure nor period.
+    slice_by : str
+        ``reporter`` (a load each), ``month`` (a load each; bulk files) or ``whole``.
+    reporter : str
+        Reporter of a dataset that is not cut by reporter.
+    products : str or tuple of str
+        ``scopes`` (the products of all scopes), or codes; a code that ends in ``*`` is a prefix; empty is all.
+    by_default : bool
+        Whether the DAGs load it unless told otherwise.
+    verified : bool
+        Whether id, dimensions and measures were seen in a real reply.
+    """
 
     code: str
     office: str
     identifier: str
+    protocol: str
     title_nl: str
     title_en: str
-    dimensions: tuple[str, ...]
-    partner_dimension: str
-    product_dimension: str
-    period_dimension: str
-    period_pattern: str
-    total_partner: str
+    dimensions: dict[str, str]
     measures: tuple[Measure, ...]
-    measure_dimension: str
-    fixed: dict[str, str]
+    period_pattern: str
     first_period: str
     licence: str
     licence_url: str
@@ -61,22 +148,72 @@ class Dataset:
     source_url: str
     release_note: str
     verified: bool
-    thresholds: dict[str, float]
+    bulk: bool = False
+    fallback: str = ""
+    total_partner: str = ""
+    measure_dimension: str = ""
+    select: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    slice_by: str = "whole"
+    reporter: str = "NL"
+    products: str | tuple[str, ...] = ()
+    by_default: bool = False
+    thresholds: dict[str, float] = field(default_factory=dict)
+    contract: Contract = field(default_factory=Contract)
+    refresh: Refresh = field(default_factory=Refresh)
+    # Words that find the table in the office's catalogue when its id does not hold what is declared.
+    discover: tuple[str, ...] = ()
 
     @property
     def measure_codes(self) -> tuple[str, ...]:
         """Codes of the measures that are asked for."""
         return tuple(measure.code for measure in self.measures)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Landing columns of the dimensions, in the office's order, without that of the measure."""
+        return tuple(column for column in self.dimensions.values() if column != "measure")
+
+    def dimension_of(self, column: str) -> str:
+        """Return the office's name of the dimension behind a landing column, empty if there is none."""
+        return next((name for name, other in self.dimensions.items() if other == column), "")
+
+    @property
+    def period_dimension(self) -> str:
+        """The office's name of its time dimension."""
+        return self.dimension_of("period")
+
+    def threshold(self, name: str) -> float:
+        """Return a limit of gate 1: the declared one, or the default."""
+        return self.thresholds.get(name, DEFAULT_THRESHOLDS[name])
+
+    @property
+    def value_measures(self) -> tuple[str, ...]:
+        """Codes of the measures in euros."""
+        return tuple(measure.code for measure in self.measures if measure.canonical_unit == "EUR")
+
+    @property
+    def is_comext(self) -> bool:
+        """Whether it lives on Eurostat's Comext host: all ``DS-*`` codes do, and nothing else."""
+        return self.office == "eurostat" and self.identifier.startswith("DS-")
+
 
 def _build(path: Path) -> Dataset:
     try:
         raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        measures = tuple(
-            Measure(str(m["code"]), m["unit"], m["canonical_unit"], float(m["factor"])) for m in raw.pop("measures")
+        for name in ("products", "discover"):
+            if isinstance(raw.get(name), list):
+                raw[name] = tuple(str(code) for code in raw[name])
+        dataset = Dataset(
+            measures=tuple(
+                Measure(str(m["code"]), m["unit"], m["canonical_unit"], float(m["factor"]), m.get("index"))
+                for m in raw.pop("measures")
+            ),
+            dimensions={str(name): str(column) for name, column in raw.pop("dimensions").items()},
+            select={name: tuple(str(c) for c in codes) for name, codes in (raw.pop("select", None) or {}).items()},
+            contract=Contract(**(raw.pop("contract", None) or {})),
+            refresh=Refresh(**(raw.pop("refresh", None) or {})),
+            **raw,
         )
-        dimensions = tuple(raw.pop("dimensions"))
-        dataset = Dataset(measures=measures, dimensions=dimensions, **raw)
     except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise RegistryError(
             f"the registry file does not declare a dataset: {error}",
@@ -84,14 +221,39 @@ def _build(path: Path) -> Dataset:
             where=str(path),
             next_step="compare it with another file in extract/registry/",
         ) from error
-    if dataset.code != path.stem:
+    if problem := _problem(dataset, path):
         raise RegistryError(
-            f"the file declares the code {dataset.code!r}",
+            problem[0],
             dataset=path.stem,
             where=str(path),
-            next_step="a registry file is named after its dataset code",
+            next_step=problem[1],
         )
     return dataset
+
+
+def _problem(dataset: Dataset, path: Path) -> tuple[str, str] | None:
+    """Say what is wrong with a declaration, and what to do."""
+    if dataset.code != path.stem:
+        return f"the file declares the code {dataset.code!r}", "a registry file is named after its dataset code"
+    if dataset.protocol not in PROTOCOLS:
+        return f"unknown protocol {dataset.protocol!r}", f"known: {', '.join(PROTOCOLS)}"
+    columns = list(dataset.dimensions.values())
+    taken = sorted(
+        {column for column in columns if columns.count(column) > 1} | RESERVED_COLUMNS - {"measure"} & {*columns}
+    )
+    if taken:
+        return f"the landing columns {taken} are given twice or reserved", "give each dimension a column of its own"
+    if "period" not in columns:
+        return "no dimension has the landing column 'period'", "one dimension is time"
+    for rule, modes in CONTRACT_MODES.items():
+        declared = getattr(dataset.contract, rule)
+        for mode in declared.values() if isinstance(declared, dict) else (declared,):
+            if mode not in modes:
+                return f"contract rule {rule!r} cannot have the mode {mode!r}", f"one of: {', '.join(modes)}"
+    unknown = sorted(set(dataset.select) - set(dataset.dimensions))
+    if unknown:
+        return f"`select` names {unknown}, which are no dimensions", f"dimensions: {', '.join(dataset.dimensions)}"
+    return None
 
 
 @cache

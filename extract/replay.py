@@ -133,8 +133,8 @@ def _find_cbs(folder: Path, dataset: Dataset, _: tuple[str, ...]) -> tuple[list[
             dataset.code,
             "NL",
             dataset.first_period,
-            partners=_one(equal, dataset.partner_dimension),
-            products=_one(equal, dataset.product_dimension),
+            partners=_one(equal, dataset.dimension_of("partner")),
+            products=_one(equal, dataset.dimension_of("product")),
             recorded_urls=(url,),
         )
         # The capture kept no $count reply but wrote the number down in its own manifest.
@@ -151,7 +151,8 @@ def _one(equal: dict[str, str], dimension: str) -> tuple[str, ...]:
 def _find_comext(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> tuple[list[Recording], list[Slice]]:
     recordings: list[Recording] = []
     slices: list[Slice] = []
-    base = f"{OFFICES['eurostat'].base_url()}/sdmx/2.1/data/{dataset.identifier}"
+    host = OFFICES["eurostat"].hosts()["comext" if dataset.is_comext else "main"]
+    base = f"{host}/sdmx/2.1/data/{dataset.identifier}"
     marker = f"ESTAT:{dataset.identifier}("
     for path in sorted(folder.rglob("*.csv")):
         with path.open("rb") as handle:
@@ -180,8 +181,8 @@ def _find_comext(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> 
                 reporter,
                 periods[0],
                 periods[-1],
-                products=tuple(axes[dataset.product_dimension]),
-                partners=tuple(axes[dataset.partner_dimension]),
+                products=tuple(axes[dataset.dimension_of("product")]),
+                partners=tuple(axes[dataset.dimension_of("partner")]),
                 recorded_urls=(url,),
             )
             for reporter in reporters

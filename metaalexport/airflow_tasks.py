@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import (
     Asset,
+    AssetAny,
     ExceptionRetryPolicy,
     Param,
     RetryAction,
@@ -57,22 +58,26 @@ def landing_asset(dataset: str) -> Asset:
     return Asset(name=f"landing_{dataset}", uri=f"x-metaalexport://landing/{dataset}")
 
 
+def any_landing_asset() -> AssetAny:
+    """Return what a build waits for: a committed load of any dataset."""
+    return AssetAny(*(landing_asset(dataset) for dataset in orchestration.datasets_to_load()))
+
+
 def load_dataset(dataset: str, pool: str) -> Any:
     """Return the tasks of one dataset: plan its slices, then fetch, land, gate and commit each."""
+    network = {
+        "pool": pool,
+        "retries": orchestration.task_retries(),
+        "retry_policy": RETRY_POLICY,
+        "execution_timeout": timedelta(hours=3),
+    }
 
-    @task(task_id=f"plan_{dataset}")
+    @task(task_id=f"plan_{dataset}", **network)
     def plan_slices() -> list[dict[str, Any]]:
-        return orchestration.plan(dataset, get_current_context()["params"])
+        return orchestration.plan(dataset, get_current_context())
 
     @task_group(group_id=f"load_{dataset}")
     def load_slice(part: dict[str, Any]) -> None:
-        network = {
-            "pool": pool,
-            "retries": orchestration.task_retries(),
-            "retry_policy": RETRY_POLICY,
-            "execution_timeout": timedelta(hours=3),
-        }
-
         @task(map_index_template="{{ slice_name }}", **network)
         def fetch(part: dict[str, Any]) -> dict[str, Any]:
             return orchestration.fetch(part, get_current_context())

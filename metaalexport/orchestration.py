@@ -34,16 +34,23 @@ def dbt_paths() -> dict[str, str]:
     }
 
 
-def plan(dataset: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+def datasets_to_load(office: str = "") -> list[str]:
+    """Return the codes of the datasets that the DAGs load, of one office or of both."""
+    return Settings.from_environment().datasets_to_load(office)
+
+
+def plan(dataset: str, context: Context) -> list[dict[str, Any]]:
     """Return the slices to load."""
     from metaalexport import steps
 
+    params = context["params"]
     return steps.plan_loads(
         Settings.from_environment(),
         dataset,
         reporters=tuple(params["reporters"]) or None,
         first_month=params["first_month"] or None,
         last_month=params["last_month"] or None,
+        run_id=context["run_id"],
     )
 
 

@@ -7,6 +7,7 @@ import re
 from datetime import date
 from pathlib import Path
 
+from extract.registry import Dataset
 from metaalexport.settings import SEEDS, SettingsError
 
 USER_SCOPE_COLUMNS = (
@@ -39,13 +40,18 @@ def office_products(office: str) -> tuple[str, ...]:
     return tuple(row["office_code"] for row in _rows(SEEDS / "office_products.csv") if row["office"] == office)
 
 
-def value_measures(dataset: str) -> tuple[str, ...]:
-    """Return the measures of a dataset that are values, not quantities."""
-    return tuple(
-        row["measure_code"]
-        for row in _rows(SEEDS / "office_measures.csv")
-        if row["dataset_code"] == dataset and row["quantity_kind"] == "value"
-    )
+def declared_codes(dataset: Dataset) -> dict[str, frozenset[str]]:
+    """Return the codes that a load may hold, by landing column, where the seeds know them all.
+
+    Partners count for tables with a total of all partners; products for CBS 85429NED and its sister, whose product
+    codes the seeds map one by one.
+    """
+    codes: dict[str, frozenset[str]] = {}
+    if dataset.total_partner:
+        codes["partner"] = frozenset(office_partners(dataset.office))
+    if dataset.contract.new_code.get("product") == "fail":
+        codes["product"] = frozenset(office_products(dataset.office))
+    return codes
 
 
 def user_scope_rows(path: Path | None) -> list[dict[str, str]]:

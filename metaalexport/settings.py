@@ -7,6 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from extract.registry import load_registry
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -14,7 +17,7 @@ SEEDS = DBT_PROJECT / "seeds"
 DAGS_FOLDER = PROJECT_ROOT / "dags"
 PROFILES = ("simulator", "live", "replay")
 DEFAULT_SIMULATOR_URL = "http://127.0.0.1:8765"
-SIMULATOR_PATHS = {"cbs": "/odata/v1/CBS", "eurostat": "/eurostat/api/comext/dissemination"}
+OFFICES = ("cbs", "eurostat")
 
 
 class SettingsError(Exception):
@@ -41,6 +44,16 @@ class Settings:
         Recorded payloads, for the replay profile.
     task_retries, retry_delay_seconds
         How often Airflow repeats a task that met a passing trouble.
+    http_attempts, http_base_seconds
+        Tries of one request, and the first wait between two.
+    datasets : tuple of str
+        Datasets that the DAGs load; empty for those that the registry loads by default, ``all`` for every one.
+    request_budget : int
+        Most requests that one run may make to one office.
+    lock_wait_seconds : float
+        How long a run waits for another one that asks the same office.
+    overrides : mapping of str to str
+        Address (scheme, host, port) under which an office is reached, by office.
     """
 
     profile: str
@@ -54,6 +67,9 @@ class Settings:
     retry_delay_seconds: int = 300
     http_attempts: int = 4
     http_base_seconds: float = 2.0
+    datasets: tuple[str, ...] = ()
+    request_budget: int = 2000
+    lock_wait_seconds: float = 900.0
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -106,13 +122,25 @@ class Settings:
         """Airflow's home."""
         return self.state / "airflow"
 
-    def office_url(self, office: str, public_url: str) -> str:
-        """Return the base URL of an office under this profile."""
-        if office in self.overrides:
-            return self.overrides[office]
-        if self.is_simulated:
-            return self.simulator_url + SIMULATOR_PATHS[office]
-        return public_url
+    @property
+    def offices(self) -> Path:
+        """Locks and request counts of the offices."""
+        return self.state / "offices"
+
+    def datasets_to_load(self, office: str = "") -> list[str]:
+        """Return the codes of the datasets that the DAGs load, of one office or of both."""
+        registry = load_registry()
+        wanted = [code for code, dataset in registry.items() if dataset.by_default]
+        if self.datasets:
+            wanted = list(registry) if self.datasets == ("all",) else list(self.datasets)
+        return [code for code in wanted if not office or registry[code].office == office]
+
+    def office_hosts(self, office: str, public: Mapping[str, str]) -> dict[str, str]:
+        """Return the addresses of an office under this profile: the public ones, or their paths on another host."""
+        other = self.overrides.get(office) or (self.simulator_url if self.is_simulated else "")
+        if not other:
+            return dict(public)
+        return {name: other.rstrip("/") + urlsplit(url).path for name, url in public.items()}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -153,12 +181,25 @@ class Settings:
             retry_delay_seconds=_whole_number(env, "METAALEXPORT_RETRY_DELAY_SECONDS", 300, least=0),
             http_attempts=_whole_number(env, "METAALEXPORT_HTTP_ATTEMPTS", 4, least=1),
             http_base_seconds=_seconds(env, "METAALEXPORT_HTTP_BASE_SECONDS", 2.0),
+            datasets=_datasets(env),
+            request_budget=_whole_number(env, "METAALEXPORT_REQUEST_BUDGET", 2000, least=1),
+            lock_wait_seconds=_seconds(env, "METAALEXPORT_LOCK_WAIT_SECONDS", 900.0),
             overrides={
                 office: env[f"METAALEXPORT_{office.upper()}_URL"]
-                for office in SIMULATOR_PATHS
+                for office in OFFICES
                 if env.get(f"METAALEXPORT_{office.upper()}_URL")
             },
         )
+
+
+def _datasets(environment: Mapping[str, str]) -> tuple[str, ...]:
+    codes = tuple(code for code in environment.get("METAALEXPORT_DATASETS", "").replace(" ", "").split(",") if code)
+    unknown = [code for code in codes if code not in load_registry()] if codes != ("all",) else []
+    if unknown:
+        raise SettingsError(
+            f"METAALEXPORT_DATASETS names {', '.join(unknown)}; known are {', '.join(load_registry())}, or all"
+        )
+    return codes
 
 
 def _whole_number(environment: Mapping[str, str], name: str, default: int, *, least: int) -> int:

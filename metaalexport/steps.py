@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from expectations import candidate as candidate_gate
 from expectations import landing as landing_gate
 from expectations.gate import CheckResult, build_data_docs, run_gate
 from extract import load as loading
+from extract import refresh
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TransientOfficeError
 from extract.http import OfficeSession, RetryPolicy
-from extract.landing import OBSERVATION_KEYS, Landing, LoadManifest
-from extract.offices import OFFICES
+from extract.landing import Landing, LoadManifest, cell_key
+from extract.offices import OFFICES, comext_bulk
 from extract.offices.base import Fetched
+from extract.politeness import OfficeBusyError, RequestBudget, hold
 from extract.raw import RawStore, write_atomically
-from extract.registry import Dataset, get_dataset, load_registry
+from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_registry
 from extract.replay import Replay, open_replay
 from extract.slices import Slice
 from metaalexport import reference
@@ -62,7 +65,7 @@ def prepare_state(settings: Settings) -> None:
             "source_url": dataset.source_url,
             "release_note": dataset.release_note,
             "is_verified": dataset.verified,
-            "rounding_unit_eur": dataset.thresholds["rounding_unit_eur"],
+            "rounding_unit_eur": dataset.threshold("rounding_unit_eur"),
         }
         for dataset in load_registry().values()
     ]
@@ -78,32 +81,39 @@ def plan_loads(
     reporters: tuple[str, ...] | None = None,
     first_month: str | None = None,
     last_month: str | None = None,
+    run_id: str = "",
+    progress: Progress = print,
 ) -> list[dict[str, Any]]:
     """Return the slices to load of a dataset, as plain JSON types.
 
-    For a replay these are the slices that were recorded.
+    For a replay these are the slices that were recorded; for bulk files the months that the office's listing names
+    (only the newest unless a first month is given).
     """
     prepare_state(settings)
     dataset = get_dataset(dataset_code)
     wanted = reporters or settings.reporters
     if settings.profile == "replay":
-        parts: list[Slice] = list(_replay(settings, dataset, wanted).slices)
-    else:
-        first = first_month or settings.first_month or dataset.first_period
-        last = last_month or ""
-        if dataset.office == "cbs":
-            # The years that CBS publishes come with their months: a year is asked for from its January.
-            parts = [Slice(dataset.code, "NL", max(f"{first[:4]}-01", dataset.first_period), last)]
-        else:
-            products = reference.scope_products("CN", settings.user_scopes)
-            parts = [Slice(dataset.code, reporter, first, last, products=products) for reporter in wanted]
-    return [part.to_dict() for part in parts]
+        return [part.to_dict() for part in _replay(settings, dataset, wanted).slices]
+    last = last_month or ""
+    if dataset.slice_by == "month":
+        with _asking(settings, dataset, run_id, progress) as (session, hosts):
+            months = comext_bulk.months_to_load(session, hosts, dataset, first_month or "", last)
+        return [Slice(dataset.code, "*", month, month).to_dict() for month in months]
+    first = max(first_month or settings.first_month or dataset.first_period, dataset.first_period)
+    if dataset.office == "cbs":
+        # The years that CBS publishes come with their months: a year is asked for from its January.
+        first = max(f"{first[:4]}-01", dataset.first_period)
+    products = dataset.products
+    if products == "scopes":
+        products = reference.scope_products("CN", settings.user_scopes)
+    names = wanted if dataset.slice_by == "reporter" else (dataset.reporter,)
+    return [Slice(dataset.code, name, first, last, products=tuple(products)).to_dict() for name in names]
 
 
 def fetch_load(
     settings: Settings, part_dict: dict[str, Any], run_id: str, progress: Progress = print
 ) -> dict[str, Any] | None:
-    """Bring a slice's replies into the raw store.
+    """Bring a slice's replies into the raw store: all of it the first time, then what the office may have revised.
 
     Returns
     -------
@@ -119,25 +129,30 @@ def fetch_load(
     dataset = get_dataset(part.dataset)
     subject = f"{dataset.code} {part.describe()}"
     journal = Journal(settings.journal)
-    landing = Landing(settings.landing)
+    loads = list(Landing(settings.landing).committed(dataset.code))
     with journal.step(run_id, "fetch", subject) as note:
-        session = _session(settings, dataset, progress)
-        url = settings.office_url(dataset.office, OFFICES[dataset.office].base_url())
         try:
-            if settings.profile != "replay":
-                version = OFFICES[dataset.office].probe(session, url, dataset)
-                if unchanged := loading.find_unchanged(landing, part, version):
-                    _note_unchanged(note, progress, subject, unchanged, "nothing downloaded")
-                    return None
-            fetched = loading.fetch(session, url, dataset, part)
+            with _asking(settings, dataset, run_id, progress) as (session, hosts):
+                if settings.profile != "replay":
+                    version = OFFICES[dataset.office].probe(session, hosts, dataset, part)
+                    if unchanged := refresh.find_unchanged(loads, part, version):
+                        _note_unchanged(note, progress, subject, unchanged, "nothing downloaded")
+                        return None
+                    part = refresh.narrow(dataset, loads, part, version)
+                fetched = loading.fetch(session, hosts, dataset, part)
+        except OfficeBusyError:
+            raise
         except (BadReplyError, OfficeRefusedError, TransientOfficeError) as error:
             _keep_refusal(journal, subject, run_id, error)
             raise
-        if unchanged := loading.find_unchanged(landing, part, fetched.version):
+        if unchanged := refresh.find_unchanged(loads, part, fetched.version):
             _note_unchanged(note, progress, subject, unchanged, "the replies are those already loaded")
             return None
         size = sum(record.bytes for record in session.records)
-        note.detail = f"version {fetched.version.version}, {len(session.records)} requests, {size / 1e6:.1f} MB"
+        note.detail = (
+            f"version {fetched.version.version}, from {part.first_month}, {len(session.records)} requests,"
+            f" {size / 1e6:.1f} MB"
+        )
         progress(f"{subject}: {note.detail}")
         return {"slice": part.to_dict(), "fetched": fetched.to_dict()}
 
@@ -157,7 +172,13 @@ def stage_load(settings: Settings, load: dict[str, Any], run_id: str, progress: 
     with journal.step(run_id, "land", subject) as note:
         try:
             manifest = loading.stage(
-                Landing(settings.landing), RawStore(settings.raw), dataset, part, fetched, transport=settings.profile
+                Landing(settings.landing, progress=progress),
+                RawStore(settings.raw),
+                dataset,
+                part,
+                fetched,
+                transport=settings.profile,
+                declared=reference.declared_codes(dataset),
             )
         except BadReplyError as error:
             _keep_refusal(journal, subject, run_id, error)
@@ -178,30 +199,30 @@ def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress 
     GateFailedError
         If a check of severity ``error`` failed; the load stays invisible.
     """
-    landing = Landing(settings.landing)
-    folder, manifest = landing.staged(load_id)
-    dataset = get_dataset(manifest.dataset)
-    earlier = [
-        other
-        for other in landing.committed(manifest.dataset)
-        if other.reporter == manifest.reporter and other.load_id != load_id
-    ]
-    values = reference.value_measures(dataset.code)
-    gate_input = landing_gate.LandingGateInput(
-        folder=folder,
-        previous_folder=landing.folder(earlier[-1]) if earlier else None,
-        key=OBSERVATION_KEYS[dataset.office],
-        total_partner=dataset.total_partner,
-        partners=reference.office_partners(dataset.office),
-        products=reference.office_products(dataset.office),
-        value_measures=values,
-        value_factor=next(measure.factor for measure in dataset.measures if measure.code in values),
-        thresholds=dataset.thresholds,
-        has_all_partners=not manifest.slice["partners"],
-        rows_read=manifest.rows_read,
-        rows_rejected=manifest.rows_rejected,
-    )
-    with _gate_database(settings) as database:
+    landing = Landing(settings.landing, progress=progress)
+    dataset = get_dataset(load_id.split("__")[0])
+    with landing.hold(dataset.code), _gate_database(settings) as database:
+        folder, manifest = landing.staged(load_id)
+        previous = database.with_name("previous.parquet")
+        n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
+        is_wide = dataset.protocol == "comext_bulk"
+        gate_input = landing_gate.LandingGateInput(
+            folder=folder,
+            previous=previous if n_before else None,
+            vintage_at=manifest.vintage_at,
+            key=cell_key(dataset),
+            value_column="value_eur" if is_wide else "value",
+            measure_column="" if is_wide else "measure",
+            measures=dataset.measure_codes,
+            value_measures=dataset.value_measures,
+            total_partner=dataset.total_partner,
+            partners=reference.office_partners(dataset.office),
+            value_factor=next((m.factor for m in dataset.measures if m.canonical_unit == "EUR"), 1.0),
+            thresholds={name: dataset.threshold(name) for name in DEFAULT_THRESHOLDS},
+            has_all_partners=not manifest.slice["partners"],
+            rows_read=manifest.rows_read,
+            rows_rejected=manifest.rows_rejected,
+        )
         landing_gate.prepare_database(database, gate_input)
         _run_gate(settings, "landing", load_id, run_id, database, landing_gate.landing_checks(gate_input), progress)
     return load_id
@@ -215,8 +236,10 @@ def commit_load(settings: Settings, load_id: str, run_id: str) -> dict[str, Any]
     dict
         The manifest.
     """
-    with Journal(settings.journal).step(run_id, "commit", load_id):
-        return Landing(settings.landing).commit(load_id).to_dict()
+    with Journal(settings.journal).step(run_id, "commit", load_id) as note:
+        manifest = Landing(settings.landing).commit(load_id, get_dataset(load_id.split("__")[0]))
+        note.detail = f"{manifest.rows_changed:,} cells changed, {manifest.rows_withdrawn:,} withdrawn"
+        return manifest.to_dict()
 
 
 def load_slice(
@@ -320,16 +343,35 @@ def _replay(settings: Settings, dataset: Dataset, reporters: tuple[str, ...]) ->
     return open_replay(settings.replay_folder, dataset, reporters)
 
 
-def _session(settings: Settings, dataset: Dataset, progress: Progress) -> OfficeSession:
-    adapter = _replay(settings, dataset, settings.reporters).adapter if settings.profile == "replay" else None
-    return OfficeSession(
-        dataset.code,
-        RawStore(settings.raw),
-        settings.profile,
-        adapter=adapter,
-        policy=RetryPolicy(attempts=settings.http_attempts, base_seconds=settings.http_base_seconds),
-        progress=lambda message: progress(f"{dataset.code}: {message}"),
-    )
+@contextmanager
+def _asking(
+    settings: Settings, dataset: Dataset, run_id: str, progress: Progress
+) -> Iterator[tuple[OfficeSession, dict[str, str]]]:
+    """Hold an office while it is asked; give a session with it, and its addresses."""
+
+    def tell(message: str) -> None:
+        progress(f"{dataset.code}: {message}")
+
+    office = dataset.office
+    public = OFFICES[office].hosts()
+    with hold(
+        settings.offices / f"{office}.lock",
+        dataset=dataset.code,
+        what=f"the connection to {office}",
+        wait_seconds=settings.lock_wait_seconds,
+        progress=tell,
+    ):
+        session = OfficeSession(
+            dataset.code,
+            RawStore(settings.raw),
+            settings.profile,
+            adapter=_replay(settings, dataset, settings.reporters).adapter if settings.profile == "replay" else None,
+            policy=RetryPolicy(attempts=settings.http_attempts, base_seconds=settings.http_base_seconds),
+            budget=RequestBudget.of_run(settings.offices, office, run_id, settings.request_budget),
+            run_id=run_id,
+            progress=tell,
+        )
+        yield session, public if settings.profile == "replay" else settings.office_hosts(office, public)
 
 
 def _note_unchanged(note: StepNote, progress: Progress, subject: str, manifest: LoadManifest, how: str) -> None:

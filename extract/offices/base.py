@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
 
-from extract.http import OfficeSession
+from extract.http import OfficeSession, Reply
+from extract.parsing import Finding, Rows
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote
+from extract.sql import quote, text_list
 
 
 @dataclass(frozen=True)
@@ -43,58 +46,107 @@ class Payload:
 
 @dataclass(frozen=True)
 class Fetched:
-    """All replies of one load, of one vintage."""
+    """All replies of one load, of one vintage.
+
+    Attributes
+    ----------
+    protocol : str
+        How the office was asked, which decides how the replies are read.
+    findings : tuple of Finding
+        What was not as declared before a row was read, such as codes that the office does not offer.
+    """
 
     version: OfficeVersion
     payloads: tuple[Payload, ...]
+    protocol: str
+    findings: tuple[Finding, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {"version": self.version.__dict__, "payloads": [payload.__dict__ for payload in self.payloads]}
+        return {
+            "version": self.version.__dict__,
+            "payloads": [payload.__dict__ for payload in self.payloads],
+            "protocol": self.protocol,
+            "findings": [finding.__dict__ for finding in self.findings],
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Fetched:
         """Undo `to_dict`."""
-        return cls(OfficeVersion(**values["version"]), tuple(Payload(**p) for p in values["payloads"]))
+        return cls(
+            OfficeVersion(**values["version"]),
+            tuple(Payload(**p) for p in values["payloads"]),
+            values["protocol"],
+            tuple(Finding(**f) for f in values["findings"]),
+        )
+
+
+Files = list[tuple[Payload, Path]]
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Rows of a parsed load: ``read = loaded + rejected``."""
+class Metadata:
+    """What a load says of its measures and code lists.
 
-    read: int
-    loaded: int
-    rejected: int
+    Attributes
+    ----------
+    stated_units : dict of str to str
+        Unit of each measure in the office's words; a measure that the office did not mention is absent.
+    codes : list of tuple
+        Rows of ``codes``: dimension, code, title, description, group id, status.
+    """
+
+    stated_units: dict[str, str] = field(default_factory=dict)
+    codes: list[tuple[str, str, str, str, str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """A table of an office's catalogue."""
+
+    identifier: str
+    title: str
+    updated: str
+    status: str
 
 
 class Office(Protocol):
     """Protocol of an office module."""
 
-    def base_url(self) -> str:
-        """Return the public address, without a trailing slash."""
+    def hosts(self) -> dict[str, str]:
+        """Return the public addresses by name, without a trailing slash."""
         ...
 
-    def probe(self, session: OfficeSession, base_url: str, dataset: Dataset) -> OfficeVersion:
+    def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
         """Ask cheaply for the current version."""
         ...
 
-    def fetch(self, session: OfficeSession, base_url: str, dataset: Dataset, part: Slice) -> Fetched:
+    def fetch(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
         """Bring all replies of a slice into the raw store, all of one version."""
         ...
 
-    def parse(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        dataset: Dataset,
-        part: Slice,
-        files: list[tuple[Payload, Path]],
-        load_id: str,
-    ) -> Counts:
-        """Create the tables ``observations``, ``measures``, ``codes`` and ``rejects`` in the connection.
+    def metadata(self, dataset: Dataset, fetched: Fetched, files: Files) -> Metadata:
+        """Read units and code lists from stored replies."""
+        ...
+
+    def rows(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, part: Slice, fetched: Fetched, files: Files
+    ) -> tuple[Rows, list[Finding]]:
+        """Say how the stored replies read as rows, and what of their layout was not as declared.
 
         `files` are the payloads in request order; ``request_no`` is the position in that list.
         """
         ...
+
+    def discover(self, session: OfficeSession, hosts: dict[str, str], words: tuple[str, ...]) -> list[CatalogueEntry]:
+        """Return the tables of the office's catalogue whose title or id has all the words."""
+        ...
+
+
+def as_payload(reply: Reply) -> Payload:
+    """Return what a load remembers of a reply."""
+    record = reply.record
+    return Payload(record.request_id, record.purpose, record.sha256, record.url, record.retrieved_at)
 
 
 def request_number(files: list[tuple[int, Path]], filename: str) -> str:
@@ -104,9 +156,33 @@ def request_number(files: list[tuple[int, Path]], filename: str) -> str:
     same reply gives the same bytes.
     """
     numbers = ", ".join(str(number) for number, _ in files)
-    return f"([{numbers}])[list_position({file_list([path for _, path in files])}, {filename})]"
+    return f"([{numbers}])[list_position({text_list(path for _, path in files)}, {filename})]"
 
 
-def file_list(paths: list[Path]) -> str:
-    """Return a SQL list of file names."""
-    return "[" + ", ".join(quote(str(path)) for path in paths) + "]"
+def ready(query: str) -> Any:
+    """Return what `Rows.open` needs for a query that reads files as they lie."""
+
+    @contextmanager
+    def give() -> Iterator[str]:
+        yield query
+
+    return give
+
+
+def in_slice(dataset: Dataset, part: Slice) -> str:
+    """Return the SQL condition of the rows of a slice, in terms of the landing columns' expressions.
+
+    For replies that hold more than was asked for: a recording, or a file that the office offers whole.
+    """
+    conditions = [f"measure in ({', '.join(quote(code) for code in dataset.measure_codes)})"]
+    for column, wanted in (("partner", part.partners), ("product", part.products)):
+        if wanted and column in dataset.columns:
+            exact = [code for code in wanted if not code.endswith("*")]
+            some = [f"{column} in ({', '.join(quote(code) for code in exact)})"] if exact else []
+            some += [f"starts_with({column}, {quote(code[:-1])})" for code in wanted if code.endswith("*")]
+            conditions.append(f"({' or '.join(some)})")
+    if "reporter" in dataset.columns and part.reporter != "*":
+        conditions.append(f"reporter = {quote(part.reporter)}")
+    for dimension, codes in dataset.select.items():
+        conditions.append(f"{dataset.dimensions[dimension]} in ({', '.join(quote(code) for code in codes)})")
+    return " and ".join(conditions)

@@ -1,14 +1,19 @@
-"""CBS (Statistics Netherlands): OData v4 on datasets.cbs.nl.
+"""CBS (Statistics Netherlands): OData v4 and bulk files on datasets.cbs.nl, OData v3 where v4 has no data.
 
-Quirks handled here: identifiers are case-sensitive; keys and titles can carry blanks; a page holds up to
-100,000 cells and names the next one in ``@odata.nextLink``; a table can change while it is read (its
-``Version`` is compared before and after); suppressed cells are absent rows.
+Quirks handled here: identifiers are case-sensitive; keys and titles can carry blanks; a page holds up to 100,000
+cells and names the next one in ``@odata.nextLink``; a table can change while it is read (its ``Version`` is compared
+before and after); suppressed cells are absent rows in v4 and null in v3; bulk files have a decimal comma and may be
+split over several members; some discontinued tables have metadata on v4 and observations on v3 only; the columns of
+v3 are named by title and position, and only their ``ID`` leads to the measure (it is the ``Index`` of v4).
 """
 
 from __future__ import annotations
 
 import json
 import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,76 +22,94 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from extract.errors import BadReplyError, TornReadError
+from extract.errors import BadReplyError, OfficeRefusedError, TornReadError, TransientOfficeError
 from extract.http import OfficeSession, Reply, Verdict, head_of, tail_of
-from extract.offices.base import Counts, Fetched, OfficeVersion, Payload, file_list, request_number
+from extract.offices.base import (
+    CatalogueEntry,
+    Fetched,
+    Files,
+    Metadata,
+    OfficeVersion,
+    as_payload,
+    in_slice,
+    ready,
+    request_number,
+)
+from extract.parsing import Finding, Rows
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote
+from extract.sql import quote, sql_tuple, text_list
+from extract.streams import ArchiveError, piped, write_zip_members, zip_members
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 OBSERVATION_FIELDS = ("Id", "Measure", "ValueAttribute", "Value", "StringValue")
+V4, ZIP, V3 = "odata_v4", "csv_zip", "odata_v3"
 _LOOK = "look at the reply in the raw store; if CBS changed its API, adapt extract/offices/cbs.py"
-_PAGE_END = re.compile(rb'(\]|"@odata\.nextLink"\s*:\s*"(?:[^"\\]|\\.)*")\s*\}$')
-_NEXT_LINK = re.compile(rb'"@odata\.nextLink"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_REDESIGNED = "CBS redesigned the table: adapt its registry file and staging model"
+_PAGE_END = re.compile(rb'(\]|"(?:@odata|odata)\.nextLink"\s*:\s*"(?:[^"\\]|\\.)*")\s*\}$')
+_NEXT_LINK = re.compile(rb'"(?:@odata|odata)\.nextLink"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_BOM = b"\xef\xbb\xbf"
 
 
 class CbsOffice:
-    """The OData v4 protocol of CBS."""
+    """The protocols of CBS."""
 
-    def base_url(self) -> str:
-        """Return the public address."""
-        return "https://datasets.cbs.nl/odata/v1/CBS"
+    def hosts(self) -> dict[str, str]:
+        """Return the public addresses."""
+        return {
+            "v4": "https://datasets.cbs.nl/odata/v1/CBS",
+            "bulk": "https://datasets.cbs.nl/csv/CBS/nl",
+            "v3": "https://opendata.cbs.nl",
+            "website": "https://www.cbs.nl/odata/v1",
+        }
 
-    def probe(self, session: OfficeSession, base_url: str, dataset: Dataset) -> OfficeVersion:
-        """Read ``Properties.Version``."""
-        return self._version(session, self._properties(session, base_url, dataset), dataset)
+    def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
+        """Read ``Properties.Version``, or ``TableInfos.Modified`` of v3 where v4 does not answer."""
+        try:
+            return self._version(self._properties(session, hosts, dataset), dataset)
+        except TransientOfficeError:
+            if dataset.fallback != V3:
+                raise
+            return self._v3_version(self._v3(session, hosts, dataset, "TableInfos", "properties"), dataset)
 
-    def fetch(self, session: OfficeSession, base_url: str, dataset: Dataset, part: Slice) -> Fetched:
-        """Fetch properties, code lists, measures and all pages of observations.
+    def fetch(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
+        """Fetch metadata and all observations of a slice.
 
         Raises
         ------
         TornReadError
-            If ``Version`` changed while the table was read.
+            If ``Version`` changed while the table was read, or rows were lost or repeated between its pages.
         BadReplyError
-            If the number of observations differs from the office's own ``$count``.
+            If the table is not the one that the registry declares.
         """
-        table = f"{base_url}/{dataset.identifier}"
-        before = self._properties(session, base_url, dataset)
-        version = self._version(session, before, dataset)
+        try:
+            return self._fetch_v4(session, hosts, dataset, part)
+        except (TransientOfficeError, OfficeRefusedError) as error:
+            if dataset.fallback != V3 or isinstance(error, TornReadError) or not _is_v4_data(error):
+                raise
+            session.progress(f"OData v4 gives no data ({error.problem[:120]}); reading OData v3")
+            return self._fetch_v3(session, hosts, dataset, part, reason=error.problem)
+
+    # -- OData v4 and the bulk zip --------------------------------------------------------------------------
+
+    def _fetch_v4(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
+        table = f"{hosts['v4']}/{dataset.identifier}"
+        before = self._properties(session, hosts, dataset)
+        version = self._version(before, dataset)
         replies = [before]
         replies.append(session.get(f"{table}/Dimensions", purpose="dimensions", inspect=inspect_json))
         self._check_dimensions(replies[-1], dataset)
         replies.append(session.get(f"{table}/MeasureCodes", purpose="measures", inspect=inspect_json))
+        self._check_measures(replies[-1], dataset)
         for dimension in dataset.dimensions:
             codes_url = f"{table}/{dimension}Codes"
             replies.append(session.get(codes_url, purpose=f"codes:{dimension}", inspect=inspect_json))
-
-        query = observation_filter(dataset, part)
-        suffix = f"?$filter={url_quote(query)}" if query else ""
-        first_url = part.recorded_urls[0] if part.recorded_urls else f"{table}/Observations{suffix}"
-        count_url = first_url.replace("/Observations", "/Observations/$count", 1)
-        expected = int(session.get(count_url, purpose="count", inspect=inspect_count).text().strip())
-        pages = 0
-        asked: set[str] = set()
-        url: str | None = first_url
-        while url is not None:
-            page = session.get(url, purpose="observations", inspect=inspect_json)
-            replies.append(page)
-            pages += 1
-            session.progress(f"observations: page {pages}, {page.record.bytes / 1e6:.1f} MB ({expected:,} rows in all)")
-            following = next_link(page.path)
-            asked.add(url)
-            if following in asked:
-                raise BadReplyError(
-                    "a page names itself as the next page, or one before it",
-                    dataset=dataset.code,
-                    where=url,
-                    next_step="try again later; report it to infoservice@cbs.nl if it stays",
-                )
-            url = following
-        after = self._version(session, self._properties(session, base_url, dataset), dataset)
+        protocol = ZIP if dataset.bulk and is_whole(dataset, part) else V4
+        if protocol == ZIP:
+            replies.append(self._fetch_zip(session, hosts, dataset, before))
+        else:
+            replies += self._fetch_pages(session, table, dataset, part)
+        after = self._version(self._properties(session, hosts, dataset), dataset)
         if after != version:
             raise TornReadError(
                 f"CBS published version {after.version} while version {version.version} was being read",
@@ -94,147 +117,292 @@ class CbsOffice:
                 where=table,
                 next_step="load it again; nothing of this attempt is kept in the landing area",
             )
-        payloads = tuple(
-            Payload(r.record.request_id, r.record.purpose, r.record.sha256, r.record.url, r.record.retrieved_at)
-            for r in replies
-        )
-        found, identities = count_observations([r.path for r in replies if r.record.purpose == "observations"])
+        return Fetched(version, tuple(as_payload(reply) for reply in replies), protocol)
+
+    def _fetch_pages(self, session: OfficeSession, table: str, dataset: Dataset, part: Slice) -> list[Reply]:
+        query = observation_filter(dataset, part)
+        suffix = f"?$filter={url_quote(query)}" if query else ""
+        first_url = part.recorded_urls[0] if part.recorded_urls else f"{table}/Observations{suffix}"
+        count_url = first_url.replace("/Observations", "/Observations/$count", 1)
+        expected = int(session.get(count_url, purpose="count", inspect=inspect_count).text().strip())
+        pages = self._follow(session, first_url, dataset, expected)
+        found, identities = count_observations([reply.path for reply in pages])
         if (found, identities) != (expected, expected):
-            raise BadReplyError(
-                f"CBS counts {expected:,} observations and sent {found:,}, {identities:,} of them different",
+            raise TornReadError(
+                f"CBS counts {expected:,} observations and sent {found:,}, {identities:,} of them different:"
+                " a page was lost, repeated or cut",
                 dataset=dataset.code,
-                where=f"{table}/Observations{suffix}",
+                where=first_url,
+                next_step="load it again; report it to infoservice@cbs.nl if it stays",
+            )
+        return pages
+
+    def _follow(self, session: OfficeSession, first_url: str, dataset: Dataset, expected: int) -> list[Reply]:
+        """Read a page and all pages after it."""
+        pages: list[Reply] = []
+        asked: set[str] = set()
+        url: str | None = first_url
+        while url is not None:
+            page = session.get(url, purpose="observations", inspect=inspect_json)
+            pages.append(page)
+            size = f"{page.record.bytes / 1e6:.1f} MB"
+            session.progress(f"observations: page {len(pages)}, {size} ({expected:,} rows in all)")
+            following = next_link(page.path)
+            asked.add(url)
+            if following in asked:
+                raise TornReadError(
+                    "a page names itself as the next page, or one before it",
+                    dataset=dataset.code,
+                    where=url,
+                    next_step="try again later; report it to infoservice@cbs.nl if it stays",
+                )
+            url = following
+        return pages
+
+    def _fetch_zip(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, properties: Reply) -> Reply:
+        url = f"{hosts['bulk']}/{dataset.identifier}"
+        reply = session.get(url, purpose="observations", inspect=inspect_zip)
+        session.progress(f"observations: the whole table as zip, {reply.record.bytes / 1e6:.1f} MB")
+        expected = json.loads(properties.text()).get("ObservationCount")
+        found = count_zip_rows(reply.path)
+        if expected is not None and found != int(expected):
+            raise TornReadError(
+                f"CBS counts {int(expected):,} observations, and its zip holds {found:,}",
+                dataset=dataset.code,
+                where=url,
+                next_step="load it again; CBS may be writing the file just now",
+            )
+        return reply
+
+    # -- OData v3 -------------------------------------------------------------------------------------------
+
+    def _fetch_v3(
+        self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice, *, reason: str
+    ) -> Fetched:
+        before = self._v3(session, hosts, dataset, "TableInfos", "properties")
+        version = self._v3_version(before, dataset)
+        replies = [before, self._v3(session, hosts, dataset, "DataProperties", "measures")]
+        topics = v3_topics(replies[-1].path, dataset)
+        for dimension in dataset.dimensions:
+            replies.append(self._v3(session, hosts, dataset, dimension, f"codes:{dimension}"))
+        query = v3_filter(dataset, part, {d: r.path for d, r in zip(dataset.dimensions, replies[2:], strict=True)})
+        columns = ",".join((*dataset.dimensions, *topics))
+        feed = f"{hosts['v3']}/ODataFeed/odata/{dataset.identifier}/TypedDataSet"
+        suffix = f"&$filter={url_quote(query)}" if query else ""
+        counted = f"{feed}/$count" + (f"?$filter={url_quote(query)}" if query else "")
+        expected = int(session.get(counted, purpose="count", inspect=inspect_count).text().strip())
+        pages = self._follow(
+            session, f"{feed}?$format=json&$select={url_quote(f'ID,{columns}', safe=',')}{suffix}", dataset, expected
+        )
+        found, identities = count_observations([reply.path for reply in pages], identity="ID")
+        if (found, identities) != (expected, expected):
+            raise TornReadError(
+                f"CBS counts {expected:,} rows and sent {found:,}, {identities:,} of them different",
+                dataset=dataset.code,
+                where=feed,
                 next_step="load it again; a page was lost, repeated or cut",
             )
-        return Fetched(version, payloads)
-
-    def parse(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        dataset: Dataset,
-        part: Slice,
-        files: list[tuple[Payload, Path]],
-        load_id: str,
-    ) -> Counts:
-        """Turn stored replies into landing tables, in DuckDB."""
-        pages = [(no, path) for no, (payload, path) in enumerate(files) if payload.purpose == "observations"]
-        for _, path in pages:
-            check_observation_fields(path, dataset)
-        partner, product, period = (
-            dataset.partner_dimension,
-            dataset.product_dimension,
-            dataset.period_dimension,
-        )
-        measures = ", ".join(quote(code) for code in dataset.measure_codes)
-        # A recorded reply can hold more measures than the slice; a live request cannot return them.
-        in_slice = f"measure in ({measures})" if part.recorded_urls else "true"
-        names = file_list([path for _, path in pages])
-        # Numbers are read as text first: one that does not parse is a rejected row, not a failed file.
-        connection.execute(
-            f"""
-            create or replace temp table parsed as
-            with page as (
-                select
-                    {request_number(pages, "json_page.filename")} as request_no,
-                    unnest(json_page.value) as o
-                from read_json(
-                    {names}, format = 'unstructured', filename = true,
-                    maximum_object_size = {object_size([path for _, path in pages])},
-                    columns = {{value: 'STRUCT("Id" BIGINT, "Measure" VARCHAR, "ValueAttribute" VARCHAR,
-                        "Value" VARCHAR, "StringValue" VARCHAR, "{partner}" VARCHAR, "{product}" VARCHAR,
-                        "{period}" VARCHAR)[]'}}
-                ) as json_page
-            ),
-            typed as (
-                select
-                    request_no,
-                    o."Id" as observation_no,
-                    trim(o."Measure") as measure,
-                    o."ValueAttribute" as value_attribute,
-                    o."Value" as value_text,
-                    try_cast(o."Value" as double) as value,
-                    trim(o."{partner}") as partner,
-                    trim(o."{product}") as product,
-                    trim(o."{period}") as period,
-                    to_json(o)::varchar as row_content
-                from page
+        after = self._v3_version(self._v3(session, hosts, dataset, "TableInfos", "properties"), dataset)
+        if after != version:
+            raise TornReadError(
+                f"CBS published version {after.version} while version {version.version} was being read",
+                dataset=dataset.code,
+                where=feed,
+                next_step="load it again; nothing of this attempt is kept in the landing area",
             )
-            select
-                *,
-                case
-                    when partner is null or product is null or period is null or measure is null then 'missing_key'
-                    when not regexp_full_match(period, {quote(dataset.period_pattern)}) then 'unknown_period'
-                    when measure not in ({measures}) then 'unknown_measure'
-                    when value_text is not null and value is null then 'not_a_number'
-                    when value is null and value_attribute = 'None' then 'value_missing_without_reason'
-                end as rule
-            from typed
-            where {in_slice}
-            """
-        )
-        load = quote(load_id)
-        connection.execute(
-            f"""
-            create or replace table observations as
-            select {load} as load_id, request_no::integer as request_no, observation_no, measure, value_attribute,
-                value, partner, product, period
-            from parsed where rule is null;
-            create or replace table rejects as
-            select {load} as load_id, request_no::integer as request_no, rule, row_content
-            from parsed where rule is not null;
-            """
-        )
-        self._land_metadata(connection, dataset, files, load)
-        read = connection.sql("select count(*) from parsed").fetchall()[0][0]
-        loaded = connection.sql("select count(*) from observations").fetchall()[0][0]
-        rejected = connection.sql("select count(*) from rejects").fetchall()[0][0]
-        connection.execute("drop table parsed")
-        return Counts(read, loaded, rejected)
+        detail = f"OData v4 gave no data ({reason[:200]}); read from OData v3"
+        findings = (Finding("fallback_used", dataset.identifier, detail, "warn"),)
+        return Fetched(version, tuple(as_payload(reply) for reply in (*replies, *pages)), V3, findings)
 
-    def _land_metadata(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        dataset: Dataset,
-        files: list[tuple[Payload, Path]],
-        load: str,
-    ) -> None:
-        stated: dict[str, str] = {}
-        codes: list[tuple[str, ...]] = []
+    def _v3(
+        self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, entity_set: str, purpose: str
+    ) -> Reply:
+        # Without $format the feed answers in Atom.
+        url = f"{hosts['v3']}/ODataFeed/odata/{dataset.identifier}/{entity_set}?$format=json"
+        return session.get(url, purpose=purpose, inspect=inspect_json)
+
+    def _v3_version(self, reply: Reply, dataset: Dataset) -> OfficeVersion:
+        rows = read_values(reply.path)
+        modified = str(rows[0].get("Modified", "")) if rows else ""
+        try:
+            # No offset is given; the hour is that of the Dutch release.
+            moment = datetime.fromisoformat(modified).replace(tzinfo=AMSTERDAM)
+        except ValueError as error:
+            raise BadReplyError(
+                f"TableInfos.Modified is {modified!r}, not a time",
+                dataset=dataset.code,
+                where=reply.record.url,
+                next_step=_LOOK,
+            ) from error
+        return OfficeVersion(modified, _utc(moment))
+
+    # -- reading stored replies -----------------------------------------------------------------------------
+
+    def metadata(self, dataset: Dataset, fetched: Fetched, files: Files) -> Metadata:
+        """Read units and code lists."""
+        units: dict[str, str] = {}
+        codes: list[tuple[str, str, str, str, str, str]] = []
+        is_v3 = fetched.protocol == V3
+        by_index = {measure.index: measure.code for measure in dataset.measures}
         for payload, path in files:
-            if payload.purpose == "measures":
-                stated = {row["Identifier"].strip(): row.get("Unit") or "" for row in read_values(path)}
+            if payload.purpose == "measures" and is_v3:
+                for row in read_values(path):
+                    if row.get("Key") and row.get("ID") in by_index:
+                        units[by_index[row["ID"]]] = str(row.get("Unit") or "").strip()
+            elif payload.purpose == "measures":
+                units = {str(r["Identifier"]).strip(): str(r.get("Unit") or "").strip() for r in read_values(path)}
             elif payload.purpose.startswith("codes:"):
                 dimension = payload.purpose.removeprefix("codes:")
-                for row in read_values(path):
-                    fields = (row.get(name) or "" for name in ("Title", "Description", "DimensionGroupId", "Status"))
-                    codes.append((dimension, row["Identifier"].strip(), *(str(field).strip() for field in fields)))
-        connection.execute(
-            "create or replace temp table code_rows (d varchar, c varchar, t varchar, e varchar, g varchar, s varchar)"
-        )
-        if codes:
-            connection.executemany("insert into code_rows values (?, ?, ?, ?, ?, ?)", codes)
-        connection.execute(
-            f"""
-            create or replace table codes as
-            select {load} as load_id, d as dimension, c as code, t as title, e as description, g as group_id,
-                s as status
-            from code_rows order by d, c;
-            create or replace table measures as select * from (values
-            {
-                ", ".join(
-                    f"({load}, {quote(m.code)}, {quote(stated.get(m.code, ''))}, {quote(m.unit)},"
-                    f" {quote(m.canonical_unit)}, {m.factor}::double)"
-                    for m in dataset.measures
+                names = (
+                    ("Key", "Title", "Description", "CategoryGroupID", "Status")
+                    if is_v3
+                    else ("Identifier", "Title", "Description", "DimensionGroupId", "Status")
                 )
-            }
-            ) as m(load_id, measure_code, stated_unit, declared_unit, canonical_unit, factor);
-            """
+                for row in read_values(path):
+                    code, title, description, group, status = (str(row.get(n) or "").strip() for n in names)
+                    codes.append((dimension, code, title, description, group, status))
+        return Metadata(units, codes)
+
+    def rows(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, part: Slice, fetched: Fetched, files: Files
+    ) -> tuple[Rows, list[Finding]]:
+        """Say how stored replies read as rows: pages of JSON, the bulk zip, or pages of v3."""
+        pages = [(no, path) for no, (payload, path) in enumerate(files) if payload.purpose == "observations"]
+        if fetched.protocol == ZIP:
+            return self._zip_rows(dataset, part, pages[0])
+        if fetched.protocol == V3:
+            topics = v3_topics(next(p for payload, p in files if payload.purpose == "measures"), dataset)
+            return self._v3_rows(dataset, pages, topics), []
+        findings = [
+            Finding("new_column", name, "a field of observations that is not declared", dataset.contract.new_column)
+            for name in sorted({name for _, path in pages for name in check_observation_fields(path, dataset)})
+        ]
+        fields = ", ".join(f'"{dimension}" VARCHAR' for dimension in dataset.dimensions)
+        query = f"""
+            select {request_number(pages, "json_page.filename")} as request_no, unnest(json_page.value) as o
+            from read_json(
+                {text_list(path for _, path in pages)}, format = 'unstructured', filename = true,
+                maximum_object_size = {object_size([path for _, path in pages])},
+                columns = {{value: 'STRUCT("Measure" VARCHAR, "ValueAttribute" VARCHAR, "Value" VARCHAR, {fields})[]'}}
+            ) as json_page
+        """
+        columns = {column: f'trim(o."{dimension}")' for dimension, column in dataset.dimensions.items()}
+        expressions = _expressions(columns, 'trim(o."Measure")', 'o."Value"', 'o."ValueAttribute"')
+        # A recorded reply can hold more measures than the slice; a live request cannot return them.
+        asked = f"{expressions['measure']} in {sql_tuple(dataset.measure_codes)}" if part.recorded_urls else "true"
+        rules = _rules(dataset, expressions, 'o."Value"', 'o."ValueAttribute"')
+        return Rows(ready(query), expressions, rules, in_slice=asked), findings
+
+    def _zip_rows(self, dataset: Dataset, part: Slice, page: tuple[int, Path]) -> tuple[Rows, list[Finding]]:
+        number, path = page
+        members = zip_members(path, "Observations")
+        header = zip_header(path, members, dataset)
+        expected = (*OBSERVATION_FIELDS, *dataset.dimensions)
+        missing = sorted({*expected} - {*header})
+        if missing:
+            raise BadReplyError(
+                f"{members[0]} lacks the columns {missing}; it has {header}",
+                dataset=dataset.code,
+                where=str(path),
+                next_step=_REDESIGNED,
+            )
+        findings = [
+            Finding("new_column", name, f"a column of {members[0]}", dataset.contract.new_column)
+            for name in header
+            if name not in expected
+        ]
+        types = "{" + ", ".join(f"{quote(name)}: 'VARCHAR'" for name in header) + "}"
+
+        @contextmanager
+        def unpack() -> Iterator[str]:
+            with piped(lambda output: write_zip_members(path, members, output)) as pipe:
+                yield f"""
+                    select {number} as request_no, o.*
+                    from read_csv({quote(str(pipe))}, header = true, auto_detect = false, columns = {types},
+                        delim = ';', quote = '"', store_rejects = true, rejects_limit = 0) as o
+                """
+
+        columns = {column: f'trim("{dimension}")' for dimension, column in dataset.dimensions.items()}
+        # The bulk files have a decimal comma, and no mark between thousands.
+        expressions = _expressions(columns, 'trim("Measure")', "replace(\"Value\", ',', '.')", '"ValueAttribute"')
+        slice_rows = _substitute(in_slice(dataset, part), expressions)
+        rules = _rules(dataset, expressions, "replace(\"Value\", ',', '.')", '"ValueAttribute"')
+        malformed = f"select {number}, min(csv_line) from reject_errors group by scan_id, file_id, line order by line"
+        return Rows(unpack, expressions, rules, in_slice=slice_rows, malformed=malformed), findings
+
+    def _v3_rows(self, dataset: Dataset, pages: list[tuple[int, Path]], topics: dict[str, str]) -> Rows:
+        names = [*dataset.dimensions, *topics]
+        fields = ", ".join(f'"{name}" VARCHAR' for name in names)
+        cells = ", ".join(f"{{'code': {quote(code)}, 'text': page.r.\"{topic}\"}}" for topic, code in topics.items())
+        keys = ", ".join(f'page.r."{name}" as "{name}"' for name in dataset.dimensions)
+        # v3 shows a cell that is not published as null; in v4 it is absent, and so it is here.
+        query = f"""
+            select request_no, * exclude (request_no, cell), cell.code as measure_code, trim(cell.text) as value_text
+            from (
+                select request_no, {keys}, unnest([{cells}]) as cell
+                from (
+                    select {request_number(pages, "json_page.filename")} as request_no, unnest(json_page.value) as r
+                    from read_json(
+                        {text_list(path for _, path in pages)}, format = 'unstructured', filename = true,
+                        maximum_object_size = {object_size([path for _, path in pages])},
+                        columns = {{value: 'STRUCT({fields})[]'}}
+                    ) as json_page
+                ) as page
+            )
+            where cell.text is not null
+        """
+        columns = {column: f'trim("{dimension}")' for dimension, column in dataset.dimensions.items()}
+        expressions = _expressions(columns, "measure_code", "value_text", "null")
+        return Rows(ready(query), expressions, _rules(dataset, expressions, "value_text", "null"))
+
+    # -- catalogue and calendar -----------------------------------------------------------------------------
+
+    def discover(self, session: OfficeSession, hosts: dict[str, str], words: tuple[str, ...]) -> list[CatalogueEntry]:
+        """Search the v4 catalogue by words of the title or id.
+
+        ``$search`` is accepted and ignored by the office, so the whole list is read and searched here.
+        """
+        url = f"{hosts['v4']}/Datasets?$select=Identifier,Title,Status,Modified"
+        reply = session.get(url, purpose="catalogue", inspect=inspect_json)
+        return [
+            CatalogueEntry(
+                str(row["Identifier"]).strip(),
+                str(row.get("Title") or "").strip(),
+                str(row.get("Modified") or ""),
+                str(row.get("Status") or ""),
+            )
+            for row in read_values(reply.path)
+            if all(word.lower() in f"{row['Identifier']} {row.get('Title')}".lower() for word in words)
+        ]
+
+    def calendar(
+        self, session: OfficeSession, hosts: dict[str, str], first: str, last: str, words: tuple[str, ...]
+    ) -> list[tuple[str, str, str]]:
+        """Return planned publications whose title has all the words: time (UTC, ISO 8601), title, reporting period.
+
+        Parameters
+        ----------
+        first, last : str
+            Days, ``YYYY-MM-DD``, inclusive.
+        """
+        span = f"PlannedPublicationTime ge {first}T00:00:00Z and PlannedPublicationTime le {last}T23:59:59Z"
+        query = url_quote(f"Language eq 'nl-NL' and {span}", safe="")
+        url = (
+            f"{hosts['website']}/Events?$filter={query}&$orderby=PlannedPublicationTime&$top=500"
+            "&$select=UniqueId,Title,Url,PlannedPublicationTime,ReportingPeriod,PublishTimeUnknown,Language"
         )
+        reply = session.get(url, purpose="calendar", inspect=inspect_json)
+        return [
+            (str(row["PlannedPublicationTime"]), str(row["Title"]), str(row.get("ReportingPeriod") or ""))
+            for row in read_values(reply.path)
+            if all(word.lower() in str(row["Title"]).lower() for word in words)
+        ]
 
-    def _properties(self, session: OfficeSession, base_url: str, dataset: Dataset) -> Reply:
-        return session.get(f"{base_url}/{dataset.identifier}/Properties", purpose="properties", inspect=inspect_json)
+    def _properties(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> Reply:
+        url = f"{hosts['v4']}/{dataset.identifier}/Properties"
+        return session.get(url, purpose="properties", inspect=inspect_json)
 
-    def _version(self, session: OfficeSession, reply: Reply, dataset: Dataset) -> OfficeVersion:
+    def _version(self, reply: Reply, dataset: Dataset) -> OfficeVersion:
         version = str(json.loads(reply.text()).get("Version", ""))
         try:
             if not re.fullmatch(r"\d{12}", version):
@@ -247,7 +415,7 @@ class CbsOffice:
                 where=reply.record.url,
                 next_step=_LOOK,
             ) from error
-        return OfficeVersion(version, moment.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        return OfficeVersion(version, _utc(moment))
 
     def _check_dimensions(self, reply: Reply, dataset: Dataset) -> None:
         found = tuple(row["Identifier"] for row in read_values(reply.path))
@@ -256,8 +424,59 @@ class CbsOffice:
                 f"the table's dimensions are {list(found)}, the registry says {list(dataset.dimensions)}",
                 dataset=dataset.code,
                 where=reply.record.url,
-                next_step="CBS redesigned the table: adapt its registry file and staging model",
+                next_step=_REDESIGNED,
             )
+
+    def _check_measures(self, reply: Reply, dataset: Dataset) -> None:
+        """Stop early at a table without the declared measures: another table may have taken the id."""
+        found = {str(row["Identifier"]).strip() for row in read_values(reply.path)}
+        missing = [code for code in dataset.measure_codes if code not in found]
+        if missing:
+            raise BadReplyError(
+                f"the table lacks the measures {missing}; it has {sorted(found)}",
+                dataset=dataset.code,
+                where=reply.record.url,
+                next_step=_REDESIGNED,
+            )
+
+
+def is_whole(dataset: Dataset, part: Slice) -> bool:
+    """Whether a slice asks for all periods and partners of a table."""
+    return part.first_month <= dataset.first_period and not (part.last_month or part.partners or part.recorded_urls)
+
+
+def _is_v4_data(error: TransientOfficeError | OfficeRefusedError) -> bool:
+    """Whether v4 failed altogether, or has no observations of the table (404 while its metadata are there)."""
+    return isinstance(error, TransientOfficeError) or ("HTTP 404" in error.problem and "/Observations" in error.where)
+
+
+def _expressions(columns: dict[str, str], measure: str, value: str, status: str) -> dict[str, str]:
+    return {
+        **columns,
+        "measure": measure,
+        "value": f"try_cast({value} as double)",
+        "status": f"nullif({status}, 'None')",
+        "confidentiality": "cast(null as varchar)",
+    }
+
+
+def _rules(dataset: Dataset, expressions: dict[str, str], value: str, status: str) -> tuple[tuple[str, str], ...]:
+    keys = " or ".join(f"{expressions[column]} is null" for column in (*dataset.columns, "measure"))
+    period = expressions["period"]
+    has_value = f"nullif({value}, '') is not null"
+    return (
+        (keys, "missing_key"),
+        (f"not regexp_full_match({period}, {quote(dataset.period_pattern)})", "unknown_period"),
+        (f"{expressions['measure']} not in {sql_tuple(dataset.measure_codes)}", "unknown_measure"),
+        (f"{has_value} and {expressions['value']} is null", "not_a_number"),
+        (f"not ({has_value}) and coalesce({status}, 'None') = 'None'", "value_missing_without_reason"),
+    )
+
+
+def _substitute(condition: str, expressions: dict[str, str]) -> str:
+    """Write a condition on landing columns in terms of the reply's own."""
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, expressions)) + r")\b(?= in | = |,)")
+    return pattern.sub(lambda match: expressions[match[1]], condition)
 
 
 def observation_filter(dataset: Dataset, part: Slice) -> str:
@@ -266,10 +485,10 @@ def observation_filter(dataset: Dataset, part: Slice) -> str:
     Years (``JJ00``) sort before months (``MMnn``) of the same year, so one ``ge`` keeps both.
     """
     clauses = [f"Measure in ({_in_list(dataset.measure_codes)})"]
-    if part.partners:
-        clauses.append(f"{dataset.partner_dimension} in ({_in_list(part.partners)})")
-    if part.products:
-        clauses.append(f"{dataset.product_dimension} in ({_in_list(part.products)})")
+    for column, codes in (("partner", part.partners), ("product", part.products)):
+        if codes and dataset.dimension_of(column):
+            clauses.append(_code_filter(dataset.dimension_of(column), codes))
+    clauses += [_code_filter(dimension, codes) for dimension, codes in dataset.select.items()]
     if part.first_month > dataset.first_period:
         clauses.append(f"{dataset.period_dimension} ge '{part.first_month[:4]}JJ00'")
     if part.last_month:
@@ -277,13 +496,63 @@ def observation_filter(dataset: Dataset, part: Slice) -> str:
     return " and ".join(clauses)
 
 
+def _code_filter(dimension: str, codes: tuple[str, ...]) -> str:
+    exact = tuple(code for code in codes if not code.endswith("*"))
+    some = [f"{dimension} in ({_in_list(exact)})"] if exact else []
+    some += [f"startswith({dimension},'{code[:-1]}')" for code in codes if code.endswith("*")]
+    return some[0] if len(some) == 1 else f"({' or '.join(some)})"
+
+
 def _in_list(codes: tuple[str, ...]) -> str:
     return ",".join(f"'{code}'" for code in codes)
 
 
+def v3_filter(dataset: Dataset, part: Slice, code_lists: dict[str, Path]) -> str:
+    """Return the ``$filter`` of a slice in the grammar of v3: no ``in``, and keys padded as they are stored."""
+    clauses = []
+    wanted = {
+        dataset.dimension_of(column): codes
+        for column, codes in (("partner", part.partners), ("product", part.products))
+    }
+    for dimension, codes in {**wanted, **dataset.select}.items():
+        if not codes or not dimension:
+            continue
+        keys = [str(row["Key"]) for row in read_values(code_lists[dimension])]
+        padded = [
+            key for key in keys if any(key.strip() == c or (c[-1] == "*" and key.startswith(c[:-1])) for c in codes)
+        ]
+        clauses.append("(" + " or ".join(f"{dimension} eq '{key}'" for key in padded) + ")")
+    if part.first_month > dataset.first_period:
+        clauses.append(f"{dataset.period_dimension} ge '{part.first_month[:4]}JJ00'")
+    if part.last_month:
+        clauses.append(f"{dataset.period_dimension} le '{part.last_month[:4]}MM{part.last_month[5:]}'")
+    return " and ".join(clauses)
+
+
+def v3_topics(path: Path, dataset: Dataset) -> dict[str, str]:
+    """Return column name to measure code of a v3 table, by the ``Index`` that the registry declares.
+
+    Raises
+    ------
+    BadReplyError
+        If a declared measure has no column.
+    """
+    columns = {row["ID"]: str(row["Key"]) for row in read_values(path) if row.get("Key")}
+    topics = {columns[m.index]: m.code for m in dataset.measures if m.index in columns}
+    missing = [measure.code for measure in dataset.measures if measure.index not in columns]
+    if missing:
+        raise BadReplyError(
+            f"DataProperties of OData v3 has no column for the measures {missing}; it has {columns}",
+            dataset=dataset.code,
+            where=str(path),
+            next_step="compare `index` of the registry file with MeasureCodes.Index of OData v4",
+        )
+    return topics
+
+
 def inspect_json(path: Path, content_type: str) -> Verdict | None:
     """Accept a complete JSON object; name an OData error in its own words."""
-    head = head_of(path).removeprefix(b"\xef\xbb\xbf").lstrip()
+    head = head_of(path).removeprefix(_BOM).lstrip()
     if not head.startswith(b"{"):
         return Verdict(f"not JSON (content type {content_type!r}): {head[:120]!r}", can_heal=False, next_step=_LOOK)
     if not _PAGE_END.search(tail_of(path).rstrip()):
@@ -303,12 +572,27 @@ def inspect_json(path: Path, content_type: str) -> Verdict | None:
 
 def inspect_count(path: Path, content_type: str) -> Verdict | None:
     """Accept a bare integer, with or without a byte order mark."""
-    text = head_of(path, 64).removeprefix(b"\xef\xbb\xbf").strip()
-    return None if text.isdigit() else Verdict(f"not a count: {text!r}", can_heal=False, next_step=_LOOK)
+    text = head_of(path, 64).removeprefix(_BOM).strip()
+    return None if text.isdigit() else Verdict(f"not a count: {text[:120]!r}", can_heal=True, next_step=_LOOK)
+
+
+def inspect_zip(path: Path, content_type: str) -> Verdict | None:
+    """Accept a whole zip with observations in it; every member's checksum is compared."""
+    head = head_of(path, 256)
+    if not head.startswith(b"PK"):
+        return Verdict(f"not a zip (content type {content_type!r}): {head[:120]!r}", can_heal=False, next_step=_LOOK)
+    try:
+        if not zip_members(path, "Observations"):
+            return Verdict("the zip holds no Observations", can_heal=False, next_step=_LOOK)
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (ArchiveError, zipfile.BadZipFile, EOFError) as error:
+        return Verdict(str(error), can_heal=True, next_step=_LOOK)
+    return Verdict(f"the zip's member {broken} is broken", can_heal=True, next_step=_LOOK) if broken else None
 
 
 def next_link(path: Path) -> str | None:
-    """Return the page's ``@odata.nextLink``; it stands before or after the rows."""
+    """Return the page's ``nextLink``; it stands before or after the rows."""
     for part in (head_of(path), tail_of(path)):
         if match := _NEXT_LINK.search(part):
             return str(json.loads(b'"' + match[1] + b'"'))
@@ -321,8 +605,8 @@ def read_values(path: Path) -> list[dict[str, Any]]:
     return list(rows)
 
 
-def check_observation_fields(path: Path, dataset: Dataset) -> None:
-    """Compare the fields of the first observation with those the registry expects.
+def check_observation_fields(path: Path, dataset: Dataset) -> set[str]:
+    """Compare the fields of the first observation with those the registry expects; return those it does not know.
 
     Raises
     ------
@@ -332,9 +616,10 @@ def check_observation_fields(path: Path, dataset: Dataset) -> None:
     text = head_of(path, 65536).decode("utf-8-sig", errors="replace")
     start = text.find("{", text.find('"value"'))
     if start < 0:
-        return
+        return set()
     first, _ = json.JSONDecoder().raw_decode(text, start)
-    missing = {*OBSERVATION_FIELDS, *dataset.dimensions} - set(first)
+    expected = {*OBSERVATION_FIELDS, *dataset.dimensions}
+    missing = expected - set(first)
     if missing:
         raise BadReplyError(
             f"observations lack the fields {sorted(missing)}; they have {sorted(first)}",
@@ -342,25 +627,68 @@ def check_observation_fields(path: Path, dataset: Dataset) -> None:
             where=str(path),
             next_step="CBS changed the table: adapt its registry file",
         )
+    return set(first) - expected
 
 
-def count_observations(paths: list[Path]) -> tuple[int, int]:
-    """Count the rows of observation pages, and their distinct ``Id``.
+def count_observations(paths: list[Path], identity: str = "Id") -> tuple[int, int]:
+    """Count the rows of pages, and their distinct running numbers.
 
     Both must equal the office's count: a page sent twice is too many rows, or stands in for one that is lost.
     """
     with duckdb.connect() as connection:
         query = f"""
-            select count(*), count(distinct o."Id") from (
+            select count(*), count(distinct o."{identity}") from (
                 select unnest(value) as o
-                from read_json({file_list(paths)}, format = 'unstructured',
-                    maximum_object_size = {object_size(paths)}, columns = {{value: 'STRUCT("Id" BIGINT)[]'}})
+                from read_json({text_list(paths)}, format = 'unstructured',
+                    maximum_object_size = {object_size(paths)}, columns = {{value: 'STRUCT("{identity}" BIGINT)[]'}})
             )
         """
         rows, identities = connection.sql(query).fetchall()[0]
         return int(rows), int(identities)
 
 
+def count_zip_rows(path: Path) -> int:
+    """Count the observations in a bulk zip: the lines of its members, without their headers."""
+    rows = 0
+    with zipfile.ZipFile(path) as archive:
+        for name in zip_members(path, "Observations"):
+            with archive.open(name) as member:
+                last = b"\n"
+                while block := member.read(1 << 20):
+                    rows += block.count(b"\n")
+                    last = block[-1:]
+                rows += (last != b"\n") - 1
+    return rows
+
+
+def zip_header(path: Path, members: list[str], dataset: Dataset) -> list[str]:
+    """Return the column names that all members of observations share.
+
+    Raises
+    ------
+    BadReplyError
+        If they differ: their rows would land in each other's columns.
+    """
+    headers = []
+    with zipfile.ZipFile(path) as archive:
+        for name in members:
+            with archive.open(name) as member:
+                line = member.readline().decode("utf-8-sig").strip()
+            headers.append([field.strip('"') for field in line.split(";")])
+    if any(header != headers[0] for header in headers):
+        raise BadReplyError(
+            f"the members {members} have different columns",
+            dataset=dataset.code,
+            where=str(path),
+            next_step=_REDESIGNED,
+        )
+    return headers[0]
+
+
 def object_size(paths: list[Path]) -> int:
     """Return the largest JSON object DuckDB must expect: a page is one object, and buffers are twice this size."""
     return max(path.stat().st_size for path in paths) + (1 << 20)
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,239 +1,320 @@
-"""Eurostat: SDMX 2.1 on the Comext host.
+"""Eurostat: SDMX 2.1 on two hosts, and the monthly bulk files of Comext.
 
-Quirks handled here: ``DS-*`` codes live on the Comext host only; a reply's format is told from its first byte,
-whatever was asked for and whatever the content type says (a SOAP fault or an asynchronous envelope comes as XML,
-maintenance as HTML); the cost of a request is the product of matched positions, so a slice is split by months;
-all chunks of a load must carry one ``LAST UPDATE``, which is Brussels time with a two-digit year.
+Quirks handled here: ``DS-*`` codes live on the Comext host only, all others on the main host only; a reply's format is
+told from its first byte, whatever was asked for and whatever the content type says (a SOAP fault or an asynchronous
+envelope comes as XML, maintenance as HTML); the cost of a request is the product of matched positions, so a slice is
+split until each request is answered at once; one code that the dataset does not have fails the whole request, so
+codes are intersected with its constraint first; all chunks of a load must carry one ``LAST UPDATE``, which is
+Brussels time with a two-digit year.
 """
 
 from __future__ import annotations
 
-import csv
-import re
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote as url_quote
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
 import duckdb
 
-from extract.errors import BadReplyError, ExtractError, TornReadError
-from extract.http import OfficeSession, Verdict, head_of, tail_of
-from extract.offices.base import Counts, Fetched, OfficeVersion, Payload, file_list, request_number
+from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError
+from extract.http import OfficeSession, Reply, Verdict, head_of
+from extract.offices import comext_bulk, eurostat_async, eurostat_formats
+from extract.offices.base import CatalogueEntry, Fetched, Files, Metadata, OfficeVersion, as_payload
+from extract.offices.eurostat_faults import read_fault
+from extract.offices.eurostat_formats import BRUSSELS, last_update_text
+from extract.parsing import Finding, Rows
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote
 
-BRUSSELS = ZoneInfo("Europe/Brussels")
 # Below 500,000 positions a request is answered at once; a margin is kept for codes we do not know of.
 COST_LIMIT = 400_000
-PARTNER_POSITIONS = 300
+# Longest list of codes in one URL: network appliances refuse long ones (400 or 414).
+CODES_PER_REQUEST = 100
+SDMX, BULK = "sdmx", "comext_bulk"
 
 
 class EurostatOffice:
-    """The SDMX 2.1 protocol of Eurostat's Comext host."""
+    """The protocols of Eurostat."""
 
-    def base_url(self) -> str:
-        """Return the public address of the Comext host."""
-        return "https://ec.europa.eu/eurostat/api/comext/dissemination"
+    def hosts(self) -> dict[str, str]:
+        """Return the public addresses."""
+        return {
+            "comext": "https://ec.europa.eu/eurostat/api/comext/dissemination",
+            "main": "https://ec.europa.eu/eurostat/api/dissemination",
+        }
 
-    def probe(self, session: OfficeSession, base_url: str, dataset: Dataset) -> OfficeVersion:
-        """Read annotation ``UPDATE_DATA`` from the 23 KB dataflow listing."""
-        url = f"{base_url}/sdmx/2.1/dataflow/ESTAT"
-        reply = session.get(url, purpose="dataflows", inspect=inspect_structure)
-        for flow in ElementTree.parse(reply.path).getroot().iter():  # noqa: S314 - the office's own listing
-            if _local(flow.tag) == "Dataflow" and flow.get("id") == dataset.identifier:
-                stamp = _annotation(flow, "UPDATE_DATA")
-                if stamp:
-                    moment = datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%S%z")
-                    return OfficeVersion(_last_update(moment), _utc(moment))
-        raise BadReplyError(
-            f"the dataflow listing does not hold {dataset.identifier} with an UPDATE_DATA annotation",
-            dataset=dataset.code,
-            where=url,
-            next_step="DS-* codes exist on the Comext host only, and were renamed before: check the listing",
-        )
+    def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
+        """Read when the data were last updated: from a listing of some kB, or a one-period reply on the main host."""
+        if dataset.protocol == BULK:
+            return comext_bulk.probe(session, hosts, dataset, part)
+        return self._stamps(session, hosts, dataset, part)[0]
 
-    def fetch(self, session: OfficeSession, base_url: str, dataset: Dataset, part: Slice) -> Fetched:
-        """Fetch a slice as SDMX-CSV, chunk by chunk.
+    def fetch(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
+        """Fetch a slice, chunk by chunk.
 
         Raises
         ------
         TornReadError
             If the chunks do not all carry the same ``LAST UPDATE``.
         """
-        urls = list(part.recorded_urls) or self.data_urls(session, base_url, dataset, part)
-        replies = []
-        for number, url in enumerate(urls, start=1):
-            replies.append(session.get(url, purpose="observations", inspect=inspect_csv))
-            session.progress(f"observations: part {number} of {len(urls)}, {replies[-1].record.bytes / 1e6:.1f} MB")
-        for reply in replies:
-            check_header(reply.path, reply.record.url, dataset)
-        stamps = {stamp for reply in replies for stamp in last_updates(reply.path)}
-        if len(stamps) != 1:
+        if dataset.protocol == BULK:
+            return comext_bulk.fetch(session, hosts, dataset, part)
+        findings: tuple[Finding, ...] = ()
+        if part.recorded_urls:
+            urls = list(part.recorded_urls)
+        else:
+            version, structure = self._stamps(session, hosts, dataset, part)
+            offered = self._constraint(session, hosts, dataset, structure)
+            urls, findings = data_urls(self._host(hosts, dataset), dataset, part, offered, version.vintage_at[:7])
+        replies = self._fetch_chunks(session, self._host(hosts, dataset), urls)
+        stamps = {eurostat_formats.first_stamp(reply.path) for reply in replies}
+        stated = {stamp for stamp in stamps if stamp}
+        if len(stated) > 1:
             raise TornReadError(
-                f"the parts of this load carry {len(stamps)} values of LAST UPDATE: {sorted(stamps)}",
+                f"the parts of this load carry {len(stated)} values of LAST UPDATE: {sorted(stated)}",
                 dataset=dataset.code,
                 where=urls[-1],
-                next_step="Eurostat published during the load, or sent no rows at all: load it again",
+                next_step="Eurostat published during the load: load it again",
             )
-        payloads = tuple(
-            Payload(r.record.request_id, r.record.purpose, r.record.sha256, r.record.url, r.record.retrieved_at)
-            for r in replies
-        )
-        return Fetched(parse_last_update(stamps.pop(), dataset), payloads)
-
-    def data_urls(self, session: OfficeSession, base_url: str, dataset: Dataset, part: Slice) -> list[str]:
-        """Return the data requests of a slice, each below `COST_LIMIT` positions."""
-        if not part.products:
-            raise ExtractError(
-                "no product is asked for, and Comext refuses a request of all",
-                dataset=dataset.code,
-                where=part.describe(),
-                next_step="add products to a scope",
-            )
-        last = part.last_month or self.probe(session, base_url, dataset).vintage_at[:7]
-        months = list(_months(part.first_month, last))
-        if not months:
-            raise ExtractError(
-                f"the first month lies after the last one, {last}",
-                dataset=dataset.code,
-                where=part.describe(),
-                next_step="ask for an earlier first month",
-            )
-        # The cost of one product in one month; first as many products as fit, then as many months.
-        cost = (len(part.partners) or PARTNER_POSITIONS) * len(dataset.measures)
-        urls = []
-        for products in _chunks(part.products, COST_LIMIT // cost):
-            positions = {
-                "freq": dataset.fixed["freq"],
-                "reporter": part.reporter,
-                "partner": "+".join(part.partners),
-                "product": "+".join(products),
-                "flow": dataset.fixed["flow"],
-                "indicators": "+".join(dataset.measure_codes),
-            }
-            key = ".".join(positions[d] for d in dataset.dimensions if d != dataset.period_dimension)
-            urls += [
-                f"{base_url}/sdmx/2.1/data/{dataset.identifier}/{key}"
-                f"?startPeriod={chunk[0]}&endPeriod={chunk[-1]}&format=SDMX-CSV&compressed=false"
-                for chunk in _chunks(months, COST_LIMIT // (cost * len(products)))
-            ]
-        return urls
-
-    def parse(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        dataset: Dataset,
-        part: Slice,
-        files: list[tuple[Payload, Path]],
-        load_id: str,
-    ) -> Counts:
-        """Turn stored SDMX-CSV replies into landing tables, in DuckDB."""
-        header = check_header(files[0][1], files[0][0].url, dataset)
-        for payload, path in files[1:]:
-            if check_header(path, payload.url, dataset) != header:
-                raise BadReplyError(
-                    f"the reply has other columns than the load's first one: {csv_header(path)}, not {header}",
+        if stated:
+            found = parse_last_update(stated.pop(), dataset)
+            if not part.recorded_urls and found.vintage_at != version.vintage_at:
+                raise TornReadError(
+                    f"the data are of {found.version}, the listing said {version.version}",
                     dataset=dataset.code,
-                    where=payload.url,
-                    next_step="load it again; Eurostat changed the layout in between",
+                    where=urls[-1],
+                    next_step="Eurostat is publishing just now: load it again",
                 )
-        numbered = [(no, path) for no, (_, path) in enumerate(files)]
-        names = file_list([path for _, path in numbered])
-        measures = ", ".join(quote(code) for code in dataset.measure_codes)
-        # A recorded reply can hold more than the slice (imports, other reporters); a live request cannot return it.
-        # What is left to the slice that asks for it counts neither as read nor as rejected.
-        in_slice = (
-            f"freq = {quote(dataset.fixed['freq'])} and flow = {quote(dataset.fixed['flow'])}"
-            f" and reporter = {quote(part.reporter)}"
-            if part.recorded_urls
-            else "true"
-        )
-        columns = "{" + ", ".join(f"{quote(name)}: 'VARCHAR'" for name in header) + "}"
-        # Text first: `01` is a product code, and a value that does not parse is a rejected row, not a failed file.
-        connection.execute(
-            f"""
-            create or replace temp table parsed as
-            with line as (
-                select {request_number(numbered, "data.filename")} as request_no, data.*
-                from read_csv({names}, header = true, auto_detect = false, columns = {columns}, delim = ',',
-                    quote = '"', filename = true, store_rejects = true, rejects_limit = 0) as data
-            ),
-            typed as (
-                select
-                    request_no,
-                    "LAST UPDATE" as last_update,
-                    freq,
-                    reporter,
-                    partner,
-                    product,
-                    flow,
-                    indicators,
-                    "TIME_PERIOD" as period,
-                    "OBS_VALUE" as value_text,
-                    try_cast("OBS_VALUE" as double) as value
-                from line
+        elif part.recorded_urls:
+            raise BadReplyError(
+                "the recorded replies do not say when the data were last updated",
+                dataset=dataset.code,
+                where=urls[0],
+                next_step="record SDMX-CSV or JSON-stat: a TSV file has no stamp",
             )
-            select
-                *,
-                case
-                    when reporter is null or partner is null or product is null or period is null then 'missing_key'
-                    when not regexp_full_match(period, {quote(dataset.period_pattern)}) then 'unknown_period'
-                    when indicators not in ({measures}) then 'unknown_measure'
-                    when value is null then 'not_a_number'
-                end as rule
-            from typed
-            where {in_slice}
-            """
-        )
-        load = quote(load_id)
-        connection.execute(
-            f"""
-            create or replace table observations as
-            select {load} as load_id, request_no::integer as request_no, last_update, freq, reporter, partner,
-                product, flow, indicators as measure, period, value
-            from parsed where rule is null;
-            create or replace table rejects as
-            select {load} as load_id, request_no::integer as request_no, rule,
-                to_json({{reporter: reporter, partner: partner, product: product, flow: flow,
-                    indicators: indicators, period: period, value: value_text}})::varchar as row_content
-            from parsed where rule is not null
-            union all
-            from (
-                select {load}, {request_number(numbered, "scans.file_path")}::integer as request_no, 'malformed_line',
-                    min(errors.csv_line)
-                from reject_errors as errors
-                join reject_scans as scans on scans.scan_id = errors.scan_id and scans.file_id = errors.file_id
-                group by scans.file_path, errors.line
-                order by request_no, errors.line
-            );
-            create or replace table codes as
-            select {load} as load_id, ''::varchar as dimension, ''::varchar as code, ''::varchar as title,
-                ''::varchar as description, ''::varchar as group_id, ''::varchar as status
-            where false;
-            create or replace table measures as
-            select
-                {load} as load_id, declared.code as measure_code,
-                case when seen.measure is not null then declared.unit else '' end as stated_unit,
-                declared.unit as declared_unit, declared.canonical_unit, declared.factor
-            from (values {
-                ", ".join(
-                    f"({quote(m.code)}, {quote(m.unit)}, {quote(m.canonical_unit)}, {m.factor}::double)"
-                    for m in dataset.measures
+        else:
+            # TSV has no stamp of its own: the listing is asked once more instead.
+            found = self._stamps(session, hosts, dataset, part)[0]
+            if found != version:
+                raise TornReadError(
+                    f"Eurostat published {found.version} while {version.version} was being read",
+                    dataset=dataset.code,
+                    where=urls[-1],
+                    next_step="load it again",
                 )
-            }) as declared(code, unit, canonical_unit, factor)
-            left join (select distinct measure from observations) as seen on seen.measure = declared.code
-            order by declared.code;
-            """
+        return Fetched(found, tuple(as_payload(reply) for reply in replies), SDMX, findings)
+
+    def _fetch_chunks(self, session: OfficeSession, host: str, urls: list[str]) -> list[Reply]:
+        replies: list[Reply] = []
+        empty: list[OfficeRefusedError] = []
+        jobs = eurostat_async.Jobs(session, host)
+        for number, url in enumerate(urls, start=1):
+            try:
+                replies.append(jobs.get(url, purpose="observations", inspect=eurostat_formats.inspect_data))
+                size = f"{replies[-1].record.bytes / 1e6:.1f} MB"
+            except OfficeRefusedError as error:
+                # Valid codes without an observation are an empty reply on one day and fault 100 on another.
+                if "fault 100" not in error.problem or "ERR_NOT_FOUND" in error.problem:
+                    raise
+                empty.append(error)
+                size = "empty"
+            session.progress(f"observations: part {number} of {len(urls)}, {size}")
+        if not replies:
+            raise empty[0]
+        return replies
+
+    def metadata(self, dataset: Dataset, fetched: Fetched, files: Files) -> Metadata:
+        """Return the units: the code of an indicator states its unit, so a declared indicator has the declared one."""
+        return Metadata({measure.code: measure.unit for measure in dataset.measures})
+
+    def rows(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, part: Slice, fetched: Fetched, files: Files
+    ) -> tuple[Rows, list[Finding]]:
+        """Say how the stored replies read as rows."""
+        if fetched.protocol == BULK:
+            return comext_bulk.rows(dataset, part, files)
+        return eurostat_formats.rows(dataset, part, fetched.version.version, files)
+
+    def discover(self, session: OfficeSession, hosts: dict[str, str], words: tuple[str, ...]) -> list[CatalogueEntry]:
+        """Search the Comext host's listing and the main host's table of contents by words of title or code."""
+        entries = [
+            CatalogueEntry(flow.get("id", ""), _name(flow), _annotation(flow, "UPDATE_DATA") or "", "Comext host")
+            for flow in self._dataflows(session, hosts)
+        ]
+        url = f"{hosts['main']}/catalogue/toc/txt?lang=en"
+        reply = session.get(url, purpose="catalogue", inspect=inspect_toc)
+        for line in reply.text().splitlines()[1:]:
+            fields = [field.strip().strip('"').strip() for field in line.split("\t")]
+            # Folders stand between the datasets, with a column fewer.
+            if len(fields) >= 4 and fields[2] in ("dataset", "table"):
+                entries.append(CatalogueEntry(fields[1], fields[0], fields[3], "main host"))
+        found = [
+            entry
+            for entry in entries
+            if all(word.lower() in f"{entry.identifier} {entry.title}".lower() for word in words)
+        ]
+        # A dataset hangs in several folders.
+        return list({entry.identifier: entry for entry in found}.values())
+
+    def _host(self, hosts: dict[str, str], dataset: Dataset) -> str:
+        return hosts["comext" if dataset.is_comext else "main"]
+
+    def _dataflows(self, session: OfficeSession, hosts: dict[str, str]) -> list[ElementTree.Element]:
+        url = f"{hosts['comext']}/sdmx/2.1/dataflow/ESTAT"
+        reply = session.get(url, purpose="dataflows", inspect=inspect_structure)
+        root = ElementTree.parse(reply.path).getroot()  # noqa: S314 - the office's own listing
+        return [element for element in root.iter() if _local(element.tag) == "Dataflow"]
+
+    def _stamps(
+        self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice
+    ) -> tuple[OfficeVersion, str]:
+        """Return the version of the data, and the stamp of the structure."""
+        if dataset.is_comext:
+            return self._comext_stamps(session, hosts, dataset)
+        query = "&".join(
+            f"{name}={url_quote(codes[0])}" for name, codes in key_codes(dataset, part).items() if len(codes) >= 1
         )
-        loaded = connection.sql("select count(*) from observations").fetchall()[0][0]
-        rejected = connection.sql("select count(*) from rejects").fetchall()[0][0]
-        malformed = connection.sql("select count(*) from rejects where rule = 'malformed_line'").fetchall()[0][0]
-        read = connection.sql("select count(*) from parsed").fetchall()[0][0] + malformed
-        connection.execute("drop table parsed")
-        return Counts(read, loaded, rejected)
+        url = f"{hosts['main']}/statistics/1.0/data/{dataset.identifier}?format=JSON&lang=EN&{query}&lastTimePeriod=1"
+        reply = session.get(url, purpose="version", inspect=eurostat_formats.inspect_data)
+        content = json.loads(reply.text())
+        annotations = {a.get("type"): a.get("date", "") for a in content.get("extension", {}).get("annotation", [])}
+        moment = _read_moment(str(content.get("updated", "")), dataset, url)
+        return OfficeVersion(last_update_text(moment), _utc(moment)), annotations.get("UPDATE_STRUCTURE", "")
+
+    def _comext_stamps(
+        self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset
+    ) -> tuple[OfficeVersion, str]:
+        for flow in self._dataflows(session, hosts):
+            stamp = _annotation(flow, "UPDATE_DATA")
+            if flow.get("id") == dataset.identifier and stamp:
+                moment = _read_moment(stamp, dataset, hosts["comext"])
+                structure = _annotation(flow, "UPDATE_STRUCTURE") or ""
+                return OfficeVersion(last_update_text(moment), _utc(moment)), structure
+        raise BadReplyError(
+            f"the dataflow listing does not hold {dataset.identifier} with an UPDATE_DATA annotation",
+            dataset=dataset.code,
+            where=f"{hosts['comext']}/sdmx/2.1/dataflow/ESTAT",
+            next_step="DS-* codes are on the Comext host only, and were renamed before: metaalexport discover eurostat",
+        )
+
+    def _constraint(
+        self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, structure: str
+    ) -> dict[str, frozenset[str]]:
+        """Return the codes that a dataset offers in each dimension; asked once for each stamp of its structure."""
+        url = f"{self._host(hosts, dataset)}/sdmx/2.1/contentconstraint/ESTAT/{dataset.identifier}"
+        name = f"{structure} {url}"
+        path = session.raw.recall(dataset.code, name) if structure else None
+        if path is None:
+            reply = session.get(url, purpose="constraint", inspect=inspect_structure)
+            path = reply.path
+            session.raw.remember(dataset.code, name, reply.record.sha256)
+        offered: dict[str, frozenset[str]] = {}
+        for element in ElementTree.parse(path).getroot().iter():  # noqa: S314 - the office's own structure
+            if _local(element.tag) == "KeyValue":
+                values = (value.text or "" for value in element.iter() if _local(value.tag) == "Value")
+                offered[element.get("id", "")] = frozenset(values)
+        if not offered:
+            raise BadReplyError(
+                "the constraint lists no codes",
+                dataset=dataset.code,
+                where=url,
+                next_step="look at the reply in the raw store and adapt extract/offices/eurostat.py",
+            )
+        return offered
+
+
+def key_codes(dataset: Dataset, part: Slice) -> dict[str, tuple[str, ...]]:
+    """Return the codes asked for in each dimension of the key, in its order; none means all."""
+    by_column = {
+        "reporter": () if part.reporter == "*" or dataset.slice_by != "reporter" else (part.reporter,),
+        "partner": part.partners,
+        "product": part.products,
+        "measure": dataset.measure_codes,
+    }
+    return {
+        dimension: dataset.select.get(dimension) or by_column.get(column, ())
+        for dimension, column in dataset.dimensions.items()
+        if column != "period"
+    }
+
+
+def data_urls(
+    host: str,
+    dataset: Dataset,
+    part: Slice,
+    offered: dict[str, frozenset[str]],
+    newest: str,
+) -> tuple[list[str], tuple[Finding, ...]]:
+    """Return the data requests of a slice, each below `COST_LIMIT` positions, and what is not offered.
+
+    Parameters
+    ----------
+    host : str
+        Base URL.
+    offered : dict of str to frozenset of str
+        Codes of each dimension, from the dataset's constraint.
+    newest : str
+        Month of the office's stamp, ``YYYY-MM``: no later month can be there.
+
+    Raises
+    ------
+    ExtractError
+        If nothing is left to ask for.
+    """
+    if dataset.is_comext and not part.products:
+        raise ExtractError(
+            "no product is asked for, and Comext refuses a request of all",
+            dataset=dataset.code,
+            where=part.describe(),
+            next_step="add products to a scope",
+        )
+    asked: dict[str, tuple[str, ...]] = {}
+    findings = []
+    for dimension, codes in key_codes(dataset, part).items():
+        known = offered.get(dimension, frozenset())
+        # A code that the dataset does not have would fail the whole request (fault 150).
+        kept = tuple(code for code in codes if not known or code in known)
+        if dropped := sorted({*codes} - {*kept}):
+            findings.append(Finding("code_not_offered", dimension, ", ".join(dropped), "warn"))
+        if codes and not kept:
+            raise ExtractError(
+                f"the dataset offers none of the codes asked for in {dimension}: {', '.join(dropped)}",
+                dataset=dataset.code,
+                where=part.describe(),
+                next_step="compare the registry file and the scopes with the dataset's constraint",
+            )
+        asked[dimension] = kept
+    periods = _periods(dataset, part.first_month, part.last_month or newest)
+    if not periods:
+        raise ExtractError(
+            f"the first month lies after the last one, {part.last_month or newest}",
+            dataset=dataset.code,
+            where=part.describe(),
+            next_step="ask for an earlier first month",
+        )
+    split = dataset.dimension_of("product")
+    # The cost of one product in one period; first as many products as fit, then as many periods.
+    cost = 1
+    for dimension, codes in asked.items():
+        if dimension != split:
+            cost *= len(codes) or len(offered.get(dimension, ())) or 1
+    groups: list[Sequence[str]] = [()]
+    if split and asked[split]:
+        groups = _chunks(asked[split], min(max(1, COST_LIMIT // cost), CODES_PER_REQUEST))
+    urls = []
+    for group in groups:
+        key = ".".join("+".join(group if dimension == split else codes) for dimension, codes in asked.items())
+        width = len(group) or len(offered.get(split, ())) or 1
+        urls += [
+            f"{host}/sdmx/2.1/data/{dataset.identifier}/{key}"
+            f"?startPeriod={chunk[0]}&endPeriod={chunk[-1]}&format=SDMX-CSV&compressed=true"
+            for chunk in _chunks(periods, COST_LIMIT // (cost * width))
+        ]
+    return urls, tuple(findings)
 
 
 def inspect_structure(path: Path, content_type: str) -> Verdict | None:
@@ -249,79 +330,17 @@ def inspect_structure(path: Path, content_type: str) -> Verdict | None:
     return None
 
 
-def inspect_csv(path: Path, content_type: str) -> Verdict | None:
-    """Accept a complete SDMX-CSV body; tell faults and asynchronous envelopes from it."""
-    head = head_of(path).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith(b"<"):
-        return read_fault(path) or Verdict(f"XML where SDMX-CSV was asked for: {head[:200]!r}", can_heal=False)
-    if head.startswith(b"{"):
-        return Verdict(f"JSON where SDMX-CSV was asked for: {head[:200]!r}", can_heal=False)
-    if not head.startswith((b"DATAFLOW", b'"DATAFLOW"')):
-        return Verdict(f"not SDMX-CSV (content type {content_type!r}): {head[:120]!r}", can_heal=False)
-    if not tail_of(path, 2).endswith(b"\n"):
-        return Verdict("the CSV is cut off in its last line", can_heal=True)
+def inspect_toc(path: Path, content_type: str) -> Verdict | None:
+    """Accept the table of contents as text."""
+    if fault := read_fault(path):
+        return fault
+    if b"\t" not in head_of(path, 400):
+        return Verdict(f"not a table of contents (content type {content_type!r})", can_heal=False)
     return None
-
-
-def read_fault(path: Path) -> Verdict | None:
-    """Return the verdict for a SOAP fault or an asynchronous envelope, told from the body alone."""
-    head = head_of(path, 8192)
-    if b"Fault" in head[:600]:
-        code = _between(head, b"<faultcode>", b"</faultcode>")
-        text = _between(head, b"<faultstring>", b"</faultstring>")
-        steps = {
-            "100": "the dataset or the slice is not available: check the code and the host",
-            "150": "a code is not in the dataset: remove it from the scope, or correct it",
-            "413": "ask for fewer codes or months",
-        }
-        return Verdict(f"Eurostat fault {code}: {text}", code in {"500", "503"}, steps.get(code, ""))
-    if re.search(rb"<[\w:]*(queued|asyncResponse)\b", head):
-        return Verdict(
-            "Eurostat put the request in its asynchronous queue",
-            can_heal=False,
-            next_step="ask for fewer codes or months in one request",
-        )
-    return None
-
-
-def csv_header(path: Path) -> list[str]:
-    """Return the column names of a CSV body, without byte order mark and carriage return."""
-    first_line = head_of(path).decode("utf-8-sig", errors="replace").splitlines()[0]
-    return next(csv.reader([first_line]))
-
-
-def check_header(path: Path, url: str, dataset: Dataset) -> list[str]:
-    """Return the column names of a body that has all those the registry expects.
-
-    Raises
-    ------
-    BadReplyError
-        Naming the columns that are missing.
-    """
-    header = csv_header(path)
-    missing = [name for name in ("DATAFLOW", "LAST UPDATE", *dataset.dimensions, "OBS_VALUE") if name not in header]
-    if missing:
-        raise BadReplyError(
-            f"the reply lacks the columns {missing}; it has {header}",
-            dataset=dataset.code,
-            where=url,
-            next_step="Eurostat changed the layout: compare with the registry file's dimensions",
-        )
-    return header
-
-
-def last_updates(path: Path) -> set[str]:
-    """Return the distinct values of ``LAST UPDATE`` in a body."""
-    with duckdb.connect() as connection:
-        query = f"""
-            select distinct "LAST UPDATE"
-            from read_csv({quote(str(path))}, header = true, all_varchar = true, delim = ',', ignore_errors = true)
-        """
-        return {row[0] or "" for row in connection.sql(query).fetchall()}
 
 
 def parse_last_update(text: str, dataset: Dataset) -> OfficeVersion:
-    """Read ``DD/MM/YY HH:MM:SS``, Brussels time.
+    """Read ``DD/MM/YY HH:MM:SS``, Brussels time, or ISO 8601 with an offset (JSON-stat).
 
     Raises
     ------
@@ -329,18 +348,30 @@ def parse_last_update(text: str, dataset: Dataset) -> OfficeVersion:
         If it is anything else.
     """
     try:
-        moment = datetime.strptime(text, "%d/%m/%y %H:%M:%S").replace(tzinfo=BRUSSELS)
+        if "T" in text:
+            moment = datetime.fromisoformat(text)
+        else:
+            moment = datetime.strptime(text, "%d/%m/%y %H:%M:%S").replace(tzinfo=BRUSSELS)
     except (ValueError, TypeError) as error:
         raise BadReplyError(
             f"LAST UPDATE is {text!r}, not DD/MM/YY HH:MM:SS",
             dataset=dataset.code,
             next_step="look at the reply in the raw store and adapt extract/offices/eurostat.py",
         ) from error
-    return OfficeVersion(text, _utc(moment))
+    return OfficeVersion(last_update_text(moment), _utc(moment))
 
 
-def _last_update(moment: datetime) -> str:
-    return moment.astimezone(BRUSSELS).strftime("%d/%m/%y %H:%M:%S")
+def _read_moment(text: str, dataset: Dataset, where: str) -> datetime:
+    try:
+        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError as error:
+        raise BadReplyError(
+            f"the stamp of the last update is {text!r}, not ISO 8601 with an offset",
+            dataset=dataset.code,
+            where=where,
+            next_step="look at the reply in the raw store and adapt extract/offices/eurostat.py",
+        ) from error
+    return moment
 
 
 def _utc(moment: datetime) -> str:
@@ -349,6 +380,10 @@ def _utc(moment: datetime) -> str:
 
 def _local(tag: str) -> str:
     return tag.rsplit("}", 1)[-1]
+
+
+def _name(flow: ElementTree.Element) -> str:
+    return next((child.text or "" for child in flow.iter() if _local(child.tag) == "Name"), "")
 
 
 def _annotation(flow: ElementTree.Element, kind: str) -> str | None:
@@ -361,15 +396,14 @@ def _annotation(flow: ElementTree.Element, kind: str) -> str | None:
     return None
 
 
-def _between(body: bytes, start: bytes, end: bytes) -> str:
-    return body.partition(start)[2].partition(end)[0].decode("utf-8", errors="replace").strip()
-
-
 def _chunks(items: Sequence[str], size: int) -> list[Sequence[str]]:
     step = max(1, size)
     return [items[start : start + step] for start in range(0, len(items), step)]
 
 
-def _months(first: str, last: str) -> list[str]:
+def _periods(dataset: Dataset, first: str, last: str) -> list[str]:
+    """Return the periods from month to month that a dataset may have: months, or years for annual data."""
+    if "A" in dataset.select.get("freq", ()):
+        return [str(year) for year in range(int(first[:4]), int(last[:4]) + 1)]
     begin, end = (int(m[:4]) * 12 + int(m[5:]) - 1 for m in (first, last))
     return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(begin, end + 1)]

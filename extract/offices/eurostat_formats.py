@@ -1,0 +1,328 @@
+"""The formats in which Eurostat sends observations: SDMX-CSV, TSV (today's and that until 2023) and JSON-stat 2.0.
+
+Which one a reply is in is told from its first bytes. Columns are taken by name, values are read as text, and each
+row becomes the office's dimensions, the value and its flags.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from extract.errors import BadReplyError
+from extract.http import Verdict, head_of, is_gzip, is_whole_gzip, tail_of
+from extract.offices.base import Files, in_slice, ready, request_number
+from extract.offices.eurostat_faults import read_fault
+from extract.parsing import OTHER_VINTAGE, Finding, Rows
+from extract.registry import Dataset
+from extract.slices import Slice
+from extract.sql import quote, sql_tuple, text_list
+
+BRUSSELS = ZoneInfo("Europe/Brussels")
+CSV, TSV, JSON_STAT = "SDMX-CSV", "TSV", "JSON-stat"
+# Columns that hold no dimension and no value.
+_CSV_FRAME = ("DATAFLOW", "LAST UPDATE", "OBS_VALUE")
+_ATTRIBUTES = ("OBS_FLAG", "CONF_STATUS")
+_CHANGED = "Eurostat changed the layout: compare with the registry file's dimensions"
+_BOM = b"\xef\xbb\xbf"
+
+
+def last_update_text(moment: datetime) -> str:
+    """Write a moment as the column ``LAST UPDATE`` does: Brussels time, two digits for the year."""
+    return moment.astimezone(BRUSSELS).strftime("%d/%m/%y %H:%M:%S")
+
+
+def format_of(path: Path) -> str:
+    """Return the format of a body, empty if it is none of those that hold observations."""
+    head = head_of(path).removeprefix(_BOM).lstrip()
+    first = head.split(b"\n", 1)[0]
+    if head.startswith((b"DATAFLOW", b'"DATAFLOW"', b"STRUCTURE,", b'"STRUCTURE"')):
+        return CSV
+    if b"\t" in first and re.search(rb"\\(TIME_PERIOD|time)\b", first):
+        return TSV
+    if head.startswith(b"{"):
+        return JSON_STAT
+    return ""
+
+
+def inspect_data(path: Path, content_type: str) -> Verdict | None:
+    """Accept a complete reply of observations; tell faults from it, whatever the content type says."""
+    if is_gzip(path) and not is_whole_gzip(path):
+        return Verdict("the gzip file is cut off or broken", can_heal=True)
+    if fault := read_fault(path):
+        return fault
+    head = head_of(path).removeprefix(_BOM).lstrip()
+    if head.startswith(b"<"):
+        return Verdict(f"XML where data were asked for: {head[:200]!r}", can_heal=False)
+    kind = format_of(path)
+    if not kind:
+        return Verdict(f"not data (content type {content_type!r}): {head[:120]!r}", can_heal=False)
+    if kind == JSON_STAT:
+        return _inspect_json_stat(path)
+    # A gzip file is whole, as its checksum says; only plain text can end anywhere.
+    if not is_gzip(path) and not tail_of(path, 2).endswith(b"\n"):
+        return Verdict(f"the {kind} is cut off in its last line", can_heal=True)
+    return None
+
+
+def _inspect_json_stat(path: Path) -> Verdict | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError:
+        return Verdict("the JSON is cut off", can_heal=True)
+    missing = [name for name in ("id", "size", "dimension", "value") if name not in content]
+    return Verdict(f"not JSON-stat: it lacks {missing}", can_heal=False) if missing else None
+
+
+def csv_header(path: Path) -> list[str]:
+    """Return the column names of a CSV body, without byte order mark and carriage return."""
+    first_line = head_of(path).decode("utf-8-sig", errors="replace").splitlines()[0]
+    return next(csv.reader([first_line]))
+
+
+def check_header(path: Path, url: str, dataset: Dataset) -> list[str]:
+    """Return the column names of a CSV body that has all those the registry expects.
+
+    Raises
+    ------
+    BadReplyError
+        Naming the columns that are missing.
+    """
+    header = csv_header(path)
+    missing = [name for name in (*_CSV_FRAME, *dataset.dimensions) if name not in header]
+    if missing:
+        raise BadReplyError(
+            f"the reply lacks the columns {missing}; it has {header}",
+            dataset=dataset.code,
+            where=url,
+            next_step=_CHANGED,
+        )
+    return header
+
+
+def first_stamp(path: Path) -> str:
+    """Return the stamp of the last update that stands in a reply; empty if its format has none, or it has no row."""
+    kind = format_of(path)
+    if kind == JSON_STAT:
+        return str(json.loads(path.read_text(encoding="utf-8-sig")).get("updated", ""))
+    if kind != CSV or "LAST UPDATE" not in csv_header(path):
+        return ""
+    lines = head_of(path, 1 << 16).decode("utf-8-sig", errors="replace").splitlines()
+    rows = list(csv.reader(lines[:2]))
+    position = rows[0].index("LAST UPDATE")
+    return rows[1][position] if len(rows) > 1 and len(rows[1]) > position else ""
+
+
+def rows(dataset: Dataset, part: Slice, version: str, files: Files) -> tuple[Rows, list[Finding]]:
+    """Say how stored replies read as rows.
+
+    Parameters
+    ----------
+    dataset, part
+        The dataset and the slice.
+    version : str
+        ``LAST UPDATE`` of the load; a row with another one is of another release.
+    files : list of (Payload, Path)
+        The replies, in request order.
+
+    Raises
+    ------
+    BadReplyError
+        If a reply lacks a column, or has other columns than the first.
+    """
+    findings: list[Finding] = []
+    queries: list[str] = []
+    by_kind: dict[tuple[str, bool], Files] = {}
+    numbers = {id(entry): number for number, entry in enumerate(files)}
+    for entry in files:
+        by_kind.setdefault((format_of(entry[1]), is_gzip(entry[1])), []).append(entry)
+    for (kind, is_packed), group in by_kind.items():
+        numbered = [(numbers[id(entry)], entry[1]) for entry in group]
+        if kind == CSV:
+            header = _one_header(dataset, group)
+            findings += _layout_findings(dataset, header)
+            queries.append(_csv_query(dataset, header, numbered, is_packed=is_packed))
+        else:
+            make = _tsv_query if kind == TSV else _json_stat_query
+            queries += [make(dataset, number, path) for number, path in numbered]
+    source = " union all by name ".join(f"({query})" for query in queries)
+    expressions = {column: f'"{name}"' for name, column in dataset.dimensions.items()}
+    expressions |= {
+        "value": "try_cast(value_text as double)",
+        "status": "nullif(obs_flag, '')",
+        "confidentiality": "nullif(conf_status, '')",
+    }
+    keys = " or ".join(f"{expressions[column]} is null" for column in dataset.dimensions.values())
+    rules = (
+        (f"last_update is not null and last_update != {quote(version)}", OTHER_VINTAGE),
+        (keys, "missing_key"),
+        (f"not regexp_full_match({expressions['period']}, {quote(dataset.period_pattern)})", "unknown_period"),
+        (f"{expressions['measure']} not in {sql_tuple(dataset.measure_codes)}", "unknown_measure"),
+        ("value_text is not null and try_cast(value_text as double) is null", "not_a_number"),
+        ("value_text is null and coalesce(obs_flag, conf_status, '') = ''", "value_missing_without_reason"),
+    )
+    asked = "true"
+    if part.recorded_urls:
+        # A recording can hold more than the slice (imports, other reporters); a live request cannot return it.
+        asked = in_slice(dataset, part)
+        for column, expression in expressions.items():
+            asked = re.sub(rf"\b{column}\b(?= in | = |,)", lambda _, e=expression: str(e), asked)  # type: ignore[misc]
+    malformed = ""
+    if any(kind == CSV for kind, _ in by_kind):
+        text_files = [(number, path) for number, (_, path) in enumerate(files)]
+        malformed = f"""
+            select {request_number(text_files, "scans.file_path")}::integer, min(errors.csv_line)
+            from reject_errors as errors
+            join reject_scans as scans on scans.scan_id = errors.scan_id and scans.file_id = errors.file_id
+            group by scans.file_path, errors.line
+            order by all
+        """
+    return Rows(ready(source), expressions, rules, in_slice=asked, malformed=malformed), findings
+
+
+def _one_header(dataset: Dataset, files: Files) -> list[str]:
+    header = check_header(files[0][1], files[0][0].url, dataset)
+    for payload, path in files[1:]:
+        if check_header(path, payload.url, dataset) != header:
+            raise BadReplyError(
+                f"the reply has other columns than the load's first one: {csv_header(path)}, not {header}",
+                dataset=dataset.code,
+                where=payload.url,
+                next_step="load it again; Eurostat changed the layout in between",
+            )
+    return header
+
+
+def _layout_findings(dataset: Dataset, header: list[str]) -> list[Finding]:
+    known = {*_CSV_FRAME, *_ATTRIBUTES, *dataset.dimensions}
+    new = [
+        Finding("new_column", name, "a column that is not declared", dataset.contract.new_column)
+        for name in header
+        if name not in known
+    ]
+    # Comext has no flags at all; on the main host they are part of the observation.
+    expected = () if dataset.is_comext else _ATTRIBUTES
+    return new + [
+        Finding("missing_column", name, "a column of flags that is no longer there", dataset.contract.missing_column)
+        for name in expected
+        if name not in header
+    ]
+
+
+def _csv_query(dataset: Dataset, header: list[str], files: list[tuple[int, Path]], *, is_packed: bool) -> str:
+    types = "{" + ", ".join(f"{quote(name)}: 'VARCHAR'" for name in header) + "}"
+    flags = ", ".join(
+        f'"{name}" as {alias}' if name in header else f"cast(null as varchar) as {alias}"
+        for name, alias in zip(_ATTRIBUTES, ("obs_flag", "conf_status"), strict=True)
+    )
+    dimensions = ", ".join(f'"{name}"' for name in dataset.dimensions)
+    # Text first: `01` is a product code, and a value that does not parse is a rejected row, not a failed file.
+    return f"""
+        select {request_number(files, "data.filename")} as request_no, "LAST UPDATE" as last_update, {dimensions},
+            "OBS_VALUE" as value_text, {flags}
+        from read_csv({text_list(path for _, path in files)}, header = true, auto_detect = false, columns = {types},
+            delim = ',', quote = '"', filename = true, store_rejects = true, rejects_limit = 0,
+            compression = '{"gzip" if is_packed else "none"}') as data
+    """
+
+
+def _tsv_query(dataset: Dataset, number: int, path: Path) -> str:
+    """Turn a wide TSV into rows. An absent cell is a colon; flags follow the value after a blank."""
+    header = head_of(path, 1 << 20).decode("utf-8-sig", errors="replace").splitlines()[0].split("\t")
+    names = re.sub(r"\\(TIME_PERIOD|time)\s*$", "", header[0].strip()).split(",")
+    period = dataset.period_dimension
+    constants = {name: codes[0] for name, codes in dataset.select.items() if name not in names and len(codes) == 1}
+    missing = [n for n in dataset.dimensions if n != period and n not in names and n not in constants]
+    if missing:
+        raise BadReplyError(
+            f"the reply lacks the dimensions {missing}; it has {names}",
+            dataset=dataset.code,
+            where=str(path),
+            next_step=_CHANGED,
+        )
+    columns = [f"c{i}" for i in range(len(header))]
+    types = "{" + ", ".join(f"'{column}': 'VARCHAR'" for column in columns) + "}"
+    cells = ", ".join(
+        f"{{'period': {quote(label.strip())}, 'text': trim({column})}}"
+        for label, column in zip(header[1:], columns[1:], strict=True)
+    )
+    keys = ", ".join(
+        f'{quote(constants[name])} as "{name}"' if name in constants else f'key[{names.index(name) + 1}] as "{name}"'
+        for name in dataset.dimensions
+        if name != period
+    )
+    packed = "gzip" if is_gzip(path) else "none"
+    return f"""
+        select {number} as request_no, cast(null as varchar) as last_update, {keys}, cell.period as "{period}",
+            nullif(regexp_extract(cell.text, '^(:|[^ ]*[0-9])', 1), ':') as value_text,
+            trim(regexp_extract(cell.text, '([a-zA-Z ]*)$', 1)) as obs_flag, cast(null as varchar) as conf_status
+        from (
+            select string_split(c0, ',') as key, unnest([{cells}]) as cell
+            from read_csv({quote(str(path))}, header = false, skip = 1, auto_detect = false, columns = {types},
+                delim = '\t', quote = '', compression = '{packed}')
+        )
+        where cell.text not in (':', '')
+    """
+
+
+def _json_stat_query(dataset: Dataset, number: int, path: Path) -> str:
+    """Turn JSON-stat into rows: sparse cells, numbered with the last dimension fastest."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
+    names, sizes = [str(name) for name in content["id"]], [int(size) for size in content["size"]]
+    period = dataset.period_dimension
+    # The time dimension is called so here, and TIME_PERIOD in SDMX.
+    wanted = {name: ("time" if name == period and period not in names else name) for name in dataset.dimensions}
+    missing = [name for name, own in wanted.items() if own not in names]
+    if missing:
+        raise BadReplyError(
+            f"the reply lacks the dimensions {missing}; it has {names}",
+            dataset=dataset.code,
+            where=str(path),
+            next_step=_CHANGED,
+        )
+    strides, size = {}, 1
+    for name, count in reversed(list(zip(names, sizes, strict=True))):
+        strides[name] = (size, count)
+        size *= count
+    keys = []
+    for name, own in wanted.items():
+        index = content["dimension"][own]["category"]["index"]
+        codes = sorted(index, key=index.__getitem__) if isinstance(index, dict) else list(index)
+        stride, count = strides[own]
+        keys.append(f'{text_list(codes)}[(position // {stride}) % {max(count, 1)} + 1] as "{name}"')
+    is_list = isinstance(content["value"], list)
+    updated = str(content.get("updated", ""))
+    cells = {str(i): v for i, v in enumerate(content["value"])} if is_list else dict(content["value"])
+    status = content.get("status", {})
+    flags = {str(i): v for i, v in enumerate(status)} if isinstance(status, list) else dict(status)
+    positions = sorted({int(key) for key, value in cells.items() if value is not None} | {int(key) for key in flags})
+
+    def cell(position: int) -> str:
+        # Status is "flag|confidentiality"; PRODCOM writes ":C" in place of a value.
+        flag, _, confidentiality = str(flags.get(str(position), "")).partition("|")
+        return ", ".join([str(position), *map(_literal, (cells.get(str(position)), flag, confidentiality))])
+
+    entries = ", ".join(f"({cell(position)})" for position in positions)
+    stamp = _literal(updated and _as_last_update(updated))
+    table = f"(values {entries})" if entries else "(select null, null, null, null where false)"
+    return f"""
+        select {number} as request_no, {stamp} as last_update, {", ".join(keys)},
+            nullif(nullif(trim(text), ':C'), ':') as value_text, nullif(flag, '') as obs_flag,
+            coalesce(nullif(confidentiality, ''), case when text = ':C' then 'C' end) as conf_status
+        from (select position::bigint as position, text::varchar as text, flag::varchar as flag,
+            confidentiality::varchar as confidentiality from {table} as t(position, text, flag, confidentiality))
+    """
+
+
+def _as_last_update(updated: str) -> str:
+    """Write the stamp of JSON-stat as SDMX-CSV does, so that one load can hold both."""
+    return last_update_text(datetime.fromisoformat(updated))
+
+
+def _literal(value: Any) -> str:
+    return "null" if value is None or value == "" else quote(str(value))

@@ -1,0 +1,269 @@
+"""From rows of stored replies to a staged table, in one pass over the bytes.
+
+An office module says how its replies read as rows, and which row breaks which rule. What is written here holds for
+all of them: every row is loaded or rejected with the rule that it broke, and the dataset's contract decides what
+becomes of columns and codes that were not declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+
+from extract.errors import BadReplyError
+from extract.landing import OBSERVATIONS, cell_key, change_columns
+from extract.registry import Dataset
+from extract.sql import quote
+
+# Rows of another release are no bad rows: the load holds two vintages and has to start again.
+OTHER_VINTAGE = "other_vintage"
+_GOOD = "new"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of a parsed load: ``read = loaded + rejected``."""
+
+    read: int
+    loaded: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where a reply was not as declared.
+
+    Attributes
+    ----------
+    rule : str
+        A rule of the contract, or ``code_not_offered``: a code that was wanted and that the office does not have.
+    subject : str
+        Column, dimension or measure.
+    detail : str
+        What was found.
+    mode : str
+        ``warn``, ``quarantine`` or ``fail``.
+    """
+
+    rule: str
+    subject: str
+    detail: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Stored replies as rows.
+
+    Attributes
+    ----------
+    open : callable
+        Gives a context in which a SQL query over the replies can be run; its rows have ``request_no`` and what
+        `columns` and `rules` speak of. It is opened again when rows have to be rejected.
+    columns : mapping of str to str
+        SQL expression of each landing column (without ``load_id``, ``request_no``, ``change_kind``).
+    rules : tuple of (str, str)
+        Condition that a bad row meets, and the name of the rule; the first that is met counts.
+    in_slice : str
+        Condition of the rows that belong to the load. Others were not asked for, and count neither as read nor as
+        rejected.
+    malformed : str
+        Query of rows that could not be read at all (``request_no``, ``row_content``), valid after a pass; or empty.
+    """
+
+    open: Callable[[], AbstractContextManager[str]]
+    columns: Mapping[str, str]
+    rules: tuple[tuple[str, str], ...]
+    in_slice: str = "true"
+    malformed: str = ""
+
+    def refusing(self, condition: str, rule: str) -> Rows:
+        """Return the same rows with one more rule, before all others."""
+        return replace(self, rules=((condition, rule), *self.rules))
+
+
+# Codes by landing column.
+Codes = Mapping[str, frozenset[str]]
+
+
+def land_observations(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    rows: Rows,
+    load_id: str,
+    folder: Path,
+    *,
+    declared: Codes,
+    codes_before: Callable[[Path], Codes],
+) -> tuple[Counts, list[Finding]]:
+    """Write ``observations`` and ``rejects`` of a load.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        A connection for this load alone.
+    dataset : Dataset
+        The dataset.
+    rows : Rows
+        The stored replies.
+    load_id : str
+        Identity of the load.
+    folder : Path
+        Where the Parquet files go.
+    declared : mapping of str to frozenset of str
+        Codes by landing column that the reviewed seeds know. A column that they do not speak of is compared with the
+        loads before.
+    codes_before : callable
+        Gives the codes that the loads before had in the cells which these observations (a file) cover.
+
+    Returns
+    -------
+    tuple of Counts and list of Finding
+        What was read, and what was not as declared.
+
+    Raises
+    ------
+    BadReplyError
+        If rows belong to another release than the load.
+    """
+    target = folder / f"{OBSERVATIONS}.parquet"
+    broken = f"case {' '.join(f'when {condition} then {quote(rule)}' for condition, rule in rows.rules)} end"
+    names = [name for name in change_columns(dataset) if name not in ("load_id", "request_no", "change_kind")]
+    projection = ", ".join(f"{rows.columns[name]} as {name}" for name in names)
+    with rows.open() as source:
+        connection.execute(
+            f"""
+            copy (
+                select {quote(load_id)} as load_id, request_no::integer as request_no,
+                    coalesce({broken}, '{_GOOD}') as change_kind, {projection}
+                from ({source}) as r
+                where {rows.in_slice}
+            ) to {quote(str(target))} (format parquet, compression zstd)
+            """
+        )
+    written = f"read_parquet({quote(str(target))})"
+    read, good, other = connection.sql(
+        f"select count(*), count(*) filter (where change_kind = '{_GOOD}'),"
+        f" count(*) filter (where change_kind = '{OTHER_VINTAGE}') from {written}"
+    ).fetchall()[0]
+    if other:
+        raise BadReplyError(
+            f"{other:,} of {read:,} rows carry another stamp than the load",
+            dataset=dataset.code,
+            where=load_id,
+            next_step="the office published during the load: load it again",
+        )
+    connection.execute(
+        "create or replace temp table malformed (request_no integer, row_content varchar);"
+        + (f"insert into malformed {rows.malformed}" if rows.malformed else "")
+    )
+    torn = connection.sql("select count(*) from malformed").fetchall()[0][0]
+    findings, quarantined = _check_codes(connection, dataset, written, declared, codes_before(target))
+    bad_codes = "".join(
+        f" when {column} in ({', '.join(quote(code) for code in codes)}) then 'unknown_{column}'"
+        for column, codes in quarantined.items()
+    )
+    if good < read or bad_codes:
+        _reject(connection, rows, load_id, broken, bad_codes, projection, target)
+    rejects = folder / "rejects.parquet"
+    if not rejects.exists():
+        connection.execute(
+            f"copy (select null::varchar as load_id, null::integer as request_no, null::varchar as rule,"
+            f" null::varchar as row_content limit 0) to {quote(str(rejects))} (format parquet)"
+        )
+    if torn:
+        _append_malformed(connection, load_id, rejects)
+    loaded = connection.sql(f"select count(*) from {written}").fetchall()[0][0]
+    rejected = connection.sql(f"select count(*) from read_parquet({quote(str(rejects))})").fetchall()[0][0]
+    spoilt = connection.sql(
+        f"select count(*) from read_parquet({quote(str(rejects))}) where rule = 'not_a_number'"
+    ).fetchall()[0][0]
+    if spoilt:
+        detail = f"{spoilt:,} of {read:,} values are no numbers"
+        findings.append(Finding("type_change", "value", detail, dataset.contract.type_change))
+    return Counts(int(read + torn), int(loaded), int(rejected)), findings
+
+
+def _reject(
+    connection: duckdb.DuckDBPyConnection,
+    rows: Rows,
+    load_id: str,
+    broken: str,
+    bad_codes: str,
+    projection: str,
+    target: Path,
+) -> None:
+    """Read the replies once more, for the rows that break a rule, and leave those out of the observations."""
+    rejects = target.with_name("rejects.parquet")
+    by_code = f"case{bad_codes} end" if bad_codes else "null"
+    with rows.open() as source:
+        connection.execute(
+            f"""
+            copy (
+                select {quote(load_id)} as load_id, request_no, rule, row_content
+                from (
+                    select request_no::integer as request_no, to_json(r)::varchar as row_content, {projection},
+                        {broken} as broken, coalesce(broken, {by_code}) as rule
+                    from ({source}) as r
+                    where {rows.in_slice}
+                )
+                where rule is not null
+                order by request_no, rule, row_content
+            ) to {quote(str(rejects))} (format parquet, compression zstd)
+            """
+        )
+    kept = target.with_name("kept.parquet")
+    condition = f"change_kind = '{_GOOD}' and ({by_code}) is null" if bad_codes else f"change_kind = '{_GOOD}'"
+    connection.execute(
+        f"copy (from read_parquet({quote(str(target))}) where {condition})"
+        f" to {quote(str(kept))} (format parquet, compression zstd)"
+    )
+    kept.replace(target)
+
+
+def _append_malformed(connection: duckdb.DuckDBPyConnection, load_id: str, rejects: Path) -> None:
+    extended = rejects.with_name("extended.parquet")
+    connection.execute(
+        f"""
+        copy (
+            from read_parquet({quote(str(rejects))})
+            union all
+            select {quote(load_id)}, request_no, 'malformed_line', row_content from malformed
+            order by all
+        ) to {quote(str(extended))} (format parquet, compression zstd)
+        """
+    )
+    extended.replace(rejects)
+
+
+def _check_codes(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, written: str, declared: Codes, before: Codes
+) -> tuple[list[Finding], dict[str, list[str]]]:
+    """Compare the codes of a load with those that are known; also which of them put their rows in quarantine."""
+    findings: list[Finding] = []
+    quarantined: dict[str, list[str]] = {}
+    columns = [c for c in cell_key(dataset) if c != "period" and (c in declared or before.get(c))]
+    if not columns:
+        return findings, quarantined
+    lists = ", ".join(f"list(distinct {column})" for column in columns)
+    found = connection.sql(f"select {lists} from {written} where change_kind = '{_GOOD}'").fetchall()[0]
+    for column, values in zip(columns, found, strict=True):
+        codes = {str(value) for value in values or () if value is not None}
+        earlier = before.get(column, frozenset())
+        if new := sorted(codes - (declared.get(column) or earlier)):
+            mode = dataset.contract.new_code_mode(column)
+            findings.append(Finding("new_code", column, _some(new), mode))
+            if mode == "quarantine":
+                quarantined[column] = new
+        if gone := sorted(earlier - codes):
+            findings.append(Finding("vanished_code", column, _some(gone), dataset.contract.vanished_code))
+    return findings, quarantined
+
+
+def _some(codes: list[str]) -> str:
+    rest = f" and {len(codes) - 20} more" if len(codes) > 20 else ""
+    return f"{len(codes)}: {', '.join(codes[:20])}{rest}"

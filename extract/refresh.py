@@ -1,0 +1,82 @@
+"""What has to be asked again: nothing, the trailing months that an office still revises, or everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from extract.landing import LoadManifest
+from extract.offices.base import OfficeVersion
+from extract.registry import Dataset
+from extract.slices import Slice
+
+
+def find_unchanged(loads: Iterable[LoadManifest], part: Slice, version: OfficeVersion) -> LoadManifest | None:
+    """Return the committed load after which there is nothing to ask for this slice, if there is one.
+
+    That is a load of the same or a later vintage that covers the slice, or the newest of a chain that does: a load of
+    everything, and then loads of the trailing months.
+    """
+    covering = [load for load in loads if load.vintage_at >= version.vintage_at and _covers(load, part, any_start=True)]
+    if not covering:
+        return None
+    newest = max(covering, key=lambda load: load.order)
+    # A load of trailing months answers for the whole slice only where an earlier one brought the rest.
+    return newest if find_full(loads, part) is not None else None
+
+
+def find_full(loads: Iterable[LoadManifest], part: Slice) -> LoadManifest | None:
+    """Return the newest load that asked for all months of a slice, of all its products."""
+    full = [load for load in loads if _covers(load, part, any_start=False)]
+    return max(full, key=lambda load: load.order) if full else None
+
+
+def narrow(dataset: Dataset, loads: Iterable[LoadManifest], part: Slice, version: OfficeVersion) -> Slice:
+    """Return the slice that is worth asking for at this version.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Says how many months every release may revise, and how often everything is asked again.
+    loads : iterable of LoadManifest
+        The dataset's committed loads.
+    part : Slice
+        All that is wanted.
+    version : OfficeVersion
+        What the office has now.
+
+    Returns
+    -------
+    Slice
+        The trailing months if everything was asked for not too long ago, else all of it. Time is counted in the
+        office's stamps, not by the clock: the same history of releases gives the same requests.
+    """
+    full = find_full(loads, part)
+    if full is None or part.recorded_urls or dataset.slice_by == "month":
+        return part
+    now, then = _moment(version.vintage_at), _moment(full.vintage_at)
+    if (now - then).days >= dataset.refresh.full_every_days:
+        return part
+    months = now.year * 12 + now.month - 1 - dataset.refresh.trailing_months
+    first = f"{months // 12:04d}-{months % 12 + 1:02d}"
+    if dataset.office == "cbs":
+        # A year is placed at its January and comes with its months.
+        first = f"{first[:4]}-01"
+    return replace(part, first_month=max(part.first_month, first))
+
+
+def _covers(load: LoadManifest, part: Slice, *, any_start: bool) -> bool:
+    asked = Slice.from_dict(load.slice)
+    return (
+        asked.reporter == part.reporter
+        and (any_start or asked.first_month <= part.first_month)
+        and (not asked.last_month or (bool(part.last_month) and asked.last_month >= part.last_month))
+        and (not asked.products or (bool(part.products) and {*asked.products} >= {*part.products}))
+        and {*asked.partners} == {*part.partners}
+        and asked.recorded_urls == part.recorded_urls
+    )
+
+
+def _moment(stamp: str) -> datetime:
+    return datetime.fromisoformat(stamp)

@@ -1,0 +1,146 @@
+"""Archives read as they are unpacked: DuckDB takes the content from a pipe, and nothing unpacked lies on disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import py7zr
+from py7zr.io import Py7zIO, WriterFactory
+
+_BLOCK = 1 << 20
+
+
+class ArchiveError(Exception):
+    """An archive is cut off, broken, or does not hold what it should."""
+
+
+@contextmanager
+def piped(write: Callable[[BinaryIO], None]) -> Iterator[Path]:
+    """Give a path that reads as what `write` writes, once.
+
+    Raises
+    ------
+    ArchiveError
+        At the end of the block, if `write` could not finish: what was read then was not all of it.
+    """
+    failures: list[BaseException] = []
+    with tempfile.TemporaryDirectory(prefix="metaalexport-") as folder:
+        pipe = Path(folder) / "content.csv"
+        os.mkfifo(pipe)
+
+        def run() -> None:
+            try:
+                with pipe.open("wb", buffering=0) as handle:
+                    write(handle)
+            except BrokenPipeError:
+                # The reader stopped early, for a reason that it tells itself.
+                return
+            except Exception as error:  # noqa: BLE001 - handed over to the reader's thread
+                failures.append(error)
+
+        thread = threading.Thread(target=run, name="unpack", daemon=True)
+        thread.start()
+        try:
+            yield pipe
+        finally:
+            if thread.is_alive():
+                # A reader that never came, or left: its end is opened and closed, so that the writer can go.
+                os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+            thread.join()
+    if failures:
+        raise ArchiveError(f"the archive cannot be read to its end ({failures[0]})") from failures[0]
+
+
+def zip_members(path: Path, prefix: str) -> list[str]:
+    """Return the names of a zip's members that start so, in order.
+
+    Raises
+    ------
+    ArchiveError
+        If the zip is broken.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sorted((n for n in archive.namelist() if Path(n).name.startswith(prefix)), key=lambda n: (len(n), n))
+    except zipfile.BadZipFile as error:
+        raise ArchiveError(f"the zip is cut off or broken ({error})") from error
+
+
+def write_zip_members(path: Path, names: list[str], output: BinaryIO) -> None:
+    """Write CSV members one behind the other, with the header of the first only."""
+    with zipfile.ZipFile(path) as archive:
+        for number, name in enumerate(names):
+            with archive.open(name) as member:
+                if number:
+                    member.readline()
+                while block := member.read(_BLOCK):
+                    output.write(block)
+
+
+def seven_zip_member(path: Path) -> str:
+    """Return the name of the only member of a 7z archive.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive is cut off or broken, or holds several members.
+    """
+    try:
+        with py7zr.SevenZipFile(path) as archive:
+            names = archive.getnames()
+    except (py7zr.exceptions.ArchiveError, OSError, EOFError, ValueError) as error:
+        raise ArchiveError(f"the 7z archive is cut off or broken ({type(error).__name__}: {error})") from error
+    if len(names) != 1:
+        raise ArchiveError(f"the 7z archive holds {names}, not one member")
+    return str(names[0])
+
+
+def write_seven_zip(path: Path, output: BinaryIO) -> None:
+    """Write the only member of a 7z archive; its checksum is compared at the end."""
+    with py7zr.SevenZipFile(path) as archive:
+        archive.extractall(factory=_PipeFactory(output))
+
+
+class _PipeFactory(WriterFactory):
+    """Lets py7zr write into an open stream."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._output = output
+
+    def create(self, filename: str) -> Py7zIO:
+        return _PipeWriter(self._output)
+
+
+class _PipeWriter(Py7zIO):
+    """A member that goes through a stream and cannot be read back."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._output = output
+        self._size = 0
+
+    def write(self, block: bytes | bytearray) -> int:
+        view = memoryview(block)
+        while view:
+            # A pipe may take less than it is given.
+            view = view[self._output.write(view) :]
+        self._size += len(block)
+        return len(block)
+
+    def read(self, size: int | None = None) -> bytes:
+        return b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return 0
+
+    def flush(self) -> None:
+        self._output.flush()
+
+    def size(self) -> int:
+        return self._size

@@ -1,0 +1,110 @@
+"""Connections that give up in time and do not hang on IPv6.
+
+Both offices publish IPv6 addresses, and from several networks that path swallows packets: connecting hangs until its
+timeout, again and again. IPv4 is therefore tried first. A read timeout bounds the wait for one byte only, so an
+office that drips bytes would never end; the whole exchange has a deadline of its own.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util import connection as urllib3_connection
+
+
+class PatientAdapter(HTTPAdapter):
+    """A requests transport with IPv4 first and a deadline for each exchange; one connection to a host at a time."""
+
+    def __init__(self) -> None:
+        self._open: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
+        super().__init__(pool_connections=4, pool_maxsize=1)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Give the pools connections of ours."""
+        super().init_poolmanager(*arguments, **options)
+
+        class Http(_Ipv4First, HTTPConnection):
+            opened = self._open
+
+        class Https(_Ipv4First, HTTPSConnection):
+            opened = self._open
+
+        class HttpPool(HTTPConnectionPool):
+            ConnectionCls = Http
+
+        class HttpsPool(HTTPSConnectionPool):
+            ConnectionCls = Https
+
+        self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
+
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[threading.Event]:
+        """Cut all connections when the block takes longer; the event then is set.
+
+        A cut body of unknown length looks complete to the reader, so the caller must ask the event.
+        """
+        is_over = threading.Event()
+
+        def cut() -> None:
+            is_over.set()
+            for one in list(self._open):
+                if one.sock is not None:
+                    try:
+                        one.sock.shutdown(socket.SHUT_RDWR)
+                    except OSError:
+                        # The other side was faster; there is nothing left to cut.
+                        one.close()
+
+        timer = threading.Timer(seconds, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield is_over
+        finally:
+            timer.cancel()
+
+
+class _Ipv4First:
+    """Connect to each address of a host in turn, IPv4 before IPv6."""
+
+    opened: weakref.WeakSet[HTTPConnection]
+
+    def connect(self) -> None:
+        self.opened.add(self)  # type: ignore[arg-type]
+        super().connect()  # type: ignore[misc]
+
+    def _new_conn(self) -> socket.socket:
+        this: Any = self
+        host, port = this._dns_host, this.port
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(host, this, error) from error
+        addresses = list(dict.fromkeys(entry[4][0] for entry in sorted(found, key=_is_not_ipv4)))
+        problem: OSError = OSError(f"{host} has no address")
+        for address in addresses:
+            try:
+                return urllib3_connection.create_connection(
+                    (str(address), port),
+                    this.timeout,
+                    source_address=this.source_address,
+                    socket_options=this.socket_options,
+                )
+            except OSError as error:
+                problem = error
+        if isinstance(problem, TimeoutError):
+            raise ConnectTimeoutError(this, f"no connection to {host} within {this.timeout} s") from problem
+        raise NewConnectionError(this, f"no connection to {host}: {problem}") from problem
+
+
+def _is_not_ipv4(entry: tuple[Any, ...]) -> bool:
+    return bool(entry[0] != socket.AF_INET)
