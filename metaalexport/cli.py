@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import signal
 import sys
 from datetime import UTC, date, datetime
@@ -20,9 +21,13 @@ from rich.table import Table as RichTable
 
 from expectations.gate import GateBrokenError
 from extract.errors import ExtractError
+from extract.examine import Examined
+from extract.offices import OFFICES
 from extract.raw import RawStore, hash_file
+from extract.registry import load_registry
 from metaalexport import airflow_run, published, steps
 from metaalexport.dbt import DbtFailedError
+from metaalexport.doctor import check_machine, examine_offices
 from metaalexport.journal import Journal
 from metaalexport.settings import Settings, SettingsError
 from metaalexport.simulation import ensure_simulator, serve_simulator
@@ -110,7 +115,13 @@ def load(
     with ensure_simulator(settings) as settings:
         run_id = _run_id()
         parts = steps.plan_loads(
-            settings, dataset, reporters=tuple(reporter or ()) or None, first_month=first, last_month=last
+            settings,
+            dataset,
+            reporters=tuple(reporter or ()) or None,
+            first_month=first,
+            last_month=last,
+            run_id=run_id,
+            progress=_progress,
         )
         if not parts:
             raise ExtractError(
@@ -121,6 +132,72 @@ def load(
             )
         for part in parts:
             steps.load_slice(settings, part, run_id, _progress)
+
+
+@app.command()
+def discover(
+    office: Annotated[str, typer.Argument(help="cbs or eurostat.")],
+    words: Annotated[list[str], typer.Argument(help="Words of the title or id; all must be there.")],
+) -> None:
+    """Search an office's catalogue of tables."""
+    settings = Settings.from_environment()
+    if office not in OFFICES:
+        raise typer.BadParameter(f"{office!r} is no office; known: {', '.join(OFFICES)}")
+    with ensure_simulator(settings) as settings:
+        entries = steps.discover(settings, office, tuple(words), _run_id(), _progress)
+    known = {dataset.identifier: code for code, dataset in load_registry().items()}
+    rows = tuple((e.identifier, e.title, e.updated, e.status, known.get(e.identifier, "")) for e in entries)
+    if rows:
+        _print_table(published.Table(("id", "title", "updated", "status", "registry"), rows))
+    console.print(f"{len(rows)} tables of {office} have {' and '.join(words)} in title or id")
+
+
+class Whom(StrEnum):
+    """Whose endpoints `doctor` asks."""
+
+    live = "live"
+    simulator = "simulator"
+
+
+@app.command()
+def doctor(
+    live: Annotated[bool, typer.Option("--live", help="Ask every endpoint of the real offices once.")] = False,
+    simulated: Annotated[bool, typer.Option("--simulator", help="The same, of the simulator: for practice.")] = False,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this dataset; may be repeated.")] = None,
+) -> None:
+    """Check this machine, and with --live the offices: what they say against what the registry declares."""
+    settings = Settings.from_environment()
+    checks = check_machine(settings)
+    _print_table(
+        published.Table(
+            ("check", "is_right", "found", "next step"),
+            tuple((c.name, "yes" if c.is_right else "NO", c.found, "" if c.is_right else c.next_step) for c in checks),
+        ),
+        title="This machine",
+    )
+    is_right = all(check.is_right for check in checks)
+    if live or simulated:
+        whom = Whom.live if live else Whom.simulator
+        settings = Settings.from_environment({**os.environ, "METAALEXPORT_PROFILE": whom.value})
+        with ensure_simulator(settings) as settings:
+            results = list(examine_offices(settings, dataset or [], _run_id(), _progress))
+        _print_examination(results)
+        is_right = is_right and all(result.outcome in ("as declared", "answers") for result in results)
+        console.print(f"every reply is kept under {settings.raw}", soft_wrap=True)
+    if not is_right:
+        raise typer.Exit(1)
+
+
+def _print_examination(results: list[Examined]) -> None:
+    rows = tuple((r.dataset, r.endpoint, r.outcome, r.detail[:300]) for r in results)
+    _print_table(published.Table(("dataset", "endpoint", "outcome", "detail"), rows), title="The offices")
+    lines = [result for result in results if result.registry_line]
+    if lines:
+        console.print("Lines to change in extract/registry/", style="bold")
+    for result in lines:
+        console.print(f"  {result.dataset}.yml   {result.registry_line}", markup=False, highlight=False, soft_wrap=True)
+    counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in sorted({r.outcome for r in results})}
+    console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
 
 
 @app.command()

@@ -19,7 +19,7 @@ from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, Tran
 from extract.http import OfficeSession, RetryPolicy
 from extract.landing import Landing, LoadManifest, cell_key
 from extract.offices import OFFICES, comext_bulk
-from extract.offices.base import Fetched
+from extract.offices.base import CatalogueEntry, Fetched
 from extract.politeness import OfficeBusyError, RequestBudget, hold
 from extract.raw import RawStore, write_atomically
 from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_registry
@@ -96,7 +96,7 @@ def plan_loads(
         return [part.to_dict() for part in _replay(settings, dataset, wanted).slices]
     last = last_month or ""
     if dataset.slice_by == "month":
-        with _asking(settings, dataset, run_id, progress) as (session, hosts):
+        with asking(settings, dataset, run_id, progress) as (session, hosts):
             months = comext_bulk.months_to_load(session, hosts, dataset, first_month or "", last)
         return [Slice(dataset.code, "*", month, month).to_dict() for month in months]
     first = max(first_month or settings.first_month or dataset.first_period, dataset.first_period)
@@ -132,7 +132,7 @@ def fetch_load(
     loads = list(Landing(settings.landing).committed(dataset.code))
     with journal.step(run_id, "fetch", subject) as note:
         try:
-            with _asking(settings, dataset, run_id, progress) as (session, hosts):
+            with asking(settings, dataset, run_id, progress) as (session, hosts):
                 if settings.profile != "replay":
                     version = OFFICES[dataset.office].probe(session, hosts, dataset, part)
                     if unchanged := refresh.find_unchanged(loads, part, version):
@@ -253,6 +253,16 @@ def load_slice(
     return LoadManifest(**commit_load(settings, load_id, run_id))
 
 
+def discover(
+    settings: Settings, office: str, words: tuple[str, ...], run_id: str, progress: Progress = print
+) -> list[CatalogueEntry]:
+    """Return the tables of an office's catalogue whose title or id has all the words."""
+    any_dataset = next(dataset for dataset in load_registry().values() if dataset.office == office)
+    with asking(settings, any_dataset, run_id, progress) as (session, hosts):
+        session.dataset = f"discover_{office}"
+        return OFFICES[office].discover(session, hosts, words)
+
+
 def prepare_candidate(settings: Settings, run_id: str) -> None:
     """Start from an empty build file: rebuilding tables in place would leave free blocks behind."""
     with Journal(settings.journal).step(run_id, "prepare_candidate", settings.warehouse.name):
@@ -344,7 +354,7 @@ def _replay(settings: Settings, dataset: Dataset, reporters: tuple[str, ...]) ->
 
 
 @contextmanager
-def _asking(
+def asking(
     settings: Settings, dataset: Dataset, run_id: str, progress: Progress
 ) -> Iterator[tuple[OfficeSession, dict[str, str]]]:
     """Hold an office while it is asked; give a session with it, and its addresses."""

@@ -66,7 +66,7 @@ class CbsOffice:
     def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
         """Read ``Properties.Version``, or ``TableInfos.Modified`` of v3 where v4 does not answer."""
         try:
-            return self._version(self._properties(session, hosts, dataset), dataset)
+            return self.version(self._properties(session, hosts, dataset), dataset)
         except TransientOfficeError:
             if dataset.fallback != V3:
                 raise
@@ -95,7 +95,7 @@ class CbsOffice:
     def _fetch_v4(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
         table = f"{hosts['v4']}/{dataset.identifier}"
         before = self._properties(session, hosts, dataset)
-        version = self._version(before, dataset)
+        version = self.version(before, dataset)
         replies = [before]
         replies.append(session.get(f"{table}/Dimensions", purpose="dimensions", inspect=inspect_json))
         self._check_dimensions(replies[-1], dataset)
@@ -109,7 +109,7 @@ class CbsOffice:
             replies.append(self._fetch_zip(session, hosts, dataset, before))
         else:
             replies += self._fetch_pages(session, table, dataset, part)
-        after = self._version(self._properties(session, hosts, dataset), dataset)
+        after = self.version(self._properties(session, hosts, dataset), dataset)
         if after != version:
             raise TornReadError(
                 f"CBS published version {after.version} while version {version.version} was being read",
@@ -402,7 +402,14 @@ class CbsOffice:
         url = f"{hosts['v4']}/{dataset.identifier}/Properties"
         return session.get(url, purpose="properties", inspect=inspect_json)
 
-    def _version(self, reply: Reply, dataset: Dataset) -> OfficeVersion:
+    def version(self, reply: Reply, dataset: Dataset) -> OfficeVersion:
+        """Read ``Properties.Version``, which is Dutch time.
+
+        Raises
+        ------
+        BadReplyError
+            If it is not ``YYYYMMDDhhmm``.
+        """
         version = str(json.loads(reply.text()).get("Version", ""))
         try:
             if not re.fullmatch(r"\d{12}", version):

@@ -144,7 +144,7 @@ def fetch(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part:
         If the office replaced the file meanwhile.
     """
     before = _find(session, hosts, dataset, part)
-    url = f"{hosts['main']}/files?file={url_quote(f'{before.folder}/{before.name}', safe='')}"
+    url = file_url(hosts, before)
     reply = session.get(url, purpose="observations", inspect=inspect_seven_zip)
     session.progress(f"observations: {before.name}, {reply.record.bytes / 1e6:.1f} MB")
     after = _find(session, hosts, dataset, part)
@@ -168,11 +168,9 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
         If its columns are those of no known layout.
     """
     path = files[0][1]
-    header = _read_header(path, dataset)
-    known = {name.upper() for name in header}
-    layout = next((name for name, columns in LAYOUTS.items() if {c.upper() for c in columns.values()} <= known), "")
+    layout, header = layout_of(path)
     if not layout:
-        missing = sorted({c.upper() for c in LAYOUTS["v2"].values()} - known)
+        missing = sorted({c.upper() for c in LAYOUTS["v2"].values()} - {name.upper() for name in header})
         raise BadReplyError(
             f"the file lacks the columns {missing}; it has {header}",
             dataset=dataset.code,
@@ -221,6 +219,18 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
     return Rows(unpack, expressions, rules, malformed=malformed), findings
 
 
+def file_url(hosts: dict[str, str], file: BulkFile) -> str:
+    """Return the address of a file; the office answers with a redirect to it."""
+    return f"{hosts['main']}/files?file={url_quote(f'{file.folder}/{file.name}', safe='')}"
+
+
+def layout_of(path: Path) -> tuple[str, list[str]]:
+    """Return the layout of an archive's member (a key of `LAYOUTS`, empty if unknown) and its column names."""
+    header = _read_header(path)
+    known = {name.upper() for name in header}
+    return next((n for n, columns in LAYOUTS.items() if {c.upper() for c in columns.values()} <= known), ""), header
+
+
 def inspect_seven_zip(path: Path, content_type: str) -> Verdict | None:
     """Accept a 7z archive with one member, whole as far as its directory tells; it stands at the end."""
     if not head_of(path, 6).startswith(b"7z\xbc\xaf\x27\x1c"):
@@ -262,7 +272,7 @@ def _version(file: BulkFile, dataset: Dataset) -> OfficeVersion:
     return OfficeVersion(f"{file.name} {file.size} {file.modified}", stamp)
 
 
-def _read_header(path: Path, dataset: Dataset) -> list[str]:
+def _read_header(path: Path) -> list[str]:
     """Return the first line of the archive's member; unpacking stops behind it."""
     with piped(lambda output: write_seven_zip(path, output)) as pipe, pipe.open("rb") as content:
         line = content.readline()

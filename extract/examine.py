@@ -1,0 +1,79 @@
+"""What an examination of the offices' endpoints found, office by office."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from extract.errors import ExtractError
+from extract.http import Inspector, OfficeSession, Reply
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One endpoint that was asked once; its reply, if there was one, is in the raw store.
+
+    Attributes
+    ----------
+    dataset : str
+        Dataset code, or the office for an endpoint that belongs to none.
+    endpoint : str
+        What was asked for, in a few words.
+    url : str
+        The request.
+    outcome : str
+        ``as declared``, ``differs``, ``answers`` (nothing is declared of it), ``fails``.
+    detail : str
+        What differs, or what went wrong.
+    registry_line : str
+        The line of the registry file that would make it right; empty if a person has to decide.
+    """
+
+    dataset: str
+    endpoint: str
+    url: str
+    outcome: str
+    detail: str = ""
+    registry_line: str = ""
+
+
+class Examination:
+    """Asks endpoints one by one and goes on when one fails."""
+
+    def __init__(self, session: OfficeSession, dataset: str) -> None:
+        self._session = session
+        self.dataset = dataset
+        self.results: list[Examined] = []
+
+    def ask(self, endpoint: str, url: str, inspect: Inspector) -> Reply | None:
+        """Fetch one reply; None, and a result that says why, if it does not come."""
+        try:
+            return self._session.get(url, purpose=f"doctor: {endpoint}", inspect=inspect)
+        except ExtractError as error:
+            self.results.append(Examined(self.dataset, endpoint, url, "fails", error.problem))
+            return None
+
+    def compare(
+        self,
+        endpoint: str,
+        reply: Reply | None,
+        read: Callable[[Reply], tuple[str, str]],
+    ) -> None:
+        """Judge a reply: `read` gives what differs from the registry (empty if nothing) and the line to change."""
+        if reply is None:
+            return
+        url = reply.record.url
+        try:
+            difference, line = read(reply)
+        except (KeyError, ValueError, TypeError, IndexError, ExtractError) as error:
+            self.results.append(
+                Examined(self.dataset, endpoint, url, "differs", f"the reply has another shape ({error!r})")
+            )
+            return
+        outcome = "differs" if difference else "as declared"
+        self.results.append(Examined(self.dataset, endpoint, url, outcome, difference, line))
+
+    def note(self, endpoint: str, reply: Reply | None, detail: str = "") -> None:
+        """Keep that an endpoint answers, where the registry declares nothing of it."""
+        if reply is not None:
+            self.results.append(Examined(self.dataset, endpoint, reply.record.url, "answers", detail))

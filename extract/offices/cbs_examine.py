@@ -1,0 +1,168 @@
+"""Ask every endpoint of CBS once and compare the replies with the registry."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from urllib.parse import quote as url_quote
+
+from extract.examine import Examination, Examined
+from extract.http import OfficeSession, Reply
+from extract.offices.cbs import (
+    CbsOffice,
+    check_observation_fields,
+    inspect_count,
+    inspect_json,
+    inspect_zip,
+    observation_filter,
+    read_values,
+    v3_topics,
+)
+from extract.registry import Dataset
+from extract.slices import Slice
+
+# Tables whose contents are looked into when the declared one does not hold what is declared.
+_MOST_CANDIDATES = 8
+
+
+def examine(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> list[Examined]:
+    """Ask all endpoints of one table."""
+    visit = Examination(session, dataset.code)
+    table = f"{hosts['v4']}/{dataset.identifier}"
+    properties = visit.ask("v4 Properties", f"{table}/Properties", inspect_json)
+    visit.compare("v4 Properties", properties, lambda reply: _compare_properties(reply, dataset))
+    dimensions = visit.ask("v4 Dimensions", f"{table}/Dimensions", inspect_json)
+    visit.compare("v4 Dimensions", dimensions, lambda reply: _compare_dimensions(reply, dataset))
+    measures = visit.ask("v4 MeasureCodes", f"{table}/MeasureCodes", inspect_json)
+    visit.compare("v4 MeasureCodes", measures, lambda reply: _compare_measures(reply, dataset))
+    for dimension in dataset.dimensions:
+        codes = visit.ask(f"v4 {dimension}Codes", f"{table}/{dimension}Codes", inspect_json)
+        visit.compare(f"v4 {dimension}Codes", codes, partial(_compare_codes, dataset=dataset, dimension=dimension))
+    part = Slice(dataset.code, "NL", dataset.first_period, products=_products(dataset))
+    query = url_quote(observation_filter(dataset, part))
+    count = visit.ask("v4 $count", f"{table}/Observations/$count?$filter={query}", inspect_count)
+    visit.note("v4 $count", count, f"{count.text().strip()} observations in the slice" if count else "")
+    few = visit.ask("v4 Observations", f"{table}/Observations?$filter={query}&$top=3", inspect_json)
+    visit.compare("v4 Observations", few, lambda reply: _compare_observations(reply, dataset))
+    if dataset.bulk:
+        visit.note("bulk zip", visit.ask("bulk zip", f"{hosts['bulk']}/{dataset.identifier}", inspect_zip))
+    if dataset.fallback:
+        feed = f"{hosts['v3']}/ODataFeed/odata/{dataset.identifier}"
+        infos = visit.ask("v3 TableInfos", f"{feed}/TableInfos?$format=json", inspect_json)
+        visit.note("v3 TableInfos", infos)
+        topics = visit.ask("v3 DataProperties", f"{feed}/DataProperties?$format=json", inspect_json)
+        visit.compare("v3 DataProperties", topics, lambda reply: _compare_topics(reply, dataset))
+        rows = visit.ask("v3 TypedDataSet", f"{feed}/TypedDataSet?$format=json&$top=3", inspect_json)
+        visit.note("v3 TypedDataSet", rows)
+    if any(result.outcome in ("fails", "differs") for result in visit.results) and dataset.discover:
+        visit.results += _candidates(session, hosts, dataset)
+    return visit.results
+
+
+def examine_office(session: OfficeSession, hosts: dict[str, str]) -> list[Examined]:
+    """Ask the endpoints that belong to no table: catalogues, calendar, and an unknown table for the shape of errors."""
+    visit = Examination(session, "cbs")
+    catalogue = visit.ask(
+        "v4 catalogue", f"{hosts['v4']}/Datasets?$select=Identifier,Title,Status,Modified", inspect_json
+    )
+    visit.note("v4 catalogue", catalogue, f"{len(read_values(catalogue.path)):,} tables" if catalogue else "")
+    visit.note(
+        "v3 catalogue",
+        visit.ask("v3 catalogue", f"{hosts['v3']}/ODataCatalog/Tables?$format=json&$top=5", inspect_json),
+    )
+    visit.note(
+        "release calendar",
+        visit.ask(
+            "release calendar", f"{hosts['website']}/Events?$top=5&$filter=Language%20eq%20'nl-NL'", inspect_json
+        ),
+    )
+    return visit.results
+
+
+def _products(dataset: Dataset) -> tuple[str, ...]:
+    return dataset.products if isinstance(dataset.products, tuple) else ()
+
+
+def _compare_properties(reply: Reply, dataset: Dataset) -> tuple[str, str]:
+    content = json.loads(reply.text())
+    title, status = str(content.get("Title", "")).strip(), str(content.get("Status", ""))
+    CbsOffice().version(reply, dataset)
+    if status not in ("Regulier", ""):
+        return f"Status is {status!r}", ""
+    if title != dataset.title_nl:
+        return f"Title is {title!r}", f"title_nl: {json.dumps(title, ensure_ascii=False)}"
+    return "", ""
+
+
+def _compare_dimensions(reply: Reply, dataset: Dataset) -> tuple[str, str]:
+    found = [str(row["Identifier"]) for row in read_values(reply.path)]
+    if {*found} == {*dataset.dimensions}:
+        return "", ""
+    pairs = ", ".join(f"{name}: {dataset.dimensions.get(name, name.lower())}" for name in found)
+    return f"dimensions are {found}", f"dimensions: {{{pairs}}}"
+
+
+def _compare_measures(reply: Reply, dataset: Dataset) -> tuple[str, str]:
+    found = {str(row["Identifier"]).strip(): row for row in read_values(reply.path)}
+    missing = [measure.code for measure in dataset.measures if measure.code not in found]
+    if missing:
+        offered = {code: str(row.get("Title", "")).strip() for code, row in found.items()}
+        return f"no measure {missing}; offered are {offered}", ""
+    for measure in dataset.measures:
+        row = found[measure.code]
+        unit, index = str(row.get("Unit") or "").strip(), row.get("Index")
+        if unit != measure.unit or (measure.index is not None and index != measure.index):
+            line = (
+                f"- {{code: {measure.code}, unit: {unit}, canonical_unit: {measure.canonical_unit},"
+                f" factor: <check>, index: {index}}}"
+            )
+            return f"{measure.code} has unit {unit!r} and Index {index}", line
+    return "", ""
+
+
+def _compare_codes(reply: Reply, dataset: Dataset, dimension: str) -> tuple[str, str]:
+    codes = {str(row["Identifier"]).strip() for row in read_values(reply.path)}
+    column = dataset.dimensions[dimension]
+    wanted = list(dataset.select.get(dimension, ()))
+    if column == "product":
+        wanted += _products(dataset)
+    if column == "partner" and dataset.total_partner:
+        wanted.append(dataset.total_partner)
+    absent = [
+        code
+        for code in wanted
+        if not (any(c.startswith(code[:-1]) for c in codes) if code.endswith("*") else code in codes)
+    ]
+    sample = ", ".join(sorted(codes)[:5])
+    return (f"no code {absent}; {len(codes)} codes such as {sample}", "") if absent else ("", "")
+
+
+def _compare_observations(reply: Reply, dataset: Dataset) -> tuple[str, str]:
+    more = check_observation_fields(reply.path, dataset)
+    return (f"fields that are not declared: {sorted(more)}", "") if more else ("", "")
+
+
+def _compare_topics(reply: Reply, dataset: Dataset) -> tuple[str, str]:
+    v3_topics(reply.path, dataset)
+    return "", ""
+
+
+def _candidates(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> list[Examined]:
+    """Look for the table that holds what is declared, among those of the catalogue that fit its words."""
+    visit = Examination(session, dataset.code)
+    dimension = dataset.dimension_of("product")
+    wanted = next((code for code in _products(dataset)), "")
+    entries = CbsOffice().discover(session, hosts, dataset.discover)
+    for entry in entries[:_MOST_CANDIDATES]:
+        endpoint = f"candidate {entry.identifier}"
+        if not wanted or entry.identifier == dataset.identifier:
+            continue
+        query = url_quote(f"startswith(Identifier,'{wanted.rstrip('*')}')")
+        url = f"{hosts['v4']}/{entry.identifier}/{dimension}Codes?$filter={query}&$top=1"
+        reply = visit.ask(endpoint, url, inspect_json)
+        if reply is not None and read_values(reply.path):
+            line = f"identifier: {entry.identifier}"
+            visit.results.append(
+                Examined(dataset.code, endpoint, url, "differs", f"holds {wanted}: {entry.title}", line)
+            )
+    return [result for result in visit.results if result.outcome != "fails"]
