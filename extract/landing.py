@@ -492,7 +492,8 @@ def land_coverage(
 
     A slice without a last month reaches to the newest period of the reply.
     """
-    newest = f"(select max({month_of('period')}) from read_parquet({quote(str(observations))}))"
+    periods = f"(select distinct period from read_parquet({quote(str(observations))}))"
+    newest = f"(select max({month_of('period')}) from {periods})"
     last = f"date '{part.last_month}-01'" if part.last_month else newest
     rows = ", ".join(f"({quote(product)})" for product in (part.products or ("*",)))
     connection.execute(

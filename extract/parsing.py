@@ -68,6 +68,11 @@ class Rows:
         SQL expression of each landing column (without ``load_id``, ``request_no``, ``change_kind``).
     rules : tuple of (str, str)
         Condition that a bad row meets, and the name of the rule; the first that is met counts.
+    doubt : str
+        Condition on landed columns that every row meets which breaks one of the rules, and few others. It costs
+        little on a written table, where codes are dictionaries; only if it finds a row are the rules asked of all.
+    refused : tuple of (str, str)
+        Rules that are asked of every row in the first pass; they come before the others.
     in_slice : str
         Condition of the rows that belong to the load. Others were not asked for, and count neither as read nor as
         rejected.
@@ -78,12 +83,14 @@ class Rows:
     open: Callable[[], AbstractContextManager[str]]
     columns: Mapping[str, str]
     rules: tuple[tuple[str, str], ...]
+    doubt: str
     in_slice: str = "true"
     malformed: str = ""
+    refused: tuple[tuple[str, str], ...] = ()
 
     def refusing(self, condition: str, rule: str) -> Rows:
-        """Return the same rows with one more rule, before all others."""
-        return replace(self, rules=((condition, rule), *self.rules))
+        """Return the same rows with one more rule that is asked of every row at once."""
+        return replace(self, refused=((condition, rule), *self.refused))
 
 
 # Codes by landing column.
@@ -131,21 +138,8 @@ def land_observations(
         If rows belong to another release than the load.
     """
     target = folder / f"{OBSERVATIONS}.parquet"
-    broken = f"case {' '.join(f'when {condition} then {quote(rule)}' for condition, rule in rows.rules)} end"
-    names = [name for name in change_columns(dataset) if name not in ("load_id", "request_no", "change_kind")]
-    projection = ", ".join(f"{rows.columns[name]} as {name}" for name in names)
-    with rows.open() as source:
-        connection.execute(
-            f"""
-            copy (
-                select {quote(load_id)} as load_id, request_no::integer as request_no,
-                    coalesce({broken}, '{_GOOD}') as change_kind, {projection}
-                from ({source}) as r
-                where {rows.in_slice}
-            ) to {quote(str(target))} (format parquet, compression zstd)
-            """
-        )
     written = f"read_parquet({quote(str(target))})"
+    _write(connection, dataset, rows, load_id, target, rows.refused)
     read, good, other = connection.sql(
         f"select count(*), count(*) filter (where change_kind = '{_GOOD}'),"
         f" count(*) filter (where change_kind = '{OTHER_VINTAGE}') from {written}"
@@ -162,13 +156,16 @@ def land_observations(
         + (f"insert into malformed {rows.malformed}" if rows.malformed else "")
     )
     torn = connection.sql("select count(*) from malformed").fetchall()[0][0]
+    if connection.sql(f"select count(*) from {written} where {rows.doubt}").fetchall()[0][0]:
+        _write(connection, dataset, rows, load_id, target, rows.refused + rows.rules)
+        good = connection.sql(f"select count(*) from {written} where change_kind = '{_GOOD}'").fetchall()[0][0]
     findings, quarantined = _check_codes(connection, dataset, written, declared, codes_before(target))
     bad_codes = "".join(
         f" when {column} in ({', '.join(quote(code) for code in codes)}) then 'unknown_{column}'"
         for column, codes in quarantined.items()
     )
     if good < read or bad_codes:
-        _reject(connection, rows, load_id, broken, bad_codes, projection, target)
+        _reject(connection, dataset, rows, load_id, bad_codes, target)
     rejects = folder / "rejects.parquet"
     if not rejects.exists():
         connection.execute(
@@ -188,13 +185,45 @@ def land_observations(
     return Counts(int(read + torn), int(loaded), int(rejected)), findings
 
 
-def _reject(
+def _write(
     connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
     rows: Rows,
     load_id: str,
-    broken: str,
+    target: Path,
+    rules: tuple[tuple[str, str], ...],
+) -> None:
+    """Write all rows of a load; ``change_kind`` names the rule that a bad one breaks."""
+    with rows.open() as source:
+        connection.execute(
+            f"""
+            copy (
+                select {quote(load_id)} as load_id, request_no::integer as request_no,
+                    coalesce({_first_broken(rules)}, '{_GOOD}') as change_kind, {_projection(dataset, rows)}
+                from ({source}) as r
+                where {rows.in_slice}
+            ) to {quote(str(target))} (format parquet, compression zstd)
+            """
+        )
+
+
+def _first_broken(rules: tuple[tuple[str, str], ...]) -> str:
+    if not rules:
+        return "null"
+    return f"case {' '.join(f'when {condition} then {quote(rule)}' for condition, rule in rules)} end"
+
+
+def _projection(dataset: Dataset, rows: Rows) -> str:
+    names = [name for name in change_columns(dataset) if name not in ("load_id", "request_no", "change_kind")]
+    return ", ".join(f"{rows.columns[name]} as {name}" for name in names)
+
+
+def _reject(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    rows: Rows,
+    load_id: str,
     bad_codes: str,
-    projection: str,
     target: Path,
 ) -> None:
     """Read the replies once more, for the rows that break a rule, and leave those out of the observations."""
@@ -206,8 +235,9 @@ def _reject(
             copy (
                 select {quote(load_id)} as load_id, request_no, rule, row_content
                 from (
-                    select request_no::integer as request_no, to_json(r)::varchar as row_content, {projection},
-                        {broken} as broken, coalesce(broken, {by_code}) as rule
+                    select request_no::integer as request_no, to_json(r)::varchar as row_content,
+                        {_projection(dataset, rows)}, {_first_broken(rows.refused + rows.rules)} as broken,
+                        coalesce(broken, {by_code}) as rule
                     from ({source}) as r
                     where {rows.in_slice}
                 )

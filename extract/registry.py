@@ -13,6 +13,8 @@ from extract.errors import RegistryError
 
 REGISTRY_DIR = Path(__file__).parent / "registry"
 
+# The C loader where libyaml is there: reading the registry is most of the start of a small load otherwise.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What each rule of a contract may lead to. `warn` reports and loads; `quarantine` rejects the rows that it concerns;
 # `fail` stops the load.
 CONTRACT_MODES: dict[str, tuple[str, ...]] = {
@@ -199,7 +201,7 @@ class Dataset:
 
 def _build(path: Path) -> Dataset:
     try:
-        raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - both are safe
         for name in ("products", "discover"):
             if isinstance(raw.get(name), list):
                 raw[name] = tuple(str(code) for code in raw[name])

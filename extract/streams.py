@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import threading
@@ -21,41 +22,51 @@ class ArchiveError(Exception):
     """An archive is cut off, broken, or does not hold what it should."""
 
 
+Writer = Callable[[BinaryIO], None]
+
+
 @contextmanager
-def piped(write: Callable[[BinaryIO], None]) -> Iterator[Path]:
-    """Give a path that reads as what `write` writes, once.
+def piped(*writers: Writer) -> Iterator[list[Path]]:
+    """Give a path for each writer that reads as what it writes, once.
 
     Raises
     ------
     ArchiveError
-        At the end of the block, if `write` could not finish: what was read then was not all of it.
+        At the end of the block, if a writer could not finish: what was read then was not all of it.
     """
     failures: list[BaseException] = []
     with tempfile.TemporaryDirectory(prefix="metaalexport-") as folder:
-        pipe = Path(folder) / "content.csv"
-        os.mkfifo(pipe)
-
-        def run() -> None:
-            try:
-                with pipe.open("wb", buffering=0) as handle:
-                    write(handle)
-            except BrokenPipeError:
-                # The reader stopped early, for a reason that it tells itself.
-                return
-            except Exception as error:  # noqa: BLE001 - handed over to the reader's thread
-                failures.append(error)
-
-        thread = threading.Thread(target=run, name="unpack", daemon=True)
-        thread.start()
+        pipes = [Path(folder) / f"content-{number:05d}" for number in range(len(writers))]
+        threads = []
+        for pipe, write in zip(pipes, writers, strict=True):
+            os.mkfifo(pipe)
+            thread = threading.Thread(target=_feed, args=(pipe, write, failures), name="unpack", daemon=True)
+            thread.start()
+            threads.append(thread)
         try:
-            yield pipe
+            yield pipes
         finally:
-            if thread.is_alive():
-                # A reader that never came, or left: its end is opened and closed, so that the writer can go.
-                os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-            thread.join()
+            for pipe, thread in zip(pipes, threads, strict=True):
+                if thread.is_alive():
+                    # A reader that never came, or left: its end is opened and closed, so that the writer can go.
+                    os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+                thread.join()
     if failures:
         raise ArchiveError(f"the archive cannot be read to its end ({failures[0]})") from failures[0]
+
+
+def _feed(pipe: Path, write: Writer, failures: list[BaseException]) -> None:
+    try:
+        with pipe.open("wb", buffering=_BLOCK) as handle:
+            if hasattr(fcntl, "F_SETPIPE_SZ"):
+                # Linux: fewer turns between writer and reader.
+                fcntl.fcntl(handle, fcntl.F_SETPIPE_SZ, _BLOCK)
+            write(handle)
+    except BrokenPipeError:
+        # The reader stopped early, for a reason that it tells itself.
+        return
+    except Exception as error:  # noqa: BLE001 - handed over to the reader's thread
+        failures.append(error)
 
 
 def zip_members(path: Path, prefix: str) -> list[str]:
@@ -126,10 +137,7 @@ class _PipeWriter(Py7zIO):
         self._size = 0
 
     def write(self, block: bytes | bytearray) -> int:
-        view = memoryview(block)
-        while view:
-            # A pipe may take less than it is given.
-            view = view[self._output.write(view) :]
+        self._output.write(block)
         self._size += len(block)
         return len(block)
 

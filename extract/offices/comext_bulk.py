@@ -188,7 +188,7 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
 
     @contextmanager
     def unpack() -> Iterator[str]:
-        with piped(lambda output: write_seven_zip(path, output)) as pipe:
+        with piped(lambda output: write_seven_zip(path, output)) as (pipe,):
             yield f"""
                 select 0 as request_no, data.*
                 from read_csv({quote(str(pipe))}, header = true, auto_detect = false, columns = {types},
@@ -216,7 +216,12 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
         (f"{text['value_eur']} is null", "value_missing_without_reason"),
     )
     malformed = "select 0, min(csv_line) from reject_errors group by scan_id, file_id, line order by line"
-    return Rows(unpack, expressions, rules, malformed=malformed), findings
+    doubt = " or ".join(
+        [f"{column} is null" for column in ("reporter", "partner", "product", "flow", "period")]
+        + [f"{column} is null" for column in BULK_VALUES if column in text]
+        + [f"period != {quote(period)}"]
+    )
+    return Rows(unpack, expressions, rules, doubt, malformed=malformed), findings
 
 
 def file_url(hosts: dict[str, str], file: BulkFile) -> str:
@@ -274,7 +279,7 @@ def _version(file: BulkFile, dataset: Dataset) -> OfficeVersion:
 
 def _read_header(path: Path) -> list[str]:
     """Return the first line of the archive's member; unpacking stops behind it."""
-    with piped(lambda output: write_seven_zip(path, output)) as pipe, pipe.open("rb") as content:
+    with piped(lambda output: write_seven_zip(path, output)) as (pipe,), pipe.open("rb") as content:
         line = content.readline()
     return next(csv.reader([line.decode("utf-8-sig").strip()]))
 

@@ -158,8 +158,13 @@ def rows(dataset: Dataset, part: Slice, version: str, files: Files) -> tuple[Row
         "confidentiality": "nullif(conf_status, '')",
     }
     keys = " or ".join(f"{expressions[column]} is null" for column in dataset.dimensions.values())
+    columns = dataset.dimensions.values()
+    doubt = (
+        f"{' or '.join(f'{column} is null' for column in columns)} or value is null"
+        f" or measure not in {sql_tuple(dataset.measure_codes)}"
+        f" or not regexp_full_match(period, {quote(dataset.period_pattern)})"
+    )
     rules = (
-        (f"last_update is not null and last_update != {quote(version)}", OTHER_VINTAGE),
         (keys, "missing_key"),
         (f"not regexp_full_match({expressions['period']}, {quote(dataset.period_pattern)})", "unknown_period"),
         (f"{expressions['measure']} not in {sql_tuple(dataset.measure_codes)}", "unknown_measure"),
@@ -182,7 +187,8 @@ def rows(dataset: Dataset, part: Slice, version: str, files: Files) -> tuple[Row
             group by scans.file_path, errors.line
             order by all
         """
-    return Rows(ready(source), expressions, rules, in_slice=asked, malformed=malformed), findings
+    found = Rows(ready(source), expressions, rules, doubt, in_slice=asked, malformed=malformed)
+    return found.refusing(f"last_update is not null and last_update != {quote(version)}", OTHER_VINTAGE), findings
 
 
 def _one_header(dataset: Dataset, files: Files) -> list[str]:
