@@ -36,7 +36,7 @@ from extract.politeness import hold
 from extract.raw import fsync_directory, hash_file, write_atomically
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote, text_list
+from extract.sql import quote, text_list, values_table
 
 MARKER = "load.json"
 STAGED = "manifest.json"
@@ -309,9 +309,8 @@ class Landing:
         self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, loads: list[LoadManifest], coverage: Path
     ) -> str:
         files = text_list(self.folder(load) / f"{CHANGES}.parquet" for load in loads)
-        connection.execute("create temp table load_order (load_id varchar, position integer, vintage_at varchar)")
-        connection.executemany(
-            "insert into load_order values (?, ?, ?)",
+        order = values_table(
+            {"load_id": "varchar", "position": "integer", "vintage_at": "varchar"},
             [(load.load_id, position, load.vintage_at) for position, load in enumerate(loads)],
         )
         asked = connection.sql(
@@ -339,7 +338,7 @@ class Landing:
         return f"""
             select {", ".join(f"c.{name}" for name in names)}, l.vintage_at
             from read_parquet({files}) as c
-            join load_order as l on l.load_id = c.load_id
+            join ({order}) as l on l.load_id = c.load_id
             where {" and ".join(conditions)}
             qualify row_number() over (partition by {key} order by l.position desc) = 1 and c.change_kind != 'withdrawn'
         """

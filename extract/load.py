@@ -10,14 +10,14 @@ import duckdb
 
 from extract.errors import BadReplyError, ExtractError, TornReadError
 from extract.http import OfficeSession
-from extract.landing import Landing, LoadManifest, cell_key, land_coverage, panel_of
+from extract.landing import COMMON_TABLES, Landing, LoadManifest, cell_key, land_coverage, panel_of
 from extract.offices import OFFICES
 from extract.offices.base import Fetched, Metadata
 from extract.parsing import Codes, Finding, land_observations
 from extract.raw import RawStore
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote, sql_tuple
+from extract.sql import quote, sql_tuple, values_table
 from extract.streams import ArchiveError
 
 # Part of every load id: raising it makes all loads land again after a change of the landing layout.
@@ -191,29 +191,15 @@ def _land_metadata(
     folder: Path,
 ) -> None:
     """Write the small tables: units, code lists and findings."""
-    load = quote(load_id)
-    connection.execute(
-        "create or replace temp table code_rows (d varchar, c varchar, t varchar, e varchar, g varchar, s varchar);"
-        "create or replace temp table unit_rows (c varchar, s varchar, d varchar, u varchar, f double);"
-        "create or replace temp table finding_rows (r varchar, s varchar, d varchar, m varchar)"
-    )
-    units = [
-        (m.code, metadata.stated_units.get(m.code, ""), m.unit, m.canonical_unit, m.factor) for m in dataset.measures
-    ]
-    for table, values in (
-        ("code_rows", metadata.codes),
-        ("unit_rows", units),
-        ("finding_rows", [(f.rule, f.subject, f.detail, f.mode) for f in findings]),
-    ):
-        if values:
-            connection.executemany(f"insert into {table} values ({', '.join('?' * len(values[0]))})", values)
-    for name, query in {
-        "codes": f"select {load} as load_id, d as dimension, c as code, t as title, e as description, g as group_id,"
-        " s as status from code_rows order by d, c",
-        "measures": f"select {load} as load_id, c as measure_code, s as stated_unit, d as declared_unit,"
-        " u as canonical_unit, f as factor from unit_rows order by c",
-        "findings": f"select {load} as load_id, r as rule, s as subject, d as detail, m as mode from finding_rows"
-        " order by all",
-    }.items():
+    tables: dict[str, list[tuple[str | float | None, ...]]] = {
+        "codes": [(load_id, *code) for code in metadata.codes],
+        "measures": [
+            (load_id, m.code, metadata.stated_units.get(m.code, ""), m.unit, m.canonical_unit, m.factor)
+            for m in dataset.measures
+        ],
+        "findings": [(load_id, f.rule, f.subject, f.detail, f.mode) for f in findings],
+    }
+    for name, rows in tables.items():
         target = folder / f"{name}.parquet"
-        connection.execute(f"copy ({query}) to {quote(str(target))} (format parquet, compression zstd)")
+        table = values_table(COMMON_TABLES[name], rows)
+        connection.execute(f"copy (from ({table}) order by all) to {quote(str(target))} (format parquet, compression zstd)")
