@@ -117,6 +117,7 @@ class _Job:
     make: Callable[[], Reply]
     release: Release
     polls: int = 0
+    is_stuck: bool = False
 
 
 class EurostatService:
@@ -365,8 +366,9 @@ class EurostatService:
         def make() -> Reply:
             return self._write(selection, query, release, request_url)
 
-        if selection.cost >= SYNCHRONOUS_UP_TO:
-            return self._queue(make, request_url, release)
+        is_stuck = self.faults.take(request_url, "async_never") is not None
+        if is_stuck or selection.cost >= SYNCHRONOUS_UP_TO:
+            return self._queue(make, request_url, release, is_stuck=is_stuck)
         return make()
 
     def _read_key(self, key: str, query: Mapping[str, str], release: Release) -> _Selection:
@@ -566,9 +568,9 @@ class EurostatService:
 
     # -- asynchronous -----------------------------------------------------------------------------------
 
-    def _queue(self, make: Callable[[], Reply], request_url: str, release: Release) -> Reply:
+    def _queue(self, make: Callable[[], Reply], request_url: str, release: Release, *, is_stuck: bool) -> Reply:
         identity = str(uuid.uuid5(_NAMESPACE, f"{release.number} {request_url}"))
-        self._jobs[identity] = _Job(make, release)
+        self._jobs[identity] = _Job(make, release, is_stuck=is_stuck)
         text = (
             f'{_XML_START}<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Header/><S:Body>'
             '<ns0:syncResponse xmlns:ns0="http://estat.ec.europa.eu/disschain/soap/extraction" '
@@ -587,11 +589,12 @@ class EurostatService:
         if what == "data":
             if is_expired:
                 raise _RefusalError(400, 100, f"UNKNOWN_REQUEST: {identity}")
-            if job.polls < self.polls_until_available:
+            if job.is_stuck or job.polls < self.polls_until_available:
                 raise _RefusalError(400, 100, f"DATA_NOT_YET_AVAILABLE: {identity}")
             return job.make()
         job.polls += 1
-        status = "AVAILABLE" if job.polls >= self.polls_until_available else "PROCESSING"
+        is_ready = job.polls >= self.polls_until_available and not job.is_stuck
+        status = "AVAILABLE" if is_ready else "PROCESSING"
         if is_expired:
             status = "EXPIRED"
         text = (
