@@ -569,8 +569,11 @@ class Economy:
             result[:, codes.index(code)] = total
         return result
 
-    def _add_up_by(self, grouping: Grouping, leaves: Integers) -> Integers:
-        """Sum month x leaf product x leaf partner to code x partner (aggregates too) x month."""
+    def add_up_by(self, grouping: Grouping, leaves: Integers) -> Integers:
+        """Sum month x leaf product x leaf partner to code x partner (aggregates too) x month.
+
+        The last axis may be months of any span.
+        """
         by_leaf = np.ascontiguousarray(leaves.transpose(1, 2, 0))
         by_code = np.zeros((len(grouping.codes), *by_leaf.shape[1:]), leaves.dtype)
         row = {code: i for i, code in enumerate(grouping.codes)}
@@ -647,12 +650,12 @@ class Economy:
         """
         members = EU_MEMBERS if reporter == EU_REPORTER else (reporter,)
         value, quantity = (
-            self._add_up_by(grouping, numbers) for numbers in self.comext_leaves(members[0], flow, release)[:2]
+            self.add_up_by(grouping, numbers) for numbers in self.comext_leaves(members[0], flow, release)[:2]
         )
         for member in members[1:]:
             more = self.comext_leaves(member, flow, release)
-            value += self._add_up_by(grouping, more[0])
-            quantity += self._add_up_by(grouping, more[1])
+            value += self.add_up_by(grouping, more[0])
+            quantity += self.add_up_by(grouping, more[1])
         return ComextCube(value, quantity, np.zeros((0, *value.shape[1:]), np.int64))
 
     def comext_leaves(

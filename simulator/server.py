@@ -89,11 +89,9 @@ class Simulator:
         query = parse_qsl(query_string, keep_blank_values=True)
         if f"{path}/".startswith(f"{cbs.ROOT}/"):
             return self.cbs.answer(path.removeprefix(cbs.ROOT), dict(query), self.release, base_url, url)
-        if path.startswith(eurostat.ROOT):
+        if path.startswith(eurostat.PATHS):
             # The plus between codes stands in the path; there it is a plus, never a blank.
-            return self.eurostat.answer(path.removeprefix(eurostat.ROOT), query, self.release, url)
-        if path.startswith(eurostat.MAIN_ROOT):
-            return self.eurostat.answer_main_host(path.removeprefix(eurostat.MAIN_ROOT))
+            return self.eurostat.answer(path, query, self.release, url, base_url)
         return Reply(b"Not Found", "text/plain", 404)
 
     def set_release(self, number: int) -> None:
