@@ -418,6 +418,10 @@ class Economy:
         words = [self.parameters.seed, *(zlib.crc32(str(tag).encode()) for tag in tags)]
         return np.random.Generator(np.random.SFC64(np.random.SeedSequence(words)))
 
+    def draw(self, *tags: str | int) -> np.random.Generator:
+        """Make a generator of its own for whatever the tags name, from the seed of the economy."""
+        return self._generator(*tags)
+
     # -- deterministic shape of the flows ---------------------------------------------------------------
 
     def trend(self, months: int) -> Floats:

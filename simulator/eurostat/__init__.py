@@ -14,6 +14,7 @@ import duckdb
 
 from simulator.economy import Economy, Release
 from simulator.eurostat.comext import DATASET, DIMENSIONS, LARGE_PARTNERS, ComextDatasets
+from simulator.eurostat.files import FileService
 from simulator.eurostat.main_database import MainDatabase
 from simulator.eurostat.sdmx import LEGACY_FILES, DisseminationHost, Query
 from simulator.faults import FaultBook, Reply
@@ -51,6 +52,7 @@ class EurostatService:
         main_database = MainDatabase(economy)
         self.comext = DisseminationHost(ComextDatasets(economy).all(), connection, faults, polls_until_available)
         self.main = DisseminationHost(main_database.all(), connection, faults, polls_until_available)
+        self.files = FileService(economy, connection, main_database, tuple(self.main.datasets.values()), MAIN_ROOT)
 
     def answer(
         self, path: str, query: Sequence[tuple[str, str]], release: Release, request_url: str, base_url: str
@@ -72,7 +74,8 @@ class EurostatService:
         if path.startswith(f"{ROOT}/"):
             return self.comext.answer(path.removeprefix(ROOT), request, release)
         if path.startswith(f"{MAIN_ROOT}/"):
-            return self.main.answer(path.removeprefix(MAIN_ROOT), request, release)
+            below = path.removeprefix(MAIN_ROOT)
+            return self.files.answer(below, request, release) or self.main.answer(below, request, release)
         if path.startswith(f"{LEGACY_FILES}/"):
             return (self.comext if self.comext.knows_file(path) else self.main).answer_file(path)
         return Reply(b"Not Found", "text/html", 404)

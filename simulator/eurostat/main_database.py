@@ -10,7 +10,6 @@ The geography of this host is not that of Comext: ``EL`` and ``UK``, not ``GR`` 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -177,10 +176,6 @@ class MainDatabase:
         """Every dataset of the host."""
         return (*self._short_term(), self._rates(), self._trade_by_sitc(), self._by_size(), self._by_partner())
 
-    def _draw(self, *tags: str) -> np.random.Generator:
-        words = [self.economy.parameters.seed, *(zlib.crc32(tag.encode()) for tag in tags)]
-        return np.random.Generator(np.random.SFC64(np.random.SeedSequence(words)))
-
     def _declare(
         self,
         code: str,
@@ -248,7 +243,7 @@ class MainDatabase:
         level = self.economy.trend(months) / season
         for i, nace in enumerate(dimensions[2].codes):
             for j, geo in enumerate(dimensions[5].codes):
-                draw = self._draw(code, nace, geo)
+                draw = self.economy.draw(code, nace, geo)
                 path = np.cumsum(0.006 * draw.standard_normal(months))
                 smooth = level ** (0.5 if is_price else 0.8) * np.exp(path)
                 seasonal = smooth if is_price else smooth * season**0.7
@@ -294,7 +289,7 @@ class MainDatabase:
     def exchange_rates(self, currency: str, months: int, *, both: bool = False) -> Floats:
         """Units of a currency for one euro by month: the average, or average and end of month."""
         start, drift = _RATES[currency]
-        draw = self._draw("exchange rate", currency)
+        draw = self.economy.draw("exchange rate", currency)
         size = 0.0 if currency in _FIXED_RATES else 0.012
         path = np.cumsum(drift + size * draw.standard_normal(months))
         end = start * np.exp(path)
@@ -405,7 +400,7 @@ class MainDatabase:
             groups = [codes.index(code) for code in ("EXT_EU27_2020", "EU27_2020", "WORLD")]
             trade = self._tec_values(release, geos)[:, :, groups]
             shares = np.array([share for _, share in _SIZE_CLASSES.values()])
-            tilt = np.exp(0.15 * self._draw("size classes").standard_normal((len(shares), trade.shape[3])))
+            tilt = np.exp(0.15 * self.economy.draw("size classes").standard_normal((len(shares), trade.shape[3])))
             tilt = shares[:, None] * tilt
             tilt[1:] /= tilt[1:].sum(axis=0)
             tilt[0] = 1.0
