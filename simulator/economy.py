@@ -492,8 +492,8 @@ class Economy:
             mix[rows] *= share * chapter_tilt[i] / mix[rows].sum(axis=0)
         return np.asarray(mix / mix.sum(axis=0), dtype=np.float64)
 
-    def expected(self, reporter: str, flow: int, months: int) -> Floats:
-        """Mean flow in euros by month, leaf product and leaf partner: no noise, no tariff."""
+    def expected(self, reporter: str, flow: int, months: int, first: int = 0) -> Floats:
+        """Mean flow in euros by month (from ``first`` on), leaf product and leaf partner: no noise, no tariff."""
         size = _REPORTER_SIZES[reporter][0 if flow == EXPORT else 1] * 1e9
         mean = size * self.partner_shares(reporter, flow) * self.product_mix(reporter, flow)
         by_partner = np.repeat(self.trend(months)[:, None], len(self.partners.leaves), axis=1)
@@ -501,7 +501,7 @@ class Economy:
             years = np.arange(months) / 12.0
             for partner, growth in self.parameters.growth_by_partner.items():
                 by_partner[:, self.partners.leaves.index(partner)] *= (1.0 + growth) ** years
-        return np.asarray(by_partner[:, None, :] * mean, dtype=np.float64)
+        return np.asarray(by_partner[first:, None, :] * mean, dtype=np.float64)
 
     def true_flows(self, reporter: str, flow: int, months: int, *, shocked: bool = True, first: int = 0) -> Floats:
         """True trade in euros by month, leaf product and leaf partner: final, not rounded, 0 where none.
@@ -521,7 +521,7 @@ class Economy:
         first
             First month of the result; the numbers of a month are the same wherever the result starts.
         """
-        flows = self.expected(reporter, flow, months)[first:]
+        flows = self.expected(reporter, flow, months, first)
         # The spread follows the first year, which every release holds.
         usual = self.expected(reporter, flow, 12).mean(axis=0)
         with np.errstate(divide="ignore"):

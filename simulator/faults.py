@@ -149,7 +149,8 @@ RECORD_SPOILERS: dict[str, Callable[[Fault, Records], bool]] = {}
 #: Faults that the code of an office or of the server commits itself, and what they do.
 OFFICE_KINDS: dict[str, str] = {
     "async_never": "Eurostat: a job that stays PROCESSING for ever, also for a query that is cheap enough to answer.",
-    "async_footer": "Eurostat: the asynchronous answer of before 2023, an SDMX-ML footer with the URL of a zip.",
+    "async_footer": "Eurostat: the asynchronous answer of before 2023, an SDMX-ML footer with the URL of a zip, "
+    "which is not there yet for the first ``misses`` (0) requests.",
     "duplicate_page": "CBS: a page of observations is served again in place of the next one.",
     "release_mid_run": "The release advances by one just before the matching request is answered.",
 }

@@ -265,7 +265,8 @@ class FileService:
             instant = datetime.fromisoformat(modified).timestamp()
             utime(table, (instant, instant))
             partial = path.with_suffix(".part")
-            filters = [{"id": py7zr.FILTER_LZMA2, "preset": 1}]
+            # The office packs better; a test does not wait for that.
+            filters = [{"id": py7zr.FILTER_LZMA2, "preset": 0}]
             with py7zr.SevenZipFile(partial, "w", filters=filters) as archive:
                 archive.write(table, member)
             table.unlink()

@@ -131,8 +131,8 @@ class Observations:
     def tsv(self) -> str:
         """Write Eurostat's own tab-separated form, one line a series.
 
-        Flags follow the value after a blank. That a confidential cell is a colon, a blank and its status is
-        unverified.
+        Flags follow the value after a blank, which is there without a flag too, where the dataset has flags. That
+        a confidential cell is a colon, a blank and its status is unverified.
         """
         names = self.dataset.names
         periods = [label for freq in self.selection.codes["freq"] for label in self.selection.periods[freq]]
@@ -140,10 +140,7 @@ class Observations:
         key = " || ',' || ".join(names)
         cell = "obs_value"
         if self.dataset.has_flags:
-            cell = (
-                "if(obs_value = '', ':', obs_value) "
-                "|| if(obs_flag || conf_status = '', '', ' ' || obs_flag || conf_status)"
-            )
+            cell = "if(obs_value = '', ':', obs_value) || ' ' || obs_flag || conf_status"
         lines = self._text(
             # Every series has a place for every period; an absent value is a colon and a blank.
             "with series as (select min(position) as position, "

@@ -84,6 +84,7 @@ class _Job:
     stamp: str
     polls: int = 0
     is_stuck: bool = False
+    misses: int = 0
 
 
 class DisseminationHost:
@@ -144,8 +145,8 @@ class DisseminationHost:
         job = self._jobs.get(path.removeprefix(f"{LEGACY_FILES}/"))
         if job is None or job.is_stuck:
             return Reply(b"Not Found", "text/html", 404)
-        job.polls += 1
-        if job.polls < self.polls_until_available:
+        if job.misses:
+            job.misses -= 1
             return Reply(b"Not Found", "text/html", 404)
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
@@ -210,10 +211,10 @@ class DisseminationHost:
         def make() -> Reply:
             return self._write(dataset, selection, query, release)
 
-        if self.faults.take(query.url, "async_footer"):
-            return self._queue_legacy(dataset, make, query, release)
+        if legacy := self.faults.take(query.url, "async_footer"):
+            return self._queue_legacy(dataset, make, query, release, int(legacy.options.get("misses", 0)))
         is_stuck = self.faults.take(query.url, "async_never") is not None
-        if is_stuck or selection.cost >= SYNCHRONOUS_UP_TO:
+        if is_stuck or (selection.cost >= SYNCHRONOUS_UP_TO and not self._is_prepared(query, release)):
             return self._queue(dataset, make, query, release, is_stuck=is_stuck)
         return make()
 
@@ -277,10 +278,15 @@ class DisseminationHost:
 
     # -- asynchronous -----------------------------------------------------------------------------------
 
+    def _is_prepared(self, query: Query, release: Release) -> bool:
+        """Whether a job has made the answer to the same request: then it comes at once, whatever it costs."""
+        job = self._jobs.get(_job_identity(query, release))
+        return job is not None and not job.is_stuck and job.polls >= self.polls_until_available
+
     def _add_job(
         self, dataset: Dataset, make: Callable[[], Reply], query: Query, release: Release, *, is_stuck: bool = False
     ) -> str:
-        identity = str(uuid.uuid5(structures.NAMESPACE, f"{release.number} {query.url}"))
+        identity = _job_identity(query, release)
         # The same request again meets its job where it stands.
         if identity not in self._jobs or self._jobs[identity].is_stuck != is_stuck:
             self._jobs[identity] = _Job(make, dataset, dataset.stamp(release), is_stuck=is_stuck)
@@ -298,8 +304,12 @@ class DisseminationHost:
             "</ns0:syncResponse></S:Body></S:Envelope>"
         )
 
-    def _queue_legacy(self, dataset: Dataset, make: Callable[[], Reply], query: Query, release: Release) -> Reply:
-        url = f"{query.base_url}{LEGACY_FILES}/{self._add_job(dataset, make, query, release)}"
+    def _queue_legacy(
+        self, dataset: Dataset, make: Callable[[], Reply], query: Query, release: Release, misses: int
+    ) -> Reply:
+        identity = self._add_job(dataset, make, query, release)
+        self._jobs[identity].misses = misses
+        url = f"{query.base_url}{LEGACY_FILES}/{identity}"
         texts = (
             f"Due to the large query the response will be written to a file which will be located under URL: {url}",
             url,
@@ -370,12 +380,22 @@ class DisseminationHost:
             cost *= len(codes)
         if cost > MOST_ROWS:
             return json_error(413, 413, _too_big(cost))
+
+        def make() -> Reply:
+            observations = self._observe(dataset, selection, query, release)
+            return Reply(observations.json_stat(times).encode(), "application/json")
+
         is_stuck = self.faults.take(query.url, "async_never") is not None
-        if is_stuck or cost >= SYNCHRONOUS_UP_TO:
+        if is_stuck or (cost >= SYNCHRONOUS_UP_TO and not self._is_prepared(query, release)):
+            # There is no key to ask with: the same request again is how one asks.
+            self._jobs[self._add_job(dataset, make, query, release, is_stuck=is_stuck)].polls += 1
             label = "ASYNCHRONOUS_RESPONSE. Your request will be treated asynchronously. Please try again later."
             return json_reply({"warning": {"status": 413, "label": label}})
-        observations = self._observe(dataset, selection, query, release)
-        return Reply(observations.json_stat(times).encode(), "application/json")
+        return make()
+
+
+def _job_identity(query: Query, release: Release) -> str:
+    return str(uuid.uuid5(structures.NAMESPACE, f"{release.number} {query.url}"))
 
 
 def _read_parameters(
