@@ -574,9 +574,19 @@ class Economy:
         return result
 
     def add_up_by(self, grouping: Grouping, leaves: Integers) -> Integers:
-        """Sum month x leaf product x leaf partner to code x partner (aggregates too) x month.
+        """Add leaves up by another product list.
 
-        The last axis may be months of any span.
+        Parameters
+        ----------
+        grouping
+            The product list.
+        leaves
+            Month x leaf product (`LEAVES`) x leaf partner, as `comext_leaves` gives them.
+
+        Returns
+        -------
+        array
+            Code of the list x partner (`PartnerList.codes`, aggregates too) x month.
         """
         by_leaf = np.ascontiguousarray(leaves.transpose(1, 2, 0))
         by_code = np.zeros((len(grouping.codes), *by_leaf.shape[1:]), leaves.dtype)

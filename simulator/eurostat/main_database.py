@@ -120,10 +120,10 @@ class _Table:
     decimals: int
 
 
-def cut_cells(
+def _cut_cells(
     table: _Table, dataset_dimensions: Sequence[Dimension], labels: Sequence[str], selection: Selection
 ) -> Cells:
-    """Cut the cells of a selection out of a table whose datasets have one frequency."""
+    """Cut the cells of a selection out of the table of a dataset with one frequency."""
     wanted = [
         np.array([dimension.codes.index(code) for code in selection.codes[dimension.name]], np.int64)
         for dimension in dataset_dimensions[1:]
@@ -197,7 +197,7 @@ class MainDatabase:
                 for old in [old for old in self._tables if old[0] == code]:
                     del self._tables[old]
                 self._tables[key] = make(release, key[2])
-            return cut_cells(self._tables[key], dimensions, labels(release), selection)
+            return _cut_cells(self._tables[key], dimensions, labels(release), selection)
 
         return Dataset(
             code=code,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import socket
 import threading
 import time
 import xml.etree.ElementTree as ET
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -257,6 +259,20 @@ def test_a_truncated_archive(kind: str, magic: bytes) -> None:
     assert book.faults[0].times == 0
 
 
+def test_a_truncated_zip_over_http(base: str) -> None:
+    switch_on(base, "async_footer", times=1)
+    generic = (base + DATA).replace("format=SDMX-CSV&", "")
+    url = next(text for text in re.findall(r">(http[^<]+)<", requests.get(generic, timeout=30).text))
+    whole = requests.get(url, timeout=30).content
+    assert zipfile.is_zipfile(io.BytesIO(whole))
+    switch_on(base, "truncate_zip", match="diss-web/file", times=1)
+    cut = requests.get(url, timeout=30)
+    assert cut.content == whole[: len(whole) // 2]
+    assert int(cut.headers["Content-Length"]) == len(cut.content)
+    with pytest.raises(zipfile.BadZipFile):
+        zipfile.ZipFile(io.BytesIO(cut.content))
+
+
 def test_a_wrong_content_type(base: str) -> None:
     whole = ask(base).content
     switch_on(base, "wrong_content_type", times=1, content_type="application/json")
@@ -278,6 +294,25 @@ def test_crlf_changes_bare_line_feeds_only() -> None:
     changed = DAMAGING["crlf"](None, Reply(b"a\nb\r\n", "text/csv"))  # type: ignore[arg-type]
     assert changed is not None
     assert changed.body == b"a\r\nb\r\n"
+
+
+def test_crlf_over_http(base: str) -> None:
+    url = f"{base}/eurostat/api/dissemination/files?format=csv&dir=comext"
+    whole = requests.get(url, timeout=30).content
+    assert b"\r" not in whole
+    switch_on(base, "crlf", match="/files", times=1)
+    assert requests.get(url, timeout=30).content == whole.replace(b"\n", b"\r\n")
+
+
+def test_a_fault_of_the_office_is_taken_once() -> None:
+    """``duplicate_page`` is committed by the code that serves the page; it asks the book."""
+    book = FaultBook()
+    book.add([{"match": "Observations", "kind": "duplicate_page", "times": 1, "after": 1}])
+    taken = []
+    for url in ("/Observations?1", "/Codes", "/Observations?2", "/Observations?3"):
+        book.begin(url)
+        taken.append(book.take(url, "duplicate_page") is not None)
+    assert taken == [False, False, True, False]
 
 
 def test_a_column_more_and_a_column_fewer(base: str) -> None:
@@ -346,6 +381,14 @@ def test_a_job_that_never_ends(base: str) -> None:
         assert "PROCESSING" in status
     assert requests.get(f"{host}/data/{identity}", timeout=10).status_code == 400
     assert ask(base).text.startswith("DATAFLOW,")
+
+
+def test_the_statistics_interface_never_ends_either(base: str) -> None:
+    switch_on(base, "async_never", match="/statistics/")
+    url = f"{base}/eurostat/api/comext/dissemination/statistics/1.0/data/DS-045409"
+    options = {"freq": "M", "reporter": "NL", "partner": "US", "product": "72", "flow": "2", "lastTimePeriod": "1"}
+    for _ in range(4):
+        assert requests.get(url, params=options, timeout=30).json()["warning"]["status"] == 413
 
 
 def test_a_release_in_the_middle_of_a_run(base: str) -> None:
