@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.geonom import LAND_ENTRIES
-from simulator.products import LEAVES, PIECE_VALUES, PRODUCTS
+from simulator.products import LEAVES, PIECE_VALUES, PRODUCTS, Grouping
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -418,6 +418,10 @@ class Economy:
         words = [self.parameters.seed, *(zlib.crc32(str(tag).encode()) for tag in tags)]
         return np.random.Generator(np.random.SFC64(np.random.SeedSequence(words)))
 
+    def draw(self, *tags: str | int) -> np.random.Generator:
+        """Make a generator of its own for whatever the tags name, from the seed of the economy."""
+        return self._generator(*tags)
+
     # -- deterministic shape of the flows ---------------------------------------------------------------
 
     def trend(self, months: int) -> Floats:
@@ -488,8 +492,8 @@ class Economy:
             mix[rows] *= share * chapter_tilt[i] / mix[rows].sum(axis=0)
         return np.asarray(mix / mix.sum(axis=0), dtype=np.float64)
 
-    def expected(self, reporter: str, flow: int, months: int) -> Floats:
-        """Mean flow in euros by month, leaf product and leaf partner: no noise, no tariff."""
+    def expected(self, reporter: str, flow: int, months: int, first: int = 0) -> Floats:
+        """Mean flow in euros by month (from ``first`` on), leaf product and leaf partner: no noise, no tariff."""
         size = _REPORTER_SIZES[reporter][0 if flow == EXPORT else 1] * 1e9
         mean = size * self.partner_shares(reporter, flow) * self.product_mix(reporter, flow)
         by_partner = np.repeat(self.trend(months)[:, None], len(self.partners.leaves), axis=1)
@@ -497,9 +501,9 @@ class Economy:
             years = np.arange(months) / 12.0
             for partner, growth in self.parameters.growth_by_partner.items():
                 by_partner[:, self.partners.leaves.index(partner)] *= (1.0 + growth) ** years
-        return np.asarray(by_partner[:, None, :] * mean, dtype=np.float64)
+        return np.asarray(by_partner[first:, None, :] * mean, dtype=np.float64)
 
-    def true_flows(self, reporter: str, flow: int, months: int, *, shocked: bool = True) -> Floats:
+    def true_flows(self, reporter: str, flow: int, months: int, *, shocked: bool = True, first: int = 0) -> Floats:
         """True trade in euros by month, leaf product and leaf partner: final, not rounded, 0 where none.
 
         Parameters
@@ -514,22 +518,25 @@ class Economy:
             False gives the same trade without the tariff: the counterfactual that a front-loading estimate
             looks for. The noise is the same, so the difference is the tariff's doing alone (but for cells
             that it moves across `EconomyParameters.smallest_cell_eur`).
+        first
+            First month of the result; the numbers of a month are the same wherever the result starts.
         """
-        flows = self.expected(reporter, flow, months)
+        flows = self.expected(reporter, flow, months, first)
         # The spread follows the first year, which every release holds.
-        usual = flows[:12].mean(axis=0)
+        usual = self.expected(reporter, flow, 12).mean(axis=0)
         with np.errstate(divide="ignore"):
             spread = self.parameters.noise_floor + self.parameters.noise_slope * (1e6 / usual) ** 0.25
         spread = np.minimum(spread, 1.3).astype(np.float32)
         # Month is the slowest axis: a later release draws more numbers after the same first ones.
-        noise = self._generator("noise", reporter, flow).standard_normal(flows.shape, dtype=np.float32)
+        drawn = (months, *flows.shape[1:])
+        noise = self._generator("noise", reporter, flow).standard_normal(drawn, dtype=np.float32)[first:]
         noise *= spread
         noise -= spread**2 / 2
         flows *= np.exp(noise)
         if shocked and flow == EXPORT:
             metal = [i for i, leaf in enumerate(LEAVES) if leaf.is_metal]
             market = self.partners.leaves.index(self.parameters.tariff.partner)
-            flows[:, metal, market] *= self.tariff_factor(months)[:, None]
+            flows[:, metal, market] *= self.tariff_factor(months)[first:, None]
         flows[flows < self.parameters.smallest_cell_eur] = 0.0
         return flows
 
@@ -565,6 +572,37 @@ class Economy:
         for code, total in ((INTRA_EU, intra), (EXTRA_EU, extra), (WORLD, intra + extra)):
             result[:, codes.index(code)] = total
         return result
+
+    def add_up_by(self, grouping: Grouping, leaves: Integers) -> Integers:
+        """Add leaves up by another product list.
+
+        Parameters
+        ----------
+        grouping
+            The product list.
+        leaves
+            Month x leaf product (`LEAVES`) x leaf partner, as `comext_leaves` gives them.
+
+        Returns
+        -------
+        array
+            Code of the list x partner (`PartnerList.codes`, aggregates too) x month.
+        """
+        by_leaf = np.ascontiguousarray(leaves.transpose(1, 2, 0))
+        by_code = np.zeros((len(grouping.codes), *by_leaf.shape[1:]), leaves.dtype)
+        row = {code: i for i, code in enumerate(grouping.codes)}
+        for parents, cells in zip(grouping.parents, by_leaf, strict=True):
+            below, share_below = np.zeros_like(cells), 0.0
+            for code, share in parents:
+                if share == 1.0:
+                    by_code[row[code]] += cells
+                    continue
+                # Shares of one leaf stand side by side and leave nothing over: their ends are rounded, not they.
+                share_below += share
+                end = np.rint(cells * share_below).astype(cells.dtype)
+                by_code[row[code]] += end - below
+                below = end
+        return np.asarray(self._add_partners(by_code), dtype=np.int64)
 
     def _add_up(self, leaves: NDArray[Any]) -> NDArray[Any]:
         """Sum month x leaf product x leaf partner to product x partner (aggregates too) x month."""
@@ -619,13 +657,47 @@ class Economy:
             self._cubes.popitem(last=False)
         return cube
 
-    def _leaf_numbers(self, reporter: str, flow: int, months: int) -> tuple[Integers, Integers, Integers]:
+    def comext_cube_by(self, grouping: Grouping, reporter: str, flow: int, release: Release) -> ComextCube:
+        """Cube of one reporter and flow by another product list; it counts no pieces.
+
+        Not kept: a caller that asks for it more than once keeps it.
+        """
+        members = EU_MEMBERS if reporter == EU_REPORTER else (reporter,)
+        value, quantity = (
+            self.add_up_by(grouping, numbers) for numbers in self.comext_leaves(members[0], flow, release)[:2]
+        )
+        for member in members[1:]:
+            more = self.comext_leaves(member, flow, release)
+            value += self.add_up_by(grouping, more[0])
+            quantity += self.add_up_by(grouping, more[1])
+        return ComextCube(value, quantity, np.zeros((0, *value.shape[1:]), np.int64))
+
+    def comext_leaves(
+        self, reporter: str, flow: int, release: Release, first: int = 0, end: int | None = None
+    ) -> tuple[Integers, Integers, Integers]:
+        """Euros, kilograms and pieces by month, leaf product (`LEAVES`) and leaf partner, as published.
+
+        Parameters
+        ----------
+        reporter
+            One of the 27 members.
+        flow
+            1 import, 2 export.
+        first, end
+            First month and the month after the last one; all months of the release by default.
+        """
+        return self._leaf_numbers(reporter, flow, release.eurostat_months, first, end)
+
+    def _leaf_numbers(
+        self, reporter: str, flow: int, months: int, first: int = 0, end: int | None = None
+    ) -> tuple[Integers, Integers, Integers]:
         """Euros, kilograms and pieces by month, leaf product and leaf partner, as published in a release."""
-        flows = self.true_flows(reporter, flow, months)
-        flows *= self.revision_factor(months)[:, None, :]
+        end = months if end is None else end
+        flows = self.true_flows(reporter, flow, end, first=first)
+        flows *= self.revision_factor(months)[first:end, None, :]
         euros = np.rint(flows)
         price, tilt = self.unit_values(reporter, flow, months)
-        kilograms = np.rint(euros / (price[:, :, None] * tilt))
+        kilograms = np.rint(euros / (price[first:end, :, None] * tilt))
         counted = [[leaf.parents[0] for leaf in LEAVES].index(code) for code in sorted(PIECE_VALUES)]
         piece_values = np.array([value for _, value in sorted(PIECE_VALUES.items())])
         pieces = np.rint(euros[:, counted] / piece_values[:, None])

@@ -1,16 +1,23 @@
 """Faults that can be switched on: broken transport and wrong data.
 
-A new kind is one function under one decorator:
+A new kind is one function under one decorator; the first line of its docstring is what `describe_kinds` says:
 
 - `replacing`: the reply is something else altogether (an error, a maintenance page); nothing is computed.
-- `damaging`: the right reply, delivered badly (cut, slow).
+- `damaging`: the right reply, delivered badly (cut, slow, mislabelled). The function returns None for a body
+  to which it does not apply; then the fault waits on.
 - `spoils_rows`: wrong rows in a reply of observations. The function changes the table that is about to be
   written and says whether it changed anything; only then the fault counts as used.
 - `spoils_records`: the same for a list of metadata records.
+
+A fault that only the code of an office (or of the server) can commit stands in `OFFICE_KINDS`; that code asks
+for it with `FaultBook.take`.
 """
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +37,8 @@ class Reply:
         Time to wait before the first byte.
     cut_after
         Close the connection after this many bytes although the headers promise all of ``body``.
+    drip_seconds, drip_bytes
+        Send the body in parts of ``drip_bytes`` bytes and wait ``drip_seconds`` before each; 0 sends it at once.
     """
 
     body: bytes
@@ -38,6 +47,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     delay_seconds: float = 0.0
     cut_after: int | None = None
+    drip_seconds: float = 0.0
+    drip_bytes: int = 1
 
 
 @dataclass
@@ -52,18 +63,29 @@ class Fault:
         One of `KINDS`.
     times
         How many replies it still spoils; None is every one.
+    after
+        How many matching requests pass unharmed before the first one is spoilt.
     options
         Settings of the kind, such as ``retry_after``, ``delay_seconds``, ``partners``.
+    seen
+        How many requests matched so far.
     """
 
     match: str
     kind: str
     times: int | None = None
+    after: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
+    seen: int = 0
 
     def describe(self) -> dict[str, Any]:
         """Write the fault as the control endpoint shows it."""
-        return {"match": self.match, "kind": self.kind, "times": self.times, **self.options}
+        after = {"after": self.after} if self.after else {}
+        return {"match": self.match, "kind": self.kind, "times": self.times, **after, **self.options}
+
+    def matches(self, url: str) -> bool:
+        """Whether the pattern is found in a path and query, as sent or percent-decoded."""
+        return bool(re.search(self.match, url) or re.search(self.match, unquote_plus(url)))
 
 
 @dataclass(frozen=True)
@@ -120,9 +142,18 @@ class Rows:
 Records = list[dict[str, Any]]
 
 REPLACING: dict[str, Callable[[Fault], Reply]] = {}
-DAMAGING: dict[str, Callable[[Fault, Reply], Reply]] = {}
+DAMAGING: dict[str, Callable[[Fault, Reply], Reply | None]] = {}
 ROW_SPOILERS: dict[str, Callable[[Fault, Rows], bool]] = {}
 RECORD_SPOILERS: dict[str, Callable[[Fault, Records], bool]] = {}
+
+#: Faults that the code of an office or of the server commits itself, and what they do.
+OFFICE_KINDS: dict[str, str] = {
+    "async_never": "Eurostat: a job that stays PROCESSING for ever, also for a query that is cheap enough to answer.",
+    "async_footer": "Eurostat: the asynchronous answer of before 2023, an SDMX-ML footer with the URL of a zip, "
+    "which is not there yet for the first ``misses`` (0) requests.",
+    "duplicate_page": "CBS: a page of observations is served again in place of the next one.",
+    "release_mid_run": "The release advances by one just before the matching request is answered.",
+}
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -141,7 +172,9 @@ def replacing(kind: str) -> Callable[[Callable[[Fault], Reply]], Callable[[Fault
     return _register(REPLACING, kind)
 
 
-def damaging(kind: str) -> Callable[[Callable[[Fault, Reply], Reply]], Callable[[Fault, Reply], Reply]]:
+def damaging(
+    kind: str,
+) -> Callable[[Callable[[Fault, Reply], Reply | None]], Callable[[Fault, Reply], Reply | None]]:
     """Register a fault that damages the delivery of the right reply."""
     return _register(DAMAGING, kind)
 
@@ -168,16 +201,19 @@ def _error_page(status: int, reason: str) -> Reply:
 
 @replacing("http_500")
 def _http_500(fault: Fault) -> Reply:
+    """HTTP 500 with an HTML page."""
     return _error_page(500, "Internal Server Error")
 
 
 @replacing("http_503")
 def _http_503(fault: Fault) -> Reply:
+    """HTTP 503 with an HTML page; ``retry_after`` sets the header."""
     return _with_retry_after(_error_page(503, "Service Unavailable"), fault)
 
 
 @replacing("http_429")
 def _http_429(fault: Fault) -> Reply:
+    """HTTP 429 with an HTML page; ``retry_after`` sets the header."""
     return _with_retry_after(_error_page(429, "Too Many Requests"), fault)
 
 
@@ -189,29 +225,196 @@ def _with_retry_after(reply: Reply, fault: Fault) -> Reply:
 
 @replacing("html_200")
 def _html_200(fault: Fault) -> Reply:
+    """HTTP 200 with a maintenance page; ``content_type`` sets what the header calls it (text/html)."""
     text = (
         "<!DOCTYPE html><html><head><title>Maintenance</title></head>"
         "<body><h1>The site is under maintenance</h1><p>Please come back later.</p></body></html>"
     )
-    return Reply(text.encode(), "text/html")
+    return Reply(text.encode(), str(fault.options.get("content_type", "text/html")))
+
+
+# The recorded refusals of both Eurostat interfaces, estimate included.
+_TOO_BIG = (
+    "EXTRACTION_TOO_BIG: The requested extraction is too big, estimated 17348292 rows, max authorised is 5000000, "
+    "please change your filters to reduce the extraction size"
+)
+
+
+@replacing("http_413_xml")
+def _http_413_xml(fault: Fault) -> Reply:
+    """HTTP 413 as Eurostat's SDMX interface refuses: a SOAP fault EXTRACTION_TOO_BIG."""
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?><S:Fault xmlns:S="http://schemas.xmlsoap.org/soap/envelope/">'
+        f"<faultcode>413</faultcode><faultstring>{_TOO_BIG}</faultstring></S:Fault>"
+    )
+    return Reply(text.encode(), "application/xml", 413)
+
+
+@replacing("http_413_json")
+def _http_413_json(fault: Fault) -> Reply:
+    """HTTP 413 as Eurostat's statistics interface refuses: an error list EXTRACTION_TOO_BIG."""
+    text = '{"error":[{"status":413,"id":413,"label":"' + _TOO_BIG + '"}]}'
+    return Reply(text.encode(), "application/json", 413)
+
+
+@replacing("timeout")
+def _timeout(fault: Fault) -> Reply:
+    """The connection is accepted and nothing comes for ``delay_seconds`` (60), then HTTP 504."""
+    reply = _error_page(504, "Gateway Timeout")
+    reply.delay_seconds = float(fault.options.get("delay_seconds", 60.0))
+    return reply
+
+
+@damaging("empty_200")
+def _empty_200(fault: Fault, reply: Reply) -> Reply:
+    """HTTP 200 with the right content type and no body."""
+    reply.body = b""
+    return reply
 
 
 @damaging("reset")
 def _reset(fault: Fault, reply: Reply) -> Reply:
+    """The connection is closed in the middle of the body."""
     reply.cut_after = len(reply.body) // 2
+    return reply
+
+
+def _cut(fault: Fault, reply: Reply) -> Reply:
+    reply.body = reply.body[: int(len(reply.body) * float(fault.options.get("keep", 0.5)))]
     return reply
 
 
 @damaging("truncate")
 def _truncate(fault: Fault, reply: Reply) -> Reply:
-    reply.body = reply.body[: len(reply.body) // 2]
-    return reply
+    """A complete HTTP reply whose content is cut; ``keep`` is the share that stays (0.5)."""
+    return _cut(fault, reply)
+
+
+@damaging("truncate_gzip")
+def _truncate_gzip(fault: Fault, reply: Reply) -> Reply:
+    """A complete HTTP reply whose gzip stream is cut; other bodies are compressed for the transfer, then cut."""
+    if not reply.body.startswith(_GZIP_MAGIC):
+        reply.body = gzip.compress(reply.body, compresslevel=5, mtime=0)
+        reply.headers["Content-Encoding"] = "gzip"
+    return _cut(fault, reply)
+
+
+@damaging("truncate_zip")
+def _truncate_zip(fault: Fault, reply: Reply) -> Reply | None:
+    """A complete HTTP reply whose zip archive is cut; other bodies are left alone."""
+    return _cut(fault, reply) if reply.body.startswith(b"PK\x03\x04") else None
+
+
+@damaging("truncate_7z")
+def _truncate_7z(fault: Fault, reply: Reply) -> Reply | None:
+    """A complete HTTP reply whose 7z archive is cut; other bodies are left alone."""
+    return _cut(fault, reply) if reply.body.startswith(b"7z\xbc\xaf\x27\x1c") else None
 
 
 @damaging("slow")
 def _slow(fault: Fault, reply: Reply) -> Reply:
+    """The right reply, after ``delay_seconds`` (1)."""
     reply.delay_seconds = float(fault.options.get("delay_seconds", 1.0))
     return reply
+
+
+@damaging("slow_drip")
+def _slow_drip(fault: Fault, reply: Reply) -> Reply:
+    """The right headers, then ``bytes_at_once`` (1) bytes of the body every ``interval_seconds`` (1)."""
+    reply.drip_seconds = float(fault.options.get("interval_seconds", 1.0))
+    reply.drip_bytes = int(fault.options.get("bytes_at_once", 1))
+    return reply
+
+
+# -- form of the body -------------------------------------------------------------------------------------
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_ARCHIVE_MAGICS = (b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c")
+
+
+def _change_text(reply: Reply, change: Callable[[bytes], bytes | None]) -> Reply | None:
+    """Change the text of a body, inside its gzip envelope where it has one; None leaves it as it is."""
+    is_compressed = reply.body.startswith(_GZIP_MAGIC)
+    if reply.body.startswith(_ARCHIVE_MAGICS):
+        return None
+    changed = change(gzip.decompress(reply.body) if is_compressed else reply.body)
+    if changed is None:
+        return None
+    reply.body = gzip.compress(changed, compresslevel=5, mtime=0) if is_compressed else changed
+    return reply
+
+
+def _read_csv(body: bytes) -> tuple[list[list[str]], str] | None:
+    """Cells of a CSV body with its line end; None for a body that is no CSV with a header."""
+    first = body[:2000].split(b"\n", 1)[0]
+    if first[:1] in (b"<", b"{", b"[", b"") or b"," not in first or b"\t" in first:
+        return None
+    rows = list(csv.reader(io.StringIO(body.decode(), newline="")))
+    return rows, "\r\n" if first.endswith(b"\r") else "\n"
+
+
+def _write_csv(rows: list[list[str]], line_end: str) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=line_end).writerows(rows)
+    return text.getvalue().encode()
+
+
+@damaging("wrong_content_type")
+def _wrong_content_type(fault: Fault, reply: Reply) -> Reply:
+    """The right body under the wrong ``content_type`` (text/html)."""
+    reply.media_type = str(fault.options.get("content_type", "text/html"))
+    return reply
+
+
+@damaging("bom")
+def _bom(fault: Fault, reply: Reply) -> Reply | None:
+    """A byte order mark before a text body."""
+    return _change_text(reply, lambda body: b"\xef\xbb\xbf" + body)
+
+
+@damaging("crlf")
+def _crlf(fault: Fault, reply: Reply) -> Reply | None:
+    """CRLF for every LF of a text body; a body without a bare LF is left alone."""
+
+    def change(body: bytes) -> bytes | None:
+        changed, count = re.subn(rb"(?<!\r)\n", b"\r\n", body)
+        return changed if count else None
+
+    return _change_text(reply, change)
+
+
+@damaging("new_column")
+def _new_column(fault: Fault, reply: Reply) -> Reply | None:
+    """A column more in a CSV body: ``column`` (NEW_COLUMN) before the last one, with ``value`` (x)."""
+
+    def change(body: bytes) -> bytes | None:
+        table = _read_csv(body)
+        if table is None:
+            return None
+        rows, line_end = table
+        for i, row in enumerate(rows):
+            row.insert(-1, str(fault.options.get("value", "x") if i else fault.options.get("column", "NEW_COLUMN")))
+        return _write_csv(rows, line_end)
+
+    return _change_text(reply, change)
+
+
+@damaging("missing_column")
+def _missing_column(fault: Fault, reply: Reply) -> Reply | None:
+    """A column fewer in a CSV body: ``column``, or the last one."""
+
+    def change(body: bytes) -> bytes | None:
+        table = _read_csv(body)
+        if table is None:
+            return None
+        rows, line_end = table
+        name = str(fault.options.get("column", rows[0][-1]))
+        if name not in rows[0]:
+            return None
+        place = rows[0].index(name)
+        return _write_csv([row[:place] + row[place + 1 :] for row in rows], line_end)
+
+    return _change_text(reply, change)
 
 
 # -- data -------------------------------------------------------------------------------------------------
@@ -219,6 +422,7 @@ def _slow(fault: Fault, reply: Reply) -> Reply:
 
 @spoils_records("unit")
 def _unit_of_measures(fault: Fault, records: Records) -> bool:
+    """The unit of the main measures is not the one the contract names."""
     in_millions = [record for record in records if record.get("Unit") == "mln euro"]
     for record in in_millions:
         record["Unit"] = "1 000 euro"
@@ -227,6 +431,7 @@ def _unit_of_measures(fault: Fault, records: Records) -> bool:
 
 @spoils_rows("unit")
 def _unit_in_code(fault: Fault, rows: Rows) -> bool:
+    """The unit of the main measures is not the one the contract names."""
     if rows.renamed_indicator is None:
         return False
     right, wrong = rows.renamed_indicator
@@ -235,6 +440,7 @@ def _unit_in_code(fault: Fault, rows: Rows) -> bool:
 
 @spoils_rows("duplicate_key")
 def _duplicate_key(fault: Fault, rows: Rows) -> bool:
+    """One row is served twice."""
     position = rows.pick()
     return position is not None and rows.change(
         f"insert into {rows.table} select * from {rows.table} where position = ?", [position]
@@ -243,6 +449,7 @@ def _duplicate_key(fault: Fault, rows: Rows) -> bool:
 
 @spoils_rows("missing_partners")
 def _missing_partners(fault: Fault, rows: Rows) -> bool:
+    """``partners`` (the largest ones) are left out; the totals stay."""
     return rows.change(
         f"delete from {rows.table} where list_contains(?, {rows.partner})",
         [list(fault.options.get("partners", rows.large_partners))],
@@ -251,6 +458,7 @@ def _missing_partners(fault: Fault, rows: Rows) -> bool:
 
 @spoils_rows("negative_value")
 def _negative_value(fault: Fault, rows: Rows) -> bool:
+    """One value has a minus sign."""
     position = rows.pick()
     return position is not None and rows.change(
         f"update {rows.table} set {rows.value} = '-' || {rows.value} where position = ?", [position]
@@ -259,6 +467,7 @@ def _negative_value(fault: Fault, rows: Rows) -> bool:
 
 @spoils_rows("bad_number")
 def _bad_number(fault: Fault, rows: Rows) -> bool:
+    """One value is the text abc."""
     position = rows.pick()
     return position is not None and rows.change(
         f"update {rows.table} set {rows.value} = 'abc' where position = ?", [position]
@@ -267,6 +476,7 @@ def _bad_number(fault: Fault, rows: Rows) -> bool:
 
 @spoils_rows("unknown_partner")
 def _unknown_partner(fault: Fault, rows: Rows) -> bool:
+    """One partner comes under a code that is in no code list."""
     position = rows.pick()
     return position is not None and rows.change(
         f"update {rows.table} set {rows.partner} = ? "
@@ -277,6 +487,7 @@ def _unknown_partner(fault: Fault, rows: Rows) -> bool:
 
 @spoils_rows("wrong_total")
 def _wrong_total(fault: Fault, rows: Rows) -> bool:
+    """The total of all partners is ten percent too high."""
     return rows.change(
         f"update {rows.table} "
         f"set {rows.value} = cast(round(try_cast({rows.value} as double) * 1.1) as bigint) "
@@ -286,7 +497,41 @@ def _wrong_total(fault: Fault, rows: Rows) -> bool:
     )
 
 
-KINDS = tuple(sorted({*REPLACING, *DAMAGING, *ROW_SPOILERS, *RECORD_SPOILERS}))
+# A code in the place of the office's total, by that total. Eurostat has renamed such codes before.
+_RENAMED_TOTALS = {"WORLD": "WRLD", "T001047": "T999999"}
+
+
+@spoils_rows("renamed_aggregate")
+def _renamed_aggregate(fault: Fault, rows: Rows) -> bool:
+    """The total of all partners comes under another code: ``code``, or WRLD for WORLD and T999999 for T001047."""
+    code = fault.options.get("code", _RENAMED_TOTALS.get(rows.total, f"{rows.total}_NEW"))
+    return rows.change(f"update {rows.table} set {rows.partner} = ? where {rows.partner} = ?", [code, rows.total])
+
+
+@spoils_rows("unit_10x")
+def _unit_10x(fault: Fault, rows: Rows) -> bool:
+    """The values of the main measures are ten times too high, and nothing says so."""
+    return rows.change(
+        f"update {rows.table} set {rows.value} = if(contains({rows.value}, '.'), "
+        f"rtrim(rtrim(cast(cast({rows.value} as decimal(38, 6)) * 10 as varchar), '0'), '.'), {rows.value} || '0') "
+        f"where list_contains(?, {rows.indicator}) and try_cast({rows.value} as double) <> 0",
+        [list(rows.main_indicators)],
+    )
+
+
+_REGISTRIES: tuple[Mapping[str, Callable[..., Any]], ...] = (REPLACING, DAMAGING, ROW_SPOILERS, RECORD_SPOILERS)
+
+#: Every kind of fault, sorted.
+KINDS = tuple(sorted({*OFFICE_KINDS, *(kind for registry in _REGISTRIES for kind in registry)}))
+
+
+def describe_kinds() -> dict[str, str]:
+    """Say in one line each what the kinds of faults do and which options they take (default in brackets)."""
+    lines = dict(OFFICE_KINDS)
+    for registry in _REGISTRIES:
+        for kind, function in registry.items():
+            lines[kind] = (function.__doc__ or "").partition("\n")[0]
+    return {kind: lines[kind] for kind in KINDS}
 
 
 class FaultBook:
@@ -301,7 +546,7 @@ class FaultBook:
         Parameters
         ----------
         descriptions
-            Each with ``match``, ``kind``, optionally ``times``, and the settings of its kind.
+            Each with ``match``, ``kind``, optionally ``times`` and ``after``, and the settings of its kind.
 
         Raises
         ------
@@ -312,7 +557,13 @@ class FaultBook:
         for description in descriptions:
             options = dict(description)
             try:
-                fault = Fault(options.pop("match"), options.pop("kind"), options.pop("times", None), options)
+                fault = Fault(
+                    match=options.pop("match"),
+                    kind=options.pop("kind"),
+                    times=options.pop("times", None),
+                    after=int(options.pop("after", 0)),
+                    options=options,
+                )
                 re.compile(fault.match)
             except KeyError as error:
                 raise ValueError(f"a fault needs the key {error}") from error
@@ -327,15 +578,21 @@ class FaultBook:
         """Switch all faults off."""
         self.faults.clear()
 
+    def begin(self, url: str) -> None:
+        """Count a request for the faults that let the first ones pass (``after``); once for each request."""
+        for fault in self.faults:
+            if fault.matches(url):
+                fault.seen += 1
+
     def waiting(self, url: str, kinds: Mapping[str, Any]) -> list[Fault]:
         """Faults of some kinds that still wait for this URL."""
-        decoded = unquote_plus(url)
         return [
             fault
             for fault in self.faults
             if fault.kind in kinds
             and fault.times != 0
-            and (re.search(fault.match, url) or re.search(fault.match, decoded))
+            and (not fault.after or fault.seen > fault.after)
+            and fault.matches(url)
         ]
 
     def take(self, url: str, kind: str) -> Fault | None:
@@ -360,8 +617,10 @@ class FaultBook:
     def damage(self, url: str, reply: Reply) -> Reply:
         """Damage the delivery of a reply."""
         for fault in self.waiting(url, DAMAGING):
-            self._use(fault)
-            reply = DAMAGING[fault.kind](fault, reply)
+            damaged = DAMAGING[fault.kind](fault, reply)
+            if damaged is not None:
+                self._use(fault)
+                reply = damaged
         return reply
 
     def spoil_rows(self, url: str, rows: Rows) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 METAL_CHAPTERS = ("72", "73", "74", "75", "76", "78", "79", "80", "81", "82", "83")
@@ -238,3 +239,202 @@ PRODUCTS = tuple(sorted(PRODUCT_TITLES))
 
 #: The disjoint goods from which every product is added up.
 LEAVES = _build_leaves(_SHARES)
+
+
+# -- the same goods in other product lists ----------------------------------------------------------------
+
+# leaf | SITC Rev. 4 | CPA 2.1, without its dots. The code is the longest one that holds all HS6 codes (SITC,
+# UNSD's conversion of HS 2022) or all CN8 codes (CPA, the correspondence of CN 2022) of the leaf. Where the
+# rest of a chapter has no code in common, the simulator puts it under the group that holds most of its codes.
+_GROUPS = """
+39|5|22
+3920|5822|222130
+392010|58221|222130
+39201023|58221|222130
+72|67|24
+7204|282|3832
+720421|28221|383222
+72042110|28221|383222
+720449|28239|383222
+72044910|28239|383222
+72044990|28239|383222
+7208|673|241031
+72083900|67321|241031
+720851|67324|241031
+72085120|67324|241031
+7210|674|241051
+72104900|67413|241051
+7219|675|2410
+721934|67554|241042
+72193490|67554|241042
+73|69|25
+7308|6911|251
+730890|69119|2511
+73089098|69119|251123
+7318|6942|25941
+731815|69421|259411
+73181568|69421|259411
+73181595|69421|259411
+7321|6973|2752
+732111|69731|275211
+73211110|69731|275211
+7326|6996|259929
+732690|69969|259929
+73269098|69969|259929
+74|68|2444
+7403|6821|244413
+74031100|68212|244413
+740400|28821|383223
+74040010|28821|383223
+74040091|28821|383223
+7408|6824|244423
+74081100|68241|244423
+75|68|2445
+7502|68312|244511
+75021000|68311|244511
+75030010|28822|383224
+75030090|28822|383224
+76|68|2442
+76011000|68411|244211
+760120|68412|244211
+76012080|68412|244211
+76020011|28823|383225
+76020019|28823|383225
+76020090|28823|383225
+7604|68421|244222
+760429|68421|244222
+76042910|68421|244222
+7606|68423|244224
+760612|68423|244224
+76061292|68423|244224
+78|68|2443
+7801|68511|244311
+78011000|68512|244311
+78020000|28824|383229
+79|68|2443
+7901|6861|244312
+79011100|68611|244312
+79020000|28825|383229
+80|68|2443
+8001|68712|244313
+80011000|68711|244313
+80020000|28826|383229
+81|68|2445
+8101|689|244530
+81019700|68911|383229
+8103|689|244530
+81033000|68913|383229
+8104|689|244530
+81042000|68914|383229
+8105|689|244530
+81053000|68981|383229
+8108|68983|244530
+81083000|68983|383229
+810890|69985|244530
+81089030|69985|244530
+82|69|25
+8207|6956|2573
+820730|69564|257360
+82073010|69564|257360
+8211|6968|257111
+82119100|6968|257111
+83|69|25
+8302|6991|257214
+83024200|69917|257214
+8309|69953|259213
+830990|69953|259213
+83099090|69953|259213
+84|74|28
+85|77|27
+87|78|29
+"""
+
+# CPA 2.2 classes that are not those of CPA 2.1 (unverified: after the classes of NACE Rev. 2.1).
+_CPA22_CLASSES = {"2571": "2561", "2572": "2562", "2573": "2563", "3832": "3821"}
+
+# Titles known from UNSD's and Eurostat's lists; the simulator has none for the other codes.
+_SITC_TITLES = {
+    "0": "Food and live animals", "1": "Beverages and tobacco", "2": "Crude materials, inedible, except fuels",
+    "3": "Mineral fuels, lubricants and related materials", "4": "Animal and vegetable oils, fats and waxes",
+    "5": "Chemicals and related products, n.e.s.", "6": "Manufactured goods classified chiefly by material",
+    "7": "Machinery and transport equipment", "8": "Miscellaneous manufactured articles",
+    "9": "Commodities and transactions not classified elsewhere in the SITC",
+    "28": "Metalliferous ores and metal scrap", "67": "Iron and steel", "68": "Non-ferrous metals",
+    "69": "Manufactures of metals, n.e.s.",
+}  # fmt: skip
+_CPA_TITLES = {
+    "22": "Rubber and plastic products", "24": "Basic metals",
+    "25": "Fabricated metal products, except machinery and equipment", "27": "Electrical equipment",
+    "28": "Machinery and equipment n.e.c.", "29": "Motor vehicles, trailers and semi-trailers",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A product list that adds up the same goods in its own way.
+
+    Attributes
+    ----------
+    name
+        Short name, unique.
+    codes
+        Every code of the list, sorted, ``TOTAL`` among them.
+    parents
+        By leaf (`LEAVES`): the codes it adds to, each with the share of the leaf that goes there.
+    titles
+        English title by code.
+    """
+
+    name: str
+    codes: tuple[str, ...]
+    parents: tuple[tuple[tuple[str, float], ...], ...]
+    titles: Mapping[str, str]
+
+
+def cpa22(code: str) -> str:
+    """Translate a CPA 2.1 code of at least four digits (shorter ones are the same in CPA 2.2; unverified)."""
+    return _CPA22_CLASSES.get(code[:4], code[:4]) + code[4:]
+
+
+def _read_groups() -> dict[str, tuple[str, str]]:
+    rows = (line.split("|") for line in _GROUPS.strip().splitlines())
+    return {code: (sitc, cpa) for code, sitc, cpa in rows}
+
+
+def _group(name: str, parents: list[list[tuple[str, float]]], titles: Mapping[str, str]) -> Grouping:
+    codes = tuple(sorted({code for leaf in parents for code, _ in leaf}))
+    return Grouping(
+        name=name,
+        codes=codes,
+        parents=tuple(tuple(leaf) for leaf in parents),
+        titles={code: titles.get(code, f"{name} {code}") for code in codes} | {TOTAL: "Total"},
+    )
+
+
+def _build_groupings() -> tuple[Grouping, Grouping, Grouping]:
+    by_hs: list[list[tuple[str, float]]] = []
+    by_sitc: list[list[tuple[str, float]]] = []
+    by_cpa: list[list[tuple[str, float]]] = []
+    for leaf in LEAVES:
+        by_hs.append([(code, 1.0) for code in leaf.parents if code == TOTAL or len(code) <= 6])
+        by_sitc.append([(TOTAL, 1.0)])
+        by_cpa.append([(TOTAL, 1.0)])
+        if leaf.chapter == TOTAL:
+            # Goods outside the listed chapters are known by section only; no CPA code is known of them.
+            by_sitc[-1] += [(str(section), share) for section, share in enumerate(_REST_SECTIONS)]
+            continue
+        sitc, cpa = GROUP_CODES[leaf.parents[0]]
+        by_sitc[-1] += [(sitc[:n], 1.0) for n in range(1, len(sitc) + 1)]
+        by_cpa[-1] += [(cpa22(cpa)[:n], 1.0) for n in (2, 3, 4) if n <= len(cpa)]
+    return (
+        _group("HS", by_hs, PRODUCT_TITLES),
+        _group("SITC", by_sitc, _SITC_TITLES),
+        _group("CPA", by_cpa, _CPA_TITLES),
+    )
+
+
+#: SITC Rev. 4 and CPA 2.1 code of every leaf but the last, by its first product code.
+GROUP_CODES = _read_groups()
+
+#: HS2-4-6; SITC Rev. 4, sections to five digits; CPA 2.2, divisions to classes.
+BY_HS, BY_SITC, BY_CPA = _build_groupings()

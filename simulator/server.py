@@ -75,6 +75,9 @@ class Simulator:
         """
         url = f"{path}?{query_string}" if query_string else path
         with self._lock:
+            self.faults.begin(url)
+            if self.faults.take(url, "release_mid_run"):
+                self.release = Release(self.release.number + 1)
             reply = self.faults.replace(url)
             if reply is None:
                 reply = self.faults.damage(url, self._office(path, query_string, base_url, url))
@@ -86,11 +89,9 @@ class Simulator:
         query = parse_qsl(query_string, keep_blank_values=True)
         if f"{path}/".startswith(f"{cbs.ROOT}/"):
             return self.cbs.answer(path.removeprefix(cbs.ROOT), dict(query), self.release, base_url, url)
-        if path.startswith(eurostat.ROOT):
+        if path.startswith(eurostat.PATHS):
             # The plus between codes stands in the path; there it is a plus, never a blank.
-            return self.eurostat.answer(path.removeprefix(eurostat.ROOT), query, self.release, url)
-        if path.startswith(eurostat.MAIN_ROOT):
-            return self.eurostat.answer_main_host(path.removeprefix(eurostat.MAIN_ROOT))
+            return self.eurostat.answer(path, query, self.release, url, base_url)
         return Reply(b"Not Found", "text/plain", 404)
 
     def set_release(self, number: int) -> None:
@@ -129,10 +130,7 @@ class Simulator:
         path = request.url.path
         query = request.scope["query_string"].decode("latin-1")
         base_url = f"{request.url.scheme}://{request.url.netloc}"
-        reply = await asyncio.to_thread(self.answer, path, query, base_url)
-        if reply.delay_seconds:
-            await asyncio.sleep(reply.delay_seconds)
-        return _OfficeResponse(reply)
+        return _OfficeResponse(await asyncio.to_thread(self.answer, path, query, base_url))
 
     async def _get_health(self, request: Request) -> Response:
         return JSONResponse(self.health())
@@ -162,26 +160,57 @@ class Simulator:
 
 
 class _OfficeResponse(Response):
-    """Sends a reply; stops in the middle of the body when the reply says so."""
+    """Sends a reply: late, in drops, or not to its end when the reply says so. Other requests do not wait for it."""
 
     def __init__(self, reply: Reply) -> None:
         # The offices send no such header. A client that means to ask a real office can refuse by it.
         super().__init__(reply.body, reply.status, {**reply.headers, "X-Simulated": "true"}, reply.media_type)
-        self._cut_after = reply.cut_after
+        self._reply = reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._cut_after is None:
+        reply = self._reply
+        if reply.delay_seconds and await _is_gone_after(receive, reply.delay_seconds):
+            return
+        if reply.cut_after is None and not reply.drip_seconds:
             await super().__call__(scope, receive, send)
             return
-        # The server closes the connection of an application that returns with its body unfinished.
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        part = bytes(self.body)[: self._cut_after]
-        await send({"type": "http.response.body", "body": part, "more_body": True})
+        body = bytes(self.body)[: reply.cut_after]
+        if not reply.drip_seconds:
+            # The server closes the connection of an application that returns with its body unfinished.
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            return
+        for start in range(0, len(body), reply.drip_bytes):
+            if await _is_gone_after(receive, reply.drip_seconds):
+                return
+            part = body[start : start + reply.drip_bytes]
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        if reply.cut_after is None:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _is_gone_after(receive: Receive, seconds: float) -> bool:
+    """Wait; say whether the client hung up meanwhile (at once when it does)."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while (left := deadline - loop.time()) > 0:
+        try:
+            message = await asyncio.wait_for(receive(), left)
+        except TimeoutError:
+            return False
+        if message["type"] == "http.disconnect":
+            return True
+    return False
 
 
 def _server(simulator: Simulator) -> uvicorn.Server:
-    # A reset is meant: the server must not report it as an error of the application.
-    return uvicorn.Server(uvicorn.Config(simulator.app(), log_level="critical", access_log=False, lifespan="off"))
+    # A reset is meant: the server must not report it as an error of the application. Nor may a reply that
+    # is held back on purpose keep the server from stopping.
+    return uvicorn.Server(
+        uvicorn.Config(
+            simulator.app(), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        )
+    )
 
 
 def _listen(port: int) -> socket.socket:

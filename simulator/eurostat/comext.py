@@ -1,0 +1,259 @@
+"""The datasets of the Comext host: one trade, by HS and CN, by SITC and by CPA."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from simulator.economy import (
+    PARTNER_AGGREGATES,
+    REPORTERS,
+    START_YEAR,
+    WORLD,
+    ComextCube,
+    Economy,
+    Release,
+    month_label,
+)
+from simulator.eurostat.model import Cells, Dataset, Dimension, Integers, Meaning, Selection
+from simulator.products import BY_CPA, BY_HS, BY_SITC, PIECE_VALUES, PRODUCT_TITLES, PRODUCTS, Grouping
+
+DATASET = "DS-045409"
+DIMENSIONS = ("freq", "reporter", "partner", "product", "flow", "indicators")
+VALUE, QUANTITY, PIECES = "VALUE_IN_EUROS", "QUANTITY_IN_100KG", "SUPPLEMENTARY_QUANTITY"
+GROUP_VALUE, GROUP_QUANTITY = "VALUE_EUR", "QUANTITY_KG"
+
+LARGE_PARTNERS = ("DE", "BE", "FR", "GB", "US")
+
+# Numbers of one reporter, flow and indicator by product, partner and month, with the decimals of the indicator.
+_Cube = Callable[[str, int, Release], ComextCube]
+
+_ITGS = "ext_go_detail_sims"
+_PRODCOM = "prom_esms"
+
+# Code, structure version, titles in the order the host lists them, metadata page, days after the others: the
+# eleven dataflows of the host on 2026-09-25, in its order.
+_DATAFLOWS: tuple[tuple[str, str, dict[str, str], str, int], ...] = (
+    ("DS-059358", "2.6", {"fr": "Production vendue, exportations et importations",
+                          "en": "Sold production, exports and imports",
+                          "de": "Abgesetzte Produktion, Aus- und Einfuhren"}, _PRODCOM, 1),
+    ("DS-059329", "2.6", {"de": "EU Handel seit 2017 nach BEC/rev.5",
+                          "fr": "Commerce UE depuis 2017 par CGCE/rev.5 (BEC)",
+                          "en": "EU trade since 2017 by BEC/rev.5"}, _ITGS, 0),
+    ("DS-059359", "2.6", {"en": "Total production", "de": "Gesamtproduktion", "fr": "Production totale"}, _PRODCOM, 1),
+    ("DS-059334", "3.5", {"en": "Extra-EU trade since 2002 by mode of transport, by HS2-4-6",
+                          "fr": "Commerce extra-UE depuis 2002 par mode de transport, par SH2-4-6",
+                          "de": "Extra-EU Handel seit 2002 nach Verkehrszweig, nach HS2-4-6"}, _ITGS, 0),
+    ("DS-059331", "2.7", {"fr": "Commerce international des pays UE et non UE depuis 2002 par CTCI",
+                          "de": "Internationaler Warenhandel der EU- und Nicht-EU-Länder seit 2002, nach SITC",
+                          "en": "International trade of EU and non-EU countries  since 2002 by SITC"}, _ITGS, 0),
+    ("DS-059328", "2.6", {"en": "EU trade since 2002 by BEC/rev.4",
+                          "de": "EU Handel seit 2002 nach BEC/rev.4",
+                          "fr": "Commerce UE depuis 2002 par CGCE/rev.4 (BEC)"}, _ITGS, 0),
+    ("DS-059341", "3.6", {"fr": "Commerce international des pays UE et non UE par HS2-4-6",
+                          "en": "International trade of EU and non-EU countries since 2002 by HS2-4-6",
+                          "de": "Internationaler Warenhandel der EU- und Nicht-EU-Länder seit 2002, nach HS2-4-6"},
+     _ITGS, 0),
+    (DATASET, "6.5", {"fr": "Commerce UE depuis 1988 par SH2,4,6 et NC8",
+                      "de": "EU Handel seit 1988 nach HS2-4-6 und KN8",
+                      "en": "EU trade since 1988 by HS2-4-6 and CN8"}, _ITGS, 0),
+    ("DS-059367", "1.4", {"fr": "Production vendue, exportations et importations par liste PRODCOM (CPA 2.2)",
+                          "en": "Sold production, exports and imports by PRODCOM List (CPA 2.2)",
+                          "de": "Abgesetzte Produktion, Aus- und Einfuhren nach PRODCOM-Liste (CPA 2.2)"}, _PRODCOM, 1),
+    ("DS-059366", "2.7", {"fr": "Commerce international des pays UE et non UE depuis 2002 par CPA 2.2",
+                          "en": "International trade of EU and non-EU countries since 2002 by CPA 2.2",
+                          "de": "Internationaler Warenhandel der EU- und Nicht-EU-Länder seit 2002, nach CPA 2.2"},
+     _ITGS, 0),
+    ("DS-059368", "1.5", {"fr": "Production totale par liste PRODCOM (CPA 2.2)",
+                          "en": "Total production by PRODCOM List (CPA 2.2)",
+                          "de": "Gesamtproduktion nach PRODCOM-Liste (CPA 2.2)"}, _PRODCOM, 1),
+)  # fmt: skip
+
+# Product list and code list. The host's datasets by HS, SITC and CPA have non-EU reporters as well; the simulated
+# economy has the 27 members. Unverified: the code lists, the indicators of the latter two (they are recorded for
+# DS-059341 only), the CPA levels that are served.
+_GROUPED: dict[str, tuple[Grouping, str]] = {
+    "DS-059341": (BY_HS, "CXT_HS"),
+    "DS-059331": (BY_SITC, "CXT_SITC"),
+    "DS-059366": (BY_CPA, "CXT_CPA22"),
+}
+
+
+def published_periods(release: Release) -> dict[str, tuple[str, ...]]:
+    """Published periods by frequency: months, and the years that are complete."""
+    months = release.eurostat_months
+    # A year whose December is still extra-EU only has no annual figure.
+    years = (months - 1) // 12
+    return {
+        "A": tuple(str(START_YEAR + i) for i in range(years)),
+        "M": tuple(month_label(i) for i in range(months)),
+    }
+
+
+class ComextDatasets:
+    """Declares the datasets of the host and cuts their cells from the economy.
+
+    Parameters
+    ----------
+    economy
+        Where the numbers come from.
+    """
+
+    # A cube of one reporter and flow by another product list takes about 25 MB.
+    _cubes_kept = 6
+
+    def __init__(self, economy: Economy) -> None:
+        self.economy = economy
+        self._cubes: OrderedDict[tuple[str, str, int, int], ComextCube] = OrderedDict()
+
+    def all(self) -> tuple[Dataset, ...]:
+        """Every dataset the host lists, in its order."""
+        return tuple(self._declare(*flow) for flow in _DATAFLOWS)
+
+    def _declare(self, code: str, version: str, titles: dict[str, str], metadata: str, days_later: int) -> Dataset:
+        listed = Dataset(code, titles, version, metadata, days_later)
+        if code == DATASET:
+            products = Dimension("product", "CXT_NC", "11.0", {code: PRODUCT_TITLES[code] for code in PRODUCTS})
+            return self._with_data(
+                listed, products, (QUANTITY, PIECES, VALUE), (VALUE, QUANTITY, PIECES), self.economy.comext_cube
+            )
+        if code in _GROUPED:
+            grouping, codelist = _GROUPED[code]
+            products = Dimension("product", codelist, "1.0", {code: grouping.titles[code] for code in grouping.codes})
+            measures = (GROUP_QUANTITY, GROUP_VALUE)
+
+            def cube(reporter: str, flow: int, release: Release) -> ComextCube:
+                return self._cube_by(grouping, reporter, flow, release)
+
+            return self._with_data(listed, products, measures, (GROUP_VALUE, GROUP_QUANTITY), cube)
+        return listed
+
+    def _with_data(
+        self, listed: Dataset, products: Dimension, measures: tuple[str, ...], order: tuple[str, ...], cube: _Cube
+    ) -> Dataset:
+        names = self.economy.partners.names
+        value = order[0]
+        dimensions = (
+            Dimension("freq", "CXT_FREQ", "1.0", {"A": "Annual", "M": "Monthly"}, "Frequency"),
+            Dimension("reporter", "CXT_FREE_ISO", "10.0", {code: names.get(code, code) for code in REPORTERS}),
+            Dimension(
+                "partner", "CXT_FREE_ISO", "10.0", {code: names.get(code, code) for code in self.economy.partners.codes}
+            ),
+            products,
+            Dimension("flow", "CXT_EU_FLUX", "1.0", {"1": "IMPORT", "2": "EXPORT"}),
+            Dimension("indicators", "CXT_INDICATORS", "43.0", {code: code for code in measures}, listed=order),
+        )
+
+        def cells(selection: Selection, release: Release) -> Cells:
+            return self._cells(dimensions, cube, selection, release)
+
+        return Dataset(
+            code=listed.code,
+            titles=listed.titles,
+            dsd_version=listed.dsd_version,
+            metadata=listed.metadata,
+            dimensions=dimensions,
+            periods=published_periods,
+            cells=cells,
+            meaning=Meaning(
+                partner="partner",
+                indicator="indicators",
+                total=WORLD,
+                aggregates=PARTNER_AGGREGATES,
+                large_partners=LARGE_PARTNERS,
+                unknown_partner="X9",
+                main_indicators=(value,),
+                renamed_indicator=(value, GROUP_VALUE if value == VALUE else VALUE),
+            ),
+        )
+
+    def _cube_by(self, grouping: Grouping, reporter: str, flow: int, release: Release) -> ComextCube:
+        key = (grouping.name, reporter, flow, release.number)
+        if key not in self._cubes:
+            self._cubes[key] = self.economy.comext_cube_by(grouping, reporter, flow, release)
+            while len(self._cubes) > self._cubes_kept:
+                self._cubes.popitem(last=False)
+        self._cubes.move_to_end(key)
+        return self._cubes[key]
+
+    def _cells(self, dimensions: tuple[Dimension, ...], cube: _Cube, selection: Selection, release: Release) -> Cells:
+        blocks = [
+            block
+            for freq in selection.codes["freq"]
+            for reporter in selection.codes["reporter"]
+            for flow in selection.codes["flow"]
+            for block in self._blocks(dimensions, cube, selection, freq, reporter, flow, release)
+        ]
+        joined = [
+            np.concatenate([block[i] for block in blocks]) if blocks else np.zeros(0, np.int64)
+            for i in range(len(DIMENSIONS) + 3)
+        ]
+        return Cells(dict(zip(DIMENSIONS, joined, strict=False)), joined[6], joined[7], joined[8])
+
+    def _blocks(
+        self,
+        dimensions: tuple[Dimension, ...],
+        make_cube: _Cube,
+        selection: Selection,
+        freq: str,
+        reporter: str,
+        flow: str,
+        release: Release,
+    ) -> Iterator[tuple[Integers, ...]]:
+        """Code positions, numbers and decimals of the cells of one frequency, reporter and flow, by indicator."""
+        periods = selection.periods[freq]
+        if not periods:
+            return
+        position: Mapping[str, Mapping[str, int]] = {
+            dimension.name: {code: i for i, code in enumerate(dimension.codes)} for dimension in dimensions
+        }
+        cube = make_cube(reporter, int(flow), release)
+        all_periods = published_periods(release)
+        products = np.array([position["product"][code] for code in selection.codes["product"]], np.int64)
+        partners = np.array([position["partner"][code] for code in selection.codes["partner"]], np.int64)
+        times = np.array([all_periods[freq].index(label) for label in periods], np.int64)
+        first_label = 0 if freq == "A" else len(all_periods["A"])
+
+        def cut(cells: Integers, rows: Integers) -> Integers:
+            part = cells[np.ix_(rows, partners)]
+            if freq == "A":
+                years = part[..., : 12 * len(all_periods["A"])]
+                part = years.reshape(*part.shape[:2], -1, 12).sum(axis=-1)
+            return np.asarray(part[..., times])
+
+        value = cut(cube.value, products)
+        is_published = value > 0
+        newest = release.eurostat_months - 1
+        if freq == "M" and newest in times:
+            held_back = self.economy.publication_gaps(reporter)[partners]
+            is_published[:, held_back, np.flatnonzero(times == newest)[0]] = False
+
+        for indicator in selection.codes["indicators"]:
+            numbers, shown, decimals = value, is_published, 0
+            if indicator in (QUANTITY, GROUP_QUANTITY):
+                numbers = cut(cube.quantity, products)
+                # Kilograms are served in units of 100 kg.
+                decimals = 2 if indicator == QUANTITY else 0
+            elif indicator == PIECES:
+                piece_codes = sorted(PIECE_VALUES)
+                wanted = [i for i, code in enumerate(selection.codes["product"]) if code in PIECE_VALUES]
+                numbers = np.zeros_like(value)
+                if wanted:
+                    rows = [piece_codes.index(selection.codes["product"][i]) for i in wanted]
+                    numbers[wanted] = cut(cube.pieces, np.array(rows))
+                shown = is_published & (numbers > 0)
+            product, partner, time = np.nonzero(shown)
+            same = np.ones(len(product), np.int64)
+            yield (
+                same * position["freq"][freq],
+                same * position["reporter"][reporter],
+                partners[partner].astype(np.int64),
+                products[product].astype(np.int64),
+                same * position["flow"][flow],
+                same * position["indicators"][indicator],
+                times[time].astype(np.int64) + first_label,
+                numbers[product, partner, time],
+                same * decimals,
+            )
