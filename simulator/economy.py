@@ -461,6 +461,7 @@ class Economy:
         self.partners = PartnerList.from_seeds()
         self._cubes: OrderedDict[tuple[str, int, int], ComextCube] = OrderedDict()
         self._cbs_truth: dict[int, CbsTruth] = {}
+        self._cbs_bases: dict[tuple[int, int], tuple[NDArray[Any], Floats]] = {}
 
     def _generator(self, *tags: str | int) -> np.random.Generator:
         # Python's own hash differs between processes; a checksum does not.
@@ -844,13 +845,8 @@ class Economy:
         tuple
             Mln euro and kilograms, by good, land and month.
         """
-        truth = self.cbs_truth(months)
         lands, partners = self._cbs_lands()
-        flows = self.true_flows("NL", flow, months)[:, :, partners]
-        counted = self._sections(flow, months)[partners]
-        measure = truth.measures.index("D001636" if flow == EXPORT else "D001607")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(counted > 0, truth.values[measure] / counted, 0.0)
+        flows, factor = self._cbs_goods_base(flow, months)
         mix = self._rest_mix(flow)[partners]
         price, price_tilt = self.unit_values("NL", flow, months)
         values = np.empty((len(goods), len(lands), months))
@@ -872,6 +868,22 @@ class Economy:
             values[i] = cell
             kilograms[i] = 1e6 * cell / (price[:, leaf] * price_tilt[leaf, partners][:, None])
         return values, kilograms
+
+    def _cbs_goods_base(self, flow: int, months: int) -> tuple[NDArray[Any], Floats]:
+        """Dutch flows by month, leaf product and land, and the factor that takes a section to the CBS concept."""
+        key = (flow, months)
+        if key not in self._cbs_bases:
+            truth = self.cbs_truth(months)
+            _, partners = self._cbs_lands()
+            counted = self._sections(flow, months)[partners]
+            measure = truth.measures.index("D001636" if flow == EXPORT else "D001607")
+            with np.errstate(divide="ignore", invalid="ignore"):
+                factor = np.where(counted > 0, truth.values[measure] / counted, 0.0)
+            flows = self.true_flows("NL", flow, months)[:, :, partners]
+            # Both flows of one release: about 40 MB.
+            self._cbs_bases = {k: base for k, base in self._cbs_bases.items() if k[1] == months}
+            self._cbs_bases[key] = (flows, factor)
+        return self._cbs_bases[key]
 
     def cbs_withheld(self, names: Sequence[str], usual: Floats, small: float) -> Booleans:
         """Cells that CBS withholds in every period: `EconomyParameters.cbs_suppressed_share` of the small ones.
