@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import duckdb
 
+from simulator.cbs.bulk import BulkService
 from simulator.cbs.odata import ODataError
 from simulator.cbs.store import Store
 from simulator.cbs.v4 import V4Service
@@ -16,7 +17,8 @@ from simulator.odata_filter import FilterError
 
 V4_BASE = "/odata/v1"
 ROOT = f"{V4_BASE}/CBS"
-ROOTS = (V4_BASE,)
+_BULK = ("/csv/CBS/nl/", "/CSV/CBS/nl/")
+ROOTS = (V4_BASE, *_BULK)
 
 
 class CbsService:
@@ -43,6 +45,7 @@ class CbsService:
     ) -> None:
         self.store = Store(economy, connection)
         self.v4 = V4Service(self.store, faults, page_size)
+        self.bulk = BulkService(self.v4, faults)
 
     def answer(self, path: str, query: Mapping[str, str], release: Release, base_url: str, request_url: str) -> Reply:
         """Answer a request.
@@ -58,7 +61,14 @@ class CbsService:
         request_url
             Path and query as sent, for the faults to match.
         """
-        return self._answer_v4(path, query, release, base_url, request_url)
+        try:
+            if path.startswith(_BULK):
+                return self.bulk.answer(path[len(_BULK[0]) :].rstrip("/"), release, base_url + ROOT, request_url)
+            return self._answer_v4(path, query, release, base_url, request_url)
+        except FilterError as error:
+            return _error(400, str(error))
+        except ODataError as error:
+            return _error(error.status, str(error))
 
     def _answer_v4(
         self, path: str, query: Mapping[str, str], release: Release, base_url: str, request_url: str
@@ -66,14 +76,9 @@ class CbsService:
         # The catalogue is under both addresses; the tables are under the longer one.
         root = ROOT if f"{path}/".startswith(f"{ROOT}/") else V4_BASE
         below = path.removeprefix(root)
-        try:
-            if root == V4_BASE and below.strip("/") not in ("", "Datasets", "Catalogs", "ReleaseCalendar"):
-                raise ODataError(404, f"Resource not found for the segment '{below.strip('/')}'.")
-            return self.v4.answer(below, query, release, base_url + ROOT, request_url)
-        except FilterError as error:
-            return _error(400, str(error))
-        except ODataError as error:
-            return _error(error.status, str(error))
+        if root == V4_BASE and below.strip("/") not in ("", "Datasets", "Catalogs", "ReleaseCalendar"):
+            raise ODataError(404, f"Resource not found for the segment '{below.strip('/')}'.")
+        return self.v4.answer(below, query, release, base_url + ROOT, request_url)
 
 
 def _error(status: int, message: str) -> Reply:
