@@ -7,9 +7,12 @@ from collections.abc import Mapping
 
 import duckdb
 
+from simulator.cbs import v3
 from simulator.cbs.bulk import BulkService
+from simulator.cbs.events import EventsService
 from simulator.cbs.odata import ODataError
 from simulator.cbs.store import Store
+from simulator.cbs.v3 import V3Service
 from simulator.cbs.v4 import V4Service
 from simulator.economy import Economy, Release
 from simulator.faults import FaultBook, Reply
@@ -18,7 +21,9 @@ from simulator.odata_filter import FilterError
 V4_BASE = "/odata/v1"
 ROOT = f"{V4_BASE}/CBS"
 _BULK = ("/csv/CBS/nl/", "/CSV/CBS/nl/")
-ROOTS = (V4_BASE, *_BULK)
+_V3 = (v3.API, v3.FEED, v3.CATALOG)
+_EVENTS = f"{V4_BASE}/Events"
+ROOTS = (V4_BASE, *_BULK, *_V3)
 
 
 class CbsService:
@@ -45,7 +50,9 @@ class CbsService:
     ) -> None:
         self.store = Store(economy, connection)
         self.v4 = V4Service(self.store, faults, page_size)
+        self.v3 = V3Service(self.store, faults)
         self.bulk = BulkService(self.v4, faults)
+        self.events = EventsService(connection)
 
     def answer(self, path: str, query: Mapping[str, str], release: Release, base_url: str, request_url: str) -> Reply:
         """Answer a request.
@@ -61,14 +68,19 @@ class CbsService:
         request_url
             Path and query as sent, for the faults to match.
         """
+        refuse = v3.refuse if path.startswith(_V3) else _error
         try:
+            if path.startswith(_V3):
+                return self.v3.answer(path, query, release, base_url, request_url)
             if path.startswith(_BULK):
                 return self.bulk.answer(path[len(_BULK[0]) :].rstrip("/"), release, base_url + ROOT, request_url)
+            if path.rstrip("/") == _EVENTS:
+                return self.events.answer(query, release, base_url + V4_BASE)
             return self._answer_v4(path, query, release, base_url, request_url)
         except FilterError as error:
-            return _error(400, str(error))
+            return refuse(400, str(error))
         except ODataError as error:
-            return _error(error.status, str(error))
+            return refuse(error.status, str(error))
 
     def _answer_v4(
         self, path: str, query: Mapping[str, str], release: Release, base_url: str, request_url: str
