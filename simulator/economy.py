@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +50,10 @@ CBS_SECTION_CODES = (
     "A018524", "A018528", "A018540", "A018591", "A018612", "A018629", "A018678", "A018743", "A018809",
     "A018851",
 )  # fmt: skip
+
+# The section that 85427NED has beside those of 85429NED: goods that are never in the Netherlands.
+CBS_NOT_IN_COUNTRY = "A051811"
+_UNITED_STATES = "L008778"
 
 # Partners of trade known to be empty in both offices: high seas, and codes for all trade together.
 _UNUSED_UNALLOCATED = ("QP", "QQ", "QU", "QX", "ZZ")
@@ -163,6 +167,12 @@ class EconomyParameters:
     cbs_anchors
         Published totals of 85429NED, mln euro: exports, re-exports, Dutch product, transit out, imports,
         transit in. Full years, and January-April of 2026.
+    cbs_ownership_anchors
+        Published figures of 85427NED, mln euro: exports, re-exports to the United States, Dutch product to
+        the United States. Full years, and January-July of 2026 (version 2026-10-02).
+    cbs_not_in_country_shares
+        Share of goods that change owner without being in the Netherlands ("Niet fysiek in Nederland") in
+        re-exports, Dutch product and imports of 85427NED. Assumed: no published figure is at hand.
     cbs_smallest_cell_mln
         A monthly flow of country and section below this many mln euro is no trade.
     cbs_suppressed_share
@@ -226,6 +236,17 @@ class EconomyParameters:
             2026: (294415, 108090, 109447, 76878, 262589, 65720),
         }
     )
+    cbs_ownership_anchors: Mapping[int, tuple[float, float, float]] = field(
+        default_factory=lambda: {
+            2021: (687524, 6930, 32264),
+            2022: (881742, 9196, 40353),
+            2023: (816557, 9317, 39817),
+            2024: (790156, 9421, 40032),
+            2025: (785462, 9638, 35861),
+            2026: (474795, 5965, 21003),
+        }
+    )
+    cbs_not_in_country_shares: tuple[float, float, float] = (0.05, 0.12, 0.08)
     cbs_smallest_cell_mln: float = 0.01
     cbs_suppressed_share: float = 0.04
     cbs_small_cell_mln: float = 10.0
@@ -343,6 +364,34 @@ class CbsTruth:
     suppressed: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class CbsGood:
+    """A good of the detailed CBS tables.
+
+    Attributes
+    ----------
+    code
+        CN code, eight digits.
+    sitc
+        SITC Rev. 4 code, four or five digits.
+    title
+        English title of the CN code.
+    share
+        Share in the part of the goods that the model does not split further; not used where the code itself
+        is a product of `simulator.products`.
+    """
+
+    code: str
+    sitc: str
+    title: str
+    share: float
+
+    @property
+    def section(self) -> int:
+        """SITC section."""
+        return int(self.sitc[0])
+
+
 def _read_partner_rows() -> list[dict[str, str]]:
     with (_SEEDS / "office_partners.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -412,6 +461,7 @@ class Economy:
         self.partners = PartnerList.from_seeds()
         self._cubes: OrderedDict[tuple[str, int, int], ComextCube] = OrderedDict()
         self._cbs_truth: dict[int, CbsTruth] = {}
+        self._cbs_bases: dict[tuple[int, int], tuple[NDArray[Any], Floats]] = {}
 
     def _generator(self, *tags: str | int) -> np.random.Generator:
         # Python's own hash differs between processes; a checksum does not.
@@ -727,18 +777,18 @@ class Economy:
         """Dutch flows in mln euro by leaf partner, SITC section and month."""
         by_product = self.true_flows("NL", flow, months)
         weights = np.array([leaf.sections for leaf in LEAVES])
-        partners = by_product.shape[2]
-        rest = LEAVES[-1]
-        generator = self._generator("sections", flow)
-        tilt = np.exp(0.4 * generator.standard_normal((partners, 10)))
         by_section = np.tensordot(by_product[:, :-1], weights[:-1], axes=([1], [0]))
-        # Goods outside the listed chapters go to sections in a mix of the partner's own.
-        mix = np.array(rest.sections) * tilt
-        mix /= mix.sum(axis=1, keepdims=True)
-        by_section += by_product[:, -1, :, None] * mix
+        by_section += by_product[:, -1, :, None] * self._rest_mix(flow)
         by_section /= 1e6
         by_section[by_section < self.parameters.cbs_smallest_cell_mln] = 0.0
         return np.asarray(np.moveaxis(by_section, 0, 2), dtype=np.float64)
+
+    def _rest_mix(self, flow: int) -> Floats:
+        """Share of every SITC section in the goods outside the listed chapters: a mix of each partner's own."""
+        generator = self._generator("sections", flow)
+        tilt = np.exp(0.4 * generator.standard_normal((len(self.partners.leaves), 10)))
+        mix = np.array(LEAVES[-1].sections) * tilt
+        return np.asarray(mix / mix.sum(axis=1, keepdims=True), dtype=np.float64)
 
     def _build_cbs_truth(self, months: int) -> CbsTruth:
         anchors = self.parameters.cbs_anchors
@@ -767,10 +817,8 @@ class Economy:
         measures = (*CBS_EXPORT_MEASURES, *CBS_IMPORT_MEASURES)
         values = np.concatenate([parts[:3].sum(axis=0, keepdims=True), parts])[..., :months]
 
-        land_of_partner = {entry.alpha2: code for code, entry in LAND_ENTRIES.items()}
-        partner_of_land = {land_of_partner[leaf]: i for i, leaf in enumerate(self.partners.leaves) if leaf != "NL"}
-        lands = tuple(code for code, _ in self.partners.lands if code in partner_of_land)
-        values = values[:, [partner_of_land[land] for land in lands]]
+        lands, partners = self._cbs_lands()
+        values = values[:, partners]
 
         usual = np.stack([values[4, :, :, :12].mean(axis=2), values[0, :, :, :12].mean(axis=2)], axis=2)
         is_small = (usual > 0) & (usual < self.parameters.cbs_small_cell_mln)
@@ -783,15 +831,176 @@ class Economy:
             suppressed=is_small & (chance < self.parameters.cbs_suppressed_share),
         )
 
-    def cbs_published_values(self, release: Release) -> tuple[CbsTruth, Floats]:
-        """Truth of a release, and its leaf values in mln euro after revision (not rounded), same axes."""
-        months = release.cbs_months
-        truth = self.cbs_truth(months)
-        is_intra = np.isin([LAND_ENTRIES[land].alpha2 for land in truth.lands], (*EU_MEMBERS, *INTRA_UNALLOCATED))
-        factor = np.ones((len(truth.lands), months))
+    def _cbs_lands(self) -> tuple[tuple[str, ...], Integers]:
+        """Leaf codes of Landen in the office's order, and the row of each in the list of Comext partners."""
+        land_of_partner = {entry.alpha2: code for code, entry in LAND_ENTRIES.items()}
+        partner_of_land = {land_of_partner[leaf]: i for i, leaf in enumerate(self.partners.leaves) if leaf != "NL"}
+        lands = tuple(code for code, _ in self.partners.lands if code in partner_of_land)
+        return lands, np.array([partner_of_land[land] for land in lands], dtype=np.int64)
+
+    def cbs_ownership_truth(self, months: int) -> CbsTruth:
+        """True Dutch trade by change of ownership: re-exports, Dutch product and imports, without transit.
+
+        The partners and sections are those of the border-crossing truth with a tilt per country, and
+        `CBS_NOT_IN_COUNTRY` comes on top. Scaled by year to the published exports and to those to the United
+        States; the split of the total into re-exports and Dutch product, and the level of imports, follow the
+        border-crossing truth, because they were not found published.
+
+        Parameters
+        ----------
+        months
+            Number of months from 2021-01.
+        """
+        anchors = self.parameters.cbs_ownership_anchors
+        last_anchor = max(anchors)
+        span = max(months, (last_anchor - START_YEAR) * 12 + 7)
+        border = self.cbs_truth(span)
+        row = {measure: i for i, measure in enumerate(border.measures)}
+        crossing = np.stack(
+            [
+                border.values[row["M001648"]],
+                border.values[row["M001632"]],
+                border.values[row["D001607"]] - border.values[row["M007895"]],
+            ]
+        )
+        tilt = np.exp(0.15 * self._generator("ownership").standard_normal((3, *crossing.shape[1:3])))
+        owned = crossing * tilt[..., None]
+        beside = np.array(self.parameters.cbs_not_in_country_shares)[:, None, None]
+        outside = owned.sum(axis=2) * beside / (1.0 - beside)
+        parts = np.concatenate([owned, outside[:, :, None]], axis=2)
+
+        year_of_month = START_YEAR + np.arange(span) // 12
+        states = np.array(border.lands) == _UNITED_STATES
+        for year in range(START_YEAR, int(year_of_month[-1]) + 1):
+            anchor_year = min(year, last_anchor)
+            anchor_months = np.flatnonzero(year_of_month == anchor_year)
+            if anchor_year == last_anchor:
+                anchor_months = anchor_months[:7]
+            if anchor_year == year:
+                total, *to_states = anchors[year]
+                crossed = crossing[..., anchor_months].sum(axis=(1, 2, 3))
+                exports = total * crossed[:2] / crossed[:2].sum()
+                usual = parts[..., anchor_months].sum(axis=(2, 3))
+                scale = np.empty((3, len(border.lands)))
+                for part in range(2):
+                    scale[part, states] = to_states[part] / usual[part, states]
+                    scale[part, ~states] = (exports[part] - to_states[part]) / usual[part, ~states].sum()
+                scale[2] = total / crossed[:2].sum() * crossed[2] / usual[2].sum()
+            parts[..., year_of_month == year] *= scale[:, :, None, None]
+        nowhere = np.zeros((len(border.lands), 1, 2), dtype=np.bool_)
+        return CbsTruth(
+            measures=("D001636", "M001648", "M001632", "D001607"),
+            lands=border.lands,
+            sections=(*border.sections, CBS_NOT_IN_COUNTRY),
+            values=np.concatenate([parts[:2].sum(axis=0, keepdims=True), parts])[..., :months],
+            suppressed=np.concatenate([border.suppressed, nowhere], axis=1),
+        )
+
+    def cbs_goods(self, goods: Sequence[CbsGood], flow: int, months: int) -> tuple[Floats, Floats]:
+        """True Dutch trade in single goods under the border-crossing concept, transit included.
+
+        A good is a part of the leaf that holds its CN code (the whole leaf, where the code is the leaf
+        itself), taken to the CBS concept by the same factor of country, section and month as its section: all
+        goods of a section together are never more than the section is in `cbs_truth`.
+
+        Parameters
+        ----------
+        goods
+            Each draws numbers of its own: which others are asked for with it makes no difference.
+        flow
+            1 import, 2 export.
+        months
+            Number of months from 2021-01.
+
+        Returns
+        -------
+        tuple
+            Mln euro and kilograms, by good, land and month.
+        """
+        lands, partners = self._cbs_lands()
+        flows, factor = self._cbs_goods_base(flow, months)
+        mix = self._rest_mix(flow)[partners]
+        price, price_tilt = self.unit_values("NL", flow, months)
+        values = np.empty((len(goods), len(lands), months))
+        kilograms = np.empty_like(values)
+        leaf_of = {leaf.parents[0]: i for i, leaf in enumerate(LEAVES)}
+        for i, good in enumerate(goods):
+            leaf = next((leaf_of[good.code[:n]] for n in (8, 6, 4, 2) if good.code[:n] in leaf_of), len(LEAVES) - 1)
+            is_rest = leaf == len(LEAVES) - 1
+            section = good.section if is_rest else int(np.argmax(LEAVES[leaf].sections))
+            cell = flows[:, leaf].T / 1e6 * factor[:, section]
+            if is_rest:
+                cell = cell * mix[:, section, None]
+            if LEAVES[leaf].parents[0] != good.code:
+                generator = self._generator("good", good.code, flow)
+                # Bounded draws: the parts of a leaf must not add up to more than the leaf.
+                tilt = np.clip(0.3 * generator.standard_normal(len(lands)), -0.6, 0.4)
+                noise = np.clip(0.1 * generator.standard_normal((months, len(lands))), -0.3, 0.25)
+                cell = cell * (good.share * np.exp(tilt[:, None] + noise.T))
+            values[i] = cell
+            kilograms[i] = 1e6 * cell / (price[:, leaf] * price_tilt[leaf, partners][:, None])
+        return values, kilograms
+
+    def _cbs_goods_base(self, flow: int, months: int) -> tuple[NDArray[Any], Floats]:
+        """Dutch flows by month, leaf product and land, and the factor that takes a section to the CBS concept."""
+        key = (flow, months)
+        if key not in self._cbs_bases:
+            truth = self.cbs_truth(months)
+            _, partners = self._cbs_lands()
+            counted = self._sections(flow, months)[partners]
+            measure = truth.measures.index("D001636" if flow == EXPORT else "D001607")
+            with np.errstate(divide="ignore", invalid="ignore"):
+                factor = np.where(counted > 0, truth.values[measure] / counted, 0.0)
+            flows = self.true_flows("NL", flow, months)[:, :, partners]
+            # Both flows of one release: about 40 MB.
+            self._cbs_bases = {k: base for k, base in self._cbs_bases.items() if k[1] == months}
+            self._cbs_bases[key] = (flows, factor)
+        return self._cbs_bases[key]
+
+    def cbs_withheld(self, names: Sequence[str], usual: Floats, small: float) -> Booleans:
+        """Cells that CBS withholds in every period: `EconomyParameters.cbs_suppressed_share` of the small ones.
+
+        Parameters
+        ----------
+        names
+            What the rows are called; each row draws numbers of its own.
+        usual
+            Mean of a month, by row and any other axes.
+        small
+            A cell below this is small; one of 0 is no cell.
+        """
+        chance = np.stack([self._generator("withheld", name).random(usual.shape[1:]) for name in names])
+        return np.asarray((usual > 0) & (usual < small) & (chance < self.parameters.cbs_suppressed_share))
+
+    def monthly_index(self, name: str, months: int, growth: float, spread: float) -> Floats:
+        """Random walk of an index by month, 2021 = 100.
+
+        Parameters
+        ----------
+        name
+            Which index: each has draws of its own.
+        growth
+            Growth a year.
+        spread
+            Standard deviation of a month's change, as a share.
+        """
+        steps = growth / 12 + spread * self._generator("index", name).standard_normal(max(months, 12))
+        level = np.exp(np.cumsum(steps))
+        return np.asarray(100.0 * level / level[:12].mean(), dtype=np.float64)[:months]
+
+    def cbs_revision_factor(self, lands: Sequence[str], months: int) -> Floats:
+        """Published over final value by land and month, when the newest of ``months`` is just out."""
+        is_intra = np.isin([LAND_ENTRIES[land].alpha2 for land in lands], (*EU_MEMBERS, *INTRA_UNALLOCATED))
+        factor = np.ones((len(lands), months))
         for kind, is_kind in (("intra", is_intra), ("extra", ~is_intra)):
             for age, value in enumerate(self.parameters.revision_factors[kind][:months]):
                 factor[is_kind, months - 1 - age] = value
+        return factor
+
+    def cbs_published_values(self, release: Release) -> tuple[CbsTruth, Floats]:
+        """Truth of a release, and its leaf values in mln euro after revision (not rounded), same axes."""
+        truth = self.cbs_truth(release.cbs_months)
+        factor = self.cbs_revision_factor(truth.lands, release.cbs_months)
         return truth, truth.values * factor[None, :, None, :]
 
     def cbs_truth_columns(self, months: int) -> dict[str, NDArray[Any]]:

@@ -1,15 +1,25 @@
-"""The part of the OData v4 ``$filter`` grammar that CBS is known to accept."""
+"""The part of the OData ``$filter`` grammar that CBS is known to accept: v4, and v3."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-_TOKEN = re.compile(r"\s*(?:('(?:[^']|'')*')|(-?\d+(?:\.\d+)?)\b(?![A-Za-z])|([A-Za-z_]\w*)|([(),]))")
+_TOKEN = re.compile(
+    r"\s*(?:('(?:[^']|'')*')|(\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d))?)"
+    r"|(-?\d+(?:\.\d+)?)\b(?![A-Za-z])|([A-Za-z_]\w*)|([(),]))"
+)
+_WORDS = {"null": None, "true": True, "false": False}
+_INSTANT = re.compile(r"\d{4}-")
 _COMPARISONS = {"eq": "=", "ne": "<>", "ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-_FUNCTIONS = {"startswith": "starts_with", "contains": "contains", "endswith": "ends_with"}
+_FUNCTIONS = {
+    # v3 has substringof(text, property) where v4 has contains(property, text).
+    3: {"startswith": "starts_with", "endswith": "ends_with"},
+    4: {"startswith": "starts_with", "contains": "contains", "endswith": "ends_with"},
+}
 
 
 class FilterError(ValueError):
@@ -25,8 +35,10 @@ class Condition:
 
 
 class _Parser:
-    def __init__(self, text: str, columns: Mapping[str, str]) -> None:
+    def __init__(self, text: str, columns: Mapping[str, str], version: int) -> None:
         self._columns = columns
+        self._version = version
+        self._functions = _FUNCTIONS[version]
         self._text = text
         self._tokens = self._read_tokens(text)
         self._next = 0
@@ -85,17 +97,25 @@ class _Parser:
             self._take()
             condition = self._term()
             return Condition(f"(not {condition.sql})", condition.parameters)
-        if self._peek() in _FUNCTIONS:
-            function = _FUNCTIONS[self._take()]
+        if self._version == 3 and self._peek() == "substringof":
+            self._take()
+            self._take("(")
+            value = self._value()
+            self._take(",")
+            column = self._column()
+            self._take(")")
+            return Condition(f"contains({column}, ?)", (value,))
+        if self._peek() in self._functions:
+            function = self._functions[self._take()]
             self._take("(")
             column = self._column()
             self._take(",")
             value = self._value()
             self._take(")")
             return Condition(f"{function}({column}, ?)", (value,))
-        column = self._column()
+        column = self._substring() if self._version == 3 and self._peek() == "substring" else self._column()
         operator = self._take()
-        if operator == "in":
+        if operator == "in" and self._version == 4:
             self._take("(")
             values = [self._value()]
             while self._peek() == ",":
@@ -105,7 +125,35 @@ class _Parser:
             return Condition(f"{column} in ({', '.join('?' * len(values))})", tuple(values))
         if operator not in _COMPARISONS:
             raise FilterError(f"Syntax error in '{self._text}': unknown operator '{operator}'.")
-        return Condition(f"{column} {_COMPARISONS[operator]} ?", (self._value(),))
+        value = self._value()
+        if value is None and operator in ("eq", "ne"):
+            return Condition(f"{column} is {'not ' if operator == 'ne' else ''}null")
+        return Condition(f"{column} {_COMPARISONS[operator]} ?", (value,))
+
+    def _instant(self, token: str) -> str:
+        try:
+            instant = datetime.fromisoformat(token)
+        except ValueError:
+            raise FilterError(f"Syntax error in '{self._text}': '{token}' is not an instant.") from None
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=UTC)
+        return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _substring(self) -> str:
+        """``substring(property,start[,length])``; start counts from 0."""
+        self._take("substring")
+        self._take("(")
+        column = self._column()
+        self._take(",")
+        numbers = [self._value()]
+        if self._peek() == ",":
+            self._take()
+            numbers.append(self._value())
+        self._take(")")
+        if not all(isinstance(number, int) and number >= 0 for number in numbers):
+            raise FilterError(f"Syntax error in '{self._text}': substring needs whole numbers.")
+        length = f", {numbers[1]}" if len(numbers) == 2 else ""
+        return f"substring({column}, {numbers[0] + 1}{length})"
 
     def _column(self) -> str:
         name = self._take()
@@ -117,13 +165,17 @@ class _Parser:
         token = self._take()
         if token.startswith("'"):
             return token[1:-1].replace("''", "'")
+        if token in _WORDS:
+            return _WORDS[token]
+        if _INSTANT.match(token):
+            return self._instant(token)
         try:
             return float(token) if "." in token else int(token)
         except ValueError:
             raise FilterError(f"Syntax error in '{self._text}': '{token}' is not a value.") from None
 
 
-def read_filter(text: str, columns: Mapping[str, str]) -> Condition:
+def read_filter(text: str, columns: Mapping[str, str], version: int = 4) -> Condition:
     """Translate a ``$filter`` to SQL.
 
     Parameters
@@ -131,11 +183,14 @@ def read_filter(text: str, columns: Mapping[str, str]) -> Condition:
     text
         The expression, percent-decoded.
     columns
-        SQL name of every property that may be used; names are case-sensitive.
+        SQL name of every property that may be used; names are case-sensitive. An instant is compared as text
+        in UTC, to the second: ``2026-12-01T00:00:00Z``.
+    version
+        Grammar: 4, or 3, which has no ``in`` and no ``contains``, but ``substringof`` and ``substring``.
 
     Raises
     ------
     FilterError
         The expression is not in the grammar, or names something else.
     """
-    return _Parser(text, columns).parse()
+    return _Parser(text, columns, version).parse()

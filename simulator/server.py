@@ -87,8 +87,8 @@ class Simulator:
 
     def _office(self, path: str, query_string: str, base_url: str, url: str) -> Reply:
         query = parse_qsl(query_string, keep_blank_values=True)
-        if f"{path}/".startswith(f"{cbs.ROOT}/"):
-            return self.cbs.answer(path.removeprefix(cbs.ROOT), dict(query), self.release, base_url, url)
+        if path.startswith(cbs.ROOTS):
+            return self.cbs.answer(path, dict(query), self.release, base_url, url)
         if path.startswith(eurostat.PATHS):
             # The plus between codes stands in the path; there it is a plus, never a blank.
             return self.eurostat.answer(path, query, self.release, url, base_url)

@@ -6,7 +6,9 @@ import duckdb
 import numpy as np
 import pytest
 
+from simulator.cbs.goods import GOODS
 from simulator.economy import (
+    CBS_NOT_IN_COUNTRY,
     EU_REPORTER,
     EXPORT,
     EXTRA_EU,
@@ -243,3 +245,97 @@ def test_imports_and_exports_are_different_draws(economy: Economy) -> None:
     imports = economy.comext_cube("NL", IMPORT, RELEASE).value[product_row(TOTAL)]
     china, germany = (economy.partners.codes.index(code) for code in ("CN", "DE"))
     assert imports[china].sum() > 0.5 * imports[germany].sum()
+
+
+# -- what CBS needs beside its border-crossing table ------------------------------------------------------
+
+
+def test_ownership_meets_the_published_anchors(economy: Economy) -> None:
+    truth = economy.cbs_ownership_truth(RELEASE.cbs_months)
+    states = truth.lands.index("L008778")
+    row = {measure: i for i, measure in enumerate(truth.measures)}
+    for year, (total, re_exports, product) in economy.parameters.cbs_ownership_anchors.items():
+        first = month_index(f"{year}-01")
+        span = truth.values[..., first : first + (7 if year == 2026 else 12)]
+        assert span[row["D001636"]].sum() == pytest.approx(total)
+        assert span[row["M001648"], states].sum() == pytest.approx(re_exports)
+        assert span[row["M001632"], states].sum() == pytest.approx(product)
+    parts = truth.values[row["M001648"]] + truth.values[row["M001632"]]
+    np.testing.assert_allclose(truth.values[row["D001636"]], parts)
+    assert truth.sections[-1] == CBS_NOT_IN_COUNTRY
+    assert not truth.suppressed[:, -1].any()
+
+
+def test_ownership_keeps_the_partners_of_the_border(economy: Economy) -> None:
+    owned = economy.cbs_ownership_truth(RELEASE.cbs_months)
+    crossed = economy.cbs_truth(RELEASE.cbs_months)
+    assert owned.lands == crossed.lands
+    row = {measure: i for i, measure in enumerate(crossed.measures)}
+    border = (crossed.values[row["M001648"]] + crossed.values[row["M001632"]]).sum(axis=(1, 2))
+    mine = owned.values[0].sum(axis=(1, 2))
+    assert np.corrcoef(np.log(border[border > 1]), np.log(mine[border > 1]))[0, 1] > 0.98
+
+
+def test_numbers_of_cbs_do_not_move_with_the_release(economy: Economy) -> None:
+    early, late = Release(1).cbs_months, RELEASE.cbs_months
+    owned = economy.cbs_ownership_truth(early).values
+    np.testing.assert_allclose(owned, economy.cbs_ownership_truth(late).values[..., :early], rtol=1e-12)
+    goods = [good for good in GOODS if good.code in ("72083900", "76012080", "02011000", "85076000")]
+    assert len(goods) == 4
+    for flow in (IMPORT, EXPORT):
+        values, kilograms = economy.cbs_goods(goods, flow, early)
+        more, heavier = economy.cbs_goods(goods, flow, late)
+        np.testing.assert_allclose(values, more[..., :early], rtol=1e-6)
+        np.testing.assert_allclose(kilograms, heavier[..., :early], rtol=1e-6)
+    index = economy.monthly_index("price", early, 0.03, 0.01)
+    np.testing.assert_allclose(index, economy.monthly_index("price", late, 0.03, 0.01)[:early])
+    assert index[:12].mean() == pytest.approx(100.0)
+
+
+def test_a_good_does_not_depend_on_the_others(economy: Economy) -> None:
+    goods = [good for good in GOODS if good.code.startswith("76")]
+    together, _ = economy.cbs_goods(goods, EXPORT, MONTHS)
+    for i, good in enumerate(goods):
+        alone, _ = economy.cbs_goods([good], EXPORT, MONTHS)
+        assert (alone[0] == together[i]).all()
+
+
+def test_goods_are_never_more_than_their_section(economy: Economy) -> None:
+    truth = economy.cbs_truth(MONTHS)
+    leaf_of = {leaf.parents[0]: leaf for leaf in LEAVES}
+    for flow, measure in ((IMPORT, "D001607"), (EXPORT, "D001636")):
+        whole = truth.values[truth.measures.index(measure)]
+        values, _ = economy.cbs_goods(GOODS, flow, MONTHS)
+        for section in range(10):
+            rows = []
+            for i, good in enumerate(GOODS):
+                leaf = next((leaf_of[good.code[:n]] for n in (8, 6, 4, 2) if good.code[:n] in leaf_of), LEAVES[-1])
+                counted = good.section if leaf is LEAVES[-1] else int(np.argmax(leaf.sections))
+                rows += [i] if counted == section else []
+            assert (values[rows].sum(axis=0) <= whole[:, section] * (1 + 1e-5) + 1e-9).all()
+
+
+def test_the_tariff_shows_in_goods_of_metal(economy: Economy) -> None:
+    """The year totals are published figures, so the level of 2025 is fixed: the shape within the year is the tariff."""
+    calm = Economy(EconomyParameters(front_loading=False))
+    truth = economy.cbs_truth(MONTHS)
+    states = truth.lands.index("L008778")
+    metal = [good for good in GOODS if good.code[:2] == "72" and good.sitc[0] == "6"]
+    other = [good for good in GOODS if good.code[:2] == "84"]
+    before, after = month_index("2025-02"), month_index("2025-03")
+    for goods, shocked in ((metal, True), (other, False)):
+        with_tariff, without = (e.cbs_goods(goods, EXPORT, MONTHS)[0][:, states].sum(axis=0) for e in (economy, calm))
+        ratio = with_tariff / without
+        fall = ratio[after] / ratio[before]
+        tariff = economy.tariff_factor(MONTHS)
+        assert fall == pytest.approx(tariff[after] / tariff[before] if shocked else 1.0, abs=0.02)
+
+
+def test_cbs_withholds_by_name(economy: Economy) -> None:
+    usual = np.linspace(0, 100, 2000).reshape(2, 1000)
+    withheld = economy.cbs_withheld(["a", "b"], usual, small=50.0)
+    assert not withheld[usual >= 50.0].any()
+    assert not withheld[0, 0]
+    assert withheld[usual < 50.0].mean() == pytest.approx(0.04, abs=0.015)
+    assert (withheld == economy.cbs_withheld(["a", "b"], usual, small=50.0)).all()
+    assert (economy.cbs_withheld(["b"], usual[1:], small=100.0) >= withheld[1:]).all()

@@ -1,0 +1,266 @@
+"""The numbers of every table: a cube of its dimensions in the order of the table, with the measure last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.cbs.lists import EU_LAND, LAND_TOTAL, NOT_EU_LAND, REGION_GROUPS
+from simulator.cbs.periods import Period, a_year_earlier, add_up
+from simulator.economy import (
+    EU_MEMBERS,
+    EXPORT,
+    IMPORT,
+    INTRA_UNALLOCATED,
+    Booleans,
+    CbsGood,
+    CbsTruth,
+    Economy,
+    Floats,
+)
+from simulator.geonom import LAND_ENTRIES
+
+# Below this many thousand euro there was no trade: the cell is absent. Between it and 0.5 a cell is published as 0.
+_SMALLEST_DETAIL = 0.2
+
+
+@dataclass(frozen=True)
+class Cube:
+    """Published numbers of a table.
+
+    Attributes
+    ----------
+    values
+        Rounded as published; NaN where there is nothing.
+    impossible
+        Cells that exist without a value (``ValueAttribute`` ``Impossible``); None where there are none.
+    """
+
+    values: Floats
+    impossible: Booleans | None = None
+
+
+def _with_land_aggregates(economy: Economy, lands: Sequence[str], cells: Floats, axis: int) -> Floats:
+    """Take an axis of leaf countries to the office's list: its order, with the aggregates."""
+    cells = np.moveaxis(cells, axis, 0)
+    row = {code: i for i, code in enumerate(lands)}
+    groups = np.array([LAND_ENTRIES[code].group for code in lands])
+    is_eu = np.isin([LAND_ENTRIES[code].alpha2 for code in lands], (*EU_MEMBERS, *INTRA_UNALLOCATED))
+    members = {LAND_TOTAL: np.ones(len(row), dtype=np.bool_), EU_LAND: is_eu, NOT_EU_LAND: ~is_eu}
+    members |= {land: groups == group for land, group in REGION_GROUPS.items()}
+    listed = [code for code, _ in economy.partners.lands]
+    result = np.zeros((len(listed), *cells.shape[1:]))
+    for i, land in enumerate(listed):
+        if land in members:
+            result[i] = cells[members[land]].sum(axis=0)
+        elif land in row:
+            result[i] = cells[row[land]]
+    return np.moveaxis(result, 0, axis)
+
+
+def _change(now: Floats, before: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(100.0 * (now / before - 1.0))
+
+
+def border_crossing(economy: Economy, periods: list[Period], months: int, measures: Sequence[str]) -> Cube:
+    """85429NED: land x section x period x measure, mln euro and percent."""
+    truth = economy.cbs_truth(months)
+    leaves = truth.values * economy.cbs_revision_factor(truth.lands, months)[None, :, None, :]
+    return _sections(economy, truth, leaves, periods, measures)
+
+
+def ownership_transfer(economy: Economy, periods: list[Period], months: int, measures: Sequence[str]) -> Cube:
+    """85427NED: land x section x period x measure, mln euro and percent."""
+    truth = economy.cbs_ownership_truth(months)
+    leaves = truth.values * economy.cbs_revision_factor(truth.lands, months)[None, :, None, :]
+    return _sections(economy, truth, leaves, periods, measures)
+
+
+def _sections(
+    economy: Economy, truth: CbsTruth, leaves: Floats, periods: list[Period], measures: Sequence[str]
+) -> Cube:
+    with_total = np.concatenate([leaves.sum(axis=2, keepdims=True), leaves], axis=2)
+    lands = [code for code, _ in economy.partners.lands]
+    row = {code: i for i, code in enumerate(truth.lands)}
+    cells = _with_land_aggregates(economy, truth.lands, with_total, axis=1)
+    withheld = np.zeros((2, len(lands), with_total.shape[2]), dtype=np.bool_)
+    for i, land in enumerate(lands):
+        if land in row:
+            withheld[:, i, 1:] = truth.suppressed[row[land]].T
+
+    now = add_up(cells, periods)
+    exports, imports = truth.measures.index("D001636"), truth.measures.index("D001607")
+    change = _change(now, a_year_earlier(cells, periods))
+    result = np.full((*now.shape[1:], len(measures)), np.nan)
+    for m, measure in enumerate(measures):
+        if measure == "D001601":
+            # A balance gives away what is withheld of either side.
+            result[..., m] = np.rint(now[exports]) - np.rint(now[imports])
+            result[..., m][(now[exports] <= 0) & (now[imports] <= 0)] = np.nan
+            result[withheld[0] | withheld[1], :, m] = np.nan
+            continue
+        direction = 0 if measure in ("D001607", "M007895", "M001608") else 1
+        parent = imports if direction == 0 else exports
+        if measure in truth.measures:
+            result[..., m] = np.rint(now[truth.measures.index(measure)])
+        else:
+            result[..., m] = np.round(change[parent], 1)
+        result[..., m][now[parent] <= 0] = np.nan
+        result[withheld[direction], :, m] = np.nan
+    result[~np.isfinite(result)] = np.nan
+    return Cube(result)
+
+
+def old_method(economy: Economy, periods: list[Period], months: int) -> Cube:
+    """83926NED: land x section x period x (imports, exports, balance), 1 000 euro.
+
+    The method before 2023 counted no transit. The figures are final, and no release revises them.
+    """
+    truth = economy.cbs_truth(months)
+    row = {measure: i for i, measure in enumerate(truth.measures)}
+    imports = truth.values[row["D001607"]] - truth.values[row["M007895"]]
+    exports = truth.values[row["M001648"]] + truth.values[row["M001632"]]
+    leaves = np.stack([imports, exports])
+    with_total = np.concatenate([leaves.sum(axis=2, keepdims=True), leaves], axis=2)
+    cells = 1000.0 * add_up(_with_land_aggregates(economy, truth.lands, with_total, axis=1), periods)
+    both = np.rint(cells)
+    both[cells < _SMALLEST_DETAIL] = np.nan
+    balance = np.nan_to_num(both[1]) - np.nan_to_num(both[0])
+    balance[np.isnan(both).all(axis=0)] = np.nan
+    return Cube(np.stack([both[0], both[1], balance], axis=-1))
+
+
+def _detail(economy: Economy, goods: list[CbsGood], months: int) -> tuple[list[str], Floats, Floats]:
+    """Leaf lands; 1 000 euro and kg by direction (import, export), good, land and month, as revised."""
+    pairs = [economy.cbs_goods(goods, flow, months) for flow in (IMPORT, EXPORT)]
+    lands = list(economy.cbs_truth(months).lands)
+    factor = economy.cbs_revision_factor(lands, months)
+    return lands, 1000.0 * np.stack([p[0] for p in pairs]) * factor, np.stack([p[1] for p in pairs]) * factor
+
+
+def _publish_detail(
+    economy: Economy,
+    names: Sequence[str],
+    lands: list[str],
+    values: Floats,
+    others: list[Floats],
+    periods: list[Period],
+) -> list[Floats]:
+    """Put land aggregates beside the countries, add up periods, round, and withhold small cells.
+
+    All arrays have the axes direction, good, land and month; the same goes for the result, with all countries of
+    the office's list and with periods.
+    """
+    listed = {code: i for i, (code, _) in enumerate(economy.partners.lands)}
+    usual = values[..., :12].mean(axis=-1)
+    withheld = np.stack(
+        [
+            economy.cbs_withheld([f"{name} {direction}" for name in names], usual[direction], small=50.0)
+            for direction in (0, 1)
+        ]
+    )
+    published = []
+    is_absent: Booleans | None = None
+    for cells in (values, *others):
+        sums = add_up(_with_land_aggregates(economy, lands, cells, axis=2), periods)
+        if is_absent is None:
+            is_absent = sums < _SMALLEST_DETAIL
+            for i, land in enumerate(lands):
+                is_absent[:, :, listed[land]] |= withheld[:, :, i, None]
+        rounded = np.rint(sums)
+        rounded[is_absent] = np.nan
+        published.append(rounded)
+    return published
+
+
+def sitc_detail(economy: Economy, periods: list[Period], months: int, groups: dict[str, list[CbsGood]]) -> Cube:
+    """Tables by SITC of five digits: good x land x period x (imports, exports), 1 000 euro."""
+    goods = [good for members in groups.values() for good in members]
+    lands, values, _ = _detail(economy, goods, months)
+    starts = np.cumsum([0, *(len(members) for members in groups.values())])[:-1]
+    values = np.add.reduceat(values, starts, axis=1)
+    (published,) = _publish_detail(economy, list(groups), lands, values, [], periods)
+    return Cube(np.moveaxis(published, 0, -1))
+
+
+def cn_detail(economy: Economy, periods: list[Period], months: int, goods: list[CbsGood]) -> Cube:
+    """Tables by CN code: good x land x period x (imports, import kg, exports, export kg); values in 1 000 euro."""
+    lands, values, kilograms = _detail(economy, goods, months)
+    names = [good.code for good in goods]
+    euros, weights = _publish_detail(economy, names, lands, values, [kilograms], periods)
+    return Cube(np.stack([euros[0], weights[0], euros[1], weights[1]], axis=-1))
+
+
+def producer_prices(economy: Economy, periods: list[Period], months: int, products: int, markets: int) -> Cube:
+    """85770NED: product x market x period x (index 2021=100, change on the month before, on the year before)."""
+    index = np.stack(
+        [
+            np.stack([economy.monthly_index(f"price {p} {m}", months, 0.035, 0.012) for m in range(markets)])
+            for p in range(products)
+        ]
+    )
+    now = np.round(add_up(index, periods, mean=True), 1)
+    result = np.full((*now.shape, 3), np.nan)
+    result[..., 0] = now
+    result[..., 2] = np.round(_change(now, np.round(a_year_earlier(index, periods, mean=True), 1)), 1)
+    month_rows = [i for i, period in enumerate(periods) if period.code[4:6] == "MM"]
+    by_month = now[..., month_rows]
+    result[..., month_rows[1:], 1] = np.round(_change(by_month[..., 1:], by_month[..., :-1]), 1)
+    # A year that is not over has no index yet.
+    for i, period in enumerate(periods):
+        if period.code[4:6] == "JJ" and period.stop - period.start < 12:
+            result[..., i, :] = np.nan
+    return Cube(result)
+
+
+def production(economy: Economy, periods: list[Period], months: int, branches: int, measures: Sequence[str]) -> Cube:
+    """85806NED: branch x period x measure; indices 2021=100 and percent."""
+    season = np.resize(np.array(economy.parameters.season), months)
+    result = np.full((branches, len(periods), len(measures)), np.nan)
+    month_rows = [i for i, period in enumerate(periods) if period.code[4:6] == "MM"]
+    for b in range(branches):
+        volume = economy.monthly_index(f"production {b}", months, 0.01, 0.012)
+        series = {
+            "A050903_1": volume * season,
+            "A050903_3": volume,
+            "M999011": volume * season * economy.monthly_index(f"turnover price {b}", months, 0.03, 0.005) / 100.0,
+            "M999013": volume * season * economy.monthly_index(f"abroad {b}", months, 0.035, 0.015) / 100.0,
+        }
+        for m, measure in enumerate(measures):
+            if measure in series:
+                result[b, :, m] = np.round(add_up(series[measure], periods, mean=True), 1)
+            elif measure == "M001557_2":
+                raw = series["A050903_1"]
+                change = _change(add_up(raw, periods, mean=True), a_year_earlier(raw, periods, mean=True))
+                result[b, :, m] = np.round(change, 1)
+            elif measure == "M001557_6":
+                result[b, month_rows[1:], m] = np.round(_change(volume[1:], volume[:-1]), 1)
+    for i, period in enumerate(periods):
+        if period.code[4:6] == "JJ" and period.stop - period.start < 12:
+            result[:, i] = np.nan
+    return Cube(result)
+
+
+def confidence(economy: Economy, periods: list[Period], months: int, branches: int, measures: int) -> Cube:
+    """81234ned: branch x margin (value, lower, upper) x seasonal correction x period x measure, in balances.
+
+    Only the confidence itself, the first measure, has margins: those of the others cannot occur.
+    """
+    values = np.full((branches, 3, 2, len(periods), measures), np.nan)
+    impossible = np.zeros(values.shape, dtype=np.bool_)
+    season = 1.5 * np.sin(2 * np.pi * np.arange(months) / 12)
+    for b in range(branches):
+        for m in range(measures):
+            level = economy.monthly_index(f"confidence {b} {m}", months, 0.0, 0.02) - 100.0
+            for s, correction in enumerate((0.0 * season, season)):
+                balance = np.round(np.clip(0.4 * level + correction, -60, 60), 1)
+                values[b, 0, s, :, m] = balance
+                if m == 0:
+                    values[b, 1, s, :, m] = np.round(balance - 2.1, 1)
+                    values[b, 2, s, :, m] = np.round(balance + 2.1, 1)
+                else:
+                    impossible[b, 1:, s, :, m] = True
+    return Cube(values, impossible)
