@@ -29,6 +29,8 @@ Writer = Callable[[BinaryIO], None]
 def piped(*writers: Writer) -> Iterator[list[Path]]:
     """Give a path for each writer that reads as what it writes, once.
 
+    DuckDB's ``execute`` reads it once; ``sql`` would open it a second time and wait for ever.
+
     Raises
     ------
     ArchiveError

@@ -643,7 +643,7 @@ def count_observations(paths: list[Path], identity: str = "Id") -> tuple[int, in
     rows_of = _rows_of(list(enumerate(paths)), (identity,))
     with rows_of() as source, duckdb.connect() as connection:
         query = f'select count(*), count(distinct "{identity}") from ({source})'
-        rows, identities = connection.sql(query).fetchall()[0]
+        rows, identities = connection.execute(query).fetchall()[0]
         return int(rows), int(identities)
 
 
