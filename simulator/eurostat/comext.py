@@ -27,7 +27,7 @@ GROUP_VALUE, GROUP_QUANTITY = "VALUE_EUR", "QUANTITY_KG"
 
 LARGE_PARTNERS = ("DE", "BE", "FR", "GB", "US")
 
-# Numbers of one reporter, flow and indicator by product, partner and month, with the decimals of the indicator.
+# The cube of a reporter and a flow in a release.
 _Cube = Callable[[str, int, Release], ComextCube]
 
 _ITGS = "ext_go_detail_sims"

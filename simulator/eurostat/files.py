@@ -12,14 +12,13 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from html import escape
 from os import utime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -462,7 +461,7 @@ def _stamp(month: int) -> str:
     return f"{year}-{of_year:02}-15T11:00:00+0{offset.seconds // 3600}:00"
 
 
-def _codes_text(rows: Iterator[tuple[str, str]] | Any) -> str:
+def _codes_text(rows: Iterable[tuple[str, str]]) -> str:
     return "".join(f"{code}\t01/01/1988\t31/12/2500\t{title}\r\n" for code, title in rows)
 
 
