@@ -37,8 +37,9 @@ class LandingGateInput:
         Column of the figures; for a file with a column a measure, that of the value in euros.
     measure_column : str
         Column of the measure; empty for a file with a column a measure.
-    measures, value_measures : tuple of str
-        All declared measures, and those in euros; the sums are checked on the latter.
+    measures, value_measures, level_measures : tuple of str
+        All declared measures; those in euros, of which the sums are checked; those whose level is compared with the
+        loads before.
     total_partner : str
         Code of the office's own total; empty if the dataset has none.
     partners : mapping of str to str
@@ -61,6 +62,7 @@ class LandingGateInput:
     measure_column: str
     measures: tuple[str, ...]
     value_measures: tuple[str, ...]
+    level_measures: tuple[str, ...]
     total_partner: str
     partners: Mapping[str, str]
     value_factor: float
@@ -71,8 +73,8 @@ class LandingGateInput:
 
     @property
     def compared_measures(self) -> tuple[str, ...]:
-        """Measures whose level is compared with the loads before: values in euros, or all where there are none."""
-        return self.value_measures or self.measures
+        """Measures that must be there, and are compared with the loads before."""
+        return self.level_measures or self.measures
 
 
 def prepare_database(database: Path, load: LandingGateInput) -> None:
@@ -115,14 +117,14 @@ def _prepare_sums(connection: duckdb.DuckDBPyConnection, load: LandingGateInput)
 
 def _prepare_comparison(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
     same = " and ".join(f"o.{column} is not distinct from b.{column}" for column in load.key)
-    # The newest period of the loads before is still filling up at the office.
+    # The newest period of the loads before is still filling up at the office; a file of one month has no other.
     connection.execute(
         f"""
         create table compared as
         with before as (
             select * from previous
             where measure in ({_literals(load.compared_measures)})
-            qualify period < max(period) over ()
+            qualify period < max(period) over () or min(period) over () = max(period) over ()
         )
         select
             count(*) as n_before,
@@ -289,7 +291,7 @@ def _comparison_checks(load: LandingGateInput) -> list[Check]:
             f"n_kept < {ratio} * n_before",
         ),
     ]
-    if load.value_measures:
+    if load.level_measures:
         comparisons.append(
             (
                 "level_is_as_before",

@@ -194,6 +194,12 @@ class Dataset:
         return tuple(measure.code for measure in self.measures if measure.canonical_unit == "EUR")
 
     @property
+    def level_measures(self) -> tuple[str, ...]:
+        """Codes of the measures whose sum has a level: those in euros, or else all but balances and percentages."""
+        others = tuple(m.code for m in self.measures if m.canonical_unit not in ("BALANCE", "PERCENT"))
+        return self.value_measures or others
+
+    @property
     def is_comext(self) -> bool:
         """Whether it lives on Eurostat's Comext host: all ``DS-*`` codes do, and nothing else."""
         return self.office == "eurostat" and self.identifier.startswith("DS-")

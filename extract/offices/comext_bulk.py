@@ -148,10 +148,9 @@ def fetch(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part:
     reply = session.get(url, purpose="observations", inspect=inspect_seven_zip)
     session.progress(f"observations: {before.name}, {reply.record.bytes / 1e6:.1f} MB")
     after = _find(session, hosts, dataset, part)
-    if after != before or reply.record.bytes != before.size:
+    if after != before:
         raise TornReadError(
-            f"the listing said {before.size:,} bytes of {before.modified}, the file has {reply.record.bytes:,};"
-            f" now it says {after.size:,} of {after.modified}",
+            f"the listing said {before.size:,} bytes of {before.modified}, and now {after.size:,} of {after.modified}",
             dataset=dataset.code,
             where=url,
             next_step="Eurostat replaced the file meanwhile: load it again",

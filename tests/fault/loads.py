@@ -1,0 +1,210 @@
+"""Small loads of every protocol against the simulator, without Airflow, and gate 1 without Great Expectations.
+
+The same functions as the pipeline's steps, on slices that are read in a fraction of a second: a fault can then be
+tried at every request of a load.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations import landing as landing_gate
+from expectations.gate import Check
+from extract import load as loading
+from extract import refresh
+from extract.http import OfficeSession, RetryPolicy
+from extract.landing import Landing, LoadManifest, cell_key
+from extract.offices import OFFICES
+from extract.raw import RawStore
+from extract.registry import DEFAULT_THRESHOLDS, Dataset, Refresh, get_dataset
+from extract.slices import Slice
+from metaalexport import reference
+from metaalexport.settings import Settings
+from simulator.server import Simulator, run_simulator
+
+BEFORE, NOW = 10, 11
+PAGE_ROWS = 4000
+# Patient enough to come through one fault, and quick to give up.
+POLICY = RetryPolicy(
+    attempts=3,
+    base_seconds=0.002,
+    max_seconds=0.02,
+    max_retry_after=1.0,
+    connect_seconds=2.0,
+    read_seconds=1.0,
+    deadline_seconds=3.0,
+)
+
+
+class GateStoppedError(Exception):
+    """Gate 1 stopped a load."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A monthly load that is tried, after release `BEFORE` was loaded.
+
+    Attributes
+    ----------
+    name : str
+        Name of the protocol in the table of faults.
+    dataset : Dataset
+        As the registry declares it, or nearly so.
+    part : Slice
+        What is asked for.
+    standing_faults : tuple of dict
+        Faults that are always on, such as an office whose v4 has no observations.
+    """
+
+    name: str
+    dataset: Dataset
+    part: Slice
+    standing_faults: tuple[dict[str, Any], ...] = ()
+
+
+def cases() -> list[Case]:
+    """Return one load of each protocol."""
+    border = get_dataset("cbs_85429ned")
+    prices = replace(
+        get_dataset("cbs_85770ned"),
+        bulk=True,
+        first_period="2025-01",
+        # Everything is asked for each time, as once a year.
+        refresh=Refresh(full_every_days=0),
+    )
+    comext = get_dataset("eurostat_ds_045409")
+    production = replace(get_dataset("eurostat_sts_inpr_m"), first_period="2025-01")
+    bulk = get_dataset("eurostat_comext_bulk")
+    no_observations = {"match": "odata/v1/CBS/85429NED/Observations", "kind": "http_500"}
+    sections = ("A018678", "A018743")
+    paged = replace(border, bulk=False)
+    return [
+        Case("CBS OData v4", paged, Slice(border.code, "NL", "2026-01", products=sections)),
+        Case("CBS bulk zip", prices, Slice(prices.code, "NL", "2025-01", products=prices.products)),  # type: ignore[arg-type]
+        Case("CBS OData v3", paged, Slice(border.code, "NL", "2026-01", products=sections[:1]), (no_observations,)),
+        Case("Comext SDMX", comext, Slice(comext.code, "NL", "2026-01", products=("72", "73"))),
+        Case("Eurostat main host", production, Slice(production.code, "NL", "2025-01")),
+        Case("Comext bulk 7z", bulk, Slice(bulk.code, "*", "2026-03", "2026-03")),
+    ]
+
+
+@dataclass
+class Office:
+    """A simulator in this process."""
+
+    simulator: Simulator
+    url: str
+
+    def reset(self, release: int, faults: tuple[dict[str, Any], ...] = ()) -> None:
+        """Go to a release, forget the log, and switch on these faults and no others."""
+        self.simulator.set_release(release)
+        self.simulator.faults.clear()
+        self.simulator.requests.clear()
+        self.simulator.faults.add(faults)
+
+
+@contextmanager
+def running_office() -> Iterator[Office]:
+    """Serve a simulator with small pages."""
+    simulator = Simulator(release=BEFORE, page_size=PAGE_ROWS)
+    with run_simulator(simulator) as url:
+        yield Office(simulator, url)
+
+
+def run_load(case: Case, url: str, state: Path, policy: RetryPolicy = POLICY) -> LoadManifest | None:
+    """Run all steps of a load: probe, fetch, stage, gate 1, commit.
+
+    Raises
+    ------
+    ExtractError
+        As the steps do.
+    GateStoppedError
+        If gate 1 would stop the load.
+    """
+    settings = Settings(profile="simulator", state=state, simulator_url=url)
+    dataset, landing, raw = case.dataset, Landing(settings.landing), RawStore(settings.raw)
+    office = OFFICES[dataset.office]
+    hosts = settings.office_hosts(dataset.office, office.hosts())
+    session = OfficeSession(dataset.code, raw, "simulator", policy=policy)
+    loads = list(landing.committed(dataset.code))
+    version = office.probe(session, hosts, dataset, case.part)
+    if refresh.find_unchanged(loads, case.part, version):
+        return None
+    part = refresh.narrow(dataset, loads, case.part, version)
+    fetched = loading.fetch(session, hosts, dataset, part)
+    manifest = loading.stage(
+        landing, raw, dataset, part, fetched, transport="simulator", declared=reference.declared_codes(dataset)
+    )
+    if failed := failed_checks(landing, dataset, manifest):
+        raise GateStoppedError(", ".join(failed))
+    return landing.commit(manifest.load_id, dataset)
+
+
+def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) -> list[str]:
+    """Return the names of the checks of severity ``error`` that gate 1 would fail, by the suite's own SQL."""
+    folder, _ = landing.staged(manifest.load_id)
+    previous = folder.parent / f"{manifest.load_id}.previous.parquet"
+    n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
+    is_wide = dataset.protocol == "comext_bulk"
+    load = landing_gate.LandingGateInput(
+        folder=folder,
+        previous=previous if n_before else None,
+        vintage_at=manifest.vintage_at,
+        key=cell_key(dataset),
+        value_column="value_eur" if is_wide else "value",
+        measure_column="" if is_wide else "measure",
+        measures=dataset.measure_codes,
+        value_measures=dataset.value_measures,
+        level_measures=dataset.level_measures,
+        total_partner=dataset.total_partner,
+        partners=reference.office_partners(dataset.office),
+        value_factor=next((m.factor for m in dataset.measures if m.canonical_unit == "EUR"), 1.0),
+        thresholds={name: dataset.threshold(name) for name in DEFAULT_THRESHOLDS},
+        has_all_partners=True,
+        rows_read=manifest.rows_read,
+        rows_rejected=manifest.rows_rejected,
+    )
+    database = folder.parent / f"{manifest.load_id}.duckdb"
+    try:
+        landing_gate.prepare_database(database, load)
+        with duckdb.connect(str(database), read_only=True) as connection:
+            checks = [check for check in landing_gate.landing_checks(load) if check.severity == "error"]
+            return [check.name for check in checks if not _passes(connection, check)]
+    finally:
+        database.unlink(missing_ok=True)
+        previous.unlink(missing_ok=True)
+
+
+def _passes(connection: duckdb.DuckDBPyConnection, check: Check) -> bool:
+    arguments = check.arguments
+    if check.expectation == "UnexpectedRowsExpectation":
+        query = arguments["unexpected_rows_query"].replace("{batch}", check.table)
+        return not connection.execute(query).fetchall()
+    assert check.expectation == "ExpectTableRowCountToBeBetween", check.expectation
+    count = connection.execute(f"select count(*) from {check.table}").fetchall()[0][0]
+    return bool(arguments.get("min_value", 0) <= count <= arguments.get("max_value", count))
+
+
+def copy_state(base: Path, target: Path) -> Path:
+    """Start from a copy of a state."""
+    shutil.rmtree(target, ignore_errors=True)
+    if base.exists():
+        shutil.copytree(base, target)
+    return target
+
+
+def load_release(case: Case, office: Office, release: int, state: Path) -> LoadManifest:
+    """Load a release without faults, patiently: the simulator makes its archives when they are first asked for."""
+    office.reset(release, case.standing_faults)
+    manifest = run_load(case, office.url, state, policy=replace(POLICY, read_seconds=60.0, deadline_seconds=60.0))
+    assert manifest is not None, f"{case.name}: nothing new in release {release}"
+    return manifest
+
+
