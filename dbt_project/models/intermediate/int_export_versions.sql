@@ -132,7 +132,7 @@ series_sums as (
     select
         series_no,
         changed_at,
-        sum(n_totals) over so_far > 0 as has_total,
+        coalesce(sum(n_totals) over so_far, 0) > 0 as has_total,
         coalesce(sum(total_eur) over so_far, 0) - coalesce(sum(members_eur) over so_far, 0) as remainder_eur,
         case
             when sum(n_total_quantities) over so_far > 0
