@@ -21,12 +21,14 @@
         "currency": "currency_code",
         "period": "period_code",
     } -%}
+    {%- set dimensions = [] -%}
+    {%- for role in roles -%}
+        {%- do dimensions.append(role ~ " as " ~ names[role]) -%}
+    {%- endfor -%}
     load_id,
     request_no,
     change_kind,
-    {%- for role in roles %}
-    {{ role }} as {{ names[role] }},
-    {%- endfor %}
+    {{ dimensions | join(",\n    ") }},
     measure as measure_code,
     cast(value as decimal(24, 4)) as office_value,
     status as office_status,

@@ -9,6 +9,11 @@
 #}
 {% macro cell_statements(changes, cell) -%}
     {%- set key = ['panel'] + cell -%}
+    {%- set same_cell -%}
+        {%- for column in key -%}
+            changes.{{ column }} = said_again.{{ column }}{{ ' and ' if not loop.last }}
+        {%- endfor -%}
+    {%- endset -%}
     with loads as (
         select * from {{ ref('stg_landing__loads') }}
     ),
@@ -35,16 +40,16 @@
             changes.*,
             cast(null as timestamp) as next_vintage_at
         from changes
-        anti join said_again using ({{ key | join(', ') }})
+        anti join said_again on {{ same_cell }}
         union all by name
         select
             changes.*,
-            lead(vintage_at) over (
-                partition by {{ key | join(', ') }}
-                order by vintage_at, retrieved_at, load_id
+            lead(changes.vintage_at) over (
+                partition by {% for column in key %}changes.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+                order by changes.vintage_at, changes.retrieved_at, changes.load_id
             ) as next_vintage_at
         from changes
-        semi join said_again using ({{ key | join(', ') }})
+        semi join said_again on {{ same_cell }}
     )
 
     select

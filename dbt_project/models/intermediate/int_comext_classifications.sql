@@ -15,12 +15,14 @@ stated as (
         loads.vintage_at,
         loads.retrieved_at,
         changes.office_product_code as product_code,
-        strptime(changes.period_code, '%Y%m')::date as month,
+        cast(strptime(changes.period_code, '%Y%m') as date) as month,
         -- Nothing but X is no statement.
-        {% for column in ['sitc', 'cpa21', 'cpa22', 'bec', 'bec5', 'section'] -%}
-            case when trim(changes.{{ column }}_code, 'X') != '' then changes.{{ column }}_code end as {{ column }}_code
-            {{- ',' if not loop.last }}
-        {% endfor %}
+        {{ stated_class('changes.sitc_code') }} as sitc_code,
+        {{ stated_class('changes.cpa21_code') }} as cpa21_code,
+        {{ stated_class('changes.cpa22_code') }} as cpa22_code,
+        {{ stated_class('changes.bec_code') }} as bec_code,
+        {{ stated_class('changes.bec5_code') }} as bec5_code,
+        {{ stated_class('changes.section_code') }} as section_code
     from changes
     inner join loads on changes.load_id = loads.load_id
 ),
@@ -37,10 +39,12 @@ select
     product_code,
     month,
     -- A masked code can stand for goods of several classes: then it belongs to none of them.
-    {% for column in ['sitc', 'cpa21', 'cpa22', 'bec', 'bec5', 'section'] -%}
-        case when count(distinct coalesce({{ column }}_code, '')) = 1 then min({{ column }}_code) end
-            as {{ column }}_code,
-    {% endfor -%}
+    {{ only_class('sitc_code') }} as sitc_code,
+    {{ only_class('cpa21_code') }} as cpa21_code,
+    {{ only_class('cpa22_code') }} as cpa22_code,
+    {{ only_class('bec_code') }} as bec_code,
+    {{ only_class('bec5_code') }} as bec5_code,
+    {{ only_class('section_code') }} as section_code,
     any_value(load_id) as load_id
 from newest
 group by product_code, month

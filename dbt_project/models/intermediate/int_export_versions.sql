@@ -9,6 +9,15 @@ panels as (
     select * from {{ ref('int_panels_in_force') }}
 ),
 
+series_keys as (
+    select distinct
+        group_no,
+        concept_code,
+        flow_kind,
+        period_type
+    from cells
+),
+
 -- One number for what goes together: heavy steps then compare numbers, not texts.
 series as (
     select
@@ -17,7 +26,7 @@ series as (
         concept_code,
         flow_kind,
         period_type
-    from (select distinct group_no, concept_code, flow_kind, period_type from cells)
+    from series_keys
 ),
 
 statements as (
@@ -93,17 +102,20 @@ changed_members as (
 
 member_states as (
     select
-        series_no,
-        member_code,
-        changed_at,
-        sum(value_eur) over so_far as value_eur,
-        sum(quantity_kg) over so_far as quantity_kg,
-        sum(n_values) over so_far as n_values,
-        sum(n_quantities) over so_far as n_quantities,
-        last_value(origin_no ignore nulls) over so_far as origin_no
+        member_steps.series_no,
+        member_steps.member_code,
+        member_steps.changed_at,
+        sum(member_steps.value_eur) over so_far as value_eur,
+        sum(member_steps.quantity_kg) over so_far as quantity_kg,
+        sum(member_steps.n_values) over so_far as n_values,
+        sum(member_steps.n_quantities) over so_far as n_quantities,
+        last_value(member_steps.origin_no ignore nulls) over so_far as origin_no
     from member_steps
-    semi join changed_members using (series_no, member_code)
-    window so_far as (partition by series_no, member_code order by changed_at)
+    semi join changed_members
+        on
+            member_steps.series_no = changed_members.series_no
+            and member_steps.member_code = changed_members.member_code
+    window so_far as (partition by member_steps.series_no, member_steps.member_code order by member_steps.changed_at)
 ),
 
 -- What a remainder is made of: the total, its published members, and those of them that are no country.
@@ -144,19 +156,19 @@ series_sums as (
         last_value(
             case
                 when total_origin_no is not null
-                    then {'age': -epoch_us(changed_at), 'is_other': false, 'origin_no': total_origin_no}
+                    then { 'age': -epoch_us(changed_at), 'is_other': false, 'origin_no': total_origin_no }
             end ignore nulls
         ) over so_far as total_origin,
         last_value(
             case
                 when own_origin_no is not null
-                    then {'age': -epoch_us(changed_at), 'is_other': false, 'origin_no': own_origin_no}
+                    then { 'age': -epoch_us(changed_at), 'is_other': false, 'origin_no': own_origin_no }
             end ignore nulls
         ) over so_far as own_origin,
         last_value(
             case
                 when members_origin_no is not null
-                    then {'age': -epoch_us(changed_at), 'is_other': true, 'origin_no': members_origin_no}
+                    then { 'age': -epoch_us(changed_at), 'is_other': true, 'origin_no': members_origin_no }
             end ignore nulls
         ) over so_far as members_origin
     from series_steps
@@ -189,7 +201,7 @@ states as (
         member_code,
         changed_at,
         n_values > 0 as is_there,
-        value_eur,
+        case when n_values > 0 then value_eur end as value_eur,
         case when n_quantities > 0 then quantity_kg end as quantity_kg,
         false as has_remainder,
         origin_no
@@ -222,8 +234,8 @@ states as (
         'not_loaded' as member_code,
         changed_at,
         has_not_loaded as is_there,
-        remainder_eur as value_eur,
-        remainder_kg as quantity_kg,
+        case when has_not_loaded then remainder_eur end as value_eur,
+        case when has_not_loaded then remainder_kg end as quantity_kg,
         true as has_remainder,
         rest_origin_no as origin_no
     from series_states
@@ -233,10 +245,8 @@ states as (
 compared as (
     select
         *,
-        (is_there, case when is_there then value_eur end, case when is_there then quantity_kg end)
-        is distinct from lag(
-            (is_there, case when is_there then value_eur end, case when is_there then quantity_kg end)
-        ) over history as is_changed
+        { 'is_there': is_there, 'value_eur': value_eur, 'quantity_kg': quantity_kg } as state,
+        lag({ 'is_there': is_there, 'value_eur': value_eur, 'quantity_kg': quantity_kg }) over history as state_before
     from states
     window history as (partition by series_no, member_code order by changed_at)
 ),
@@ -253,7 +263,7 @@ versions as (
         changed_at as valid_from,
         lead(changed_at) over (partition by series_no, member_code order by changed_at) as valid_to
     from compared
-    where is_changed
+    where state is distinct from state_before
 ),
 
 all_versions as (
@@ -270,17 +280,20 @@ all_versions as (
     where is_there
     union all by name
     select
-        series_no,
-        member_code,
-        value_eur,
-        case when n_quantities > 0 then quantity_kg end as quantity_kg,
+        member_steps.series_no,
+        member_steps.member_code,
+        member_steps.value_eur,
+        case when member_steps.n_quantities > 0 then member_steps.quantity_kg end as quantity_kg,
         false as has_remainder,
-        origin_no,
-        changed_at as valid_from,
+        member_steps.origin_no,
+        member_steps.changed_at as valid_from,
         cast(null as timestamp) as valid_to
     from member_steps
-    anti join changed_members using (series_no, member_code)
-    where member_code != 'unallocated'
+    anti join changed_members
+        on
+            member_steps.series_no = changed_members.series_no
+            and member_steps.member_code = changed_members.member_code
+    where member_steps.member_code != 'unallocated'
 )
 
 select

@@ -85,7 +85,7 @@ vintages as (
 compared as (
     select
         *,
-        panel is distinct from lag(panel) over history as is_other_panel
+        coalesce(panel != lag(panel) over history, true) as is_other_panel
     from vintages
     window history as (
         partition by dataset_code, reporter_code, office_product_code, month
@@ -96,7 +96,7 @@ compared as (
 numbered as (
     select
         *,
-        sum(is_other_panel::integer) over history as panel_no
+        sum(cast(is_other_panel as integer)) over history as panel_no
     from compared
     window history as (
         partition by dataset_code, reporter_code, office_product_code, month

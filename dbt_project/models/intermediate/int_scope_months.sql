@@ -128,8 +128,8 @@ compared as (
             and summed.month = intra_eu.month
     window months_before as (
         partition by summed.source_code, summed.concept_code, summed.scope_code, summed.reporter_code
-        order by
-            summed.month range between interval {{ usual_months }} months preceding and interval 1 month preceding
+        order by summed.month
+        range between interval {{ usual_months }} months preceding and interval 1 month preceding
     )
 ),
 

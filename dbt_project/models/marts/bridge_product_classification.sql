@@ -1,15 +1,15 @@
 with classified as (
-    select * from {{ ref('int_comext_classifications') }}
+    select
+        *,
+        [sitc_code, cpa21_code, cpa22_code, bec_code, bec5_code, section_code] as classes
+    from {{ ref('int_comext_classifications') }}
 ),
 
 compared as (
     select
         *,
-        (sitc_code, cpa21_code, cpa22_code, bec_code, bec5_code, section_code)
-        is distinct from lag((sitc_code, cpa21_code, cpa22_code, bec_code, bec5_code, section_code)) over history
-            as is_changed
+        lag(classes) over (partition by product_code order by month) as classes_before
     from classified
-    window history as (partition by product_code order by month)
 )
 
 select
@@ -25,4 +25,4 @@ select
     section_code,
     load_id
 from compared
-where is_changed
+where classes is distinct from classes_before
