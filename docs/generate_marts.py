@@ -43,13 +43,15 @@ The published file has two schemas: `marts` (figures) and `ops` (what the pipeli
 checked in every build. Tables and columns carry the texts of this page as comments (`duckdb_tables()`,
 `duckdb_columns()`); the columns of `ops.publication` do not.
 
+One table macro, `marts.exports_as_of`, stands beside the tables.
+
 Units are part of the name: `…_eur` euros, `…_kg` kilograms, `share…` and `…_share` 0-1, `…_pct` per cent, `…_pp`
 percentage points, `…_at` UTC. A missing value is unknown, never zero.
 
 ## How to quote a share
 
 A share is quoted with its source, concept, scope and vintage. There are several "Dutch exports": CBS border
-crossing with or without quasi-transit, and Eurostat's community concept. They differ by more than most changes that
+crossing with or without quasi-transit, CBS ownership transfer, and Eurostat's community concept. They differ by more than most changes that
 are discussed, so a share without its concept cannot be compared with anything. Offices also revise: the same month
 has another value in another vintage (`vintage_at`, the office's own stamp). Numerator and denominator of `share`
 come from one source, concept, scope and vintage; a month in which the products of a scope come from different
@@ -58,6 +60,40 @@ vintages carries no share.
 Sums over months (`share_r12`, `share_ytd`) and comparisons with a year before take each month's current vintage.
 These are equal when the dataset was loaded as a whole. After a reload of some months only they can differ between
 months, and `vintage_at` states the vintage of the row's own month. `ops.loads` shows which loads there are.
+
+## Vintages
+
+Offices overwrite what they published; this warehouse does not. `fct_exports_vintages` holds every figure from the
+release that brought it (`valid_from`) until the release that changed or withdrew it (`valid_to`, missing while it is
+current; at that moment the figure no longer holds). A release that only repeats a figure adds no row. The rows without
+`valid_to` are those of `fct_exports`, where
+
+- `vintage_at` is the newest release that was asked for the figure: it confirms the figure, changed or not;
+- `load_id` and `request_id` lead to the reply in which the figure last changed: the bytes that hold it. A derived
+  figure (a remainder, a total without transit) leads to its part that changed last.
+
+A figure that this warehouse derives has versions as any other: the remainder of a total changes when the total or
+one of its members does. A month that was loaded for all partners and then for some of them is another series from
+then on, and the rest turns from `unallocated` into `not_loaded`. The status (`provisional`, `final`) is kept for the
+current figures only: it can change without the figure.
+
+`marts.exports_as_of(as_of)` is a table macro with the rows of `fct_exports_vintages` that held at a moment. A DATE (or
+a text of ten characters, `'2026-03-31'`) means the whole day: what held when it ended, UTC. A TIMESTAMP means its
+moment, UTC; a TIMESTAMP WITH TIME ZONE its moment. What was known is bounded by what was loaded: before the first load
+of a dataset there is nothing.
+
+What the share of the United States in Dutch exports of metals in January 2026 was, as known at the end of March:
+
+```text
+select sum(value_eur) filter (where destination_code = 'US') / sum(value_eur) as share
+from marts.exports_as_of(date '2026-03-31')
+where source_code = 'EUROSTAT' and concept_code = 'community' and flow_kind = 'total' and reporter_code = 'NL'
+    and month = date '2026-01-01'
+    and product_code in (select product_code from marts.dim_metal_scope_member where scope_code = 'metal_core_hs');
+```
+
+Where the office had published no total yet, the destinations do not add up to one; compare with `is_complete` of
+`rpt_destination_shares` before a share is taken from a newest month.
 
 ## Destinations and totals
 
@@ -74,19 +110,29 @@ published; a year can differ from the sum of its months by rounding.
 The remainder keeps its sign. CBS rounds each cell to whole millions, so the members can exceed the total by a
 little; `unallocated` is then slightly negative, and shares still add up to 1.
 
-`flow_kind` splits CBS figures into `re_export`, `domestic_product` and `quasi_transit` beside `total`. Scopes and
-shares use `total`. Eurostat has no such split.
+`flow_kind` splits CBS figures into `re_export`, `domestic_product` and `quasi_transit` beside `total` (ownership
+transfer has no quasi-transit). Scopes and shares use `total`. Eurostat has no such split.
+
+Under ownership transfer CBS publishes one more product, goods that change owner without having been in the
+Netherlands ("Niet fysiek in Nederland", code A051811). It is no section of SITC, so it stands under the nomenclature
+`CBS`, with CBS's own code, and belongs to no scope but `all_goods`, through the total of all goods: the sections of
+SITC and this product add up to that total.
 
 ## Complete months
 
 A month carries shares (`is_complete`) when the office's total is there for every product of the scope that it
-published anything on, all from one vintage. Otherwise `incomplete_reason` says why:
+published anything on, all from one vintage, and trade with partners in the EU has reached its usual size. Otherwise `incomplete_reason` says why:
 
 | reason | means |
 |---|---|
 | `office_total_missing` | the office has published no total for the scope yet, for example because EU partners are not in |
 | `product_total_missing` | the total of some product of the scope is missing |
 | `mixed_vintages` | products of the scope come from different vintages |
+| `intra_eu_incomplete` | the total is there, but fewer than 90 % of the usual number of figures on EU partners |
+
+For the last one, figures are counted: pairs of a product of the scope and a destination that was a member of the EU in
+that month. Usual is the median of that number over the 12 months before; with fewer than 6 months before, or without
+any trade inside the EU, a month is not judged.
 
 An incomplete month shows the values that are published, and no share, total, bound, rank or growth. A destination
 without a value in a month has no published figure: no exports, or a suppressed cell. A published 0 in CBS figures
@@ -145,12 +191,31 @@ order by month desc
 limit 12;
 ```
 
+## Classes of a product
+
+`bridge_product_classification` leads a CN8 code to SITC, CPA 2.1, CPA 2.2, BEC, BEC 5 and the section of the
+Harmonised System, as Eurostat's bulk files state it, with the months for which it does. Masked codes (`72XXXXXX`:
+confidential) lead as far as Eurostat says: to a masked class (`672XX`), or to none where the code stands for goods of
+several classes. The table is empty until bulk files are loaded.
+
+## More examples
+
 Which concepts and scopes there are:
 
 ```sql
 select distinct source_code, concept_code, scope_code, reporter_code
 from marts.rpt_destination_shares
 order by all;
+```
+
+How a figure was revised:
+
+```sql
+select valid_from, valid_to, value_eur, quantity_kg, load_id
+from marts.fct_exports_vintages
+where source_code = 'EUROSTAT' and concept_code = 'community' and flow_kind = 'total' and reporter_code = 'NL'
+    and destination_code = 'US' and nomenclature_code = 'CN' and product_code = '72' and month = date '2026-01-01'
+order by valid_from;
 ```
 """  # noqa: E501 - rows of tables cannot be folded
 

@@ -1,7 +1,7 @@
 """Publish a candidate as a read-only DuckDB file, swapped in whole.
 
 Readers open the published file with ``read_only``; they keep the old one until they open again, and never see a
-half. The file holds tables only, so it needs nothing beside it.
+half. The file holds tables and table macros over them only, so it needs nothing beside it.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ def publish_duckdb(
                 connection.execute(f"create schema {schema}")
                 for table in _tables(connection, schema):
                     _copy_table(connection, schema, table)
+                _copy_macros(connection, schema)
             content = content_hash(connection)
             publication = Publication(
                 f"{content[:12]}-{published_at[:19].translate(str.maketrans('', '', '-:'))}",
@@ -106,7 +107,7 @@ def connect_published(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def content_hash(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -> str:
-    """Return a sha256 over names, types and rows of a schema's tables, independent of row order.
+    """Return a sha256 over a schema's tables (names, types, rows in any order) and macros.
 
     Rows are hashed by DuckDB, so hashes compare within one DuckDB version.
     """
@@ -123,6 +124,12 @@ def content_hash(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -
             f" from {schema}.{table} as t"
         ).fetchall()[0]
         digest.update(f"{table}({columns}): {row}\n".encode())
+    macros = connection.execute(
+        "select function_name, parameters, macro_definition from duckdb_functions()"
+        f" where schema_name = '{schema}' and database_name = current_database() order by all"
+    ).fetchall()
+    for name, parameters, definition in macros:
+        digest.update(f"{name}({', '.join(parameters)}): {definition}\n".encode())
     return digest.hexdigest()
 
 
@@ -158,6 +165,19 @@ def _copy_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) 
     ).fetchall()
     for column, text in columns:
         connection.execute(f'comment on column {schema}.{table}."{column}" is {_literal(text)}')
+
+
+def _copy_macros(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
+    """Copy the table macros of a schema with their comments; they read the schema's tables by name."""
+    macros = connection.execute(
+        "select function_name, parameters, macro_definition, comment from duckdb_functions()"
+        " where database_name = 'candidate' and schema_name = ? and function_type = 'table_macro' order by 1",
+        [schema],
+    ).fetchall()
+    for name, parameters, definition, comment in macros:
+        connection.execute(f"create macro {schema}.{name}({', '.join(parameters)}) as table {definition}")
+        if comment:
+            connection.execute(f"comment on macro table {schema}.{name} is {_literal(comment)}")
 
 
 def _write_publication(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:

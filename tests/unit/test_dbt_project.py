@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ def described(path: Path) -> dict[str, Any]:
 
 
 def test_project_has_models() -> None:
-    assert len(SQL_FILES) > 35
-    assert len(PUBLISHED) == 16
+    assert len(SQL_FILES) > 110
+    assert len(PUBLISHED) == 19
 
 
 @pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.stem)
@@ -54,10 +55,55 @@ def test_layers_are_respected_and_the_clock_is_not_read(path: Path) -> None:
     if layer == "staging":
         assert not refs
         assert "source(" in text
+        assert "only_committed()" in text or path.parent.name == "ops"
     else:
         assert "source('" not in text
     if layer == "marts":
         assert not [name for name in refs if name.startswith("stg_")], "a mart does not stand on staging"
+
+
+def test_every_landing_source_has_its_staging_views_and_no_view_stands_alone() -> None:
+    for office in ("cbs", "eurostat"):
+        folder = MODELS / "staging" / office
+        document = yaml.safe_load((folder / "_sources.yml").read_text(encoding="utf-8"))
+        tables = {
+            (source["name"].removeprefix("landing_"), table["name"])
+            for source in document["sources"]
+            for table in source["tables"]
+        }
+        # The only code list that a model reads is that of CBS periods.
+        views = {("periods" if table == "codes" else table, dataset) for dataset, table in tables}
+        assert views == {tuple(path.stem.removeprefix("stg_").split("__")[::-1]) for path in folder.glob("*.sql")}
+
+
+def test_seed_of_the_eu_has_each_member_once_and_nobody_stays_after_leaving() -> None:
+    with (MODELS.parent / "seeds" / "country_groups.csv").open(encoding="utf-8", newline="") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["group_code"] == "EU"]
+    with (MODELS.parent / "seeds" / "countries.csv").open(encoding="utf-8", newline="") as handle:
+        countries = {row["country_code"] for row in csv.DictReader(handle)}
+    assert len({row["country_code"] for row in rows}) == len(rows)
+    assert {row["country_code"] for row in rows} <= countries
+    assert sum(not row["valid_to"] for row in rows) == 27
+    assert [row["country_code"] for row in rows if row["valid_to"]] == ["GB"]
+    assert all(row["source"] for row in rows)
+    # How many members there were after each enlargement, and after the United Kingdom left.
+    for day, members in (
+        ("1973-01-01", 9),
+        ("1995-01-01", 15),
+        ("2004-05-01", 25),
+        ("2013-07-01", 28),
+        ("2020-02-01", 27),
+    ):
+        there = [r for r in rows if r["valid_from"] <= day and (not r["valid_to"] or day <= r["valid_to"])]
+        assert len(there) == members
+
+
+def test_office_products_lead_one_to_one_to_products() -> None:
+    """Two codes of one office for one product would be added up."""
+    with (MODELS.parent / "seeds" / "office_products.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    products = [(row["office"], row["nomenclature_code"], row["product_code"]) for row in rows]
+    assert len(products) == len(set(products)) == 12
 
 
 def test_exposures_name_existing_models() -> None:

@@ -1,6 +1,8 @@
--- Comext observations in the warehouse's own codes, euros and kilograms; value and quantity side by side.
-with observations as (
-    select * from {{ ref('stg_eurostat_ds_045409__observations') }}
+-- Comext statements in the warehouse's own codes; one row a cell, euros or kilograms.
+with statements as (
+    select * from {{ ref('int_eurostat_ds_045409_statements') }}
+    -- Monthly exports; the dataset has years and imports too.
+    where frequency_code = 'M' and flow_code = '2'
 ),
 
 measures as (
@@ -17,50 +19,64 @@ partners as (
     where office = 'eurostat'
 ),
 
-loads as (
-    select * from {{ ref('stg_landing__loads') }}
+meant as (
+    select
+        statements.*,
+        measure_meanings.flow_kind,
+        measure_meanings.quantity_kind,
+        cast(strptime(statements.period_code, '%Y-%m') as date) as period_start,
+        statements.office_value * measures.factor as amount
+    from statements
+    inner join measures
+        on statements.load_id = measures.load_id and statements.measure_code = measures.measure_code
+    inner join measure_meanings on statements.measure_code = measure_meanings.measure_code
 ),
 
-pivoted as (
+values_eur as (
+    select * from meant
+    where quantity_kind = 'value'
+),
+
+-- A quantity counts while there is a value beside it.
+quantities as (
     select
-        observations.load_id,
-        observations.reporter_code,
-        observations.partner_code,
-        observations.office_product_code,
-        observations.month,
-        min(observations.request_no) as request_no,
-        any_value(cast(observations.office_value * measures.factor as decimal(18, 2)))
-        filter (where measure_meanings.quantity_kind = 'value') as value_eur,
-        any_value(cast(observations.office_value * measures.factor as decimal(18, 3)))
-        filter (where measure_meanings.quantity_kind = 'quantity') as quantity_kg
-    from observations
-    inner join measures
-        on observations.load_id = measures.load_id and observations.measure_code = measures.measure_code
-    inner join measure_meanings on observations.measure_code = measure_meanings.measure_code
-    group by all
+        amounts.* replace (
+            {{ both_valid_from('amounts', 'values_eur') }} as valid_from,
+            {{ both_valid_to('amounts', 'values_eur') }} as valid_to
+        )
+    from meant as amounts
+    inner join values_eur
+        on
+            amounts.panel = values_eur.panel
+            and amounts.reporter_code = values_eur.reporter_code
+            and amounts.partner_code = values_eur.partner_code
+            and amounts.office_product_code = values_eur.office_product_code
+            and amounts.period_start = values_eur.period_start
+            and {{ both_valid('amounts', 'values_eur') }}
+    where amounts.quantity_kind = 'quantity'
+),
+
+cells as (
+    select * from values_eur
+    union all by name
+    select * from quantities
 )
 
 select
-    pivoted.load_id,
-    pivoted.request_no,
-    pivoted.reporter_code,
-    pivoted.office_product_code,
+    cells.panel,
+    cells.load_id,
+    cells.request_no,
+    cells.reporter_code,
+    cells.office_product_code,
     'community' as concept_code,
-    'total' as flow_kind,
+    cells.flow_kind,
     partners.member_kind,
     partners.destination_code,
-    'CN' as nomenclature_code,
-    pivoted.office_product_code as product_code,
-    pivoted.month,
-    -- Comext has no flag. Users quote Eurostat that data are preliminary until October of the following year;
-    -- that is unverified.
-    case
-        when loads.vintage_at >= make_timestamp(year(pivoted.month) + 1, 10, 1, 0, 0, 0) then 'final'
-        else 'provisional'
-    end as status_code,
-    pivoted.value_eur,
-    pivoted.quantity_kg
-from pivoted
-inner join loads on pivoted.load_id = loads.load_id
-left join partners on pivoted.partner_code = partners.office_code
-where pivoted.value_eur is not null
+    'month' as period_type,
+    cells.period_start,
+    cast(case when cells.quantity_kind = 'value' then cells.amount end as decimal(18, 2)) as value_eur,
+    cast(case when cells.quantity_kind = 'quantity' then cells.amount end as decimal(18, 3)) as quantity_kg,
+    cells.valid_from,
+    cells.valid_to
+from cells
+left join partners on cells.partner_code = partners.office_code

@@ -1,5 +1,9 @@
 -- The denominator of a scope in a month, and whether it can carry shares.
 -- Grain: source, concept, scope, reporter, month.
+{% set usual_months = 12 %}
+{% set fewest_months = 6 %}
+{% set least_of_usual = 0.9 %}
+
 with exports as (
     select * from {{ ref('int_exports_by_destination') }}
     where flow_kind = 'total'
@@ -12,6 +16,11 @@ totals as (
 
 members as (
     select * from {{ ref('int_scopes_unioned') }}
+),
+
+eu_members as (
+    select * from {{ ref('country_groups') }}
+    where group_code = 'EU'
 ),
 
 product_months as (
@@ -77,6 +86,53 @@ summed as (
     group by all
 ),
 
+-- Cells of trade with members of the Union: a product and a country that was a member in that month.
+intra_eu as (
+    select
+        exports.source_code,
+        exports.concept_code,
+        members.scope_code,
+        exports.reporter_code,
+        exports.month,
+        count(*) as n_cells
+    from exports
+    inner join members
+        on
+            exports.nomenclature_code = members.nomenclature_code
+            and exports.product_code = members.product_code
+            and exports.month >= members.valid_from
+            and (members.valid_to is null or exports.month <= members.valid_to)
+    inner join eu_members
+        on
+            exports.destination_code = eu_members.country_code
+            and exports.month >= eu_members.valid_from
+            and (eu_members.valid_to is null or exports.month <= eu_members.valid_to)
+    group by all
+),
+
+-- Partners inside the Union report later than those outside it: a total can be there before all of them are. A short
+-- history does not tell what is usual; without intra-EU trade nothing is usual.
+compared as (
+    select
+        summed.*,
+        coalesce(intra_eu.n_cells, 0) as n_intra_eu_cells,
+        median(coalesce(intra_eu.n_cells, 0)) over months_before as usual_intra_eu_cells,
+        count(*) over months_before as n_months_before
+    from summed
+    left join intra_eu
+        on
+            summed.source_code = intra_eu.source_code
+            and summed.concept_code = intra_eu.concept_code
+            and summed.scope_code = intra_eu.scope_code
+            and summed.reporter_code = intra_eu.reporter_code
+            and summed.month = intra_eu.month
+    window months_before as (
+        partition by summed.source_code, summed.concept_code, summed.scope_code, summed.reporter_code
+        order by summed.month
+        range between interval {{ usual_months }} months preceding and interval 1 month preceding
+    )
+),
+
 judged as (
     select
         *,
@@ -84,8 +140,12 @@ judged as (
             when n_products_with_total = 0 then 'office_total_missing'
             when n_products_with_total < n_products then 'product_total_missing'
             when n_vintages > 1 then 'mixed_vintages'
+            when
+                n_months_before >= {{ fewest_months }}
+                and n_intra_eu_cells < {{ least_of_usual }} * usual_intra_eu_cells
+                then 'intra_eu_incomplete'
         end as incomplete_reason
-    from summed
+    from compared
 )
 
 select

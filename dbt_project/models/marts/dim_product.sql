@@ -48,7 +48,12 @@ products as (
 select
     products.nomenclature_code,
     products.product_code,
-    case when products.product_code = 'TOTAL' then 0 else length(products.product_code) end as product_level,
+    case
+        when products.product_code = 'TOTAL' then 0
+        -- A code of CBS's own stands beside the sections of SITC.
+        when products.nomenclature_code = 'CBS' then 1
+        else length(products.product_code)
+    end as product_level,
     titles.product_title_en,
     titles.product_title_nl,
     titles.source as title_source,

@@ -14,5 +14,10 @@ select
     rows_read,
     rows_loaded,
     rows_rejected,
+    rows_changed,
+    rows_withdrawn,
+    is_full,
+    panel,
+    protocol,
     cast(len(request_ids) as integer) as n_requests
 from loads

@@ -21,6 +21,7 @@ select
     requests.request_id,
     requests.dataset_code,
     first_loads.load_id,
+    requests.run_id,
     requests.purpose,
     requests.url,
     requests.http_status,

@@ -3,11 +3,6 @@ with source as (
 )
 
 select
-    load_id,
-    reporter_code,
-    product_code as office_product_code,
-    first_month,
-    last_month,
-    has_all_partners
+    {{ landed_coverage() }}
 from source
 where {{ only_committed() }}

@@ -3,11 +3,6 @@ with source as (
 )
 
 select
-    load_id,
-    measure_code,
-    stated_unit,
-    declared_unit,
-    canonical_unit,
-    cast(factor as decimal(18, 4)) as factor
+    {{ landed_measures() }}
 from source
 where {{ only_committed() }}

@@ -3,9 +3,6 @@ with source as (
 )
 
 select
-    load_id,
-    code as period_code,
-    title as period_title,
-    status as period_status
+    {{ landed_periods() }}
 from source
 where {{ only_committed() }} and dimension = 'Perioden'

@@ -15,6 +15,11 @@ select
     rows_read,
     rows_loaded,
     rows_rejected,
+    rows_changed,
+    rows_withdrawn,
+    panel,
+    is_full,
+    protocol,
     request_ids,
     payload_sha256s
 from source

@@ -14,5 +14,6 @@ select
     retrieved_at,
     transport,
     attempt,
-    outcome
+    outcome,
+    run_id
 from source

@@ -1,0 +1,115 @@
+{#
+    What an office says of a cell, from the vintage that brought it until the one that changed it.
+
+    `changes` (name of a staging model) holds only the cells that a load said anew, so a cell's statements are its
+    changes in the order of vintages. Loads of another panel of partners are another series. A cell without a value
+    (withdrawn, or with a reason instead of a figure) states nothing.
+
+    cell: columns that identify a cell, the measure included.
+#}
+{% macro cell_statements(changes, cell) -%}
+    {%- set key = ['panel'] + cell -%}
+    {%- set same_cell -%}
+        {%- for column in key -%}
+            changes.{{ column }} = said_again.{{ column }}{{ ' and ' if not loop.last }}
+        {%- endfor -%}
+    {%- endset -%}
+    with loads as (
+        select * from {{ ref('stg_landing__loads') }}
+    ),
+
+    changes as (
+        select
+            landed.*,
+            loads.panel,
+            loads.vintage_at,
+            loads.retrieved_at
+        from {{ ref(changes) }} as landed
+        inner join loads on landed.load_id = loads.load_id
+    ),
+
+    -- Most cells are said once: only those that were said again need to be put in order.
+    said_again as (
+        select distinct {{ key | join(', ') }}
+        from changes
+        where change_kind != 'new'
+    ),
+
+    said as (
+        select
+            changes.*,
+            cast(null as timestamp) as next_vintage_at
+        from changes
+        anti join said_again on {{ same_cell }}
+        union all by name
+        select
+            changes.*,
+            lead(changes.vintage_at) over (
+                partition by {% for column in key %}changes.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+                order by changes.vintage_at, changes.retrieved_at, changes.load_id
+            ) as next_vintage_at
+        from changes
+        semi join said_again on {{ same_cell }}
+    )
+
+    select
+        panel,
+        load_id,
+        request_no,
+        {{ cell | join(',\n        ') }},
+        office_value,
+        vintage_at as valid_from,
+        next_vintage_at as valid_to
+    from said
+    where office_value is not null and vintage_at is distinct from next_vintage_at
+{%- endmacro %}
+
+{# From when both of two statements hold, and until when. #}
+{% macro both_valid_from(one, other) -%}
+    greatest({{ one }}.valid_from, {{ other }}.valid_from)
+{%- endmacro %}
+
+{% macro both_valid_to(one, other) -%}
+    least({{ one }}.valid_to, {{ other }}.valid_to)
+{%- endmacro %}
+
+{# Whether there is a time at which both statements hold. A missing end is no end. #}
+{% macro both_valid(one, other) -%}
+    ({{ one }}.valid_to is null or {{ other }}.valid_from < {{ one }}.valid_to)
+    and ({{ other }}.valid_to is null or {{ one }}.valid_from < {{ other }}.valid_to)
+{%- endmacro %}
+
+{# The office of a dataset, as readers know it. #}
+{% macro source_of(dataset_code) -%}
+    case when starts_with({{ dataset_code }}, 'cbs_') then 'CBS' else 'EUROSTAT' end
+{%- endmacro %}
+
+{#
+    Table macro `marts.exports_as_of(as_of)`, made after the table that it reads. A day means all of it: what was
+    valid at its last microsecond, UTC. All other points in time are themselves.
+#}
+{% macro create_exports_as_of(relation) -%}
+    create or replace macro {{ relation.schema }}.exports_as_of(as_of) as table
+    with moment as (
+        select
+            case
+                when typeof(as_of) = 'DATE' or (typeof(as_of) = 'VARCHAR' and length(cast(as_of as varchar)) = 10)
+                    then cast(as_of as timestamp) + interval 1 day
+                when typeof(as_of) = 'TIMESTAMP WITH TIME ZONE'
+                    then timezone('UTC', cast(as_of as timestamptz)) + interval 1 microsecond
+                else cast(as_of as timestamp) + interval 1 microsecond
+            end as ends_at
+    )
+
+    select versions.*
+    from {{ relation.schema }}.{{ relation.identifier }} as versions
+    inner join moment
+        on
+            versions.valid_from < moment.ends_at
+            and (versions.valid_to is null or versions.valid_to >= moment.ends_at)
+{%- endmacro %}
+
+{% macro comment_on_exports_as_of(relation) -%}
+    comment on macro table {{ relation.schema }}.exports_as_of is
+    'Rows of fct_exports_vintages as the offices had them at a moment (UTC). A DATE means the whole day.'
+{%- endmacro %}

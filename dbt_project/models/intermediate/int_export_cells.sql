@@ -1,0 +1,59 @@
+-- All sources in one shape: what an office says of a cell, in the vintages in which its panel of partners speaks.
+-- Aggregates (EU, continents) and parts of a country that is published whole are left out.
+-- Grain: group, concept, flow kind, period type, office cell, valid_from.
+with cells as (
+    select
+        'cbs_85429ned' as dataset_code,
+        'NL' as reporter_code,
+        * exclude (partner_code),
+        cast(null as decimal(18, 3)) as quantity_kg
+    from {{ ref('int_cbs_85429ned_conformed') }}
+    union all by name
+    select
+        'cbs_85427ned' as dataset_code,
+        'NL' as reporter_code,
+        * exclude (partner_code),
+        cast(null as decimal(18, 3)) as quantity_kg
+    from {{ ref('int_cbs_85427ned_conformed') }}
+    union all by name
+    select
+        'eurostat_ds_045409' as dataset_code,
+        *
+    from {{ ref('int_eurostat_ds_045409_conformed') }}
+),
+
+panels as (
+    select * from {{ ref('int_panels_in_force') }}
+),
+
+origins as (
+    select * from {{ ref('int_origins') }}
+)
+
+select
+    panels.group_no,
+    cells.concept_code,
+    cells.flow_kind,
+    cells.period_type,
+    -- The office's own total stands beside its members; `total` is no country's code.
+    case cells.member_kind when 'total' then 'total' else cells.destination_code end as member_code,
+    cells.value_eur,
+    cells.quantity_kg,
+    origins.origin_no,
+    {{ both_valid_from('cells', 'panels') }} as valid_from,
+    {{ both_valid_to('cells', 'panels') }} as valid_to
+from cells
+inner join panels
+    on
+        cells.dataset_code = panels.dataset_code
+        and cells.reporter_code = panels.reporter_code
+        and cells.office_product_code = panels.office_product_code
+        and cells.panel = panels.panel
+        -- A year is in force where its January is.
+        and cells.period_start = panels.month
+        and {{ both_valid('cells', 'panels') }}
+inner join origins on cells.load_id = origins.load_id and cells.request_no = origins.request_no
+where
+    cells.member_kind = 'total'
+    -- Of years only the office's own total is kept.
+    or (cells.member_kind in ('country', 'unallocated') and cells.period_type = 'month')

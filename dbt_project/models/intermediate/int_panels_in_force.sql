@@ -1,0 +1,147 @@
+-- Which panel of partners speaks for a dataset, reporter, product and month, and in which vintages: that of the newest
+-- load that asked for it. A load that asked and got no row speaks too: a cell that an office withdrew does not live on.
+-- Grain: dataset, reporter, office product, month, valid_from.
+with coverage as (
+    select
+        'cbs_85429ned' as dataset_code,
+        *
+    from {{ ref('stg_cbs_85429ned__coverage') }}
+    union all
+    select
+        'cbs_85427ned' as dataset_code,
+        *
+    from {{ ref('stg_cbs_85427ned__coverage') }}
+    union all
+    select
+        'eurostat_ds_045409' as dataset_code,
+        *
+    from {{ ref('stg_eurostat_ds_045409__coverage') }}
+),
+
+-- A load of everything asked for every product that the office ever had, also for one that it withdrew since.
+products_seen as (
+    select distinct
+        'cbs_85429ned' as dataset_code,
+        office_product_code
+    from {{ ref('stg_cbs_85429ned__changes') }}
+    union all
+    select distinct
+        'cbs_85427ned' as dataset_code,
+        office_product_code
+    from {{ ref('stg_cbs_85427ned__changes') }}
+    union all
+    select distinct
+        'eurostat_ds_045409' as dataset_code,
+        office_product_code
+    from {{ ref('stg_eurostat_ds_045409__changes') }}
+),
+
+cbs_products as (
+    select * from {{ ref('office_products') }}
+    where office = 'cbs'
+),
+
+loads as (
+    select * from {{ ref('stg_landing__loads') }}
+),
+
+asked as (
+    select
+        coverage.* replace (
+            coalesce(products_seen.office_product_code, coverage.office_product_code) as office_product_code
+        )
+    from coverage
+    left join products_seen
+        on
+            coverage.office_product_code like '%*'
+            and coverage.dataset_code = products_seen.dataset_code
+            and starts_with(products_seen.office_product_code, rtrim(coverage.office_product_code, '*'))
+),
+
+months as (
+    select
+        asked.dataset_code,
+        asked.reporter_code,
+        asked.office_product_code,
+        cast(unnest(generate_series(asked.first_month, asked.last_month, interval 1 month)) as date) as month,
+        asked.panel,
+        asked.has_all_partners,
+        asked.load_id,
+        loads.vintage_at,
+        loads.retrieved_at
+    from asked
+    inner join loads on asked.load_id = loads.load_id
+),
+
+-- Of two loads of one vintage the one that asked for all partners says more; then the later one.
+vintages as (
+    select * from months
+    qualify row_number() over (
+        partition by dataset_code, reporter_code, office_product_code, month, vintage_at
+        order by has_all_partners desc, retrieved_at desc, load_id desc
+    ) = 1
+),
+
+compared as (
+    select
+        *,
+        coalesce(panel != lag(panel) over history, true) as is_other_panel
+    from vintages
+    window history as (
+        partition by dataset_code, reporter_code, office_product_code, month
+        order by vintage_at
+    )
+),
+
+numbered as (
+    select
+        *,
+        sum(cast(is_other_panel as integer)) over history as panel_no
+    from compared
+    window history as (
+        partition by dataset_code, reporter_code, office_product_code, month
+        order by vintage_at
+    )
+),
+
+spells as (
+    select
+        dataset_code,
+        reporter_code,
+        office_product_code,
+        month,
+        panel_no,
+        any_value(panel) as panel,
+        bool_or(has_all_partners) as has_all_partners,
+        min(vintage_at) as valid_from,
+        max(vintage_at) as confirmed_at,
+        arg_max(load_id, vintage_at) as confirming_load_id
+    from numbered
+    group by dataset_code, reporter_code, office_product_code, month, panel_no
+)
+
+select
+    dense_rank() over (
+        order by spells.dataset_code, spells.reporter_code, spells.office_product_code, spells.month
+    ) as group_no,
+    spells.dataset_code,
+    spells.reporter_code,
+    spells.office_product_code,
+    case when spells.dataset_code = 'eurostat_ds_045409' then 'CN' else cbs_products.nomenclature_code end
+        as nomenclature_code,
+    case
+        when spells.dataset_code = 'eurostat_ds_045409' then spells.office_product_code
+        else cbs_products.product_code
+    end as product_code,
+    spells.month,
+    spells.panel,
+    spells.has_all_partners,
+    spells.confirmed_at,
+    spells.confirming_load_id,
+    spells.valid_from,
+    lead(spells.valid_from) over (
+        partition by spells.dataset_code, spells.reporter_code, spells.office_product_code, spells.month
+        order by spells.valid_from
+    ) as valid_to
+from spells
+left join cbs_products on spells.office_product_code = cbs_products.office_code

@@ -1,0 +1,8 @@
+with source as (
+    select * from {{ source('landing_cbs_85806ned', 'measures') }}
+)
+
+select
+    {{ landed_measures() }}
+from source
+where {{ only_committed() }}

@@ -1,0 +1,12 @@
+with source as (
+    select * from {{ source('landing', 'findings') }}
+)
+
+select
+    load_id,
+    rule,
+    subject,
+    detail,
+    mode
+from source
+where {{ only_committed() }}

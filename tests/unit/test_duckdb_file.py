@@ -1,0 +1,104 @@
+"""The published DuckDB file: what is copied from a candidate, and what a reader may do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from publish.duckdb_file import Publication, connect_published, content_hash, publish_duckdb
+
+AS_OF = "create macro marts.as_of(m) as table select * from marts.facts where valid_from <= m"
+
+
+def make_candidate(path: Path, *statements: str) -> Path:
+    """Write a small candidate: a table with a key and comments, a table macro, a scalar macro, and a private schema."""
+    path.unlink(missing_ok=True)
+    with duckdb.connect(str(path)) as connection:
+        for statement in (
+            "create schema marts",
+            "create schema ops",
+            "create schema staging",
+            "create table staging.hidden as select 1 as x",
+            "create table marts.facts (code varchar primary key, value decimal(18, 2), valid_from timestamp)",
+            "insert into marts.facts values ('b', 2, timestamp '2026-02-01'), ('a', 1, timestamp '2026-01-01')",
+            "comment on table marts.facts is 'The office''s figures.'",
+            "comment on column marts.facts.value is 'Euros.'",
+            "create table ops.loads as select 'l' as load_id",
+            AS_OF,
+            "comment on macro table marts.as_of is 'The office''s figures at a moment.'",
+            *statements,
+        ):
+            connection.execute(statement)
+    return path
+
+
+def publish(candidate: Path, target: Path) -> Publication:
+    """Publish as the simulator's profile does."""
+    return publish_duckdb(
+        candidate, target, profile="simulator", is_simulated=True, published_at="2026-01-02T03:04:05Z"
+    )
+
+
+def test_table_macros_are_published_with_their_comments_and_work_for_a_reader(tmp_path: Path) -> None:
+    publish(make_candidate(tmp_path / "warehouse.duckdb"), tmp_path / "published.duckdb")
+    with connect_published(tmp_path / "published.duckdb") as reader:
+        assert reader.execute("select code from marts.as_of(timestamp '2026-01-15')").fetchall() == [("a",)]
+        assert reader.execute("select count(*) from marts.as_of(date '2026-02-01')").fetchall() == [(2,)]
+        macros = reader.execute(
+            "select function_name, comment from duckdb_functions() where schema_name in ('marts', 'ops')"
+        ).fetchall()
+        assert macros == [("as_of", "The office's figures at a moment.")]
+        with pytest.raises(duckdb.Error, match="read-only"):
+            reader.execute("drop macro table marts.as_of")
+
+
+def test_macros_work_where_the_file_is_attached_and_used(tmp_path: Path) -> None:
+    publish(make_candidate(tmp_path / "warehouse.duckdb"), tmp_path / "published.duckdb")
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{tmp_path / 'published.duckdb'}' as other (read_only)")
+        connection.execute("use other")
+        assert connection.execute("select count(*) from marts.as_of(date '2026-01-01')").fetchall() == [(1,)]
+
+
+def test_tables_keep_keys_and_comments_and_private_schemas_stay_behind(tmp_path: Path) -> None:
+    publication = publish(make_candidate(tmp_path / "warehouse.duckdb"), tmp_path / "published.duckdb")
+    with connect_published(tmp_path / "published.duckdb") as reader:
+        tables = reader.execute("select schema_name, table_name, comment from duckdb_tables() order by all").fetchall()
+        assert tables == [
+            ("marts", "facts", "The office's figures."),
+            ("ops", "loads", None),
+            ("ops", "publication", "What this file is. Grain: one row."),
+        ]
+        keys = reader.execute(
+            "select table_name from duckdb_constraints() where constraint_type = 'PRIMARY KEY' order by 1"
+        ).fetchall()
+        assert keys == [("facts",), ("publication",)]
+        assert reader.execute("select publish_id from ops.publication").fetchall() == [(publication.publish_id,)]
+
+
+def test_equal_content_has_an_equal_hash_and_another_macro_another(tmp_path: Path) -> None:
+    first = publish(make_candidate(tmp_path / "a.duckdb"), tmp_path / "published.duckdb")
+    same = publish(make_candidate(tmp_path / "b.duckdb"), tmp_path / "published.duckdb")
+    changed = AS_OF.replace("create macro", "create or replace macro").replace("<=", "<")
+    other = publish(make_candidate(tmp_path / "c.duckdb", changed), tmp_path / "published.duckdb")
+    assert first.content_sha256 == same.content_sha256
+    assert other.content_sha256 != first.content_sha256
+    with connect_published(tmp_path / "published.duckdb") as reader:
+        assert content_hash(reader) == other.content_sha256
+
+
+def test_a_publish_that_fails_leaves_the_published_file_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "published.duckdb"
+    publish(make_candidate(tmp_path / "warehouse.duckdb"), target)
+    before = target.read_bytes()
+    broken = tmp_path / "broken.duckdb"
+    with duckdb.connect(str(broken)) as connection:
+        connection.execute("create schema marts")
+        connection.execute("create schema ops")
+        connection.execute("create table ops.publication as select 1 as publish_id")
+    with pytest.raises(duckdb.Error, match="publication"):
+        publish(broken, target)
+    assert target.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"published.duckdb", "warehouse.duckdb", "broken.duckdb"}
