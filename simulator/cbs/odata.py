@@ -90,6 +90,9 @@ class RecordLists:
 
     def pick(self, records: list[Record], query: Mapping[str, str]) -> tuple[list[Record], list[str] | None]:
         """Filter, order, skip, cut and project records; give the selected names too."""
+        if not records:
+            # Which properties an empty set would have is not known here: no option can be wrong.
+            return [], None
         names = list(dict.fromkeys(name for record in records for name in record if "@" not in name))
         columns = {name: f'"{name}"' for name in names}
         wanted = order(query, columns, "position")
