@@ -12,6 +12,7 @@ from simulator.cbs.odata import (
     ODataError,
     Record,
     RecordLists,
+    checked,
     encode,
     json_text,
     order,
@@ -255,7 +256,8 @@ class V3Service:
     def _where(self, table: Table, query: Mapping[str, str], release: Release) -> Condition:
         if "$filter" not in query:
             return Condition("true")
-        return read_filter(query["$filter"], self._columns(table, release), version=3)
+        condition = read_filter(query["$filter"], self._columns(table, release), version=3)
+        return checked(self.connection, self.store.wide(table, release), condition)
 
     def _count(self, table: Table, query: Mapping[str, str], release: Release) -> int:
         condition = self._where(table, query, release)
@@ -377,7 +379,7 @@ def _property(kind: str, number: int, position: int | None, parent: int | None, 
 
 def _padded(function: str, sql: str, width: int) -> str:
     """SQL that fills a text up with blanks. A longer one, which a fault can have made, stays whole."""
-    return f"{function}({sql}, greatest({width}, length({sql})), ' ')"
+    return f"{function}({sql}, greatest({width}, length({sql}))::int, ' ')"
 
 
 def _literal(text: str) -> str:

@@ -163,6 +163,12 @@ def test_natural_keys_are_unique_and_ids_run_on(simulator: Simulator, identifier
     assert unique == rows_of_month > 0
 
 
+@pytest.mark.parametrize("condition", ["startswith(Value,'1')", "Id eq 'abc'", "contains(Id,'1')", "Value eq"])
+def test_a_number_is_not_a_text(simulator: Simulator, condition: str) -> None:
+    for resource in ("Observations", "Observations/$count"):
+        assert status(simulator, f"{ROOT}/85770NED/{resource}", f"$filter={quote(condition)}") == 400
+
+
 def test_there_is_a_phantom_measure(simulator: Simulator) -> None:
     assert [m.code for table in TABLES.values() for m in table.measures if m.is_phantom] == ["M999012"]
 

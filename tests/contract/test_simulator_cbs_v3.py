@@ -245,6 +245,7 @@ def test_filter_keeps_what_it_says(simulator: Simulator, condition: str, holds: 
         "Land eq 'L008778'",
         "Landen eq",
         "TotaleUitvoerwaarde_2 eq 'veel'",
+        "startswith(TotaleUitvoerwaarde_2,'1')",
     ],
 )
 def test_what_v3_does_not_know_is_refused(simulator: Simulator, condition: str) -> None:
