@@ -26,6 +26,11 @@ from simulator.geonom import LAND_ENTRIES
 _SMALLEST_DETAIL = 0.2
 
 
+#: Months that are provisional, and revised: the last five of the prices (the office says so), and of production
+#: a year (assumed).
+PRICES_PROVISIONAL, PRODUCTION_PROVISIONAL = 5, 12
+
+
 @dataclass(frozen=True)
 class Cube:
     """Published numbers of a table.
@@ -194,6 +199,14 @@ def cn_detail(economy: Economy, periods: list[Period], months: int, goods: list[
     return Cube(np.stack([euros[0], weights[0], euros[1], weights[1]], axis=-1))
 
 
+def _as_published(index: Floats, provisional_months: int) -> Floats:
+    """Index by month as first published: the newest months are a little low, the less so the older they are."""
+    published = index.copy()
+    for age in range(min(provisional_months, index.shape[-1])):
+        published[..., -1 - age] *= 1.0 - 0.004 * (provisional_months - age) / provisional_months
+    return published
+
+
 def producer_prices(economy: Economy, periods: list[Period], months: int, products: int, markets: int) -> Cube:
     """85770NED: product x market x period x (index 2021=100, change on the month before, on the year before)."""
     index = np.stack(
@@ -202,6 +215,7 @@ def producer_prices(economy: Economy, periods: list[Period], months: int, produc
             for p in range(products)
         ]
     )
+    index = _as_published(index, PRICES_PROVISIONAL)
     now = np.round(add_up(index, periods, mean=True), 1)
     result = np.full((*now.shape, 3), np.nan)
     result[..., 0] = now
@@ -222,7 +236,7 @@ def production(economy: Economy, periods: list[Period], months: int, branches: i
     result = np.full((branches, len(periods), len(measures)), np.nan)
     month_rows = [i for i, period in enumerate(periods) if period.code[4:6] == "MM"]
     for b in range(branches):
-        volume = economy.monthly_index(f"production {b}", months, 0.01, 0.012)
+        volume = _as_published(economy.monthly_index(f"production {b}", months, 0.01, 0.012), PRODUCTION_PROVISIONAL)
         series = {
             "A050903_1": volume * season,
             "A050903_3": volume,

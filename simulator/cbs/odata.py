@@ -64,11 +64,20 @@ def json_text(content: Any) -> str:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
+def checked(connection: duckdb.DuckDBPyConnection, source: str, condition: Condition) -> Condition:
+    """Give a condition back, or refuse one that takes a number for a text."""
+    try:
+        connection.execute(f"select 1 from {source} where {condition.sql} limit 0", condition.parameters)
+    except (duckdb.BinderException, duckdb.ConversionException) as error:
+        raise FilterError(WRONG_TYPES) from error
+    return condition
+
+
 def scalar(connection: duckdb.DuckDBPyConnection, statement: str, parameters: list[Any] | None = None) -> Any:
     """First value of a query; a comparison of a number with a text is refused as the office does."""
     try:
         row = connection.execute(statement, parameters or []).fetchone()
-    except (duckdb.ConversionException, duckdb.BinderException) as error:
+    except duckdb.ConversionException as error:
         raise FilterError(WRONG_TYPES) from error
     return None if row is None else row[0]
 
@@ -90,6 +99,9 @@ class RecordLists:
 
     def pick(self, records: list[Record], query: Mapping[str, str]) -> tuple[list[Record], list[str] | None]:
         """Filter, order, skip, cut and project records; give the selected names too."""
+        if not records:
+            # Which properties an empty set would have is not known here: no option can be wrong.
+            return [], None
         names = list(dict.fromkeys(name for record in records for name in record if "@" not in name))
         columns = {name: f'"{name}"' for name in names}
         wanted = order(query, columns, "position")

@@ -474,11 +474,14 @@ def _code_list(codes: Groups) -> Callable[[Economy], CodeRecords]:
     return lambda _: [dict(record) for record in records]
 
 
-def _recent_months(count: int) -> Callable[[Period, tuple[int, int]], str]:
-    """Status by age: the months of the last ``count`` before publication are provisional."""
+def _recent_months(count: int, lag: int = 0) -> Callable[[Period, tuple[int, int]], str]:
+    """Status by age: the newest ``count`` months are provisional.
+
+    The newest month ends ``lag`` months before the month of publication.
+    """
 
     def status(period: Period, published: tuple[int, int]) -> str:
-        age = (published[0] - START_YEAR) * 12 + published[1] - 1 - period.stop
+        age = (published[0] - START_YEAR) * 12 + published[1] - 1 - lag - period.stop
         return "Voorlopig" if age < count else "Definitief"
 
     return status
@@ -505,8 +508,7 @@ _PRODUCER_PRICES = Table(
         economy, spans, months, len(_PRODUCTS), len(_MARKETS)
     ),
     publication=Publication(day=30, months_back=1, ahead=1),
-    # The last five months are provisional.
-    status=_recent_months(5),
+    status=_recent_months(cells.PRICES_PROVISIONAL),
     partner="AlleProdComCoderingen",
     total="A014686",
     large_partners=("A014975",),
@@ -559,7 +561,7 @@ _PRODUCTION = Table(
     publication=Publication(day=10, months_back=1),
     grains={"quarters": True},
     time_groups=(("0", "Maanden"), ("1", "Kwartalen"), ("2", "Jaren")),
-    status=_recent_months(12),
+    status=_recent_months(cells.PRODUCTION_PROVISIONAL, lag=1),
     partner="BedrijfstakkenBranchesSBI2008",
     total="307500    ",
     large_partners=("336500    ",),

@@ -12,6 +12,7 @@ from simulator.cbs.odata import (
     ODataError,
     Record,
     RecordLists,
+    checked,
     encode,
     json_text,
     order,
@@ -249,15 +250,14 @@ class V3Service:
 
     def _columns(self, table: Table, release: Release) -> dict[str, str]:
         """SQL of every property of a row; keys are compared with their blanks."""
-        keys = {
-            name: f"rpad({quoted(name)}, {self.width(table, name, release)}, ' ')" for name in table.dimension_names
-        }
+        keys = {name: _padded("rpad", quoted(name), self.width(table, name, release)) for name in table.dimension_names}
         return {"ID": '"ID"'} | keys | {column(m.column): quoted(m.column) for m in table.measures}
 
     def _where(self, table: Table, query: Mapping[str, str], release: Release) -> Condition:
         if "$filter" not in query:
             return Condition("true")
-        return read_filter(query["$filter"], self._columns(table, release), version=3)
+        condition = read_filter(query["$filter"], self._columns(table, release), version=3)
+        return checked(self.connection, self.store.wide(table, release), condition)
 
     def _count(self, table: Table, query: Mapping[str, str], release: Release) -> int:
         condition = self._where(table, query, release)
@@ -320,7 +320,7 @@ class V3Service:
                 sql, kind = quoted(measure.column), "Edm.Double" if measure.decimals else "Edm.Int64"
                 if not is_typed:
                     width = _WIDE if "euro" in measure.unit or measure.unit == "kg" else _WIDTH
-                    sql, kind = f"lpad(coalesce({sql}, '.'), {width}, ' ')", "Edm.String"
+                    sql, kind = _padded("lpad", f"coalesce({sql}, '.')", width), "Edm.String"
             write = _json_field if as_json else _atom_field
             written.append(write(name, sql, kind))
         rows = " || ',' || ".join(written) if as_json else " || ".join(written)
@@ -375,6 +375,11 @@ def _property(kind: str, number: int, position: int | None, parent: int | None, 
         "Title": title,
         "Description": "",
     }
+
+
+def _padded(function: str, sql: str, width: int) -> str:
+    """SQL that fills a text up with blanks. A longer one, which a fault can have made, stays whole."""
+    return f"{function}({sql}, greatest({width}, length({sql}))::int, ' ')"
 
 
 def _literal(text: str) -> str:

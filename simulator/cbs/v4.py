@@ -12,6 +12,7 @@ from simulator.cbs.odata import (
     ODataError,
     Record,
     RecordLists,
+    checked,
     encode,
     json_text,
     order,
@@ -287,13 +288,14 @@ class V4Service:
         """SQL of every property of an observation."""
         return LONG_COLUMNS | {name: quoted(name) for name in table.dimension_names}
 
-    def _where(self, table: Table, query: Mapping[str, str]) -> Condition:
+    def _where(self, table: Table, query: Mapping[str, str], release: Release) -> Condition:
         if "$filter" not in query:
             return Condition("true")
-        return read_filter(query["$filter"], self.columns(table))
+        condition = read_filter(query["$filter"], self.columns(table))
+        return checked(self.connection, self.store.observations(table, release), condition)
 
     def _count(self, table: Table, query: Mapping[str, str], release: Release, request_url: str) -> int:
-        condition = self._where(table, query)
+        condition = self._where(table, query, release)
         missing: set[str] = set()
         for fault in self.faults.waiting(request_url, {"missing_partners": None}):
             missing |= set(fault.options.get("partners", table.large_partners))
@@ -315,7 +317,7 @@ class V4Service:
         top = whole_number(query, "$top")
         size = self.page_size if top is None else min(top, self.page_size)
         wanted = order(query, columns, '"Id"')
-        condition = self._where(table, query)
+        condition = self._where(table, query, release)
         shown = first
         if first >= size and self.faults.take(request_url, "duplicate_page"):
             # The office's own mistake: the page before once more, and the next link as if nothing happened.

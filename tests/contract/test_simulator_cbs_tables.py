@@ -19,7 +19,6 @@ from simulator.server import Simulator
 
 ROOT = "/odata/v1/CBS"
 IN_V4 = [identifier for identifier, table in TABLES.items() if table.is_in_v4]
-BY_LAND = [identifier for identifier in IN_V4 if TABLES[identifier].partner == "Landen"]
 NUMBER_OF_TABLES = 13
 
 
@@ -164,6 +163,12 @@ def test_natural_keys_are_unique_and_ids_run_on(simulator: Simulator, identifier
     assert unique == rows_of_month > 0
 
 
+@pytest.mark.parametrize("condition", ["startswith(Value,'1')", "Id eq 'abc'", "contains(Id,'1')", "Value eq"])
+def test_a_number_is_not_a_text(simulator: Simulator, condition: str) -> None:
+    for resource in ("Observations", "Observations/$count"):
+        assert status(simulator, f"{ROOT}/85770NED/{resource}", f"$filter={quote(condition)}") == 400
+
+
 def test_there_is_a_phantom_measure(simulator: Simulator) -> None:
     assert [m.code for table in TABLES.values() for m in table.measures if m.is_phantom] == ["M999012"]
 
@@ -235,10 +240,11 @@ def test_tables_come_out_on_days_of_their_own(simulator: Simulator) -> None:
     assert ask(simulator, f"{ROOT}/85770NED/Properties")["Version"] == "202702280630"
 
 
-def test_status_of_prices_follows_their_age(simulator: Simulator) -> None:
-    codes = ask(simulator, f"{ROOT}/85770NED/PeriodenCodes")["value"]
-    months = [code for code in codes if "MM" in code["Identifier"]]
-    assert [code["Status"] for code in months[-6:]] == ["Definitief", *["Voorlopig"] * 5]
+def test_status_of_an_index_follows_its_age(simulator: Simulator) -> None:
+    for table, provisional in (("85770NED", 5), ("85806NED", 12)):
+        codes = ask(simulator, f"{ROOT}/{table}/PeriodenCodes")["value"]
+        months = [code["Status"] for code in codes if "MM" in code["Identifier"]]
+        assert months[-provisional - 1 :] == ["Definitief", *["Voorlopig"] * provisional]
 
 
 # -- numbers ----------------------------------------------------------------------------------------------
@@ -373,17 +379,25 @@ def test_prices_are_an_index(simulator: Simulator) -> None:
     assert not any(period == "2026JJ00" for period, _ in cells)
 
 
-def test_releases_revise_goods_and_keep_old_prices(simulator: Simulator) -> None:
+def test_releases_revise_what_is_provisional(simulator: Simulator) -> None:
     condition = "GN eq 'GN76012080' and Landen eq 'T001047' and Measure eq 'D001636' and Perioden ge '2025MM01'"
     before = {r["Perioden"]: r["Value"] for r in rows(simulator, "85442NED", filter=condition)}
-    price = {r["Perioden"]: r["Value"] for r in rows(simulator, "85770NED", filter="Measure eq 'M003367'")}
+    series = "Measure eq 'M003367' and AlleProdComCoderingen eq 'A014975' and Afzetgebieden eq 'A044074'"
+    branch = "Measure eq 'A050903_3' and startswith(BedrijfstakkenBranchesSBI2008,'328100')"
+    indices = {
+        table: {r["Perioden"]: r["Value"] for r in rows(simulator, table, filter=condition_of)}
+        for table, condition_of in (("85770NED", series), ("85806NED", branch))
+    }
     simulator.set_release(13)
     after = {r["Perioden"]: r["Value"] for r in rows(simulator, "85442NED", filter=condition)}
     assert set(after) - set(before) == {"2026MM08"}
     assert after["2026MM07"] > before["2026MM07"]
     assert after["2025MM01"] == before["2025MM01"]
-    later = {r["Perioden"]: r["Value"] for r in rows(simulator, "85770NED", filter="Measure eq 'M003367'")}
-    assert {period: later[period] for period in price} == price
+    for table, condition_of, provisional in (("85770NED", series, 5), ("85806NED", branch, 12)):
+        later = {r["Perioden"]: r["Value"] for r in rows(simulator, table, filter=condition_of)}
+        months = [period for period in indices[table] if "MM" in period]
+        assert any(later[period] > indices[table][period] for period in months[-provisional:])
+        assert all(later[period] == indices[table][period] for period in months[:-provisional])
 
 
 def test_another_seed_gives_other_numbers_in_the_same_places() -> None:
@@ -401,8 +415,8 @@ def test_another_seed_gives_other_numbers_in_the_same_places() -> None:
 _MONTH = "Perioden eq '2025MM05'"
 
 
-@pytest.mark.parametrize("identifier", IN_V4)
 @pytest.mark.parametrize("kind", ["duplicate_key", "missing_partners", "negative_value", "bad_number", "wrong_total"])
+@pytest.mark.parametrize("identifier", IN_V4)
 def test_data_faults_work_for_every_table(simulator: Simulator, identifier: str, kind: str) -> None:
     table = TABLES[identifier]
     condition = f"{_MONTH} and Measure eq '{table.main_measures[0]}'"
@@ -426,7 +440,7 @@ def test_data_faults_work_for_every_table(simulator: Simulator, identifier: str,
     else:
         ((before, after),) = [(a, b) for a, b in zip(right, wrong, strict=True) if a != b]
         assert after["Value"] == ("abc" if kind == "bad_number" else -before["Value"])
-    assert rows(simulator, identifier, filter=_MONTH) == right
+    assert rows(simulator, identifier, filter=condition) == right
 
 
 def test_unknown_partner_in_a_table_of_goods(simulator: Simulator) -> None:

@@ -245,6 +245,7 @@ def test_filter_keeps_what_it_says(simulator: Simulator, condition: str, holds: 
         "Land eq 'L008778'",
         "Landen eq",
         "TotaleUitvoerwaarde_2 eq 'veel'",
+        "startswith(TotaleUitvoerwaarde_2,'1')",
     ],
 )
 def test_what_v3_does_not_know_is_refused(simulator: Simulator, condition: str) -> None:
@@ -407,6 +408,9 @@ def test_data_faults_reach_the_wide_rows(simulator: Simulator) -> None:
     ((before, after),) = [(a, b) for a, b in zip(right, wrong("wrong_total"), strict=True) if a != b]
     assert before["Landen"] == "T001047"
     assert after[main] == pytest.approx(1.1 * before[main], abs=1)
+    simulator.faults.add([{"match": "85806NED/Typed", "kind": "unknown_partner", "times": 1}])
+    keys = {row["BedrijfstakkenBranchesSBI2008"] for row in value(simulator, f"{FEED}/85806NED/TypedDataSet")}
+    assert "999999    " in keys
     simulator.faults.add([{"match": "DataProperties", "kind": "unit"}])
     units = {record["Unit"] for record in value(simulator, f"{FEED}/85427NED/DataProperties")}
     assert units == {None, "1 000 euro", "%"}
