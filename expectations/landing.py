@@ -37,9 +37,9 @@ class LandingGateInput:
         Column of the figures; for a file with a column a measure, that of the value in euros.
     measure_column : str
         Column of the measure; empty for a file with a column a measure.
-    measures, value_measures, level_measures : tuple of str
+    measures, value_measures, level_measures, positive_measures : tuple of str
         All declared measures; those in euros, of which the sums are checked; those whose level is compared with the
-        loads before.
+        loads before; those that cannot be negative.
     total_partner : str
         Code of the office's own total; empty if the dataset has none.
     partners : mapping of str to str
@@ -63,6 +63,7 @@ class LandingGateInput:
     measures: tuple[str, ...]
     value_measures: tuple[str, ...]
     level_measures: tuple[str, ...]
+    positive_measures: tuple[str, ...]
     total_partner: str
     partners: Mapping[str, str]
     value_factor: float
@@ -213,17 +214,17 @@ def landing_checks(load: LandingGateInput) -> list[Check]:
             {"max_value": 0},
         ),
     ]
-    if load.value_measures:
+    if load.positive_measures:
         checks.append(
             Check(
                 "values_are_not_negative",
                 "observations",
                 "error",
-                "No value in euros is negative.",
+                "No value, quantity or index is negative.",
                 "UnexpectedRowsExpectation",
                 {
                     "unexpected_rows_query": f"select {key}, value from {{batch}}"
-                    f" where measure in ({_literals(load.value_measures)}) and value < 0"
+                    f" where measure in ({_literals(load.positive_measures)}) and value < 0"
                 },
             )
         )

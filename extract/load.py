@@ -202,4 +202,6 @@ def _land_metadata(
     for name, rows in tables.items():
         target = folder / f"{name}.parquet"
         table = values_table(COMMON_TABLES[name], rows)
-        connection.execute(f"copy (from ({table}) order by all) to {quote(str(target))} (format parquet, compression zstd)")
+        connection.execute(
+            f"copy (from ({table}) order by all) to {quote(str(target))} (format parquet, compression zstd)"
+        )

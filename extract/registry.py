@@ -195,9 +195,13 @@ class Dataset:
 
     @property
     def level_measures(self) -> tuple[str, ...]:
-        """Codes of the measures whose sum has a level: those in euros, or else all but balances and percentages."""
-        others = tuple(m.code for m in self.measures if m.canonical_unit not in ("BALANCE", "PERCENT"))
-        return self.value_measures or others
+        """Codes of the measures whose sum has a level: those in euros, or else all that cannot be negative."""
+        return self.value_measures or self.positive_measures
+
+    @property
+    def positive_measures(self) -> tuple[str, ...]:
+        """Codes of the measures that cannot be negative: all but balances and percentages."""
+        return tuple(m.code for m in self.measures if m.canonical_unit not in ("BALANCE", "PERCENT"))
 
     @property
     def is_comext(self) -> bool:

@@ -216,6 +216,7 @@ def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress 
             measures=dataset.measure_codes,
             value_measures=dataset.value_measures,
             level_measures=dataset.level_measures,
+            positive_measures=dataset.positive_measures,
             total_partner=dataset.total_partner,
             partners=reference.office_partners(dataset.office),
             value_factor=next((m.factor for m in dataset.measures if m.canonical_unit == "EUR"), 1.0),

@@ -163,6 +163,7 @@ def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) ->
         measures=dataset.measure_codes,
         value_measures=dataset.value_measures,
         level_measures=dataset.level_measures,
+        positive_measures=dataset.positive_measures,
         total_partner=dataset.total_partner,
         partners=reference.office_partners(dataset.office),
         value_factor=next((m.factor for m in dataset.measures if m.canonical_unit == "EUR"), 1.0),
@@ -206,5 +207,3 @@ def load_release(case: Case, office: Office, release: int, state: Path) -> LoadM
     manifest = run_load(case, office.url, state, policy=replace(POLICY, read_seconds=60.0, deadline_seconds=60.0))
     assert manifest is not None, f"{case.name}: nothing new in release {release}"
     return manifest
-
-

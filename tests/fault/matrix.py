@@ -1,0 +1,293 @@
+"""What each fault leads to, at each request of a load of each protocol: tried, and written down as a table.
+
+``python -m tests.fault.matrix`` tries everything and writes ``docs/faults.md``; the tests try it again and compare.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from extract.errors import ExtractError
+from extract.landing import Landing, LoadManifest
+from simulator.faults import describe_kinds
+from tests.fault.loads import (
+    BEFORE,
+    NOW,
+    Case,
+    GateStoppedError,
+    Office,
+    cases,
+    copy_state,
+    load_release,
+    run_load,
+    running_office,
+)
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+# A fault that lasts as long as the office does: the load must end by itself.
+BOUND_SECONDS = 60.0
+LOADS, NEWER, REPORTS, STOPS, NONE = "loads", "loads the newer release", "loads and reports", "stops", "does not apply"
+# Faults of the office's transport, tried at every request; all others are tried where observations are.
+TRANSPORT = (
+    "async_never",
+    "bom",
+    "crlf",
+    "empty_200",
+    "html_200",
+    "http_413_json",
+    "http_413_xml",
+    "http_429",
+    "http_500",
+    "http_503",
+    "release_mid_run",
+    "reset",
+    "slow_drip",
+    "timeout",
+    "truncate",
+    "truncate_gzip",
+    "wrong_content_type",
+)
+OPTIONS: dict[str, dict[str, Any]] = {
+    "timeout": {"delay_seconds": 8},
+    "slow": {"delay_seconds": 0.2},
+    "slow_drip": {"interval_seconds": 0.2, "bytes_at_once": 1},
+    "http_429": {"retry_after": 0},
+}
+
+
+@dataclass
+class Prepared:
+    """A case with what its loads must end in."""
+
+    case: Case
+    base: Path
+    before: str
+    clean: str
+    clean_newer: str
+    clean_rows: int
+    n_requests: int
+    data_requests: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fault at one request, once or for ever."""
+
+    kind: str
+    position: int
+    is_lasting: bool
+    outcome: str
+    detail: str
+    seconds: float
+
+
+def kinds() -> list[str]:
+    """Return all kinds of faults of the simulator, in the order of the table."""
+    return sorted(describe_kinds())
+
+
+def prepare(case: Case, office: Office, home: Path) -> Prepared:
+    """Load the release before, and see what undisturbed loads of this release and the next one end in."""
+    base = home / "base"
+    load_release(case, office, BEFORE, base)
+    newer = load_release_hash(case, office, NOW + 1, copy_state(base, home / "newer"))
+    manifest = load_release(case, office, NOW, copy_state(base, home / "clean"))
+    urls = [entry["url"] for entry in office.simulator.requests]
+    # Archives are made now; what follows meets a quick office.
+    marks = ("/Observations", "/TypedDataSet", "/csv/CBS/", "/data/", "file=", "/files/body/")
+    return Prepared(
+        case,
+        base,
+        Landing(base / "landing").content_hash(),
+        Landing(home / "clean" / "landing").content_hash(),
+        newer,
+        manifest.rows_read,
+        len(urls),
+        [n for n, url in enumerate(urls) if any(mark in url for mark in marks) and "/$count" not in url],
+    )
+
+
+def load_release_hash(case: Case, office: Office, release: int, state: Path) -> str:
+    """Load a release without faults and return what the landing then holds."""
+    load_release(case, office, release, state)
+    return Landing(state / "landing").content_hash()
+
+
+def try_fault(prepared: Prepared, office: Office, kind: str, position: int, *, is_lasting: bool, home: Path) -> Trial:
+    """Run a load with a fault at its n-th request, and judge what came of it.
+
+    Raises
+    ------
+    AssertionError
+        If a wrong row was loaded, a row was lost, a message says too little, or the load took too long.
+    """
+    state = copy_state(prepared.base, home / "state")
+    fault = {"match": ".*", "kind": kind, "after": position, **OPTIONS.get(kind, {})}
+    office.reset(NOW, (*prepared.case.standing_faults, {**fault, "times": None if is_lasting else 1}))
+    started = time.monotonic()
+    outcome, detail, manifest = STOPS, "", None
+    try:
+        manifest = run_load(prepared.case, office.url, state)
+    except ExtractError as error:
+        detail = type(error).__name__
+        assert prepared.case.dataset.code in str(error), f"the message names no dataset: {error}"
+        assert error.next_step, f"the message names no next step: {error}"
+    except GateStoppedError as error:
+        detail = f"gate 1: {error}"
+    seconds = time.monotonic() - started
+    assert seconds < BOUND_SECONDS, f"{kind} at request {position} took {seconds:.0f} s"
+    used = office.simulator.faults.faults[-1]
+    was_used = used.times == 0 if not is_lasting else used.seen > position
+    held = Landing(state / "landing").content_hash()
+    if manifest is None:
+        assert held == prepared.before, f"{kind} at request {position} stopped and yet changed the landing"
+    else:
+        outcome, detail = _judge_loaded(prepared, manifest, state, held, kind, position)
+    return Trial(kind, position, is_lasting, outcome if was_used else NONE, detail, seconds)
+
+
+def _judge_loaded(
+    prepared: Prepared, manifest: LoadManifest, state: Path, held: str, kind: str, position: int
+) -> tuple[str, str]:
+    where = f"{kind} at request {position} of {prepared.case.name}"
+    assert manifest.rows_read == manifest.rows_loaded + manifest.rows_rejected, f"{where}: rows are unaccounted for"
+    if held == prepared.clean:
+        return LOADS, ""
+    if held == prepared.clean_newer:
+        return NEWER, ""
+    # Anything else must have been noticed: a rejected row or a finding.
+    noticed = _rejected_rules(state, manifest) + _findings(state, manifest)
+    assert noticed, f"{where}: the landing differs from that of a clean load, and nothing says so"
+    assert manifest.rows_read >= prepared.clean_rows, f"{where}: rows were lost"
+    return REPORTS, ", ".join(sorted({*noticed}))
+
+
+def _rejected_rules(state: Path, manifest: LoadManifest) -> list[str]:
+    return _column(state, manifest, "rejects", "rule")
+
+
+def _findings(state: Path, manifest: LoadManifest) -> list[str]:
+    return [rule for rule in _column(state, manifest, "findings", "rule") if rule != "fallback_used"]
+
+
+def _column(state: Path, manifest: LoadManifest, table: str, column: str) -> list[str]:
+    import duckdb
+
+    path = state / "landing" / manifest.dataset / manifest.load_id / f"{table}.parquet"
+    with duckdb.connect() as connection:
+        rows = connection.execute(f"select distinct {column} from read_parquet('{path}') order by 1").fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def try_kind(prepared: Prepared, office: Office, kind: str, home: Path) -> list[Trial]:
+    """Try a fault at every request that it can meet, once; and for ever at the first request of data."""
+    positions = list(range(prepared.n_requests)) if kind in TRANSPORT else prepared.data_requests
+    trials = [try_fault(prepared, office, kind, n, is_lasting=False, home=home) for n in positions]
+    lasting = prepared.data_requests[:1]
+    return trials + [try_fault(prepared, office, kind, n, is_lasting=True, home=home) for n in lasting]
+
+
+def summarise(trials: list[Trial]) -> str:
+    """Write what the trials of one kind and one protocol led to, in the words of the table."""
+    once = _phrase([trial for trial in trials if not trial.is_lasting])
+    lasting = _phrase([trial for trial in trials if trial.is_lasting])
+    if once == lasting or lasting == NONE:
+        return once
+    return f"once: {once}; lasting: {lasting}"
+
+
+def _phrase(trials: list[Trial]) -> str:
+    met = [trial for trial in trials if trial.outcome != NONE]
+    if not met:
+        return NONE
+    words = {f"{t.outcome} ({t.detail})" if t.detail else t.outcome for t in met}
+    return " or ".join(sorted(words))
+
+
+@contextmanager
+def prepared_case(name: str) -> Iterator[tuple[Prepared, Office, Path]]:
+    """Give one case, ready to be tried, in temporary state."""
+    case = next(case for case in cases() if case.name == name)
+    with TemporaryDirectory(prefix="metaalexport-faults-") as folder, running_office() as office:
+        home = Path(folder)
+        yield prepare(case, office, home), office, home
+        shutil.rmtree(home / "state", ignore_errors=True)
+
+
+def read_page() -> dict[tuple[str, str], str]:
+    """Return the table of the page: what it says by kind and protocol."""
+    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    names = [cell.strip() for cell in lines[0].strip("|").split("|")][2:]
+    said = {}
+    for line in lines[2:]:
+        kind, _, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        said |= {(kind.strip("`"), name): cell for name, cell in zip(names, cells, strict=True)}
+    return said
+
+
+def write_page(found: dict[tuple[str, str], str]) -> None:
+    """Write the table."""
+    names = [case.name for case in cases()]
+    described = describe_kinds()
+    rows = [
+        f"| `{kind}` | {described[kind]} | " + " | ".join(found.get((kind, name), "") for name in names) + " |"
+        for kind in kinds()
+    ]
+    text = "\n".join(
+        [
+            "# What each fault leads to",
+            "",
+            "Each fault of the simulator was tried at every request of a monthly load of each protocol, one at a time"
+            " (faults in the data: at every request of data), once and for as long as the load lasts. After each trial"
+            " the landing was compared with that of an undisturbed load, byte for byte.",
+            "",
+            f"- **{LOADS}**: the landing is that of an undisturbed load.",
+            f"- **{NEWER}**: the office published meanwhile; the load started again, and holds that release alone.",
+            f"- **{REPORTS}**: rows were rejected, or loaded under a code that nobody had declared; the rule stands"
+            " behind it, the rows in `ops.rejected_rows` or `ops.findings`.",
+            f"- **{STOPS}**: an error with dataset, URL and next step, or gate 1 with the names of its checks; the"
+            " landing is what it was.",
+            f"- **{NONE}**: no reply of this protocol can have the fault.",
+            "",
+            "No trial loaded a wrong row in silence, lost a row, or took longer than its bound. The table is written by"
+            " `python -m tests.fault.matrix` and tried again by `make test-fault`.",
+            "",
+            "| fault | what the office does | " + " | ".join(names) + " |",
+            "|---" * (len(names) + 2) + "|",
+            *rows,
+            "",
+        ]
+    )
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def main(arguments: list[str]) -> None:
+    """Try every fault of every protocol (or of those named), and write the page."""
+    found = read_page() if PAGE.exists() else {}
+    for case in cases():
+        if arguments and case.name not in arguments:
+            continue
+        with prepared_case(case.name) as (prepared, office, home):
+            for kind in kinds():
+                started = time.monotonic()
+                try:
+                    found[kind, case.name] = summarise(try_kind(prepared, office, kind, home))
+                except AssertionError as error:
+                    found[kind, case.name] = f"WRONG: {error}"
+                sys.stdout.write(
+                    f"{time.monotonic() - started:5.1f} s  {case.name}: {kind}: {found[kind, case.name]}\n"
+                )
+                sys.stdout.flush()
+        write_page(found)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
