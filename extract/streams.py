@@ -50,10 +50,11 @@ def piped(write: Callable[[BinaryIO], None]) -> Iterator[Path]:
         try:
             yield pipe
         finally:
-            if thread.is_alive():
-                # A reader that never came, or left: its end is opened and closed, so that the writer can go.
+            while thread.is_alive():
+                # A reader that never came, or left: its end is opened and closed, so that the writer can go. More than
+                # once, for a writer that had not come to its own end yet.
                 os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-            thread.join()
+                thread.join(0.01)
     if failures:
         raise ArchiveError(f"the archive cannot be read to its end ({failures[0]})") from failures[0]
 
@@ -80,8 +81,13 @@ def write_zip_members(path: Path, names: list[str], output: BinaryIO) -> None:
             with archive.open(name) as member:
                 if number:
                     member.readline()
+                last = b"\n"
                 while block := member.read(_BLOCK):
                     output.write(block)
+                    last = block[-1:]
+                if last != b"\n":
+                    # The last line of a member may be open; the next member's first one is a line of its own.
+                    output.write(b"\n")
 
 
 def seven_zip_member(path: Path) -> str:
@@ -95,7 +101,7 @@ def seven_zip_member(path: Path) -> str:
     try:
         with py7zr.SevenZipFile(path) as archive:
             names = archive.getnames()
-    except (py7zr.exceptions.ArchiveError, OSError, EOFError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - a broken directory fails in whichever decoder it is read with
         raise ArchiveError(f"the 7z archive is cut off or broken ({type(error).__name__}: {error})") from error
     if len(names) != 1:
         raise ArchiveError(f"the 7z archive holds {names}, not one member")
