@@ -77,17 +77,19 @@ def zip_members(path: Path, prefix: str) -> list[str]:
 def write_zip_members(path: Path, names: list[str], output: BinaryIO) -> None:
     """Write CSV members one behind the other, with the header of the first only."""
     with zipfile.ZipFile(path) as archive:
+        last, end = b"\n", b"\n"
         for number, name in enumerate(names):
             with archive.open(name) as member:
-                if number:
-                    member.readline()
-                last = b"\n"
+                header = member.readline()
+                if number == 0:
+                    output.write(header)
+                    end = b"\r\n" if header.endswith(b"\r\n") else b"\n"
+                elif last != b"\n":
+                    # The last line of a member may be open; the next member's first one is a line of its own.
+                    output.write(end)
                 while block := member.read(_BLOCK):
                     output.write(block)
                     last = block[-1:]
-                if last != b"\n":
-                    # The last line of a member may be open; the next member's first one is a line of its own.
-                    output.write(b"\n")
 
 
 def seven_zip_member(path: Path) -> str:
@@ -101,7 +103,7 @@ def seven_zip_member(path: Path) -> str:
     try:
         with py7zr.SevenZipFile(path) as archive:
             names = archive.getnames()
-    except Exception as error:  # noqa: BLE001 - a broken directory fails in whichever decoder it is read with
+    except Exception as error:
         raise ArchiveError(f"the 7z archive is cut off or broken ({type(error).__name__}: {error})") from error
     if len(names) != 1:
         raise ArchiveError(f"the 7z archive holds {names}, not one member")

@@ -350,7 +350,9 @@ def test_malformed_line_is_rejected_as_it_is(loader: Loader, wrong: str) -> None
 
 
 def test_malformed_lines_of_two_replies_keep_their_request(loader: Loader) -> None:
-    manifest = load_bodies(loader, body(line("US"), "one,short"), body(line("US", "6", "2025-02"), "two,short", "three,short"))
+    manifest = load_bodies(
+        loader, body(line("US"), "one,short"), body(line("US", "6", "2025-02"), "two,short", "three,short")
+    )
     assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (5, 2, 3)
     assert loader.rows(manifest, "request_no, trim(row_content, chr(10))", "rejects") == [
         (0, "one,short"),

@@ -213,7 +213,7 @@ def test_get_retry_after_as_long_as_is_waited_for_is_waited_for(make_office: Mak
 def test_get_retry_after_of_the_last_attempt_says_when_to_come_back(make_office: MakeOffice) -> None:
     moment = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
     office = make_office(Answer(b"busy", 503), Answer(b"busy", 503, {"Retry-After": moment}))
-    with pytest.raises(TransientOfficeError, match="left alone for 7[12]"):
+    with pytest.raises(TransientOfficeError, match=r"left alone for 7[12]"):
         office.get()
 
 

@@ -93,7 +93,8 @@ def test_load_that_asked_for_less_or_other_things_answers_for_nothing(loaded: Sl
 
 
 @pytest.mark.parametrize(
-    "loaded", [replace(PART, products=()), replace(PART, products=("72", "73", "76")), replace(PART, first_month="2002-01")]
+    "loaded",
+    [replace(PART, products=()), replace(PART, products=("72", "73", "76")), replace(PART, first_month="2002-01")],
 )
 def test_load_that_asked_for_more_answers(loaded: Slice) -> None:
     full = load(loaded, "2026-08-14")

@@ -21,7 +21,16 @@ from extract.streams import (
 from tests.contract.loading import seven_zip
 
 # Longer than a pipe holds, and not to be packed away to nothing.
-LINES = "".join(f"{number},{random.Random(number).random()}\n" for number in range(20_000)).encode()  # noqa: S311
+LINES = "".join(f"{number},{random.Random(number).random()}\n" for number in range(20_000)).encode()
+
+
+def write_lines(output: BinaryIO) -> None:
+    output.write(LINES)
+
+
+def read_all(path: Path) -> bytes:
+    seven_zip_member(path)
+    return unpack_seven_zip(path)
 
 
 def unpack_zip(path: Path, names: list[str]) -> bytes:
@@ -42,7 +51,11 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def test_piped_gives_what_is_written_and_leaves_no_file() -> None:
-    with piped(lambda output: [output.write(b"one"), output.write(b"two")] and None) as pipe:
+    def write(output: BinaryIO) -> None:
+        output.write(b"one")
+        output.write(b"two")
+
+    with piped(write) as pipe:
         assert pipe.read_bytes() == b"onetwo"
         folder = pipe.parent
     assert not folder.exists()
@@ -51,7 +64,7 @@ def test_piped_gives_what_is_written_and_leaves_no_file() -> None:
 @pytest.mark.timeout(60)
 def test_piped_without_a_reader_does_not_hang() -> None:
     for _ in range(100):
-        with piped(lambda output: output.write(b"x" * 200_000) and None):
+        with piped(write_lines):
             pass
 
 
@@ -76,7 +89,7 @@ def test_piped_writer_that_fails_is_an_archive_error_at_the_end() -> None:
 
 @pytest.mark.timeout(60)
 def test_piped_reader_that_fails_keeps_its_own_error() -> None:
-    with pytest.raises(KeyError, match="mine"), piped(lambda output: output.write(LINES) and None):
+    with pytest.raises(KeyError, match="mine"), piped(write_lines):
         raise KeyError("mine")
 
 
@@ -91,11 +104,14 @@ def test_zip_members_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("end", [b"\n", b""], ids=["last line ended", "last line open"])
-def test_zip_several_members_are_one_file_with_one_header(tmp_path: Path, end: bytes) -> None:
-    members = {"O1.csv": b"a;b\n1;2\n3;4" + end, "O2.csv": b"a;b\n5;6" + end}
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("is_open", [True, False], ids=["last line open", "last line ended"])
+def test_zip_several_members_are_one_file_with_one_header(tmp_path: Path, end: bytes, *, is_open: bool) -> None:
+    last = b"" if is_open else end
+    members = {"O1.csv": b"a;b" + end + b"1;2" + end + b"3;4" + last, "O2.csv": b"a;b" + end + b"5;6" + last}
     path = write_zip(tmp_path / "a.zip", members)
-    assert unpack_zip(path, ["O1.csv", "O2.csv"]).rstrip(b"\n") == b"a;b\n1;2\n3;4\n5;6"
+    assert unpack_zip(path, ["O1.csv", "O2.csv"]) == end.join([b"a;b", b"1;2", b"3;4", b"5;6"]) + last
+    assert unpack_zip(path, ["O1.csv"]) == members["O1.csv"]
 
 
 def test_zip_cut_anywhere_is_an_archive_error(tmp_path: Path) -> None:
@@ -149,8 +165,7 @@ def test_seven_zip_with_a_changed_byte_never_gives_all_its_content(tmp_path: Pat
         path = tmp_path / "changed.7z"
         path.write_bytes(body)
         with pytest.raises(ArchiveError):
-            seven_zip_member(path)
-            unpack_seven_zip(path)
+            read_all(path)
 
 
 @pytest.mark.timeout(60)
