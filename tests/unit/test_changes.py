@@ -30,6 +30,7 @@ from extract.landing import (
     month_of,
     panel_of,
 )
+from extract.raw import fsync_directory
 from extract.registry import get_dataset
 from extract.slices import Slice
 
@@ -324,7 +325,7 @@ def test_second_load_of_one_vintage_comes_after_the_first(landing: Landing) -> N
 
 def crash_at(step: str, patch: pytest.MonkeyPatch) -> None:
     """Make the commit die at a step."""
-    real_changes, real_fsync, real_rmtree = Landing._write_changes, landing_module.fsync_directory, shutil.rmtree
+    real_changes, real_fsync, real_rmtree = Landing._write_changes, fsync_directory, shutil.rmtree
     calls: list[Path] = []
 
     def write_changes(self: Landing, *arguments: Any) -> LoadManifest:

@@ -103,7 +103,7 @@ MakeOffice = Callable[..., Office]
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http.random, "random", lambda: 1.0)
+    monkeypatch.setattr("extract.http.random.random", lambda: 1.0)
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_get_errors_without_end_stop_after_four_attempts_with_doubling_waits(mak
 
 
 def test_get_least_jitter_halves_the_waits(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http.random, "random", lambda: 0.0)
+    monkeypatch.setattr("extract.http.random.random", lambda: 0.0)
     office = make_office(Answer(b"x", 500), Answer(b"x", 500), Answer())
     office.get()
     assert office.waits == [1.0, 2.0]

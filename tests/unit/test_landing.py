@@ -30,7 +30,7 @@ from extract.landing import (
     landing_tables,
 )
 from extract.offices.base import Fetched, OfficeVersion, Payload
-from extract.raw import RawStore
+from extract.raw import RawStore, write_atomically
 from extract.registry import Dataset, get_dataset, load_registry
 from extract.slices import Slice
 
@@ -235,7 +235,7 @@ def test_commit_marker_is_written_after_everything_else(
 ) -> None:
     manifest = stage_cbs()
     seen: list[set[str]] = []
-    real = landing_module.write_atomically
+    real = write_atomically
 
     def watch(path: Path, text: str) -> None:
         seen.append(files(path.parent))
