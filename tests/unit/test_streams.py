@@ -181,11 +181,11 @@ def test_database_reads_a_member_and_an_error_of_its_own_ends_it(tmp_path: Path)
     options = "header = false, auto_detect = false, columns = {'a': 'INTEGER', 'b': 'DOUBLE'}"
     with duckdb.connect() as connection:
         with piped(lambda output: write_seven_zip(path, output)) as pipe:
-            assert connection.sql(f"select count(*), max(a) from read_csv('{pipe}', {options})").fetchall() == [
+            assert connection.execute(f"select count(*), max(a) from read_csv('{pipe}', {options})").fetchall() == [
                 (20_000, 19_999)
             ]
         with (
             pytest.raises(duckdb.Error),
             piped(lambda output: write_seven_zip(path, output)) as pipe,
         ):
-            connection.sql(f"select max(b) from read_csv('{pipe}', {options.replace('DOUBLE', 'DATE')})").fetchall()
+            connection.execute(f"select max(b) from read_csv('{pipe}', {options.replace('DOUBLE', 'DATE')})").fetchall()
