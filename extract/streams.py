@@ -104,6 +104,7 @@ def seven_zip_member(path: Path) -> str:
         with py7zr.SevenZipFile(path) as archive:
             names = archive.getnames()
     except Exception as error:
+        # A broken directory fails in whichever decoder it is read with, each with errors of its own.
         raise ArchiveError(f"the 7z archive is cut off or broken ({type(error).__name__}: {error})") from error
     if len(names) != 1:
         raise ArchiveError(f"the 7z archive holds {names}, not one member")
