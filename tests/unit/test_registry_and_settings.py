@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from extract.registry import (
     load_registry,
 )
 from metaalexport.settings import OFFICES as KNOWN_OFFICES
-from metaalexport.settings import PROFILES, Settings, SettingsError
+from metaalexport.settings import PROFILES, SEEDS, Settings, SettingsError
 
 CODES = sorted(path.stem for path in REGISTRY_DIR.glob("*.yml"))
 DEFAULTS = [code for code in CODES if get_dataset(code).by_default]
@@ -122,6 +123,17 @@ def test_registry_defaults_are_those_of_the_dags() -> None:
 def test_registry_all_codes_of_eurostat_on_the_comext_host_and_no_others_are_told_by_their_name() -> None:
     comext = {code for code in CODES if get_dataset(code).is_comext}
     assert comext == {code for code in CODES if code.startswith("eurostat_ds_")}
+
+
+def test_registry_measures_are_those_the_seed_gives_a_meaning() -> None:
+    with (SEEDS / "office_measures.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    meant = {code: {row["measure_code"] for row in rows if row["dataset_code"] == code} for code in CODES}
+    assert meant["cbs_85429ned"]
+    assert meant["eurostat_ds_045409"]
+    assert {code: measures for code, measures in meant.items() if measures} == {
+        code: set(get_dataset(code).measure_codes) for code, measures in meant.items() if measures
+    }
 
 
 def test_get_dataset_unknown_code_names_those_that_exist() -> None:
