@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def listing(stamp: str = "2026-09-15T11:00:00+0200", structure: str = "2026-09-1
     ).encode()
 
 
-def constraint(offered: dict[str, tuple[str, ...]] | None = None) -> bytes:
+def constraint(offered: Mapping[str, tuple[str, ...]] | None = None) -> bytes:
     axes = "".join(
         f'<c:KeyValue id="{name}">{"".join(f"<c:Value>{code}</c:Value>" for code in values)}</c:KeyValue>'
         for name, values in (OFFERED if offered is None else offered).items()
@@ -146,12 +147,14 @@ def constraint(offered: dict[str, tuple[str, ...]] | None = None) -> bytes:
     return f'<m:Structure xmlns:m="m" xmlns:c="c">{axes}</m:Structure>'.encode()
 
 
-def sdmx_urls(part: Slice = SDMX_PART, offered: dict[str, tuple[str, ...]] | None = None) -> list[str]:
+def sdmx_urls(part: Slice = SDMX_PART, offered: Mapping[str, tuple[str, ...]] | None = None) -> list[str]:
     codes = {name: frozenset(values) for name, values in (OFFERED if offered is None else offered).items()}
     return data_urls(COMEXT, SDMX, part, codes, "2026-09")[0]
 
 
-def sdmx_office(*bodies: Answer, part: Slice = SDMX_PART, offered: dict[str, tuple[str, ...]] | None = None) -> Answers:
+def sdmx_office(
+    *bodies: Answer, part: Slice = SDMX_PART, offered: Mapping[str, tuple[str, ...]] | None = None
+) -> Answers:
     urls = sdmx_urls(part, offered)
     assert len(urls) == len(bodies)
     return {

@@ -178,7 +178,7 @@ def outcome(name: str, folder: Path, kind: str, **rules: Any) -> Outcome:
     )
 
 
-def modes_of(rule: str) -> Any:
+def modes_of(rule: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("mode", CONTRACT_MODES[rule])
 
 

@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 
@@ -71,10 +73,10 @@ def test_machine_with_little_memory_or_no_right_to_write_is_told(
 
 def test_machine_without_a_package_or_time_zones_is_told(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_version(package: str) -> str:
-        raise doctor.PackageNotFoundError(package)
+        raise PackageNotFoundError(package)
 
     def no_zone(name: str) -> None:
-        raise doctor.ZoneInfoNotFoundError(name)
+        raise ZoneInfoNotFoundError(name)
 
     monkeypatch.setattr(doctor, "version", no_version)
     monkeypatch.setattr(doctor, "ZoneInfo", no_zone)
