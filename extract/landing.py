@@ -316,12 +316,13 @@ class Landing:
         asked = connection.sql(
             f"select reporter_code, product_code, first_month, last_month from read_parquet({quote(str(coverage))})"
         ).fetchall()
-        first, last = asked[0][2], asked[0][3]
+        # A reply without a row of a slice without an end speaks of no month: nothing is compared with a null.
+        first, last = (f"'{day}'::date" if day else "null::date" for day in asked[0][2:4])
         # Few periods against many rows: the months are worked out once a period, and the list prunes row groups.
         periods = connection.sql(
             f"""
             select period from (select distinct period from read_parquet({files}))
-            where ({month_of("period")}) between '{first}'::date and '{last}'::date order by period
+            where ({month_of("period")}) between {first} and {last} order by period
             """
         ).fetchall()
         conditions = [f"c.period in ({', '.join(quote(row[0]) for row in periods) or 'null'})"]
@@ -523,8 +524,21 @@ def _slices_meet(one: LoadManifest, other: LoadManifest) -> bool:
     return (
         months
         and reporters
-        and (not first.products or not second.products or bool({*first.products} & {*second.products}))
+        and (
+            not (first.products and second.products)
+            or any(_codes_meet(a, b) for a in first.products for b in second.products)
+        )
     )
+
+
+def _codes_meet(one: str, other: str) -> bool:
+    """Whether two product codes, of which each may be a prefix, can mean the same product."""
+    if one.endswith("*") and other.endswith("*"):
+        return one.startswith(other[:-1]) or other.startswith(one[:-1])
+    if one.endswith("*") or other.endswith("*"):
+        prefix, code = (one, other) if one.endswith("*") else (other, one)
+        return code.startswith(prefix[:-1])
+    return one == other
 
 
 def _not_staged(load_id: str, folder: Path) -> ExtractError:

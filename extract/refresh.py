@@ -12,23 +12,23 @@ from extract.registry import Dataset
 from extract.slices import Slice
 
 
-def find_unchanged(loads: Iterable[LoadManifest], part: Slice, version: OfficeVersion) -> LoadManifest | None:
+def find_unchanged(
+    dataset: Dataset, loads: Iterable[LoadManifest], part: Slice, version: OfficeVersion
+) -> LoadManifest | None:
     """Return the committed load after which there is nothing to ask for this slice, if there is one.
 
-    That is a load of the same or a later vintage that covers the slice, or the newest of a chain that does: a load of
-    everything, and then loads of the trailing months.
+    That is a load of the same or a later vintage that asked for what `narrow` would ask for now: all of the slice, or
+    the trailing months where an earlier load brought the rest.
     """
-    covering = [load for load in loads if load.vintage_at >= version.vintage_at and _covers(load, part, any_start=True)]
-    if not covering:
-        return None
-    newest = max(covering, key=lambda load: load.order)
-    # A load of trailing months answers for the whole slice only where an earlier one brought the rest.
-    return newest if find_full(loads, part) is not None else None
+    loads = list(loads)
+    asked = narrow(dataset, loads, part, version)
+    answering = [load for load in loads if load.vintage_at >= version.vintage_at and _covers(load, asked)]
+    return max(answering, key=lambda load: load.order) if answering else None
 
 
 def find_full(loads: Iterable[LoadManifest], part: Slice) -> LoadManifest | None:
     """Return the newest load that asked for all months of a slice, of all its products."""
-    full = [load for load in loads if _covers(load, part, any_start=False)]
+    full = [load for load in loads if _covers(load, part)]
     return max(full, key=lambda load: load.order) if full else None
 
 
@@ -66,11 +66,11 @@ def narrow(dataset: Dataset, loads: Iterable[LoadManifest], part: Slice, version
     return replace(part, first_month=max(part.first_month, first))
 
 
-def _covers(load: LoadManifest, part: Slice, *, any_start: bool) -> bool:
+def _covers(load: LoadManifest, part: Slice) -> bool:
     asked = Slice.from_dict(load.slice)
     return (
         asked.reporter == part.reporter
-        and (any_start or asked.first_month <= part.first_month)
+        and asked.first_month <= part.first_month
         and (not asked.last_month or (bool(part.last_month) and asked.last_month >= part.last_month))
         and (not asked.products or (bool(part.products) and {*asked.products} >= {*part.products}))
         and {*asked.partners} == {*part.partners}

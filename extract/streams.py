@@ -49,10 +49,11 @@ def piped(*writers: Writer) -> Iterator[list[Path]]:
             yield pipes
         finally:
             for pipe, thread in zip(pipes, threads, strict=True):
-                if thread.is_alive():
-                    # A reader that never came, or left: its end is opened and closed, so that the writer can go.
+                while thread.is_alive():
+                    # A reader that never came, or left: its end is opened and closed, so that the writer can go. More
+                    # than once, for a writer that had not come to its own end yet.
                     os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-                thread.join()
+                    thread.join(0.01)
     if failures:
         raise ArchiveError(f"the archive cannot be read to its end ({failures[0]})") from failures[0]
 
@@ -89,12 +90,19 @@ def zip_members(path: Path, prefix: str) -> list[str]:
 def write_zip_members(path: Path, names: list[str], output: BinaryIO) -> None:
     """Write CSV members one behind the other, with the header of the first only."""
     with zipfile.ZipFile(path) as archive:
+        last, end = b"\n", b"\n"
         for number, name in enumerate(names):
             with archive.open(name) as member:
-                if number:
-                    member.readline()
+                header = member.readline()
+                if number == 0:
+                    output.write(header)
+                    end = b"\r\n" if header.endswith(b"\r\n") else b"\n"
+                elif last != b"\n":
+                    # The last line of a member may be open; the next member's first one is a line of its own.
+                    output.write(end)
                 while block := member.read(_BLOCK):
                     output.write(block)
+                    last = block[-1:]
 
 
 def seven_zip_member(path: Path) -> str:
@@ -108,7 +116,8 @@ def seven_zip_member(path: Path) -> str:
     try:
         with py7zr.SevenZipFile(path) as archive:
             names = archive.getnames()
-    except (py7zr.exceptions.ArchiveError, OSError, EOFError, ValueError) as error:
+    except Exception as error:
+        # A broken directory fails in whichever decoder it is read with, each with errors of its own.
         raise ArchiveError(f"the 7z archive is cut off or broken ({type(error).__name__}: {error})") from error
     if len(names) != 1:
         raise ArchiveError(f"the 7z archive holds {names}, not one member")

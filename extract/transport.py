@@ -25,7 +25,7 @@ class PatientAdapter(HTTPAdapter):
     """A requests transport with IPv4 first and a deadline for each exchange; one connection to a host at a time."""
 
     def __init__(self) -> None:
-        self._open: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
+        self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         super().__init__(pool_connections=4, pool_maxsize=1)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -57,12 +57,11 @@ class PatientAdapter(HTTPAdapter):
         def cut() -> None:
             is_over.set()
             for one in list(self._open):
-                if one.sock is not None:
-                    try:
-                        one.sock.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        # The other side was faster; there is nothing left to cut.
-                        one.close()
+                try:
+                    one.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    # The other side was faster; there is nothing left to cut.
+                    one.close()
 
         timer = threading.Timer(seconds, cut)
         timer.daemon = True
@@ -76,11 +75,12 @@ class PatientAdapter(HTTPAdapter):
 class _Ipv4First:
     """Connect to each address of a host in turn, IPv4 before IPv6."""
 
-    opened: weakref.WeakSet[HTTPConnection]
+    opened: weakref.WeakSet[socket.socket]
 
     def connect(self) -> None:
-        self.opened.add(self)  # type: ignore[arg-type]
         super().connect()  # type: ignore[misc]
+        # The socket and not the connection, which lets go of it when the office means to close it behind the body.
+        self.opened.add(self.sock)  # type: ignore[attr-defined]
 
     def _new_conn(self) -> socket.socket:
         this: Any = self

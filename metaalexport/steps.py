@@ -135,7 +135,7 @@ def fetch_load(
             with asking(settings, dataset, run_id, progress) as (session, hosts):
                 if settings.profile != "replay":
                     version = OFFICES[dataset.office].probe(session, hosts, dataset, part)
-                    if unchanged := refresh.find_unchanged(loads, part, version):
+                    if unchanged := refresh.find_unchanged(dataset, loads, part, version):
                         _note_unchanged(note, progress, subject, unchanged, "nothing downloaded")
                         return None
                     part = refresh.narrow(dataset, loads, part, version)
@@ -145,7 +145,7 @@ def fetch_load(
         except (BadReplyError, OfficeRefusedError, TransientOfficeError) as error:
             _keep_refusal(journal, subject, run_id, error)
             raise
-        if unchanged := refresh.find_unchanged(loads, part, fetched.version):
+        if unchanged := refresh.find_unchanged(dataset, loads, part, fetched.version):
             _note_unchanged(note, progress, subject, unchanged, "the replies are those already loaded")
             return None
         size = sum(record.bytes for record in session.records)

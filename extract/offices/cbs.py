@@ -689,11 +689,11 @@ def count_zip_rows(path: Path) -> int:
     with zipfile.ZipFile(path) as archive:
         for name in zip_members(path, "Observations"):
             with archive.open(name) as member:
-                last = b"\n"
+                lines, last = 0, b"\n"
                 while block := member.read(1 << 20):
-                    rows += block.count(b"\n")
+                    lines += block.count(b"\n")
                     last = block[-1:]
-                rows += (last != b"\n") - 1
+                rows += max(0, lines + (last != b"\n") - 1)
     return rows
 
 

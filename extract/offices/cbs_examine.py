@@ -6,6 +6,7 @@ import json
 from functools import partial
 from urllib.parse import quote as url_quote
 
+from extract.errors import ExtractError
 from extract.examine import Examination, Examined
 from extract.http import OfficeSession, Reply
 from extract.offices.cbs import (
@@ -152,7 +153,11 @@ def _candidates(session: OfficeSession, hosts: dict[str, str], dataset: Dataset)
     visit = Examination(session, dataset.code)
     dimension = dataset.dimension_of("product")
     wanted = next((code for code in _products(dataset)), "")
-    entries = CbsOffice().discover(session, hosts, dataset.discover)
+    try:
+        entries = CbsOffice().discover(session, hosts, dataset.discover)
+    except ExtractError as error:
+        # What was found of the table itself must not be lost over it.
+        return [Examined(dataset.code, "v4 catalogue", error.where, "fails", error.problem)]
     for entry in entries[:_MOST_CANDIDATES]:
         endpoint = f"candidate {entry.identifier}"
         if not wanted or entry.identifier == dataset.identifier:

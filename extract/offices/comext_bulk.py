@@ -238,7 +238,11 @@ def layout_of(path: Path) -> tuple[str, list[str]]:
 def inspect_seven_zip(path: Path, content_type: str) -> Verdict | None:
     """Accept a 7z archive with one member, whole as far as its directory tells; it stands at the end."""
     if not head_of(path, 6).startswith(b"7z\xbc\xaf\x27\x1c"):
-        return read_fault(path) or Verdict(f"not a 7z archive: {head_of(path, 120)!r}", can_heal=False)
+        return read_fault(path) or Verdict(
+            f"not a 7z archive: {head_of(path, 120)!r}",
+            can_heal=False,
+            next_step="look at the reply in the raw store and adapt extract/offices/comext_bulk.py",
+        )
     try:
         seven_zip_member(path)
     except ArchiveError as error:

@@ -72,7 +72,8 @@ class EurostatOffice:
             urls, findings = data_urls(self._host(hosts, dataset), dataset, part, offered, version.vintage_at[:7])
         replies = self._fetch_chunks(session, self._host(hosts, dataset), urls)
         stamps = {eurostat_formats.first_stamp(reply.path) for reply in replies}
-        stated = {stamp for stamp in stamps if stamp}
+        # JSON-stat writes the same moment in another way.
+        stated = {parse_last_update(stamp, dataset).version for stamp in stamps if stamp}
         if len(stated) > 1:
             raise TornReadError(
                 f"the parts of this load carry {len(stated)} values of LAST UPDATE: {sorted(stated)}",

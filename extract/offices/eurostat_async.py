@@ -24,7 +24,8 @@ from extract.raw import RequestRecord, write_atomically
 _ENVELOPE = re.compile(rb"<[\w:]*(?:queued|asyncResponse|syncResponse)\b")
 _KEY = re.compile(rb"<[\w:]*(?:id|key)>\s*([0-9a-fA-F-]{8,})\s*<")
 _STATUS = re.compile(rb"<[\w:]*status>\s*([A-Z_]+)\s*<")
-_FOOTER_URL = re.compile(rb"https?://[^\s<]+\.zip")
+# The recorded one has no file extension.
+_FOOTER_URL = re.compile(rb"<[\w:]*Footer>.*?(https?://[^\s<]+)", re.DOTALL)
 _NOT_YET = "DATA_NOT_YET_AVAILABLE"
 _GONE = ("EXPIRED", "UNKNOWN_REQUEST")
 
@@ -193,8 +194,8 @@ def read_envelope(path: Path) -> Envelope | None:
     if _ENVELOPE.search(head):
         key = _KEY.search(head)
         return Envelope(key[1].decode() if key else "")
-    if b"Footer" in head and (url := _FOOTER_URL.search(head)):
-        return Envelope("", url[0].decode())
+    if url := _FOOTER_URL.search(head):
+        return Envelope("", url[1].decode())
     return None
 
 

@@ -42,6 +42,8 @@ def _json_fault(head: bytes) -> Verdict | None:
         return Verdict(f"Eurostat asks to come back later: {label}", can_heal=True, next_step=_STEPS["413"])
     errors = content["error"] if isinstance(content["error"], list) else [content["error"]]
     first = errors[0] if errors else {}
+    if not isinstance(first, dict):
+        return _fault("", str(first))
     return _fault(str(first.get("id", first.get("status", ""))), str(first.get("label", "")))
 
 

@@ -28,6 +28,7 @@ CSV, TSV, JSON_STAT = "SDMX-CSV", "TSV", "JSON-stat"
 # Columns that hold no dimension and no value.
 _CSV_FRAME = ("DATAFLOW", "LAST UPDATE", "OBS_VALUE")
 _ATTRIBUTES = ("OBS_FLAG", "CONF_STATUS")
+_LOOK = "look at the reply in the raw store; if Eurostat changed its formats, adapt extract/offices/eurostat_formats.py"
 _CHANGED = "Eurostat changed the layout: compare with the registry file's dimensions"
 _BOM = b"\xef\xbb\xbf"
 
@@ -58,10 +59,11 @@ def inspect_data(path: Path, content_type: str) -> Verdict | None:
         return fault
     head = head_of(path).removeprefix(_BOM).lstrip()
     if head.startswith(b"<"):
-        return Verdict(f"XML where data were asked for: {head[:200]!r}", can_heal=False)
+        return Verdict(f"XML where data were asked for: {head[:200]!r}", can_heal=False, next_step=_LOOK)
     kind = format_of(path)
     if not kind:
-        return Verdict(f"not data (content type {content_type!r}): {head[:120]!r}", can_heal=False)
+        reason = f"not data (content type {content_type!r}): {head[:120]!r}"
+        return Verdict(reason, can_heal=False, next_step=_LOOK)
     if kind == JSON_STAT:
         return _inspect_json_stat(path)
     # A gzip file is whole, as its checksum says; only plain text can end anywhere.
@@ -76,7 +78,7 @@ def _inspect_json_stat(path: Path) -> Verdict | None:
     except ValueError:
         return Verdict("the JSON is cut off", can_heal=True)
     missing = [name for name in ("id", "size", "dimension", "value") if name not in content]
-    return Verdict(f"not JSON-stat: it lacks {missing}", can_heal=False) if missing else None
+    return Verdict(f"not JSON-stat: it lacks {missing}", can_heal=False, next_step=_LOOK) if missing else None
 
 
 def csv_header(path: Path) -> list[str]:
@@ -265,7 +267,10 @@ def _tsv_query(dataset: Dataset, number: int, path: Path) -> str:
     packed = "gzip" if is_gzip(path) else "none"
     return f"""
         select {number} as request_no, cast(null as varchar) as last_update, {keys}, cell.period as "{period}",
-            nullif(regexp_extract(cell.text, '^(:|[^ ]*[0-9])', 1), ':') as value_text,
+            nullif(
+                case when regexp_full_match(cell.text, '(:|[^ ]*[0-9])[a-zA-Z ]*')
+                then regexp_extract(cell.text, '^(:|[^ ]*[0-9])', 1) else cell.text end, ':'
+            ) as value_text,
             trim(regexp_extract(cell.text, '([a-zA-Z ]*)$', 1)) as obs_flag, cast(null as varchar) as conf_status
         from (
             select string_split(c0, ',') as key, unnest([{cells}]) as cell

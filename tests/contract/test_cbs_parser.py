@@ -11,63 +11,41 @@ import json
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
-import requests
 
-from extract import load
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError, TransientOfficeError
-from extract.http import Inspector, OfficeSession, RetryPolicy
-from extract.landing import Landing, LoadManifest
+from extract.http import Inspector
+from extract.landing import LoadManifest
+from extract.load import RESTARTS
 from extract.offices.cbs import CbsOffice, inspect_count, inspect_json, observation_filter
-from extract.raw import RawStore
 from extract.registry import get_dataset
-from extract.replay import Recording, Replay, ReplayAdapter, normalise, open_replay
+from extract.replay import open_replay
 from extract.slices import Slice
 from metaalexport.settings import SEEDS
+from tests.contract.loading import Answer, CountingAdapter, Loader, as_json, plain
 
-DATASET = get_dataset("cbs_85429ned")
-BASE = CbsOffice().base_url()
-TABLE = f"{BASE}/85429NED"
+# Pages of JSON alone; the bulk zip and OData v3 have tests of their own.
+DATASET = replace(get_dataset("cbs_85429ned"), bulk=False, fallback="")
+HOSTS = CbsOffice().hosts()
+TABLE = f"{HOSTS['v4']}/85429NED"
 PAGE = "observations-page-1.json"
 # CBS uses codes of its own here; ISO 3166-1 has one code for both enclaves, and another for Serbia.
 ISO_OF_CBS = {"XC": "EA", "XL": "EA", "XS": "RS"}
 
 
-class Loader:
-    """Fetches and stages with a short patience, and shows what landed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.raw = RawStore(folder / "raw")
-        self.landing = Landing(folder / "landing")
-        self.waits: list[float] = []
-        self.records: list[Any] = []
-
-    def load(self, adapter: ReplayAdapter, part: Slice) -> LoadManifest:
-        session = OfficeSession(
-            DATASET.code, self.raw, "replay", adapter, RetryPolicy(attempts=2), sleep=self.waits.append
-        )
-        self.records = session.records
-        fetched = load.fetch(session, BASE, DATASET, part)
-        return load.stage(self.landing, self.raw, DATASET, part, fetched, transport="replay")
-
-    def replay(self, folder: Path) -> LoadManifest:
-        replay = open_replay(folder, DATASET, ("NL",))
-        (part,) = replay.slices
-        return self.load(replay.adapter, part)
-
-    def rows(self, manifest: LoadManifest, columns: str, table: str = "observations", where: str = "true") -> list[Any]:
-        file = self.landing.staged(manifest.load_id)[0] / f"{table}.parquet"
-        with duckdb.connect() as connection:
-            return connection.sql(f"select {columns} from '{file}' where {where} order by all").fetchall()
+def replay(loader: Loader, folder: Path) -> LoadManifest:
+    found = open_replay(folder, DATASET, ("NL",))
+    (part,) = found.slices
+    return loader.load(found.adapter, part)
 
 
 @pytest.fixture
 def loader(tmp_path: Path) -> Loader:
-    return Loader(tmp_path / "state")
+    return Loader(DATASET, tmp_path / "state", "replay")
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +96,7 @@ def test_recorded_slice_is_the_one_that_was_captured(recorded: Path) -> None:
 
 def test_recorded_payload_lands_the_four_export_measures(recorded: Path, loader: Loader) -> None:
     assert len(read_json(recorded / PAGE)["value"]) == 1132
-    manifest = loader.replay(recorded)
+    manifest = replay(loader, recorded)
     assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (592, 592, 0)
     counts = dict(loader.rows(manifest, "measure, count(*)", where="true group by measure"))
     assert counts == dict.fromkeys(DATASET.measure_codes, 148)
@@ -127,30 +105,30 @@ def test_recorded_payload_lands_the_four_export_measures(recorded: Path, loader:
 
 
 def test_recorded_payload_values_of_2024_are_those_of_the_file(recorded: Path, loader: Loader) -> None:
-    manifest = loader.replay(recorded)
+    manifest = replay(loader, recorded)
     found = dict(loader.rows(manifest, "measure, value", where="period = '2024JJ00'"))
     assert found == {"D001636": 850697, "M001648": 312431, "M001632": 333604, "M007897": 204662}
     assert found["D001636"] == sum(value for measure, value in found.items() if measure != "D001636")
 
 
 def test_recorded_payload_every_value_equals_an_independent_reading(recorded: Path, loader: Loader) -> None:
-    manifest = loader.replay(recorded)
+    manifest = replay(loader, recorded)
     expected = sorted(
-        (row["Id"], row["Measure"], row["Perioden"], float(row["Value"]))
+        (row["Measure"], row["Perioden"], float(row["Value"]))
         for row in read_json(recorded / PAGE)["value"]
         if row["Measure"] in DATASET.measure_codes
     )
-    assert loader.rows(manifest, "observation_no, measure, period, value") == expected
+    assert loader.rows(manifest, "measure, period, value") == expected
 
 
 def test_recorded_payload_units_are_stated_as_the_registry_declares(recorded: Path, loader: Loader) -> None:
-    manifest = loader.replay(recorded)
+    manifest = replay(loader, recorded)
     rows = loader.rows(manifest, "measure_code, stated_unit, declared_unit, canonical_unit, factor", "measures")
     assert rows == [(code, "mln euro", "mln euro", "EUR", 1_000_000.0) for code in sorted(DATASET.measure_codes)]
 
 
 def test_recorded_payload_code_lists_land_whole(recorded: Path, loader: Loader) -> None:
-    manifest = loader.replay(recorded)
+    manifest = replay(loader, recorded)
     counts = dict(loader.rows(manifest, "dimension, count(*)", "codes", "true group by dimension"))
     assert counts == {"Landen": 254, "SITC": 11, "Perioden": 148}
     newest = loader.rows(manifest, "title, status", "codes", "code = '2026JJ00'")
@@ -158,7 +136,7 @@ def test_recorded_payload_code_lists_land_whole(recorded: Path, loader: Loader) 
 
 
 def test_recorded_payload_coverage_names_partner_and_newest_month(recorded: Path, loader: Loader) -> None:
-    manifest = loader.replay(recorded)
+    manifest = replay(loader, recorded)
     ((product, first, last, all_partners),) = loader.rows(
         manifest, "product_code, first_month::varchar, last_month::varchar, has_all_partners", "coverage"
     )
@@ -166,14 +144,14 @@ def test_recorded_payload_coverage_names_partner_and_newest_month(recorded: Path
 
 
 def test_recorded_payload_twice_gives_the_same_load(recorded: Path, tmp_path: Path) -> None:
-    first, second = (Loader(tmp_path / name).replay(recorded) for name in ("one", "two"))
+    first, second = (replay(Loader(DATASET, tmp_path / name, "replay"), recorded) for name in ("one", "two"))
     assert first.load_id == second.load_id
     assert first.payload_sha256s == second.payload_sha256s
     assert first.retrieved_at == "2026-07-17T16:27:09.800Z"
 
 
 def test_recorded_payload_every_row_leads_to_its_request(recorded: Path, loader: Loader) -> None:
-    manifest = loader.replay(recorded)
+    manifest = replay(loader, recorded)
     ((number,),) = loader.rows(manifest, "distinct request_no")
     request = {record.request_id: record for record in loader.raw.records()}[manifest.request_ids[number]]
     assert request.purpose == "observations"
@@ -214,8 +192,14 @@ def test_recorded_sections_are_in_the_seed_under_their_own_digit(recorded: Path)
     assert len(codes) == 11
     expected = {row["Identifier"].strip(): row["Title"][0] for row in codes if row["Identifier"] != "T001082"}
     products = {code: row["product_code"] for code, row in seed("office_products").items()}
-    assert products == {**expected, "T001082": "TOTAL"}
+    expected["T001082"] = "TOTAL"
+    assert {code: products[code] for code in expected} == expected
+    # The sister table 85427NED has one more: goods that were not physically in the Netherlands.
+    assert products.keys() - expected.keys() <= {"A051811"}
 
+
+# The row that variants change: total exports of January 2015.
+THIRD = "measure = 'D001636' and period = '2015MM01'"
 
 # --- broken variants of it ----------------------------------------------------------------------------------------
 
@@ -242,7 +226,7 @@ def test_broken_json_cut_in_a_word_is_tried_again_and_then_given_up(
     body = (variant / file).read_bytes()
     (variant / file).write_bytes(body[: len(body) // 2].rstrip(b"} \n"))
     with pytest.raises(TransientOfficeError, match="the JSON is cut off") as caught:
-        loader.replay(variant)
+        replay(loader, variant)
     assert_names_dataset_and_place(caught.value, place)
     assert len(loader.waits) == 1
 
@@ -252,7 +236,7 @@ def test_broken_json_cut_behind_a_row_is_an_extract_error(variant: Path, loader:
     text = (variant / file).read_text("utf-8")
     (variant / file).write_text(text[: text.rindex("}", 0, len(text) * 2 // 3) + 1], encoding="utf-8")
     with pytest.raises(ExtractError) as caught:
-        loader.replay(variant)
+        replay(loader, variant)
     assert caught.value.dataset == DATASET.code
 
 
@@ -260,14 +244,14 @@ def test_broken_json_cut_behind_a_row_is_an_extract_error(variant: Path, loader:
 def test_broken_html_instead_of_json_is_transient(variant: Path, loader: Loader, file: str) -> None:
     (variant / file).write_text("<!DOCTYPE html>\n<html><body>Gepland onderhoud</body></html>", encoding="utf-8")
     with pytest.raises(TransientOfficeError, match="Gepland onderhoud") as caught:
-        loader.replay(variant)
+        replay(loader, variant)
     assert_names_dataset_and_place(caught.value, TABLE)
 
 
 def test_broken_odata_error_with_200_is_a_bad_reply_in_the_offices_words(variant: Path, loader: Loader) -> None:
     (variant / PAGE).write_text('{"error": {"code": "", "message": "Filter is te lang"}}', encoding="utf-8")
     with pytest.raises(BadReplyError, match="Filter is te lang") as caught:
-        loader.replay(variant)
+        replay(loader, variant)
     assert_names_dataset_and_place(caught.value, "/Observations")
     assert loader.waits == []
 
@@ -275,7 +259,7 @@ def test_broken_odata_error_with_200_is_a_bad_reply_in_the_offices_words(variant
 def test_broken_csv_instead_of_json_is_a_bad_reply(variant: Path, loader: Loader) -> None:
     (variant / PAGE).write_text("Id;Measure;Value\n1;D001636;40725\n", encoding="utf-8")
     with pytest.raises(BadReplyError, match="not JSON") as caught:
-        loader.replay(variant)
+        replay(loader, variant)
     assert (caught.value.dataset, "/Observations" in caught.value.where) == (DATASET.code, True)
 
 
@@ -291,22 +275,22 @@ def test_broken_missing_row_differs_from_the_offices_count(variant: Path, loader
     page = read_json(variant / PAGE)
     page["value"].pop(500)
     (variant / PAGE).write_text(json.dumps(page), encoding="utf-8")
-    with pytest.raises(BadReplyError, match="counts 1,132 observations and sent 1,131") as caught:
-        loader.replay(variant)
+    with pytest.raises(TornReadError, match="counts 1,132 observations and sent 1,131") as caught:
+        replay(loader, variant)
     assert_names_dataset_and_place(caught.value, "/Observations")
 
 
 def test_broken_empty_page_differs_from_the_offices_count(variant: Path, loader: Loader) -> None:
     (variant / PAGE).write_text('{"value": []}', encoding="utf-8")
-    with pytest.raises(BadReplyError, match="counts 1,132 observations and sent 0"):
-        loader.replay(variant)
+    with pytest.raises(TornReadError, match="counts 1,132 observations and sent 0"):
+        replay(loader, variant)
 
 
 @pytest.mark.parametrize("field", ["Value", "Measure", "ValueAttribute", "Landen", "SITC", "Perioden"])
 def test_broken_renamed_field_is_a_bad_reply_that_names_it(variant: Path, loader: Loader, field: str) -> None:
     change_text(variant / PAGE, f'"{field}":', f'"{field}New":')
     with pytest.raises(BadReplyError, match=f"lack the fields \\['{field}'\\]") as caught:
-        loader.replay(variant)
+        replay(loader, variant)
     assert_names_dataset_and_place(caught.value, "objects")
     assert f"{field}New" in str(caught.value)
 
@@ -314,7 +298,7 @@ def test_broken_renamed_field_is_a_bad_reply_that_names_it(variant: Path, loader
 def test_broken_dimension_unlike_the_registry_is_a_bad_reply(variant: Path, loader: Loader) -> None:
     change_text(variant / "dimensions.json", '"Identifier": "SITC"', '"Identifier": "SITCRev4"')
     with pytest.raises(BadReplyError, match="SITCRev4") as caught:
-        loader.replay(variant)
+        replay(loader, variant)
     assert_names_dataset_and_place(caught.value, "/Dimensions")
 
 
@@ -322,14 +306,14 @@ def test_broken_dimension_unlike_the_registry_is_a_bad_reply(variant: Path, load
 def test_broken_version_is_a_bad_reply_that_shows_it(variant: Path, loader: Loader, version: str) -> None:
     change_text(variant / "properties.json", '"202607020630"', json.dumps(version))
     with pytest.raises(BadReplyError, match=f"Properties.Version is '{version}'") as caught:
-        loader.replay(variant)
+        replay(loader, variant)
     assert_names_dataset_and_place(caught.value, "/Properties")
 
 
 def test_broken_version_that_is_no_moment_is_a_bad_reply(variant: Path, loader: Loader) -> None:
     change_text(variant / "properties.json", '"202607020630"', '"202613020630"')
     with pytest.raises(BadReplyError):
-        loader.replay(variant)
+        replay(loader, variant)
 
 
 @pytest.mark.parametrize(
@@ -348,20 +332,21 @@ def test_broken_version_that_is_no_moment_is_a_bad_reply(variant: Path, loader: 
 def test_broken_row_is_rejected_with_its_rule_and_all_others_load(
     variant: Path, loader: Loader, change: dict[str, Any], rule: str
 ) -> None:
-    change_row(variant, 2, **change)  # the third row: total exports of January 2015
-    manifest = loader.replay(variant)
+    change_row(variant, 2, **change)
+    manifest = replay(loader, variant)
     assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (592, 591, 1)
     ((found, content),) = loader.rows(manifest, "rule, row_content", "rejects")
     assert found == rule
-    assert json.loads(content)["Id"] == 2
-    assert loader.rows(manifest, "value", where="observation_no = 2") == []
+    content = json.loads(content)
+    assert {content[name] for name in change} == {None if v is None else str(v) for v in change.values()}
+    assert loader.rows(manifest, "value", where=THIRD) == []
 
 
 def test_broken_three_rows_of_two_kinds_are_counted_exactly(variant: Path, loader: Loader) -> None:
     change_row(variant, 2, Value="x")
     change_row(variant, 3, Value="y")
     change_row(variant, 4, Perioden="2015W101")
-    manifest = loader.replay(variant)
+    manifest = replay(loader, variant)
     assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (592, 589, 3)
     rules = dict(loader.rows(manifest, "rule, count(*)", "rejects", "true group by rule"))
     assert rules == {"not_a_number": 2, "unknown_period": 1}
@@ -369,15 +354,15 @@ def test_broken_three_rows_of_two_kinds_are_counted_exactly(variant: Path, loade
 
 def test_row_without_value_but_with_a_reason_is_loaded_without_value(variant: Path, loader: Loader) -> None:
     change_row(variant, 2, Value=None, ValueAttribute="Impossible")
-    manifest = loader.replay(variant)
+    manifest = replay(loader, variant)
     assert (manifest.rows_loaded, manifest.rows_rejected) == (592, 0)
-    assert loader.rows(manifest, "value, value_attribute", where="observation_no = 2") == [(None, "Impossible")]
+    assert loader.rows(manifest, "value, status", where=THIRD) == [(None, "Impossible")]
 
 
 def test_row_with_number_as_text_and_padded_codes_is_loaded(variant: Path, loader: Loader) -> None:
     change_row(variant, 2, Value="40725.5", Measure="D001636 ", Landen="T001047  ")
-    manifest = loader.replay(variant)
-    rows = loader.rows(manifest, "measure, partner, value", where="observation_no = 2")
+    manifest = replay(loader, variant)
+    rows = loader.rows(manifest, "measure, partner, value", where=THIRD)
     assert rows == [("D001636", "T001047", 40725.5)]
 
 
@@ -385,14 +370,14 @@ def test_byte_order_mark_on_every_reply_changes_no_row(variant: Path, recorded: 
     for path in variant.glob("*.json"):
         if path.name != "index.json":
             path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    manifest = loader.replay(variant)
+    manifest = replay(loader, variant)
     assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (592, 592, 0)
     assert loader.rows(manifest, "value", where="period = '2024JJ00' and measure = 'D001636'") == [(850697,)]
 
 
 def test_changed_unit_lands_as_stated_beside_what_is_declared(variant: Path, loader: Loader) -> None:
     change_text(variant / "measure-codes.json", '"Unit": "mln euro"', '"Unit": "1 000 euro"')
-    manifest = loader.replay(variant)
+    manifest = replay(loader, variant)
     assert loader.rows(manifest, "distinct stated_unit, declared_unit", "measures") == [("1 000 euro", "mln euro")]
 
 
@@ -408,30 +393,6 @@ def test_replay_folder_that_is_absent_is_named(tmp_path: Path) -> None:
 
 
 # --- an office that changes, and pages: small recordings of our own ------------------------------------------------
-
-
-class ChangingAdapter(ReplayAdapter):
-    """Answers a URL with the next of its bodies each time; the last one stays."""
-
-    def __init__(self, bodies: dict[str, list[bytes]], most: int = 60) -> None:
-        super().__init__({})
-        self.bodies = {normalise(url): list(texts) for url, texts in bodies.items()}
-        self.asked: Counter[str] = Counter()
-        self.most = most
-
-    def send(self, request: requests.PreparedRequest, **options: object) -> requests.Response:  # type: ignore[override]
-        url = normalise(request.url or "")
-        self.asked[url] += 1
-        assert self.asked.total() <= self.most, "the client asks without end"
-        if url in self.bodies:
-            texts = self.bodies[url]
-            body = texts.pop(0) if len(texts) > 1 else texts[0]
-            self._recordings = {url: Recording(url, body, "application/json", "2026-07-17T00:00:00Z")}
-        return super().send(request, **options)
-
-
-def as_json(**values: Any) -> bytes:
-    return json.dumps(values).encode()
 
 
 def own_rows(first: int, last: int) -> list[dict[str, Any]]:
@@ -456,14 +417,14 @@ FIRST, COUNT = f"{TABLE}/Observations{QUERY}", f"{TABLE}/Observations/$count{QUE
 SECOND = f"{FIRST}&$skiptoken=3"
 
 
-def own_office(pages: dict[str, bytes], count: int) -> dict[str, list[bytes]]:
+def own_office(pages: dict[str, bytes], count: int) -> dict[str, list[Answer]]:
     metadata = {
         "Properties": as_json(Version="202607020630"),
         "Dimensions": as_json(value=[{"Identifier": name} for name in DATASET.dimensions]),
         "MeasureCodes": as_json(value=[{"Identifier": m.code, "Unit": m.unit} for m in DATASET.measures]),
         **{f"{name}Codes": as_json(value=[]) for name in DATASET.dimensions},
     }
-    bodies = {f"{TABLE}/{name}": [body] for name, body in metadata.items()}
+    bodies: dict[str, list[Answer]] = {f"{TABLE}/{name}": [body] for name, body in metadata.items()}
     return bodies | {url: [body] for url, body in pages.items()} | {COUNT: [str(count).encode()]}
 
 
@@ -477,17 +438,15 @@ def page(rows: list[dict[str, Any]], following: str | None = None, *, before: bo
 
 
 def test_replayed_version_that_changes_while_reading_is_a_torn_read(recorded: Path, loader: Loader) -> None:
-    replay: Replay = open_replay(recorded, DATASET, ("NL",))
+    found = open_replay(recorded, DATASET, ("NL",))
     properties = (recorded / "properties.json").read_bytes()
     changed = properties.replace(b'"202607020630"', b'"202607030630"')
     assert changed != properties
-    bodies = {
-        url: [recording.body.read_bytes() if isinstance(recording.body, Path) else recording.body]
-        for url, recording in replay.adapter._recordings.items()
-    }
-    bodies[f"{TABLE}/Properties"] = [properties, changed]
+    bodies: dict[str, list[Answer]] = {url: [r.body] for url, r in found.adapter._recordings.items()}
+    # Each new start finds the older one first, as no office would; it is given up then.
+    bodies[f"{TABLE}/Properties"] = [properties, changed] * (RESTARTS + 1)
     with pytest.raises(TornReadError, match="version 202607030630 while version 202607020630") as caught:
-        loader.load(ChangingAdapter(bodies), replay.slices[0])
+        loader.load(CountingAdapter(bodies), found.slices[0])
     assert_names_dataset_and_place(caught.value, TABLE)
     assert not loader.landing.root.exists()
 
@@ -498,16 +457,16 @@ def test_two_pages_give_the_same_rows_as_one(tmp_path: Path, *, before: bool) ->
     two = own_office({FIRST: page(own_rows(0, 3), SECOND, before=before), SECOND: page(own_rows(3, 5))}, 5)
     found = []
     for name, bodies in (("one", one), ("two", two)):
-        loader = Loader(tmp_path / name)
-        manifest = loader.load(ChangingAdapter(bodies), PART)
+        loader = Loader(DATASET, tmp_path / name)
+        manifest = loader.load(CountingAdapter(bodies), PART)
         assert (manifest.rows_read, manifest.rows_loaded) == (5, 5)
-        found.append(loader.rows(manifest, "observation_no, measure, partner, product, period, value"))
+        found.append(loader.rows(manifest, "measure, partner, product, period, value"))
         if name == "two":
             numbers = loader.rows(manifest, "request_no, count(*)", where="true group by request_no")
             urls = {request.request_id: request.url for request in loader.raw.records()}
-            assert {normalise(urls[manifest.request_ids[n]]): count for n, count in numbers} == {
-                normalise(FIRST): 3,
-                normalise(SECOND): 2,
+            assert {plain(urls[manifest.request_ids[n]]): count for n, count in numbers} == {
+                plain(FIRST): 3,
+                plain(SECOND): 2,
             }
     assert found[0] == found[1]
     assert len(found[0]) == 5
@@ -516,19 +475,19 @@ def test_two_pages_give_the_same_rows_as_one(tmp_path: Path, *, before: bool) ->
 def test_next_link_with_escaped_characters_is_followed(loader: Loader) -> None:
     first = page(own_rows(0, 3), SECOND).replace(b"&", b"\\u0026")
     assert b"\\u0026" in first
-    adapter = ChangingAdapter(own_office({FIRST: first, SECOND: page(own_rows(3, 5))}, 5))
+    adapter = CountingAdapter(own_office({FIRST: first, SECOND: page(own_rows(3, 5))}, 5))
     assert loader.load(adapter, PART).rows_loaded == 5
 
 
 def test_last_page_missing_differs_from_the_offices_count(loader: Loader) -> None:
-    with pytest.raises(BadReplyError, match="counts 5 observations and sent 3") as caught:
-        loader.load(ChangingAdapter(own_office({FIRST: page(own_rows(0, 3))}, 5)), PART)
+    with pytest.raises(TornReadError, match="counts 5 observations and sent 3") as caught:
+        loader.load(CountingAdapter(own_office({FIRST: page(own_rows(0, 3))}, 5)), PART)
     assert_names_dataset_and_place(caught.value, "/Observations")
 
 
 def test_next_page_that_is_refused_is_named_in_the_offices_words(loader: Loader) -> None:
-    adapter = ChangingAdapter(own_office({FIRST: page(own_rows(0, 3), SECOND)}, 5))
-    with pytest.raises(OfficeRefusedError, match="no recording of this URL") as caught:
+    adapter = CountingAdapter(own_office({FIRST: page(own_rows(0, 3), SECOND)}, 5))
+    with pytest.raises(OfficeRefusedError, match="nothing is known of this URL") as caught:
         loader.load(adapter, PART)
     assert_names_dataset_and_place(caught.value, "skiptoken=3")
 
@@ -536,47 +495,48 @@ def test_next_page_that_is_refused_is_named_in_the_offices_words(loader: Loader)
 def test_page_sent_twice_differs_from_the_offices_count(loader: Loader) -> None:
     third = f"{FIRST}&$skiptoken=6"
     pages = {FIRST: page(own_rows(0, 3), SECOND), SECOND: page(own_rows(0, 3), third), third: page(own_rows(3, 5))}
-    with pytest.raises(BadReplyError, match="counts 5 observations and sent 8"):
-        loader.load(ChangingAdapter(own_office(pages, 5)), PART)
+    with pytest.raises(TornReadError, match="counts 5 observations and sent 8"):
+        loader.load(CountingAdapter(own_office(pages, 5)), PART)
 
 
-def test_page_sent_twice_in_the_place_of_another_is_a_bad_reply(loader: Loader) -> None:
+def test_page_sent_twice_in_the_place_of_another_is_a_torn_read(loader: Loader) -> None:
     pages = {FIRST: page(own_rows(0, 3), SECOND), SECOND: page(own_rows(0, 3))}
-    with pytest.raises(BadReplyError):
-        loader.load(ChangingAdapter(own_office(pages, 6)), PART)
+    with pytest.raises(TornReadError, match="counts 6 observations and sent 6, 3 of them different"):
+        loader.load(CountingAdapter(own_office(pages, 6)), PART)
 
 
-def test_next_link_to_itself_is_a_bad_reply(loader: Loader) -> None:
+def test_next_link_to_itself_is_a_torn_read(loader: Loader) -> None:
     pages = {FIRST: page(own_rows(0, 3), SECOND), SECOND: page(own_rows(3, 5), SECOND)}
-    with pytest.raises(BadReplyError, match="names itself as the next page") as caught:
-        loader.load(ChangingAdapter(own_office(pages, 5)), PART)
+    with pytest.raises(TornReadError, match="names itself as the next page") as caught:
+        loader.load(CountingAdapter(own_office(pages, 5)), PART)
     assert_names_dataset_and_place(caught.value, "skiptoken=3")
 
 
-def test_next_link_back_to_an_earlier_page_is_a_bad_reply(loader: Loader) -> None:
+def test_next_link_back_to_an_earlier_page_is_a_torn_read(loader: Loader) -> None:
     pages = {FIRST: page(own_rows(0, 3), SECOND), SECOND: page(own_rows(3, 5), FIRST)}
-    with pytest.raises(BadReplyError):
-        loader.load(ChangingAdapter(own_office(pages, 5)), PART)
+    with pytest.raises(TornReadError, match="or one before it"):
+        loader.load(CountingAdapter(own_office(pages, 5)), PART)
 
 
 def test_passing_trouble_on_a_page_heals_and_loads_everything(loader: Loader) -> None:
     bodies = own_office({FIRST: page(own_rows(0, 3), SECOND), SECOND: page(own_rows(3, 5))}, 5)
     bodies[SECOND].insert(0, b"<html>Even geduld</html>")
-    adapter = ChangingAdapter(bodies)
+    adapter = CountingAdapter(bodies)
     assert loader.load(adapter, PART).rows_loaded == 5
-    assert adapter.asked[normalise(SECOND)] == 2
-    assert [record.outcome for record in loader.records if record.outcome != "ok"] != []
+    assert adapter.asked[plain(SECOND)] == 2
+    assert [record.outcome[:8] for record in loader.raw.records() if record.outcome != "ok"] == ["HTTP 200"]
 
 
 @pytest.mark.parametrize("body", [b"vijf", b"-1", b"1.132"])
-def test_count_that_is_no_number_is_a_bad_reply(loader: Loader, body: bytes) -> None:
+def test_count_that_is_no_number_is_tried_again_and_then_given_up(loader: Loader, body: bytes) -> None:
     bodies = own_office({FIRST: page(own_rows(0, 5))}, 5) | {COUNT: [body]}
-    with pytest.raises(BadReplyError, match="not a count"):
-        loader.load(ChangingAdapter(bodies), PART)
+    with pytest.raises(TransientOfficeError, match="not a count"):
+        loader.load(CountingAdapter(bodies), PART)
+    assert len(loader.waits) == 1
 
 
 def test_table_without_a_row_gives_an_empty_load(loader: Loader) -> None:
-    manifest = loader.load(ChangingAdapter(own_office({FIRST: page([])}, 0)), PART)
+    manifest = loader.load(CountingAdapter(own_office({FIRST: page([])}, 0)), PART)
     assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (0, 0, 0)
     assert loader.rows(manifest, "product_code, last_month", "coverage") == [("*", None)]
 
@@ -600,7 +560,7 @@ def test_observation_filter_asks_for_the_slice(part: Slice, expected: str) -> No
 
 
 def test_probe_costs_one_request_and_reads_amsterdam_time(loader: Loader) -> None:
-    adapter = ChangingAdapter({f"{TABLE}/Properties": [as_json(Version="202601150630")]})
-    session = OfficeSession(DATASET.code, loader.raw, "live", adapter)
-    assert CbsOffice().probe(session, BASE, DATASET).vintage_at == "2026-01-15T05:30:00Z"
+    adapter = CountingAdapter({f"{TABLE}/Properties": [as_json(Version="202601150630")]})
+    version = CbsOffice().probe(loader.session(adapter), HOSTS, DATASET, PART)
+    assert version.vintage_at == "2026-01-15T05:30:00Z"
     assert adapter.asked.total() == 1

@@ -19,10 +19,19 @@ import pytest
 from extract import landing as landing_module
 from extract import load
 from extract.errors import BadReplyError, RawIntegrityError
-from extract.landing import MARKER, OBSERVATIONS, STAGED, Landing, LoadManifest, landing_tables
+from extract.landing import (
+    COMMON_TABLES,
+    MARKER,
+    OBSERVATIONS,
+    STAGED,
+    Landing,
+    LoadManifest,
+    change_columns,
+    landing_tables,
+)
 from extract.offices.base import Fetched, OfficeVersion, Payload
-from extract.raw import RawStore
-from extract.registry import Dataset, get_dataset
+from extract.raw import RawStore, write_atomically
+from extract.registry import Dataset, get_dataset, load_registry
 from extract.slices import Slice
 
 CBS = get_dataset("cbs_85429ned")
@@ -32,7 +41,8 @@ EUROSTAT_SLICE = Slice(EUROSTAT.code, "NL", "2025-01", "2025-02", products=("72"
 CBS_VERSION = OfficeVersion("202607020630", "2026-07-02T04:30:00Z")
 EUROSTAT_VERSION = OfficeVersion("15/09/26 11:00:00", "2026-09-15T09:00:00Z")
 HEADER = "DATAFLOW,LAST UPDATE,freq,reporter,partner,product,flow,indicators,TIME_PERIOD,OBS_VALUE"
-TABLES = {"observations", "measures", "codes", "coverage", "rejects"}
+STAGED_TABLES = {OBSERVATIONS, *COMMON_TABLES}
+COMMITTED_TABLES = {"changes", *COMMON_TABLES}
 
 
 def cbs_bodies(*observations: dict[str, Any]) -> list[tuple[str, bytes]]:
@@ -90,7 +100,7 @@ def fetch(raw: RawStore) -> Fetch:
             )
             for number, (purpose, body) in enumerate(bodies)
         ]
-        return Fetched(version, tuple(payloads))
+        return Fetched(version, tuple(payloads), "sdmx" if "/" in version.version else "odata_v4")
 
     return make
 
@@ -116,6 +126,10 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+def parquet(tables: set[str]) -> set[str]:
+    return {f"{table}.parquet" for table in tables}
+
+
 def tree_hash(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.parquet")}
 
@@ -124,7 +138,7 @@ def test_ensure_schema_row_less_tables_have_the_declared_columns(landing: Landin
     landing.ensure_schema(EUROSTAT)
     landing.ensure_schema(EUROSTAT)
     folder = landing.root / EUROSTAT.code / "_schema"
-    assert files(folder) == {f"{table}.parquet" for table in TABLES} | {MARKER}
+    assert files(folder) == parquet(COMMITTED_TABLES) | {MARKER, "tables.json"}
     with duckdb.connect() as connection:
         for table, columns in landing_tables(EUROSTAT).items():
             described = connection.sql(f"describe select * from '{folder / table}.parquet'").fetchall()
@@ -136,7 +150,7 @@ def test_ensure_schema_row_less_tables_have_the_declared_columns(landing: Landin
 def test_stage_load_tables_have_the_declared_columns(landing: Landing, stage_cbs: StageCbs) -> None:
     folder, _ = landing.staged(stage_cbs().load_id)
     with duckdb.connect() as connection:
-        for table, columns in landing_tables(CBS).items():
+        for table, columns in {OBSERVATIONS: change_columns(CBS), **COMMON_TABLES}.items():
             described = connection.sql(f"describe select * from '{folder / table}.parquet'").fetchall()
             assert {row[0]: row[1] for row in described} == columns
 
@@ -172,7 +186,8 @@ def test_stage_again_replaces_what_an_earlier_attempt_left(landing: Landing, sta
     folder, _ = landing.staged(manifest.load_id)
     (folder / "half.parquet").write_bytes(b"rest of a killed run")
     stage_cbs()
-    assert files(folder) == {f"{table}.parquet" for table in TABLES} | {"manifest.json"}
+    # And what the loads before had said, of which gate 1 and the commit make use.
+    assert files(folder) == parquet(STAGED_TABLES | {"state"}) | {STAGED}
 
 
 def test_stage_changed_raw_bytes_are_refused(landing: Landing, raw: RawStore, fetch: Fetch) -> None:
@@ -206,9 +221,9 @@ def test_stage_apostrophe_in_the_state_folder_is_harmless(tmp_path: Path, raw: R
 
 def test_commit_moves_the_load_and_writes_the_marker(landing: Landing, stage_cbs: StageCbs) -> None:
     staged = stage_cbs()
-    manifest = landing.commit(staged.load_id)
-    assert manifest == staged
-    assert files(landing.folder(manifest)) == {f"{table}.parquet" for table in TABLES} | {MARKER}
+    manifest = landing.commit(staged.load_id, CBS)
+    assert manifest == replace(staged, rows_changed=1)
+    assert files(landing.folder(manifest)) == parquet(COMMITTED_TABLES) | {MARKER}
     assert not (landing.root / ".staging" / manifest.load_id).exists()
     assert list(landing.committed()) == [manifest]
     marker = json.loads((landing.folder(manifest) / MARKER).read_text("utf-8"))
@@ -220,15 +235,15 @@ def test_commit_marker_is_written_after_everything_else(
 ) -> None:
     manifest = stage_cbs()
     seen: list[set[str]] = []
-    real = landing_module.write_atomically
+    real = write_atomically
 
     def watch(path: Path, text: str) -> None:
         seen.append(files(path.parent))
         real(path, text)
 
     monkeypatch.setattr(landing_module, "write_atomically", watch)
-    landing.commit(manifest.load_id)
-    assert seen == [{f"{table}.parquet" for table in TABLES} | {STAGED}]
+    landing.commit(manifest.load_id, CBS)
+    assert seen == [parquet(COMMITTED_TABLES)]
 
 
 def test_commit_crash_between_rename_and_marker_shows_nothing_and_the_next_load_heals(
@@ -242,14 +257,14 @@ def test_commit_crash_between_rename_and_marker_shows_nothing_and_the_next_load_
     with monkeypatch.context() as patch:
         patch.setattr(landing_module, "write_atomically", crash)
         with pytest.raises(KeyboardInterrupt):
-            landing.commit(manifest.load_id)
+            landing.commit(manifest.load_id, CBS)
     assert landing.folder(manifest).exists()
     assert list(landing.committed()) == []
-    assert load.find_unchanged(landing, CBS_SLICE, CBS_VERSION) is None
 
-    assert landing.commit(stage_cbs().load_id) == manifest
-    assert list(landing.committed()) == [manifest]
-    assert rows(landing.folder(manifest), "observations") != []
+    committed = landing.commit(stage_cbs().load_id, CBS)
+    assert committed == replace(manifest, rows_changed=1)
+    assert list(landing.committed()) == [committed]
+    assert rows(landing.folder(manifest), "changes") != []
 
 
 def test_commit_repeated_alone_after_a_crash_before_the_marker_heals(
@@ -263,16 +278,17 @@ def test_commit_repeated_alone_after_a_crash_before_the_marker_heals(
     with monkeypatch.context() as patch:
         patch.setattr(landing_module, "write_atomically", crash)
         with pytest.raises(KeyboardInterrupt):
-            landing.commit(manifest.load_id)
+            landing.commit(manifest.load_id, CBS)
     # What Airflow does: it repeats the task that was killed, not the one before it.
-    assert landing.commit(manifest.load_id) == manifest
-    assert list(landing.committed()) == [manifest]
+    committed = landing.commit(manifest.load_id, CBS)
+    assert committed == replace(manifest, rows_changed=1)
+    assert list(landing.committed()) == [committed]
 
 
 def test_commit_repeated_after_it_finished_changes_nothing(landing: Landing, stage_cbs: StageCbs) -> None:
     manifest = stage_cbs()
-    landing.commit(manifest.load_id)
-    assert landing.commit(manifest.load_id) == manifest
+    committed = landing.commit(manifest.load_id, CBS)
+    assert landing.commit(manifest.load_id, CBS) == committed
 
 
 def test_commit_crash_before_rename_shows_nothing(
@@ -286,15 +302,15 @@ def test_commit_crash_before_rename_shows_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", crash)
         with pytest.raises(OSError, match="disk full"):
-            landing.commit(manifest.load_id)
+            landing.commit(manifest.load_id, CBS)
     assert list(landing.committed()) == []
-    assert landing.commit(manifest.load_id) == manifest
+    assert landing.commit(manifest.load_id, CBS) == replace(manifest, rows_changed=1)
 
 
 def test_commit_same_load_staged_twice_keeps_the_first_bytes(landing: Landing, stage_cbs: StageCbs) -> None:
-    first = landing.commit(stage_cbs().load_id)
+    first = landing.commit(stage_cbs().load_id, CBS)
     before = tree_hash(landing.folder(first)), (landing.folder(first) / MARKER).stat().st_mtime_ns
-    again = landing.commit(stage_cbs().load_id)
+    again = landing.commit(stage_cbs().load_id, CBS)
     assert again == first
     assert (tree_hash(landing.folder(first)), (landing.folder(first) / MARKER).stat().st_mtime_ns) == before
     assert list((landing.root / ".staging").iterdir()) == []
@@ -302,19 +318,12 @@ def test_commit_same_load_staged_twice_keeps_the_first_bytes(landing: Landing, s
 
 def test_committed_loads_come_oldest_vintage_first(landing: Landing, stage_cbs: StageCbs) -> None:
     landing.ensure_schema(CBS)
-    stamps = ["2026-07-02T04:30:00Z", "2026-05-01T04:30:00Z", "2026-06-01T04:30:00Z"]
+    stamps = ["2026-05-01T04:30:00Z", "2026-06-01T04:30:00Z", "2026-07-02T04:30:00Z"]
     for value, stamp in enumerate(stamps):
-        landing.commit(stage_cbs(value, OfficeVersion(stamp, stamp)).load_id)
-    assert [manifest.vintage_at for manifest in landing.committed()] == sorted(stamps)
-    assert [manifest.vintage_at for manifest in landing.committed(CBS.code)] == sorted(stamps)
+        landing.commit(stage_cbs(value, OfficeVersion(stamp, stamp)).load_id, CBS)
+    assert [manifest.vintage_at for manifest in landing.committed()] == stamps
+    assert [manifest.vintage_at for manifest in landing.committed(CBS.code)] == stamps
     assert list(landing.committed(EUROSTAT.code)) == []
-
-
-def test_find_unchanged_same_slice_and_version_is_found(landing: Landing, stage_cbs: StageCbs) -> None:
-    manifest = landing.commit(stage_cbs().load_id)
-    assert load.find_unchanged(landing, CBS_SLICE, CBS_VERSION) == manifest
-    assert load.find_unchanged(landing, replace(CBS_SLICE, first_month="2016-01"), CBS_VERSION) is None
-    assert load.find_unchanged(landing, CBS_SLICE, OfficeVersion("x", "2026-07-03T04:30:00Z")) is None
 
 
 def test_make_load_id_same_replies_give_the_same_id(fetch: Fetch) -> None:
@@ -352,7 +361,7 @@ def stage_hashes(
         target = Landing(folder / str(number))
         manifest = load.stage(target, raw, dataset, part, fetched, transport="live")
         hashes.append(tree_hash(target.staged(manifest.load_id)[0]))
-    assert set(hashes[0]) == {f"{table}.parquet" for table in TABLES}
+    assert set(hashes[0]) == parquet(STAGED_TABLES | {"state"})
     return hashes
 
 
@@ -368,9 +377,6 @@ def test_stage_eurostat_file_twice_gives_byte_identical_parquet(raw: RawStore, f
     fetched = fetch([("observations", eurostat_body(*lines))], EUROSTAT_VERSION)
     first, second = stage_hashes(tmp_path, raw, EUROSTAT, EUROSTAT_SLICE, fetched, times=2)
     assert first == second
-
-
-UNORDERED = "tables are written without an ORDER BY: the order of files and of malformed lines is left to the threads"
 
 
 def test_stage_cbs_many_pages_again_gives_byte_identical_parquet(raw: RawStore, fetch: Fetch, tmp_path: Path) -> None:
@@ -398,8 +404,9 @@ def test_stage_eurostat_many_files_again_gives_byte_identical_parquet(
 
 def test_stage_coverage_of_an_open_slice_reaches_the_newest_month(landing: Landing, stage_cbs: StageCbs) -> None:
     folder, _ = landing.staged(stage_cbs().load_id)
-    ((reporter, product, first, last, all_partners),) = rows(folder, "coverage")
-    assert (reporter, product, str(first), str(last), all_partners) == ("NL", "*", "2015-01-01", "2026-04-01", True)
+    ((reporter, product, first, last, all_partners, panel),) = rows(folder, "coverage")
+    assert (reporter, product, str(first), str(last)) == ("NL", "*", "2015-01-01", "2026-04-01")
+    assert (all_partners, panel) == (True, "*")
 
 
 def test_stage_coverage_of_a_closed_slice_is_what_was_asked(landing: Landing, raw: RawStore, fetch: Fetch) -> None:
@@ -422,7 +429,9 @@ def test_fetched_through_json_is_itself(fetch: Fetch) -> None:
     assert Fetched.from_dict(json.loads(json.dumps(fetched.to_dict()))) == fetched
 
 
-def test_landing_columns_of_every_office_start_with_the_load() -> None:
-    assert OBSERVATIONS != {}
-    for columns in OBSERVATIONS.values():
-        assert list(columns)[:2] == ["load_id", "request_no"]
+@pytest.mark.parametrize("code", load_registry())
+def test_landing_columns_of_every_dataset_start_with_the_load(code: str) -> None:
+    tables = landing_tables(get_dataset(code))
+    assert set(tables) == COMMITTED_TABLES
+    assert all(next(iter(columns)) == "load_id" for columns in tables.values())
+    assert list(tables["changes"])[:3] == ["load_id", "request_no", "change_kind"]

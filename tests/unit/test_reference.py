@@ -153,9 +153,16 @@ def test_office_partners_of_an_office_are_codes_and_kinds() -> None:
     assert reference.office_partners("nobody") == {}
 
 
-def test_value_measures_leave_quantities_out() -> None:
-    assert reference.value_measures("eurostat_ds_045409") == ("VALUE_IN_EUROS",)
-    assert len(reference.value_measures("cbs_85429ned")) == 4
+def test_declared_codes_of_a_table_with_a_total_are_the_seeds_partners() -> None:
+    cbs, comext = (reference.declared_codes(get_dataset(code)) for code in ("cbs_85429ned", "eurostat_ds_045409"))
+    assert cbs["partner"] == set(reference.office_partners("cbs"))
+    assert cbs["product"] == set(reference.office_products("cbs")) != set()
+    assert set(comext) == {"partner"}
+
+
+@pytest.mark.parametrize("code", ["eurostat_comext_bulk", "cbs_85770ned", "eurostat_ext_tec01"])
+def test_declared_codes_of_a_table_without_a_total_are_none(code: str) -> None:
+    assert reference.declared_codes(get_dataset(code)) == {}
 
 
 def test_scope_products_of_cn_are_sorted_and_hold_the_metal_chapters() -> None:

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-import yaml
 
 from extract.errors import RegistryError
-from extract.landing import OBSERVATIONS, landing_tables
+from extract.landing import cell_content, cell_key, change_columns
 from extract.offices import OFFICES
-from extract.registry import REGISTRY_DIR, Dataset, get_dataset, load_registry
-from metaalexport.settings import DBT_PROJECT, PROFILES, SIMULATOR_PATHS, Settings, SettingsError
+from extract.registry import (
+    CONTRACT_MODES,
+    DEFAULT_THRESHOLDS,
+    PROTOCOLS,
+    REGISTRY_DIR,
+    RESERVED_COLUMNS,
+    Contract,
+    Dataset,
+    get_dataset,
+    load_registry,
+)
+from metaalexport.settings import OFFICES as KNOWN_OFFICES
+from metaalexport.settings import PROFILES, SEEDS, Settings, SettingsError
 
 CODES = sorted(path.stem for path in REGISTRY_DIR.glob("*.yml"))
+DEFAULTS = [code for code in CODES if get_dataset(code).by_default]
 
 # A registry file of our own making: the smallest that is complete.
 COMPLETE = """
 code: own_table
 office: cbs
 identifier: OWN
+protocol: odata_v4
 title_nl: Eigen
 title_en: Own
-dimensions: [Landen, SITC, Perioden]
-partner_dimension: Landen
-product_dimension: SITC
-period_dimension: Perioden
-period_pattern: '.*'
+dimensions: {Landen: partner, SITC: product, Perioden: period}
+period_pattern: '.+'
 total_partner: T
-measure_dimension: Measure
 measures:
   - {code: M1, unit: mln euro, canonical_unit: EUR, factor: 1000000}
-fixed: {}
 first_period: 2015-01
 licence: CC BY 4.0
 licence_url: https://x.example
@@ -40,8 +49,8 @@ citation: x
 source_url: https://x.example
 release_note: x
 verified: true
-thresholds: {}
 """
+UNITS = {"EUR", "KG", "SUPPLEMENTARY", "INDEX", "PERCENT", "COUNT", "BALANCE", "RATE"}
 
 
 @pytest.fixture(params=CODES)
@@ -54,20 +63,30 @@ def test_registry_shipped_files_are_two_or_more() -> None:
     assert list(load_registry()) == CODES
 
 
-def test_registry_dataset_names_an_office_and_its_own_dimensions(dataset: Dataset) -> None:
+def test_registry_dataset_names_an_office_a_protocol_and_its_own_dimensions(dataset: Dataset) -> None:
     assert dataset.office in OFFICES
-    assert dataset.office in OBSERVATIONS
-    assert dataset.dimensions
-    assert {dataset.partner_dimension, dataset.product_dimension, dataset.period_dimension} <= set(dataset.dimensions)
-    assert set(dataset.fixed) <= set(dataset.dimensions)
+    assert dataset.protocol in PROTOCOLS
+    assert dataset.period_dimension in dataset.dimensions
+    assert set(dataset.select) <= set(dataset.dimensions)
+    assert dataset.slice_by in ("reporter", "month", "whole")
+    assert dataset.fallback in ("", "odata_v3")
+    # Only what has a column for it can be cut by reporter or compared with a total.
+    assert dataset.slice_by != "reporter" or "reporter" in dataset.columns
+    assert not dataset.total_partner or "partner" in dataset.columns
 
 
 def test_registry_dataset_measures_have_unique_codes_and_positive_factors(dataset: Dataset) -> None:
     assert dataset.measures
     assert len(set(dataset.measure_codes)) == len(dataset.measures)
-    assert all(measure.factor > 0 and measure.unit for measure in dataset.measures)
-    assert {measure.canonical_unit for measure in dataset.measures} <= {"EUR", "KG", "SUPPLEMENTARY"}
-    assert "EUR" in {measure.canonical_unit for measure in dataset.measures}
+    assert all(measure.factor > 0 for measure in dataset.measures)
+    assert {measure.canonical_unit for measure in dataset.measures} <= UNITS
+    # What a total is compared with is in euros.
+    assert dataset.value_measures or not dataset.total_partner
+
+
+def test_registry_dataset_with_a_fallback_leads_each_measure_to_its_column(dataset: Dataset) -> None:
+    indexes = [measure.index for measure in dataset.measures]
+    assert not dataset.fallback or (None not in indexes and len(set(indexes)) == len(indexes))
 
 
 def test_registry_dataset_first_period_is_a_month_and_the_pattern_compiles(dataset: Dataset) -> None:
@@ -80,30 +99,41 @@ def test_registry_dataset_has_licence_citation_and_thresholds(dataset: Dataset) 
     assert dataset.licence
     assert dataset.licence_url.startswith("https://")
     assert dataset.source_url.startswith("https://")
-    assert set(dataset.thresholds) >= {
-        "rounding_unit_eur",
-        "max_unexplained_share",
-        "max_vanished_share",
-        "min_rows_ratio",
+    assert set(dataset.thresholds) <= set(DEFAULT_THRESHOLDS)
+    assert all(dataset.threshold(name) > 0 for name in DEFAULT_THRESHOLDS)
+
+
+def test_registry_dataset_refreshes_at_least_the_trailing_year(dataset: Dataset) -> None:
+    assert 6 <= dataset.refresh.trailing_months <= 60
+    assert dataset.refresh.full_every_days >= 31
+
+
+def test_registry_dataset_lands_in_columns_that_hold_key_and_content(dataset: Dataset) -> None:
+    columns = set(change_columns(dataset))
+    key, content = set(cell_key(dataset)), set(cell_content(dataset))
+    assert key | content | {"load_id", "request_no", "change_kind"} == columns
+    assert not key & content
+
+
+def test_registry_defaults_are_those_of_the_dags() -> None:
+    assert {"cbs_85427ned", "cbs_85429ned", "eurostat_ds_045409"} <= set(DEFAULTS)
+    assert all(get_dataset(code).verified for code in DEFAULTS)
+
+
+def test_registry_all_codes_of_eurostat_on_the_comext_host_and_no_others_are_told_by_their_name() -> None:
+    comext = {code for code in CODES if get_dataset(code).is_comext}
+    assert comext == {code for code in CODES if code.startswith("eurostat_ds_")}
+
+
+def test_registry_measures_are_those_the_seed_gives_a_meaning() -> None:
+    with (SEEDS / "office_measures.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    meant = {code: {row["measure_code"] for row in rows if row["dataset_code"] == code} for code in CODES}
+    assert meant["cbs_85429ned"]
+    assert meant["eurostat_ds_045409"]
+    assert {code: measures for code, measures in meant.items() if measures} == {
+        code: set(get_dataset(code).measure_codes) for code, measures in meant.items() if measures
     }
-    assert all(value > 0 for value in dataset.thresholds.values())
-
-
-def test_registry_dataset_has_a_staging_source_and_staging_models(dataset: Dataset) -> None:
-    sources_file = DBT_PROJECT / "models" / "staging" / dataset.office / "_sources.yml"
-    sources = {source["name"]: source for source in yaml.safe_load(sources_file.read_text("utf-8"))["sources"]}
-    source = sources[f"landing_{dataset.code}"]
-    tables = {table["name"] for table in source["tables"]}
-    assert {"observations", "measures", "coverage"} <= tables <= set(landing_tables(dataset))
-    assert f"/landing/{dataset.code}/" in source["config"]["meta"]["external_location"]
-    for table in ("observations", "measures", "coverage"):
-        assert (sources_file.parent / f"stg_{dataset.code}__{table}.sql").is_file()
-
-
-def test_registry_measures_are_those_the_seed_gives_a_meaning(dataset: Dataset) -> None:
-    lines = (DBT_PROJECT / "seeds" / "office_measures.csv").read_text("utf-8").splitlines()
-    meant = {line.split(",")[1] for line in lines if line.split(",")[0] == dataset.code}
-    assert meant == set(dataset.measure_codes)
 
 
 def test_get_dataset_unknown_code_names_those_that_exist() -> None:
@@ -123,9 +153,16 @@ def test_load_registry_complete_file_is_read(tmp_path: Path) -> None:
     (dataset,) = load_registry(tmp_path).values()
     assert (dataset.code, dataset.dimensions, dataset.measures[0].factor) == (
         "own_table",
-        ("Landen", "SITC", "Perioden"),
+        {"Landen": "partner", "SITC": "product", "Perioden": "period"},
         1_000_000.0,
     )
+    assert (dataset.columns, dataset.period_dimension, dataset.by_default) == (
+        ("partner", "product", "period"),
+        "Perioden",
+        False,
+    )
+    assert dataset.contract == Contract()
+    assert {name: dataset.threshold(name) for name in DEFAULT_THRESHOLDS} == DEFAULT_THRESHOLDS
 
 
 @pytest.mark.parametrize(
@@ -133,7 +170,7 @@ def test_load_registry_complete_file_is_read(tmp_path: Path) -> None:
     [
         ("measures:\n  - {code: M1, unit: mln euro, canonical_unit: EUR, factor: 1000000}\n", ""),
         (", factor: 1000000", ""),
-        ("dimensions: [Landen, SITC, Perioden]\n", ""),
+        ("dimensions: {Landen: partner, SITC: product, Perioden: period}\n", ""),
         ("licence: CC BY 4.0\n", ""),
         ("verified: true\n", "verified: true\nunknown_field: 1\n"),
         ("factor: 1000000", "factor: [1]"),
@@ -155,6 +192,74 @@ def test_load_registry_code_unlike_its_file_name_is_refused(tmp_path: Path) -> N
     with pytest.raises(RegistryError, match="declares the code 'own_table'") as caught:
         load_registry(tmp_path)
     assert caught.value.where == str(path)
+
+
+PROBLEMS = {
+    "unknown protocol": ("protocol: odata_v4", "protocol: odata_v5", "unknown protocol 'odata_v5'", "odata_v4, sdmx"),
+    "column twice": ("SITC: product", "SITC: partner", "['partner'] are given twice or reserved", "of its own"),
+    **{
+        f"reserved column {name}": ("SITC: product", f"SITC: {name}", f"['{name}'] are given twice", "of its own")
+        for name in sorted(RESERVED_COLUMNS - {"measure"})
+    },
+    "no period": ("Perioden: period", "Perioden: month", "no dimension has the landing column 'period'", "is time"),
+    **{
+        f"{rule} cannot be {mode}": (
+            "verified: true",
+            f"verified: true\ncontract: {{{rule}: {mode}}}"
+            if rule != "new_code"
+            else f"verified: true\ncontract: {{new_code: {{partner: {mode}}}}}",
+            f"contract rule '{rule}' cannot have the mode '{mode}'",
+            f"one of: {', '.join(modes)}",
+        )
+        for rule, modes in CONTRACT_MODES.items()
+        for mode in ("ignore", "warn", "quarantine", "fail")
+        if mode not in modes
+    },
+    "select of no dimension": (
+        "verified: true",
+        "verified: true\nselect: {Marges: [MW00000]}",
+        "`select` names ['Marges'], which are no dimensions",
+        "dimensions: Landen, SITC, Perioden",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "problem", "step"), PROBLEMS.values(), ids=list(PROBLEMS))
+def test_load_registry_declaration_that_makes_no_sense_is_told_with_a_next_step(
+    tmp_path: Path, before: str, after: str, problem: str, step: str
+) -> None:
+    assert COMPLETE.count(before) == 1
+    path = write_registry(tmp_path, COMPLETE.replace(before, after))
+    with pytest.raises(RegistryError) as caught:
+        load_registry(tmp_path)
+    assert problem in caught.value.problem
+    assert step in caught.value.next_step
+    assert (caught.value.where, caught.value.dataset) == (str(path), "own_table")
+
+
+@pytest.mark.parametrize("rule", CONTRACT_MODES)
+def test_load_registry_every_mode_of_a_contract_is_read(tmp_path: Path, rule: str) -> None:
+    for number, mode in enumerate(CONTRACT_MODES[rule]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        declared = f"{{partner: {mode}}}" if rule == "new_code" else mode
+        write_registry(folder, f"{COMPLETE}contract: {{{rule}: {declared}}}\n")
+        (dataset,) = load_registry(folder).values()
+        contract = dataset.contract
+        assert (contract.new_code_mode("partner") if rule == "new_code" else getattr(contract, rule)) == mode
+
+
+def test_contract_mode_of_a_new_code_is_that_of_its_column_or_the_default() -> None:
+    contract = Contract(new_code={"partner": "fail", "default": "quarantine"})
+    assert (contract.new_code_mode("partner"), contract.new_code_mode("product")) == ("fail", "quarantine")
+    assert Contract(new_code={"partner": "fail"}).new_code_mode("product") == "warn"
+
+
+@pytest.mark.parametrize("products", ["scopes", "[SITC67*, '72']"])
+def test_load_registry_products_are_a_word_or_codes(tmp_path: Path, products: str) -> None:
+    write_registry(tmp_path, f"{COMPLETE}products: {products}\n")
+    (dataset,) = load_registry(tmp_path).values()
+    assert dataset.products == ("scopes" if products == "scopes" else ("SITC67*", "72"))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +290,7 @@ def test_settings_every_profile_keeps_its_own_state(tmp_path: Path, profile: str
         {"METAALEXPORT_PROFILE": profile, "METAALEXPORT_VAR": str(tmp_path), "METAALEXPORT_REPLAY": str(tmp_path)}
     )
     kept = [settings.raw, settings.landing, settings.journal, settings.warehouse, settings.published, settings.report]
-    kept += [settings.gx, settings.dbt, settings.airflow_home]
+    kept += [settings.gx, settings.dbt, settings.airflow_home, settings.offices]
     assert all(path.is_relative_to(tmp_path / profile) for path in kept)
     assert len(set(kept)) == len(kept)
     assert settings.is_simulated is (profile == "simulator")
@@ -219,23 +324,45 @@ def test_settings_values_of_the_environment_are_read(tmp_path: Path) -> None:
             "METAALEXPORT_HTTP_ATTEMPTS": "2",
             "METAALEXPORT_HTTP_BASE_SECONDS": "0.5",
             "METAALEXPORT_CBS_URL": "https://mirror.example",
+            "METAALEXPORT_DATASETS": "cbs_85427ned",
+            "METAALEXPORT_REQUEST_BUDGET": "50",
+            "METAALEXPORT_LOCK_WAIT_SECONDS": "1.5",
         }
     )
     assert settings.reporters == ("NL", "FR")
     assert settings.first_month == "2024-01"
     assert (settings.task_retries, settings.http_attempts, settings.http_base_seconds) == (0, 2, 0.5)
-    assert settings.office_url("cbs", "https://public.example") == "https://mirror.example"
-    assert settings.office_url("eurostat", "https://public.example") == "https://public.example"
+    public = {"v4": "https://public.example/odata/v1", "bulk": "https://public.example/csv"}
+    assert settings.office_hosts("cbs", public) == {
+        "v4": "https://mirror.example/odata/v1",
+        "bulk": "https://mirror.example/csv",
+    }
+    assert settings.office_hosts("eurostat", public) == public
+    assert (settings.request_budget, settings.lock_wait_seconds) == (50, 1.5)
+    assert settings.datasets_to_load("cbs") == ["cbs_85427ned"]
+    assert settings.datasets_to_load("eurostat") == []
 
 
-@pytest.mark.parametrize("office", sorted(SIMULATOR_PATHS))
-def test_settings_simulator_never_asks_the_public_address(office: str) -> None:
+@pytest.mark.parametrize("office", sorted(OFFICES))
+def test_settings_simulator_never_asks_a_public_address(office: str) -> None:
     settings = Settings.from_environment({"METAALEXPORT_SIMULATOR_URL": "http://127.0.0.1:9"})
-    assert settings.office_url(office, "https://public.example") == "http://127.0.0.1:9" + SIMULATOR_PATHS[office]
+    public = OFFICES[office].hosts()
+    found = settings.office_hosts(office, public)
+    assert set(found) == set(public)
+    # The path of each is kept: it says which of the office's services is meant.
+    assert found == {name: f"http://127.0.0.1:9{urlsplit(url).path}" for name, url in public.items()}
 
 
-def test_settings_simulator_knows_the_path_of_every_office() -> None:
-    assert set(SIMULATOR_PATHS) == set(OFFICES)
+def test_settings_know_every_office() -> None:
+    assert set(KNOWN_OFFICES) == set(OFFICES)
+
+
+def test_settings_datasets_are_the_defaults_all_or_those_named() -> None:
+    assert Settings.from_environment({}).datasets_to_load() == DEFAULTS
+    assert Settings.from_environment({"METAALEXPORT_DATASETS": "all"}).datasets_to_load() == CODES
+    named = Settings.from_environment({"METAALEXPORT_DATASETS": "eurostat_ext_tec01, cbs_85427ned"})
+    assert named.datasets_to_load() == ["eurostat_ext_tec01", "cbs_85427ned"]
+    assert named.datasets_to_load("eurostat") == ["eurostat_ext_tec01"]
 
 
 @pytest.mark.parametrize(
@@ -249,6 +376,9 @@ def test_settings_simulator_knows_the_path_of_every_office() -> None:
         ("METAALEXPORT_FIRST_MONTH", "2024-13"),
         ("METAALEXPORT_REPORTERS", ""),
         ("METAALEXPORT_REPORTERS", "NL,,DE"),
+        ("METAALEXPORT_DATASETS", "cbs_85429NED"),
+        ("METAALEXPORT_REQUEST_BUDGET", "0"),
+        ("METAALEXPORT_LOCK_WAIT_SECONDS", "-1"),
     ],
 )
 def test_settings_value_that_makes_no_sense_is_named(name: str, value: str) -> None:

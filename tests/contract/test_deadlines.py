@@ -1,0 +1,170 @@
+"""Offices that answer slowly or not at all, over the loopback: every exchange ends."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from extract.errors import TransientOfficeError
+from extract.http import OfficeSession, RetryPolicy
+from extract.raw import RawStore
+
+Talk = Callable[[socket.socket], None]
+UNKNOWN_LENGTH = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Server:
+    """Talks to each connection in its own way, until it is closed."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/x"
+        self.connections = 0
+        self._talk = talk
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
+            connection.recv(65536)
+            try:
+                self._talk(connection)
+            except OSError:
+                # The client hung up, as it should.
+                return
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Talk], Server]]:
+    servers: list[Server] = []
+
+    def start(talk: Talk) -> Server:
+        servers.append(Server(talk))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def session(folder: Path, attempts: int = 1, **policy: float) -> OfficeSession:
+    options = {"connect_seconds": 2.0, "read_seconds": 5.0, "deadline_seconds": 1.0, "base_seconds": 0.0, **policy}
+    return OfficeSession("d", RawStore(folder), "live", policy=RetryPolicy(attempts=attempts, **options))
+
+
+def drip(connection: socket.socket) -> None:
+    connection.sendall(UNKNOWN_LENGTH)
+    for _ in range(300):
+        connection.sendall(b"1,2\n")
+        time.sleep(0.05)
+
+
+def drip_chunks(connection: socket.socket) -> None:
+    connection.sendall(CHUNKED)
+    for _ in range(300):
+        connection.sendall(b"4\r\n1,2\n\r\n")
+        time.sleep(0.05)
+
+
+def say_nothing(connection: socket.socket) -> None:
+    time.sleep(15)
+
+
+def drip_headers(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    for number in range(90):
+        connection.sendall(f"X-{number}: y\r\n".encode())
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("talk", [drip, drip_chunks, say_nothing, drip_headers])
+def test_exchange_ends_at_its_deadline_and_leaves_no_bytes(
+    tmp_path: Path, serve: Callable[[Talk], Server], talk: Talk
+) -> None:
+    office = session(tmp_path)
+    start = time.monotonic()
+    with pytest.raises(TransientOfficeError, match="no complete reply"):
+        office.get(serve(talk).url, purpose="observations", inspect=lambda path, kind: None)
+    assert time.monotonic() - start < 4
+    assert [record.status for record in office.records] == [0]
+
+
+def test_body_of_unknown_length_that_is_cut_at_the_deadline_is_never_taken_for_whole(
+    tmp_path: Path, serve: Callable[[Talk], Server]
+) -> None:
+    office = session(tmp_path)
+    with pytest.raises(TransientOfficeError, match="was not complete after 1 s"):
+        office.get(serve(drip).url, purpose="observations", inspect=lambda path, kind: None)
+    assert {record.outcome[:17] for record in office.records} == {"no complete reply"}
+
+
+def test_slow_reply_within_its_deadline_is_whole(tmp_path: Path, serve: Callable[[Talk], Server]) -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(UNKNOWN_LENGTH)
+        for _ in range(5):
+            connection.sendall(b"1,2\n")
+            time.sleep(0.05)
+
+    reply = session(tmp_path, deadline_seconds=20.0).get(
+        serve(talk).url, purpose="observations", inspect=lambda path, kind: None
+    )
+    assert reply.path.read_bytes() == b"1,2\n" * 5
+
+
+def test_silence_ends_at_the_read_timeout_long_before_the_deadline(
+    tmp_path: Path, serve: Callable[[Talk], Server]
+) -> None:
+    office = session(tmp_path, read_seconds=0.3, deadline_seconds=60.0)
+    start = time.monotonic()
+    with pytest.raises(TransientOfficeError, match="ReadTimeout"):
+        office.get(serve(say_nothing).url, purpose="observations", inspect=lambda path, kind: None)
+    assert time.monotonic() - start < 4
+
+
+def test_next_attempt_after_a_deadline_gets_a_connection_of_its_own(
+    tmp_path: Path, serve: Callable[[Talk], Server]
+) -> None:
+    asked: list[int] = []
+
+    def talk(connection: socket.socket) -> None:
+        asked.append(1)
+        if len(asked) == 1:
+            drip(connection)
+        else:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    server = serve(talk)
+    office = session(tmp_path, attempts=2)
+    reply = office.get(server.url, purpose="observations", inspect=lambda path, kind: None)
+    assert reply.path.read_bytes() == b"ok"
+    assert server.connections == 2
+
+
+def test_body_shorter_than_announced_is_tried_again(tmp_path: Path, serve: Callable[[Talk], Server]) -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\nshort")
+
+    server = serve(talk)
+    with pytest.raises(TransientOfficeError, match="IncompleteRead"):
+        session(tmp_path, attempts=3, deadline_seconds=20.0).get(
+            server.url, purpose="observations", inspect=lambda path, kind: None
+        )
+    assert server.connections == 3

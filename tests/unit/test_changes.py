@@ -1,0 +1,532 @@
+"""Every vintage as the cells that changed: what a load adds, revises and withdraws, and what it must leave alone.
+
+All cells are made up here, and landed without a reply.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from extract import landing as landing_module
+from extract.errors import BadReplyError, ExtractError
+from extract.landing import (
+    COMMON_TABLES,
+    MARKER,
+    OBSERVATIONS,
+    Landing,
+    LoadManifest,
+    change_columns,
+    land_coverage,
+    month_of,
+    panel_of,
+)
+from extract.raw import fsync_directory
+from extract.registry import get_dataset
+from extract.slices import Slice
+
+DATASET = replace(
+    get_dataset("eurostat_ds_045409"),
+    code="small",
+    dimensions={
+        "reporter": "reporter",
+        "partner": "partner",
+        "product": "product",
+        "indicators": "measure",
+        "TIME_PERIOD": "period",
+    },
+    select={},
+)
+# One for all, since opening one costs more than most of these tests.
+DATABASE = duckdb.connect()
+# reporter, partner, product, period
+Cell = tuple[str, str, str, str]
+# value, status
+Content = tuple[float | None, str | None]
+Cells = Mapping[Cell, Content]
+ALL = Slice("small", "NL", "2025-01", "2025-12")
+US = ("NL", "US", "72", "2025-01")
+DE = ("NL", "DE", "72", "2025-01")
+FR = ("NL", "FR", "73", "2025-02")
+
+
+def stage(landing: Landing, vintage: str, cells: Cells, part: Slice = ALL, retrieved: str = "") -> LoadManifest:
+    """Stage a load of these cells."""
+    load_id = f"small__{part.reporter.lower().replace('*', 'all')}__{vintage}__{abs(hash((part, retrieved))):x}"[:60]
+    manifest = LoadManifest(
+        load_id=load_id,
+        dataset="small",
+        office="eurostat",
+        reporter=part.reporter,
+        slice=part.to_dict(),
+        office_version=vintage,
+        vintage_at=vintage,
+        retrieved_at=retrieved or vintage,
+        transport="live",
+        is_simulated=False,
+        rows_read=len(cells),
+        rows_loaded=len(cells),
+        rows_rejected=0,
+        panel=panel_of(part),
+    )
+    folder = landing.start_staging()
+    observations = folder / f"{OBSERVATIONS}.parquet"
+    with DATABASE.cursor() as connection:
+        columns = ", ".join(f"{name} {kind}" for name, kind in change_columns(DATASET).items())
+        connection.execute(f"create or replace temp table o ({columns})")
+        for (reporter, partner, product, period), (value, status) in sorted(cells.items()):
+            connection.execute(
+                "insert into o by name select ? as load_id, 0 as request_no, 'new' as change_kind, ? as reporter,"
+                " ? as partner, ? as product, ? as period, 'VALUE' as measure, ? as value, ? as status",
+                [load_id, reporter, partner, product, period, value, status],
+            )
+        connection.execute(f"copy o to '{observations}' (format parquet)")
+        land_coverage(connection, observations, part, manifest, folder / "coverage.parquet")
+        for table, kinds in COMMON_TABLES.items():
+            if table != "coverage":
+                nothing = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in kinds.items())
+                connection.execute(f"copy (select {nothing} limit 0) to '{folder}/{table}.parquet' (format parquet)")
+    landing.finish_staging(folder, manifest)
+    return manifest
+
+
+def put(landing: Landing, vintage: str, cells: Cells, part: Slice = ALL, retrieved: str = "") -> LoadManifest:
+    """Stage and commit a load of these cells."""
+    return landing.commit(stage(landing, vintage, cells, part, retrieved).load_id, DATASET)
+
+
+def changes(landing: Landing, manifest: LoadManifest) -> dict[Cell, tuple[str, float | None, str | None]]:
+    file = landing.folder(manifest) / "changes.parquet"
+    with DATABASE.cursor() as connection:
+        rows = connection.sql(
+            f"select reporter, partner, product, period, change_kind, value, status from '{file}'"
+        ).fetchall()
+    assert len(rows) == manifest.rows_changed + manifest.rows_withdrawn
+    return {row[:4]: row[4:] for row in rows}
+
+
+def state(landing: Landing, part: Slice | None = None, panel: str = "*") -> dict[Cell, Content]:
+    """What the committed loads say, of a slice or of everything."""
+    part = part or Slice("small", "*", "1900-01", "2999-12")
+    folder = landing.root / "test"
+    folder.mkdir(parents=True, exist_ok=True)
+    coverage, target = folder / "coverage.parquet", folder / "state.parquet"
+    with DATABASE.cursor() as connection:
+        nothing = LoadManifest("x", "small", "", "", {}, "", "", "", "", False, 0, 0, 0, panel=panel)
+        land_coverage(connection, coverage, part, nothing, coverage)
+        n_rows = landing.write_state(DATASET, coverage, panel, target)
+        rows = connection.sql(f"select reporter, partner, product, period, value, status from '{target}'").fetchall()
+    shutil.rmtree(folder)
+    assert len(rows) == n_rows
+    return {row[:4]: row[4:] for row in rows}
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Landing:
+    return Landing(tmp_path / "landing")
+
+
+# --- what changes -------------------------------------------------------------------------------------------------
+
+
+def test_first_load_is_all_new(landing: Landing) -> None:
+    manifest = put(landing, "2026-01", {US: (1, None), DE: (2, None)})
+    assert changes(landing, manifest) == {US: ("new", 1, None), DE: ("new", 2, None)}
+    assert (manifest.rows_changed, manifest.rows_withdrawn) == (2, 0)
+
+
+def test_next_load_keeps_what_is_new_revised_or_gone(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, None), DE: (2, None)})
+    manifest = put(landing, "2026-02", {US: (9, None), FR: (3, None)})
+    assert changes(landing, manifest) == {
+        US: ("revised", 9, None),
+        DE: ("withdrawn", None, None),
+        FR: ("new", 3, None),
+    }
+    assert (manifest.rows_changed, manifest.rows_withdrawn) == (2, 1)
+    assert state(landing) == {US: (9, None), FR: (3, None)}
+
+
+def test_release_that_repeats_old_figures_stores_no_row(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, None), DE: (None, "c")})
+    manifest = put(landing, "2026-02", {US: (1, None), DE: (None, "c")})
+    assert changes(landing, manifest) == {}
+    assert manifest.rows_loaded == 2
+
+
+def test_change_of_the_status_alone_is_a_revision(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, "p"), DE: (None, "c"), FR: (3, None)})
+    manifest = put(landing, "2026-02", {US: (1, None), DE: (None, "c"), FR: (3, "e")})
+    assert changes(landing, manifest) == {US: ("revised", 1, None), FR: ("revised", 3, "e")}
+
+
+def test_value_that_becomes_missing_is_a_revision_and_no_withdrawal(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, None)})
+    manifest = put(landing, "2026-02", {US: (None, "c")})
+    assert changes(landing, manifest) == {US: ("revised", None, "c")}
+    assert state(landing) == {US: (None, "c")}
+
+
+def test_cell_that_reappears_is_new_again_and_withdrawn_once(landing: Landing) -> None:
+    both = {US: (1, None), DE: (2, None)}
+    put(landing, "2026-01", both)
+    put(landing, "2026-02", {US: (1, None)})
+    still = put(landing, "2026-03", {US: (1, None)})
+    assert changes(landing, still) == {}
+    back = put(landing, "2026-04", both)
+    assert changes(landing, back) == {DE: ("new", 2, None)}
+    assert state(landing) == both
+
+
+def test_zero_is_a_figure_and_not_a_withdrawal(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, None)})
+    assert changes(landing, put(landing, "2026-02", {US: (0, None)})) == {US: ("revised", 0, None)}
+
+
+# --- what a load does not speak of ------------------------------------------------------------------------------
+
+
+def test_cells_outside_the_months_asked_for_are_never_withdrawn(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, None), FR: (3, None)})
+    manifest = put(landing, "2026-02", {}, replace(ALL, first_month="2025-02"))
+    assert changes(landing, manifest) == {FR: ("withdrawn", None, None)}
+
+
+def test_cells_of_other_products_are_never_withdrawn(landing: Landing) -> None:
+    deep = ("NL", "US", "7208", "2025-01")
+    put(landing, "2026-01", {US: (1, None), FR: (3, None), deep: (4, None)})
+    assert changes(landing, put(landing, "2026-02", {}, replace(ALL, products=("72",)))) == {
+        US: ("withdrawn", None, None)
+    }
+    assert state(landing) == {FR: (3, None), deep: (4, None)}
+
+
+def test_prefix_speaks_of_all_products_that_start_so(landing: Landing) -> None:
+    deep = ("NL", "US", "7208", "2025-01")
+    put(landing, "2026-01", {US: (1, None), FR: (3, None), deep: (4, None)})
+    put(landing, "2026-02", {}, replace(ALL, products=("72*",)))
+    assert state(landing) == {FR: (3, None)}
+
+
+def test_cells_of_another_reporter_are_never_withdrawn(landing: Landing) -> None:
+    german = ("DE", "US", "72", "2025-01")
+    put(landing, "2026-01", {US: (1, None)})
+    put(landing, "2026-01", {german: (5, None)}, replace(ALL, reporter="DE"))
+    manifest = put(landing, "2026-02", {}, replace(ALL, reporter="DE"))
+    assert changes(landing, manifest) == {german: ("withdrawn", None, None)}
+    assert state(landing) == {US: (1, None)}
+
+
+def test_load_of_all_reporters_speaks_of_each(landing: Landing) -> None:
+    german = ("DE", "US", "72", "2025-01")
+    everybody = replace(ALL, reporter="*")
+    put(landing, "2026-01", {US: (1, None), german: (5, None)}, everybody)
+    assert set(changes(landing, put(landing, "2026-02", {US: (1, None)}, everybody))) == {german}
+
+
+def test_panels_do_not_touch_each_other(landing: Landing) -> None:
+    some = replace(ALL, partners=("US", "FR"))
+    put(landing, "2026-01", {US: (1, None), DE: (2, None)})
+    manifest = put(landing, "2026-02", {US: (7, None)}, some)
+    assert changes(landing, manifest) == {US: ("new", 7, None)}
+    assert state(landing) == {US: (1, None), DE: (2, None)}
+    assert state(landing, panel=panel_of(some)) == {US: (7, None)}
+    assert panel_of(some) == panel_of(replace(some, partners=("FR", "US"))) != panel_of(ALL)
+
+
+def test_open_slice_speaks_of_months_up_to_its_newest(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, None), DE: (2, None), FR: (3, None)})
+    manifest = put(landing, "2026-02", {US: (1, None)}, replace(ALL, last_month=""))
+    assert changes(landing, manifest) == {DE: ("withdrawn", None, None)}
+
+
+def test_open_slice_without_a_row_speaks_of_nothing(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, None)})
+    manifest = put(landing, "2026-02", {}, replace(ALL, last_month=""))
+    assert changes(landing, manifest) == {}
+    assert state(landing) == {US: (1, None)}
+
+
+def test_state_of_a_slice_holds_its_cells_only(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, None), FR: (3, None)})
+    assert state(landing, replace(ALL, products=("73",))) == {FR: (3, None)}
+    assert state(landing, replace(ALL, products=("7*",), last_month="2025-01")) == {US: (1, None)}
+    assert state(landing, replace(ALL, reporter="DE")) == {}
+
+
+# --- the order of vintages ----------------------------------------------------------------------------------------
+
+
+def test_older_vintage_is_refused_and_changes_nothing(landing: Landing) -> None:
+    put(landing, "2026-02", {US: (2, None)})
+    before = landing.content_hash()
+    with pytest.raises(BadReplyError, match="cannot be put behind what it said later") as caught:
+        put(landing, "2026-01", {US: (1, None)})
+    assert caught.value.next_step
+    assert landing.content_hash() == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ALL, reporter="DE"),
+        replace(ALL, first_month="2024-01", last_month="2024-12"),
+        replace(ALL, partners=("US",)),
+    ],
+    ids=["reporter", "months", "panel"],
+)
+def test_older_vintage_of_other_cells_is_taken(landing: Landing, other: Slice) -> None:
+    put(landing, "2026-02", {US: (2, None)})
+    assert put(landing, "2026-01", {}, other).vintage_at == "2026-01"
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "meet"),
+    [
+        (("72",), ("73",), False),
+        (("72",), ("72", "73"), True),
+        ((), ("73",), True),
+        (("72*",), ("7208",), True),
+        (("7208",), ("72*",), True),
+        (("72*",), ("720*",), True),
+        (("72*",), ("73*",), False),
+        (("72",), ("7208",), False),
+    ],
+)
+def test_older_vintage_is_refused_where_products_meet(
+    landing: Landing, one: tuple[str, ...], two: tuple[str, ...], *, meet: bool
+) -> None:
+    put(landing, "2026-02", {}, replace(ALL, products=one))
+    manifest = stage(landing, "2026-01", {}, replace(ALL, products=two))
+    if meet:
+        with pytest.raises(BadReplyError, match="put behind"):
+            landing.commit(manifest.load_id, DATASET)
+    else:
+        assert landing.commit(manifest.load_id, DATASET).vintage_at == "2026-01"
+
+
+def test_second_load_of_one_vintage_comes_after_the_first(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, None), DE: (2, None)}, retrieved="2026-01-02")
+    put(landing, "2026-01", {US: (1, None)}, retrieved="2026-01-03")
+    assert state(landing) == {US: (1, None)}
+
+
+# --- a commit that is interrupted ---------------------------------------------------------------------------------
+
+
+def crash_at(step: str, patch: pytest.MonkeyPatch) -> None:
+    """Make the commit die at a step."""
+    real_changes, real_fsync, real_rmtree = Landing._write_changes, fsync_directory, shutil.rmtree
+    calls: list[Path] = []
+
+    def write_changes(self: Landing, *arguments: Any) -> LoadManifest:
+        real_changes(self, *arguments)
+        raise KeyboardInterrupt
+
+    def fsync(directory: Path) -> None:
+        calls.append(directory)
+        if len(calls) == {"after the links": 1, "after the move": 2}[step]:
+            raise KeyboardInterrupt
+        real_fsync(directory)
+
+    def no_marker(path: Path, text: str) -> None:
+        raise KeyboardInterrupt
+
+    def rmtree(path: Path, *arguments: Any, **options: Any) -> None:
+        if ".staging" in str(path):
+            raise KeyboardInterrupt
+        real_rmtree(path, *arguments, **options)
+
+    def no_link(self: Path, target: Path) -> None:
+        if self.name == "findings.parquet":
+            raise OSError("no space left")
+        os.link(target, self)
+
+    if step == "after the changes":
+        patch.setattr(Landing, "_write_changes", write_changes)
+    elif step == "between the links":
+        patch.setattr(Path, "hardlink_to", no_link)
+    elif step in ("after the links", "after the move"):
+        patch.setattr(landing_module, "fsync_directory", fsync)
+    elif step == "before the marker":
+        patch.setattr(landing_module, "write_atomically", no_marker)
+    else:
+        patch.setattr(shutil, "rmtree", rmtree)
+
+
+BEFORE_MARKER = ["after the changes", "between the links", "after the links", "after the move", "before the marker"]
+History = Callable[[Landing], LoadManifest]
+
+
+def two_loads(landing: Landing) -> LoadManifest:
+    put(landing, "2026-01", {US: (1, None), DE: (2, None)})
+    return stage(landing, "2026-02", {US: (9, None), FR: (3, None)})
+
+
+def one_load(landing: Landing) -> LoadManifest:
+    return stage(landing, "2026-02", {US: (9, None), FR: (3, None)})
+
+
+@pytest.mark.parametrize("history", [one_load, two_loads])
+@pytest.mark.parametrize("step", [*BEFORE_MARKER, "behind the marker"])
+def test_commit_interrupted_and_repeated_is_as_if_it_had_never_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: History, step: str
+) -> None:
+    clean, landing = Landing(tmp_path / "clean"), Landing(tmp_path / "landing")
+    clean.commit(history(clean).load_id, DATASET)
+    manifest = history(landing)
+    before = landing.content_hash()
+    with monkeypatch.context() as patch:
+        crash_at(step, patch)
+        with pytest.raises((KeyboardInterrupt, OSError)):
+            landing.commit(manifest.load_id, DATASET)
+    if step in BEFORE_MARKER:
+        assert landing.content_hash() == before
+    # What a scheduler does: it repeats the step that was killed, not the one before it.
+    landing.commit(manifest.load_id, DATASET)
+    assert landing.content_hash() == clean.content_hash()
+    assert state(landing) == state(clean)
+    assert list((landing.root / ".staging").iterdir()) == []
+    assert {path.name for path in (landing.root / "small").iterdir()} == {
+        path.name for path in (clean.root / "small").iterdir()
+    }
+
+
+@pytest.mark.parametrize("step", BEFORE_MARKER)
+def test_what_a_killed_commit_left_is_tidied_by_the_next_one(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    manifest = two_loads(landing)
+    with monkeypatch.context() as patch:
+        crash_at(step, patch)
+        with pytest.raises((KeyboardInterrupt, OSError)):
+            landing.commit(manifest.load_id, DATASET)
+    other = put(landing, "2026-03", {US: (4, None)})
+    folders = {path.name for path in (landing.root / "small").iterdir()}
+    assert manifest.load_id not in folders
+    assert len(folders) == 2
+    assert changes(landing, other) == {US: ("revised", 4, None), DE: ("withdrawn", None, None)}
+
+
+def test_commit_of_what_was_never_staged_says_so(landing: Landing) -> None:
+    with pytest.raises(ExtractError, match="no staged load small__x") as caught:
+        landing.commit("small__x", DATASET)
+    assert caught.value.next_step
+
+
+def test_folder_without_a_marker_is_seen_by_nobody(landing: Landing) -> None:
+    manifest = put(landing, "2026-01", {US: (1, None)})
+    (landing.folder(manifest) / MARKER).unlink()
+    assert list(landing.committed()) == []
+    assert state(landing) == {}
+
+
+# --- any history --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """One load of a history."""
+
+    part: Slice
+    cells: Cells
+    is_new_vintage: bool
+
+
+PRODUCTS = ("72", "7208", "73")
+MONTHS = ("2025-01", "2025-02", "2025-03")
+contents = st.one_of(
+    st.tuples(st.sampled_from([0.0, 1.0, 2.0]), st.sampled_from([None, "p"])),
+    st.just((None, "c")),
+)
+
+
+def is_covered(cell: Cell, part: Slice, last: str) -> bool:
+    reporter, _, product, period = cell
+    wanted = not part.products or any(
+        product.startswith(code[:-1]) if code.endswith("*") else product == code for code in part.products
+    )
+    return part.reporter in ("*", reporter) and wanted and part.first_month <= period <= last
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> Step:
+    first = draw(st.sampled_from(MONTHS))
+    part = Slice(
+        "small",
+        draw(st.sampled_from(["NL", "DE"])),
+        first,
+        draw(st.sampled_from(["", *(month for month in MONTHS if month >= first)])),
+        products=draw(st.sampled_from([(), ("72*",), ("73",), ("72", "73")])),
+        partners=draw(st.sampled_from([(), (), ("US",)])),
+    )
+    possible = [
+        cell
+        for cell in (
+            (part.reporter, partner, product, month)
+            for partner in (part.partners or ("US", "DE"))
+            for product in PRODUCTS
+            for month in MONTHS
+        )
+        if is_covered(cell, part, part.last_month or "9999")
+    ]
+    return Step(part, draw(st.dictionaries(st.sampled_from(possible), contents, max_size=6)), draw(st.booleans()))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(history=st.lists(steps(), min_size=3, max_size=5))
+def test_state_is_what_a_replay_of_all_loads_says(
+    tmp_path_factory: pytest.TempPathFactory, history: list[Step]
+) -> None:
+    landing = Landing(tmp_path_factory.mktemp("history"))
+    said: dict[str, dict[Cell, Content]] = {}
+    month = 1
+    for number, step in enumerate(history):
+        month += step.is_new_vintage
+        manifest = put(landing, f"2026-{month:02d}", step.cells, step.part, retrieved=f"2026-12-{number:02d}")
+        before = said.setdefault(manifest.panel, {})
+        newest = step.part.last_month or max((cell[3] for cell in step.cells), default="")
+        gone = [cell for cell in before if is_covered(cell, step.part, newest) and cell not in step.cells]
+        new = [cell for cell, content in step.cells.items() if before.get(cell, "absent") != content]
+        assert (manifest.rows_changed, manifest.rows_withdrawn) == (len(new), len(gone))
+        for cell in gone:
+            del before[cell]
+        before.update(step.cells)
+    for panel, cells in said.items():
+        assert state(landing, panel=panel) == cells
+
+
+# --- periods ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        ("2025MM01", "2025-01-01"),
+        ("2025MM12", "2025-12-01"),
+        ("2025JJ00", "2025-01-01"),
+        ("2025KW01", "2025-01-01"),
+        ("2025KW02", "2025-04-01"),
+        ("2025KW04", "2025-10-01"),
+        ("2025-07", "2025-07-01"),
+        ("2025", "2025-01-01"),
+        ("202511", "2025-11-01"),
+        ("2025MM13", None),
+        ("2025-00", None),
+        ("x", None),
+        (None, None),
+    ],
+)
+def test_month_of_a_period_of_any_office(period: str | None, expected: str | None) -> None:
+    with DATABASE.cursor() as connection:
+        ((found,),) = connection.execute(f"select ({month_of('p')})::varchar from (select ? as p)", [period]).fetchall()
+    assert found == expected
