@@ -15,6 +15,10 @@ import duckdb
 from expectations.gate import Check
 
 REJECTED_SHARE_LIMIT = 0.001
+# A total and the sum of its members are revised together; what they may move apart is late declarations of some.
+TOTAL_APART = 0.05
+# An index is revised by tenths; more in many cells is another base year, or another series.
+INDEX_MOVE, INDEX_MOVED_SHARE = 0.05, 0.02
 LEVEL_BOUNDS = (0.8, 1.25)
 
 
@@ -40,6 +44,8 @@ class LandingGateInput:
     measures, value_measures, level_measures, positive_measures : tuple of str
         All declared measures; those in euros, of which the sums are checked; those whose level is compared with the
         loads before; those that cannot be negative.
+    index_measures : tuple of str
+        Those that are indexes or rates, which are hardly revised.
     total_partner : str
         Code of the office's own total; empty if the dataset has none.
     partners : mapping of str to str
@@ -64,6 +70,7 @@ class LandingGateInput:
     value_measures: tuple[str, ...]
     level_measures: tuple[str, ...]
     positive_measures: tuple[str, ...]
+    index_measures: tuple[str, ...]
     total_partner: str
     partners: Mapping[str, str]
     value_factor: float
@@ -89,29 +96,49 @@ def prepare_database(database: Path, load: LandingGateInput) -> None:
         for table in ("findings", "rejects"):
             connection.execute(f"create view {table} as from read_parquet('{load.folder / table}.parquet')")
         if load.total_partner:
-            _prepare_sums(connection, load)
+            _prepare_sums(connection, load, "observations", "sums")
         if load.previous is not None:
             connection.execute(f"create view previous as select {projection} from read_parquet('{load.previous}')")
             _prepare_comparison(connection, load)
+            if load.total_partner:
+                _prepare_sums(connection, load, "previous", "sums_before")
+                _prepare_totals_apart(connection, load)
 
 
-def _prepare_sums(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    connection.execute("create table partners (code varchar, member_kind varchar)")
+def _prepare_sums(connection: duckdb.DuckDBPyConnection, load: LandingGateInput, source: str, target: str) -> None:
+    connection.execute("create or replace table partners (code varchar, member_kind varchar)")
     connection.executemany("insert into partners values (?, ?)", list(load.partners.items()))
     rounding = load.thresholds["rounding_unit_eur"] / load.value_factor
     rest = ", ".join(f"o.{column}" for column in load.key if column != "partner")
     connection.execute(
         f"""
-        create table sums as
+        create table {target} as
         select
             {rest},
             sum(o.value) filter (where p.member_kind = 'total') as total,
             coalesce(sum(o.value) filter (where p.member_kind in ('country', 'unallocated')), 0) as members,
             count(*) filter (where p.member_kind in ('country', 'unallocated')) * {rounding} / 2 as rounding
-        from observations as o
+        from {source} as o
         join partners as p on p.code = o.partner
         where o.measure in ({_literals(load.value_measures)})
         group by all
+        """
+    )
+
+
+def _prepare_totals_apart(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
+    rest = [column for column in load.key if column != "partner"]
+    same = " and ".join(f"now.{column} is not distinct from before.{column}" for column in rest)
+    connection.execute(
+        f"""
+        create table totals_apart as
+        select
+            {", ".join(f"now.{column}" for column in rest)}, now.total, now.members,
+            round(now.total / before.total, 3) as total_moved, round(now.members / before.members, 3) as members_moved
+        from sums as now
+        join sums_before as before on {same}
+        where now.members > 100 * now.rounding and before.members > 100 * before.rounding
+            and abs(now.total / before.total - now.members / before.members) > {TOTAL_APART}
         """
     )
 
@@ -131,7 +158,11 @@ def _prepare_comparison(connection: duckdb.DuckDBPyConnection, load: LandingGate
             count(*) as n_before,
             count(o.period) as n_kept,
             coalesce(sum(b.value) filter (where o.period is null), 0) / nullif(sum(b.value), 0) as vanished_share,
-            sum(o.value) / nullif(sum(b.value) filter (where o.period is not null), 0) as level
+            sum(o.value) / nullif(sum(b.value) filter (where o.period is not null), 0) as level,
+            count(*) filter (
+                where b.measure in ({_literals(load.index_measures) or "null"})
+                    and abs(o.value - b.value) > {INDEX_MOVE} * abs(b.value)
+            ) as n_indexes_moved
         from before as b
         left join observations as o on {same}
         """
@@ -300,7 +331,31 @@ def _comparison_checks(load: LandingGateInput) -> list[Check]:
                 f"level not between {low} and {high}",
             )
         )
+    if load.index_measures:
+        comparisons.append(
+            (
+                "indexes_are_hardly_revised",
+                f"At most {INDEX_MOVED_SHARE:.0%} of the cells moved by more than {INDEX_MOVE:.0%}; more is another"
+                " base year or another series.",
+                f"n_indexes_moved > {INDEX_MOVED_SHARE} * n_kept",
+            )
+        )
+    apart = (
+        [
+            Check(
+                "totals_move_with_their_members",
+                "totals_apart",
+                "error",
+                f"The office's total and the sum of its members are revised alike, to {TOTAL_APART:.0%}.",
+                "UnexpectedRowsExpectation",
+                {"unexpected_rows_query": "select * from {batch}"},
+            )
+        ]
+        if load.total_partner
+        else []
+    )
     return [
+        *apart,
         *(
             Check(
                 name,

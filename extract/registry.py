@@ -204,6 +204,11 @@ class Dataset:
         return tuple(m.code for m in self.measures if m.canonical_unit not in ("BALANCE", "PERCENT"))
 
     @property
+    def index_measures(self) -> tuple[str, ...]:
+        """Codes of the measures that are indexes or rates: hardly revised, unless their base changes."""
+        return tuple(m.code for m in self.measures if m.canonical_unit in ("INDEX", "RATE"))
+
+    @property
     def is_comext(self) -> bool:
         """Whether it lives on Eurostat's Comext host: all ``DS-*`` codes do, and nothing else."""
         return self.office == "eurostat" and self.identifier.startswith("DS-")

@@ -352,7 +352,8 @@ def _status(settings: Settings) -> None:
         _print_table(
             published.query(
                 settings,
-                "select dataset_code, last_looked_at, last_vintage_at, newest_complete_month from ops.freshness where last_looked_at is not null"
+                "select dataset_code, last_looked_at, last_vintage_at, newest_complete_month from ops.freshness"
+                " where last_looked_at is not null"
                 " order by dataset_code",
             ),
             title="Freshness",

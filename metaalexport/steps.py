@@ -205,29 +205,45 @@ def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress 
         folder, manifest = landing.staged(load_id)
         previous = database.with_name("previous.parquet")
         n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
-        is_wide = dataset.protocol == "comext_bulk"
-        gate_input = landing_gate.LandingGateInput(
-            folder=folder,
-            previous=previous if n_before else None,
-            vintage_at=manifest.vintage_at,
-            key=cell_key(dataset),
-            value_column="value_eur" if is_wide else "value",
-            measure_column="" if is_wide else "measure",
-            measures=dataset.measure_codes,
-            value_measures=dataset.value_measures,
-            level_measures=dataset.level_measures,
-            positive_measures=dataset.positive_measures,
-            total_partner=dataset.total_partner,
-            partners=reference.office_partners(dataset.office),
-            value_factor=next((m.factor for m in dataset.measures if m.canonical_unit == "EUR"), 1.0),
-            thresholds={name: dataset.threshold(name) for name in DEFAULT_THRESHOLDS},
-            has_all_partners=not manifest.slice["partners"],
-            rows_read=manifest.rows_read,
-            rows_rejected=manifest.rows_rejected,
-        )
+        gate_input = landing_gate_input(dataset, manifest, folder, previous if n_before else None)
         landing_gate.prepare_database(database, gate_input)
         _run_gate(settings, "landing", load_id, run_id, database, landing_gate.landing_checks(gate_input), progress)
     return load_id
+
+
+def landing_gate_input(
+    dataset: Dataset, manifest: LoadManifest, folder: Path, previous: Path | None
+) -> landing_gate.LandingGateInput:
+    """Return what gate 1 needs to know of a staged load: from the registry, the seeds and the load's manifest.
+
+    Parameters
+    ----------
+    folder : Path
+        The staged load.
+    previous : Path or None
+        What `Landing.write_state` wrote of the loads before; None if they said nothing.
+    """
+    is_wide = dataset.protocol == "comext_bulk"
+    return landing_gate.LandingGateInput(
+        folder=folder,
+        previous=previous,
+        vintage_at=manifest.vintage_at,
+        key=cell_key(dataset),
+        value_column="value_eur" if is_wide else "value",
+        measure_column="" if is_wide else "measure",
+        measures=dataset.measure_codes,
+        value_measures=dataset.value_measures,
+        level_measures=dataset.level_measures,
+        positive_measures=dataset.positive_measures,
+        index_measures=dataset.index_measures,
+        total_partner=dataset.total_partner,
+        partners=reference.office_partners(dataset.office) if dataset.total_partner else {},
+        value_factor=next((m.factor for m in dataset.measures if m.canonical_unit == "EUR"), 1.0),
+        thresholds={name: dataset.threshold(name) for name in DEFAULT_THRESHOLDS},
+        has_all_partners=not manifest.slice["partners"],
+        rows_read=manifest.rows_read,
+        rows_rejected=manifest.rows_rejected,
+    )
 
 
 def commit_load(settings: Settings, load_id: str, run_id: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,16 +17,17 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
-from expectations.landing import LandingGateInput, landing_checks, prepare_database
+from expectations.landing import landing_checks, prepare_database
 from extract import load
 from extract.http import OfficeSession, RetryPolicy
-from extract.landing import Landing, LoadManifest, cell_key
+from extract.landing import Landing, LoadManifest
 from extract.offices import OFFICES
 from extract.offices.base import Fetched
 from extract.parsing import Codes
 from extract.raw import RawStore
 from extract.registry import DEFAULT_THRESHOLDS, Dataset
 from extract.slices import Slice
+from metaalexport import steps
 
 MOST_REQUESTS = 400
 
@@ -149,25 +150,9 @@ class Loader:
         folder, _ = self.landing.staged(manifest.load_id)
         previous = folder / "before.parquet"
         n_before = self.landing.write_state(self.dataset, folder / "coverage.parquet", manifest.panel, previous)
-        is_wide = self.dataset.protocol == "comext_bulk"
-        gate = LandingGateInput(
-            folder=folder,
-            previous=previous if n_before else None,
-            vintage_at=manifest.vintage_at,
-            key=cell_key(self.dataset),
-            value_column="value_eur" if is_wide else "value",
-            measure_column="" if is_wide else "measure",
-            measures=self.dataset.measure_codes,
-            value_measures=self.dataset.value_measures,
-            level_measures=self.dataset.level_measures,
-            total_partner="",
-            partners={},
-            value_factor=1.0,
-            thresholds=DEFAULT_THRESHOLDS,
-            has_all_partners=not manifest.slice["partners"],
-            rows_read=manifest.rows_read,
-            rows_rejected=manifest.rows_rejected,
-        )
+        gate = steps.landing_gate_input(self.dataset, manifest, folder, previous if n_before else None)
+        # Our own replies have no total of all partners to add up to.
+        gate = replace(gate, total_partner="", partners={}, thresholds=DEFAULT_THRESHOLDS)
         database = folder / "gate.duckdb"
         database.unlink(missing_ok=True)
         prepare_database(database, gate)

@@ -20,12 +20,12 @@ from expectations.gate import Check
 from extract import load as loading
 from extract import refresh
 from extract.http import OfficeSession, RetryPolicy
-from extract.landing import Landing, LoadManifest, cell_key
+from extract.landing import Landing, LoadManifest
 from extract.offices import OFFICES
 from extract.raw import RawStore
-from extract.registry import DEFAULT_THRESHOLDS, Dataset, Refresh, get_dataset
+from extract.registry import Dataset, Refresh, get_dataset
 from extract.slices import Slice
-from metaalexport import reference
+from metaalexport import reference, steps
 from metaalexport.settings import Settings
 from simulator.server import Simulator, run_simulator
 
@@ -152,26 +152,7 @@ def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) ->
     folder, _ = landing.staged(manifest.load_id)
     previous = folder.parent / f"{manifest.load_id}.previous.parquet"
     n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
-    is_wide = dataset.protocol == "comext_bulk"
-    load = landing_gate.LandingGateInput(
-        folder=folder,
-        previous=previous if n_before else None,
-        vintage_at=manifest.vintage_at,
-        key=cell_key(dataset),
-        value_column="value_eur" if is_wide else "value",
-        measure_column="" if is_wide else "measure",
-        measures=dataset.measure_codes,
-        value_measures=dataset.value_measures,
-        level_measures=dataset.level_measures,
-        positive_measures=dataset.positive_measures,
-        total_partner=dataset.total_partner,
-        partners=reference.office_partners(dataset.office),
-        value_factor=next((m.factor for m in dataset.measures if m.canonical_unit == "EUR"), 1.0),
-        thresholds={name: dataset.threshold(name) for name in DEFAULT_THRESHOLDS},
-        has_all_partners=True,
-        rows_read=manifest.rows_read,
-        rows_rejected=manifest.rows_rejected,
-    )
+    load = steps.landing_gate_input(dataset, manifest, folder, previous if n_before else None)
     database = folder.parent / f"{manifest.load_id}.duckdb"
     try:
         landing_gate.prepare_database(database, load)
