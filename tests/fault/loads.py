@@ -135,7 +135,7 @@ def run_load(case: Case, url: str, state: Path, policy: RetryPolicy = POLICY) ->
     session = OfficeSession(dataset.code, raw, "simulator", policy=policy)
     loads = list(landing.committed(dataset.code))
     version = office.probe(session, hosts, dataset, case.part)
-    if refresh.find_unchanged(loads, case.part, version):
+    if refresh.find_unchanged(dataset, loads, case.part, version):
         return None
     part = refresh.narrow(dataset, loads, case.part, version)
     fetched = loading.fetch(session, hosts, dataset, part)

@@ -77,6 +77,7 @@ class Prepared:
     clean: str
     clean_newer: str
     clean_rows: int
+    clean_findings: list[str]
     n_requests: int
     data_requests: list[int] = field(default_factory=list)
 
@@ -114,6 +115,7 @@ def prepare(case: Case, office: Office, home: Path) -> Prepared:
         content_of(home / "clean"),
         newer,
         manifest.rows_read,
+        _column(home / "clean", manifest, "findings", "rule"),
         len(urls),
         [n for n, url in enumerate(urls) if any(mark in url for mark in marks) and "/$count" not in url],
     )
@@ -187,18 +189,11 @@ def _judge_loaded(
     if held == prepared.clean_newer:
         return NEWER, ""
     # Anything else must have been noticed: a rejected row or a finding.
-    noticed = _rejected_rules(state, manifest) + _findings(state, manifest)
+    findings = [rule for rule in _column(state, manifest, "findings", "rule") if rule not in prepared.clean_findings]
+    noticed = _column(state, manifest, "rejects", "rule") + findings
     assert noticed, f"{where}: the landing differs from that of a clean load, and nothing says so"
     assert manifest.rows_read >= prepared.clean_rows, f"{where}: rows were lost"
     return REPORTS, ", ".join(sorted({*noticed}))
-
-
-def _rejected_rules(state: Path, manifest: LoadManifest) -> list[str]:
-    return _column(state, manifest, "rejects", "rule")
-
-
-def _findings(state: Path, manifest: LoadManifest) -> list[str]:
-    return [rule for rule in _column(state, manifest, "findings", "rule") if rule != "fallback_used"]
 
 
 def _column(state: Path, manifest: LoadManifest, table: str, column: str) -> list[str]:

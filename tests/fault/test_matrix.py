@@ -1,0 +1,43 @@
+"""Every fault at every request of every protocol: what happens is what ``docs/faults.md`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fault.loads import Office, cases
+from tests.fault.matrix import LOADS, STOPS, Prepared, kinds, prepared_case, read_page, summarise, try_kind
+
+NAMES = [case.name for case in cases()]
+TIMEOUT_SECONDS = 300
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def prepared(request: pytest.FixtureRequest) -> Iterator[tuple[Prepared, Office, Path]]:
+    with prepared_case(request.param) as found:
+        yield found
+
+
+@pytest.mark.timeout(TIMEOUT_SECONDS)
+@pytest.mark.parametrize("kind", kinds())
+def test_fault_leads_to_what_the_page_says(prepared: tuple[Prepared, Office, Path], kind: str) -> None:
+    load, office, home = prepared
+    assert load.data_requests, "no request of data was seen"
+    found = summarise(try_kind(load, office, kind, home))
+    assert found == read_page()[kind, load.case.name]
+
+
+def test_page_names_every_fault_and_every_protocol() -> None:
+    said = read_page()
+    assert {*said} == {(kind, name) for kind in kinds() for name in NAMES}
+    assert len(said) > 150
+
+
+def test_page_holds_no_wrong_row_and_no_empty_cell() -> None:
+    said = read_page()
+    assert said
+    assert [key for key, text in said.items() if not text or "WRONG" in text] == []
+    assert {name for (_, name), text in said.items() if LOADS in text} == {*NAMES}
+    assert {name for (_, name), text in said.items() if STOPS in text} == {*NAMES}
