@@ -270,10 +270,6 @@ class Landing:
         """Remove a folder of `start_staging` that did not become a staged load."""
         shutil.rmtree(folder, ignore_errors=True)
 
-    def drop_staged(self, load_id: str) -> None:
-        """Remove a staged load that nobody needs any more."""
-        shutil.rmtree(self._staged_folder(load_id), ignore_errors=True)
-
     def write_state(self, dataset: Dataset, coverage: Path, panel: str, target: Path) -> int:
         """Write what the committed loads say of the cells that a load covers.
 

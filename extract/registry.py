@@ -209,6 +209,11 @@ class Dataset:
         return tuple(m.code for m in self.measures if m.canonical_unit in ("INDEX", "RATE"))
 
     @property
+    def is_annual(self) -> bool:
+        """Whether its periods are years."""
+        return "A" in self.select.get("freq", ())
+
+    @property
     def is_comext(self) -> bool:
         """Whether it lives on Eurostat's Comext host: all ``DS-*`` codes do, and nothing else."""
         return self.office == "eurostat" and self.identifier.startswith("DS-")

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from rich.table import Table as RichTable
 from expectations.gate import GateBrokenError
 from extract.errors import ExtractError
 from extract.examine import Examined
+from extract.landing import Landing
 from extract.offices import OFFICES
 from extract.raw import RawStore, hash_file
 from extract.registry import load_registry
@@ -150,6 +151,23 @@ def discover(
     if rows:
         _print_table(published.Table(("id", "title", "updated", "status", "registry"), rows))
     console.print(f"{len(rows)} tables of {office} have {' and '.join(words)} in title or id")
+
+
+@app.command()
+def calendar(
+    words: Annotated[list[str] | None, typer.Argument(help="Words of the title; all must be there.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; today by default.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; 60 days later by default.")] = None,
+) -> None:
+    """Show what CBS plans to publish, from its release calendar. Eurostat publishes at 11:00 and 23:00 each day."""
+    settings = Settings.from_environment()
+    begin = first or f"{datetime.now(UTC):%Y-%m-%d}"
+    end = last or f"{datetime.fromisoformat(begin) + timedelta(days=60):%Y-%m-%d}"
+    with ensure_simulator(settings) as settings:
+        rows = steps.calendar(settings, begin, end, tuple(words or ()), _run_id(), _progress)
+    if rows:
+        _print_table(published.Table(("planned at", "title", "period"), tuple(rows)))
+    console.print(f"{len(rows)} publications planned from {begin} to {end}")
 
 
 class Whom(StrEnum):
@@ -319,6 +337,7 @@ def verify() -> None:
         settings, "select load_id from ops.loads where rows_read <> rows_loaded + rows_rejected"
     ).rows
     console.print(f"{len(unequal)} loads with rows unaccounted for")
+    console.print(f"landing content {Landing(settings.landing).content_hash()}")
     if bad or unequal:
         raise typer.Exit(1)
 

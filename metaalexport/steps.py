@@ -20,6 +20,7 @@ from extract.http import OfficeSession, RetryPolicy
 from extract.landing import Landing, LoadManifest, cell_key
 from extract.offices import OFFICES, comext_bulk
 from extract.offices.base import CatalogueEntry, Fetched
+from extract.offices.cbs import CbsOffice
 from extract.politeness import OfficeBusyError, RequestBudget, hold
 from extract.raw import RawStore, write_atomically
 from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_registry
@@ -99,7 +100,9 @@ def plan_loads(
         with asking(settings, dataset, run_id, progress) as (session, hosts):
             months = comext_bulk.months_to_load(session, hosts, dataset, first_month or "", last)
         return [Slice(dataset.code, "*", month, month).to_dict() for month in months]
-    first = max(first_month or settings.first_month or dataset.first_period, dataset.first_period)
+    # Annual data come years late: a first month that is meant for monthly data would leave none of them.
+    usual = dataset.first_period if dataset.is_annual else settings.first_month or dataset.first_period
+    first = max(first_month or usual, dataset.first_period)
     if dataset.office == "cbs":
         # The years that CBS publishes come with their months: a year is asked for from its January.
         first = max(f"{first[:4]}-01", dataset.first_period)
@@ -279,6 +282,16 @@ def discover(
     with asking(settings, any_dataset, run_id, progress) as (session, hosts):
         session.dataset = f"discover_{office}"
         return OFFICES[office].discover(session, hosts, words)
+
+
+def calendar(
+    settings: Settings, first_day: str, last_day: str, words: tuple[str, ...], run_id: str, progress: Progress = print
+) -> list[tuple[str, str, str]]:
+    """Return what CBS plans to publish from day to day (``YYYY-MM-DD``): time, title, reporting period."""
+    any_dataset = next(dataset for dataset in load_registry().values() if dataset.office == "cbs")
+    with asking(settings, any_dataset, run_id, progress) as (session, hosts):
+        session.dataset = "calendar_cbs"
+        return CbsOffice().calendar(session, hosts, first_day, last_day, words)
 
 
 def prepare_candidate(settings: Settings, run_id: str) -> None:

@@ -40,7 +40,6 @@ EU_REPORTER = "EU27_2020"
 REPORTERS = tuple(sorted((*EU_MEMBERS, EU_REPORTER)))
 
 INTRA_UNALLOCATED = ("QR", "QV", "QY")
-EXTRA_UNALLOCATED = ("QS", "QW", "QZ")
 WORLD, EXTRA_EU, INTRA_EU = "WORLD", "EXT_EU27_2020", "EU27_2020"
 PARTNER_AGGREGATES = (INTRA_EU, EXTRA_EU, WORLD)
 
@@ -295,12 +294,6 @@ class Release:
         """Instant of publication as Eurostat writes it, e.g. ``2026-10-15T11:00:00+0200``."""
         year, month = self.year_month
         return f"{year}-{month:02}-15T11:00:00+0{self._utc_offset_hours}00"
-
-    @property
-    def cbs_stamp(self) -> str:
-        """Instant of publication as CBS writes it, e.g. ``2026-10-02T06:30:00+02:00``."""
-        year, month = self.year_month
-        return f"{year}-{month:02}-02T06:30:00+0{self._utc_offset_hours}:00"
 
     @property
     def cbs_version(self) -> str:

@@ -44,6 +44,8 @@ from extract.streams import ArchiveError, piped, write_zip_members, zip_members
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 OBSERVATION_FIELDS = ("Id", "Measure", "ValueAttribute", "Value", "StringValue")
+# By dimension, each code without blanks and as the office writes it.
+Keys = dict[str, dict[str, str]]
 V4, ZIP, V3 = "odata_v4", "csv_zip", "odata_v3"
 _LOOK = "look at the reply in the raw store; if CBS changed its API, adapt extract/offices/cbs.py"
 _REDESIGNED = "CBS redesigned the table: adapt its registry file and staging model"
@@ -105,14 +107,17 @@ class CbsOffice:
         self._check_dimensions(replies[-1], dataset)
         replies.append(session.get(f"{table}/MeasureCodes", purpose="measures", inspect=inspect_json))
         self._check_measures(replies[-1], dataset)
+        keys: Keys = {}
         for dimension in dataset.dimensions:
             codes_url = f"{table}/{dimension}Codes"
             replies.append(session.get(codes_url, purpose=f"codes:{dimension}", inspect=inspect_json))
+            identifiers = (str(row["Identifier"]) for row in read_values(replies[-1].path))
+            keys[dimension] = {identifier.strip(): identifier for identifier in identifiers}
         protocol = ZIP if dataset.bulk and is_whole(dataset, part) else V4
         if protocol == ZIP:
             replies.append(self._fetch_zip(session, hosts, dataset, before))
         else:
-            replies += self._fetch_pages(session, table, dataset, part)
+            replies += self._fetch_pages(session, table, dataset, part, keys)
         after = self.version(self._properties(session, hosts, dataset), dataset)
         if after != version:
             raise TornReadError(
@@ -121,10 +126,13 @@ class CbsOffice:
                 where=table,
                 next_step="load it again; nothing of this attempt is kept in the landing area",
             )
-        return Fetched(version, tuple(as_payload(reply) for reply in replies), protocol)
+        findings = () if part.recorded_urls else not_offered(dataset, part, keys)
+        return Fetched(version, tuple(as_payload(reply) for reply in replies), protocol, findings)
 
-    def _fetch_pages(self, session: OfficeSession, table: str, dataset: Dataset, part: Slice) -> list[Reply]:
-        query = observation_filter(dataset, part)
+    def _fetch_pages(
+        self, session: OfficeSession, table: str, dataset: Dataset, part: Slice, keys: Keys
+    ) -> list[Reply]:
+        query = observation_filter(dataset, part, keys)
         suffix = f"?$filter={url_quote(query)}" if query else ""
         first_url = part.recorded_urls[0] if part.recorded_urls else f"{table}/Observations{suffix}"
         count_url = first_url.replace("/Observations", "/Observations/$count", 1)
@@ -484,16 +492,40 @@ def _substitute(condition: str, expressions: dict[str, str]) -> str:
     return pattern.sub(lambda match: expressions[match[1]], condition)
 
 
-def observation_filter(dataset: Dataset, part: Slice) -> str:
+def wanted_codes(dataset: Dataset, part: Slice) -> dict[str, tuple[str, ...]]:
+    """Return the codes that a slice asks for, by dimension; a dimension that is absent is asked for whole."""
+    by_column = {"partner": part.partners, "product": part.products}
+    named = {dataset.dimension_of(column): codes for column, codes in by_column.items() if codes}
+    return {dimension: codes for dimension, codes in {**named, **dataset.select}.items() if dimension}
+
+
+def not_offered(dataset: Dataset, part: Slice, keys: Keys) -> tuple[Finding, ...]:
+    """Return which codes of a slice the table does not have; the office answers them with silence."""
+    findings = []
+    for dimension, codes in wanted_codes(dataset, part).items():
+        if absent := [code for code in codes if not any(_fits(key, code) for key in keys[dimension])]:
+            findings.append(Finding("code_not_offered", dimension, ", ".join(absent), "warn"))
+    return tuple(findings)
+
+
+def _fits(key: str, code: str) -> bool:
+    return key.startswith(code[:-1]) if code.endswith("*") else key == code
+
+
+def observation_filter(dataset: Dataset, part: Slice, keys: Keys | None = None) -> str:
     """Return the ``$filter`` of a slice.
 
     Years (``JJ00``) sort before months (``MMnn``) of the same year, so one ``ge`` keeps both.
+
+    Parameters
+    ----------
+    keys : dict of str to dict of str to str
+        The office's own spelling of each code, by dimension: some tables pad their keys with blanks.
     """
     clauses = [f"Measure in ({_in_list(dataset.measure_codes)})"]
-    for column, codes in (("partner", part.partners), ("product", part.products)):
-        if codes and dataset.dimension_of(column):
-            clauses.append(_code_filter(dataset.dimension_of(column), codes))
-    clauses += [_code_filter(dimension, codes) for dimension, codes in dataset.select.items()]
+    for dimension, codes in wanted_codes(dataset, part).items():
+        own = (keys or {}).get(dimension, {})
+        clauses.append(_code_filter(dimension, tuple(own.get(code, code) for code in codes)))
     if part.first_month > dataset.first_period:
         clauses.append(f"{dataset.period_dimension} ge '{part.first_month[:4]}JJ00'")
     if part.last_month:
@@ -515,17 +547,9 @@ def _in_list(codes: tuple[str, ...]) -> str:
 def v3_filter(dataset: Dataset, part: Slice, code_lists: dict[str, Path]) -> str:
     """Return the ``$filter`` of a slice in the grammar of v3: no ``in``, and keys padded as they are stored."""
     clauses = []
-    wanted = {
-        dataset.dimension_of(column): codes
-        for column, codes in (("partner", part.partners), ("product", part.products))
-    }
-    for dimension, codes in {**wanted, **dataset.select}.items():
-        if not codes or not dimension:
-            continue
+    for dimension, codes in wanted_codes(dataset, part).items():
         keys = [str(row["Key"]) for row in read_values(code_lists[dimension])]
-        padded = [
-            key for key in keys if any(key.strip() == c or (c[-1] == "*" and key.startswith(c[:-1])) for c in codes)
-        ]
+        padded = [key for key in keys if any(_fits(key.strip(), code) for code in codes)]
         clauses.append("(" + " or ".join(f"{dimension} eq '{key}'" for key in padded) + ")")
     if part.first_month > dataset.first_period:
         clauses.append(f"{dataset.period_dimension} ge '{part.first_month[:4]}JJ00'")

@@ -19,7 +19,7 @@ from urllib.parse import quote as url_quote
 from zoneinfo import ZoneInfo
 
 from extract.errors import BadReplyError, TornReadError
-from extract.http import OfficeSession, Verdict, head_of
+from extract.http import OfficeSession, Verdict, head_of, tail_of
 from extract.landing import BULK_VALUES
 from extract.offices.base import Fetched, Files, OfficeVersion, as_payload
 from extract.offices.eurostat_faults import read_fault
@@ -292,4 +292,4 @@ def _inspect_listing(path: Path, content_type: str) -> Verdict | None:
         return fault
     if b"," not in head_of(path, 400).split(b"\n", 1)[0]:
         return Verdict(f"not a listing of files (content type {content_type!r})", can_heal=False)
-    return None
+    return None if tail_of(path, 1) == b"\n" else Verdict("the listing is cut off in its last line", can_heal=True)

@@ -404,7 +404,7 @@ def _chunks(items: Sequence[str], size: int) -> list[Sequence[str]]:
 
 def _periods(dataset: Dataset, first: str, last: str) -> list[str]:
     """Return the periods from month to month that a dataset may have: months, or years for annual data."""
-    if "A" in dataset.select.get("freq", ()):
+    if dataset.is_annual:
         return [str(year) for year in range(int(first[:4]), int(last[:4]) + 1)]
     begin, end = (int(m[:4]) * 12 + int(m[5:]) - 1 for m in (first, last))
     return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(begin, end + 1)]

@@ -134,6 +134,8 @@ class FileService:
         self.main_database = main_database
         self.datasets = datasets
         self.root = root
+        # Reporters of today's bulk files; fewer of them make a smaller archive.
+        self.bulk_reporters: tuple[str, ...] = EU_MEMBERS
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def answer(self, path: str, query: Query, release: Release) -> Reply | None:
@@ -273,7 +275,7 @@ class FileService:
         return path.read_bytes()
 
     def _write_rows(self, path: Path, release: Release, first: int, end: int, period: str, *, is_v2: bool) -> None:
-        reporters = EU_MEMBERS if is_v2 else _MEMBERS_OF_2001
+        reporters = self.bulk_reporters if is_v2 else _MEMBERS_OF_2001
         blocks = [
             self._rows(i, reporter, flow, release, first, end, is_v2=is_v2)
             for i, reporter in enumerate(reporters)

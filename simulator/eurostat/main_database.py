@@ -23,10 +23,6 @@ from simulator.products import BY_CPA, BY_SITC
 Floats = NDArray[np.float64]
 
 EU, EURO_AREA = "EU27_2020", "EA20"
-EURO_AREA_MEMBERS = (
-    "AT", "BE", "CY", "DE", "EE", "ES", "FI", "FR", "GR", "HR", "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PT", "SI",
-    "SK",
-)  # fmt: skip
 
 _MAIN_CODES = {"GR": "EL", "GB": "UK", "XS": "RS"}
 
