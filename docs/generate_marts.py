@@ -128,10 +128,10 @@ published anything on, all from one vintage, and trade with partners in the EU h
 | `office_total_missing` | the office has published no total for the scope yet, for example because EU partners are not in |
 | `product_total_missing` | the total of some product of the scope is missing |
 | `mixed_vintages` | products of the scope come from different vintages |
-| `intra_eu_incomplete` | the total is there, but fewer than 90 % of the usual number of figures on EU partners |
+| `intra_eu_incomplete` | the total is there, but fewer than half of the usual figures on EU partners are, with less than half of their usual value |
 
 For the last one, figures are counted: pairs of a product of the scope and a destination that was a member of the EU in
-that month. Usual is the median of that number over the 12 months before; with fewer than 6 months before, or without
+that month. Usual is the median over the 12 months before, of that number and of the value of those figures; with fewer than 6 months before, or without
 any trade inside the EU, a month is not judged.
 
 An incomplete month shows the values that are published, and no share, total, bound, rank or growth. A destination
