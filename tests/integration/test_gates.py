@@ -49,10 +49,11 @@ while True:
 print(json.dumps(seen))
 """
 
-CBS, COMEXT = "/Observations\\?", "/data/DS-045409"
+# Where v4 gives no data, v3 is asked.
+CBS, COMEXT = "/Observations\\?|/TypedDataSet", "/data/DS-045409"
 BROKEN = {
-    "cbs_unit": ("cbs_85429ned", {"match": "/MeasureCodes", "kind": "unit"}, "units_are_as_declared"),
-    "comext_unit": ("eurostat_ds_045409", {"match": COMEXT, "kind": "unit"}, "value_measures_are_present"),
+    "cbs_unit": ("cbs_85429ned", {"match": "/MeasureCodes", "kind": "unit"}, "contract_is_kept"),
+    "comext_unit": ("eurostat_ds_045409", {"match": COMEXT, "kind": "unit"}, "measures_are_present"),
     "cbs_duplicate": ("cbs_85429ned", {"match": CBS, "kind": "duplicate_key"}, "key_is_unique|counts"),
     "comext_duplicate": ("eurostat_ds_045409", {"match": COMEXT, "kind": "duplicate_key"}, "key_is_unique"),
     "cbs_missing": ("cbs_85429ned", {"match": CBS, "kind": "missing_partners"}, "total_is_explained_by_members|counts"),
@@ -65,7 +66,7 @@ BROKEN = {
     "comext_negative": ("eurostat_ds_045409", {"match": COMEXT, "kind": "negative_value"}, "values_are_not_negative"),
     "cbs_html": ("cbs_85429ned", {"match": CBS, "kind": "html_200"}, "HTML page instead of data"),
     "comext_html": ("eurostat_ds_045409", {"match": COMEXT, "kind": "html_200"}, "HTML page instead of data"),
-    "comext_partner": ("eurostat_ds_045409", {"match": COMEXT, "kind": "unknown_partner"}, "partners_are_known"),
+    "comext_partner": ("eurostat_ds_045409", {"match": COMEXT, "kind": "unknown_partner"}, "contract_is_kept"),
     "comext_total": ("eurostat_ds_045409", {"match": COMEXT, "kind": "wrong_total"}, "total"),
 }
 

@@ -17,6 +17,9 @@ from publish import report
 from publish.report import build_report
 
 MARTS_SQL = Path(__file__).parents[1] / "data" / "report_marts.sql"
+PROJECT = Path(__file__).parents[2]
+JUDGED_SQL = PROJECT / "dbt_project" / "models" / "intermediate" / "int_scope_months.sql"
+TEXTS = PROJECT / "publish" / "templates" / "texts.yml"
 MakeReport = Callable[..., str]
 
 
@@ -199,6 +202,23 @@ def test_incomplete_months_are_listed_with_their_reason(make_report: MakeReport)
     section = html[html.index('<section id="incomplete"') : html.index('<section id="status"')]
     assert "februari 2026" in section
     assert "The office has not published the total over all destinations yet." in section
+
+
+def test_every_reason_of_the_marts_has_its_text_in_both_languages(make_report: MakeReport) -> None:
+    query = JUDGED_SQL.read_text(encoding="utf-8")
+    cases = re.findall(r"\bcase\b((?:(?!\bcase\b).)*?)\bend as incomplete_reason", query, re.DOTALL)
+    assert len(cases) == 1
+    reasons = re.findall(r"\bthen '(\w+)'", cases[0])
+    assert len(reasons) >= 4
+    texts = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))["reasons"]
+    assert set(texts) == {*reasons, "unknown"}
+    for reason in reasons:
+        html = make_report(
+            f"update marts.rpt_destination_shares set incomplete_reason = '{reason}' where not is_complete"
+        )
+        section = html[html.index('<section id="incomplete"') : html.index('<section id="status"')]
+        for language in ("nl", "en"):
+            assert texts[reason][language] in section, f"{reason}, {language}"
 
 
 def test_neighbouring_months_are_written_as_one_range(make_report: MakeReport) -> None:
