@@ -179,7 +179,7 @@ def test_published_tables_carry_comments_and_keys(replayed: Settings) -> None:
         replayed, "select table_name from duckdb_constraints() where constraint_type = 'PRIMARY KEY'"
     ).rows
     # The keys of the large facts are tested in the build and not indexed (docs/adr/0007).
-    assert {name for name, _ in tables} - {"fct_exports", "fct_exports_vintages"} == {row[0] for row in keys}
+    assert {name for name, _ in tables} - {"fct_exports", "fct_exports_vintages"} <= {row[0] for row in keys}
     bare = published.query(
         replayed,
         "select table_name, column_name from duckdb_columns() where schema_name = 'marts' and comment is null",
