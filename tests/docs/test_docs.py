@@ -20,9 +20,14 @@ from pytest_socket import disable_socket
 from typer.testing import CliRunner
 
 from expectations.candidate import CandidateGateInput, candidate_checks
-from expectations.landing import LandingGateInput, landing_checks
-from extract.registry import load_registry
+from expectations.landing import landing_checks
+from extract import errors, politeness
+from extract.errors import ExtractError
+from extract.landing import LoadManifest
+from extract.registry import CONTRACT_MODES, Dataset, load_registry
+from extract.slices import Slice
 from metaalexport.cli import app
+from metaalexport.steps import landing_gate_input
 from publish.duckdb_file import Publication, _write_publication
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,16 +201,49 @@ def test_every_page_is_linked() -> None:
             assert Path(name).name in text, name
 
 
-def test_every_dataset_has_a_page() -> None:
-    registry = load_registry()
-    pages = {path.stem for path in (ROOT / "docs" / "data-sources").glob("*.md")}
-    assert pages == set(registry)
-    for code, dataset in registry.items():
-        text = read(f"docs/data-sources/{code}.md")
-        for fact in (dataset.identifier, dataset.licence, dataset.citation, *dataset.measure_codes):
-            assert fact in text, f"{code}: {fact}"
-        for measure in dataset.measures:
-            assert measure.unit.lower() in text.lower(), f"{code}: {measure.unit}"
+def page_of(dataset: Dataset) -> str:
+    """The text of the one page that speaks of a dataset: it names it as the first word of a table row, or in its head."""
+    pages = sorted((ROOT / "docs" / "data-sources").glob("*.md"))
+    own = [path for path in pages if path.stem == dataset.code]
+    family = [path for path in pages if re.search(rf"^\| `{dataset.code}` \|", path.read_text("utf-8"), re.MULTILINE)]
+    found = own or family
+    assert len(found) == 1, f"{dataset.code}: {len(found)} pages in docs/data-sources"
+    return found[0].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("code", load_registry())
+def test_every_dataset_has_a_page(code: str) -> None:
+    dataset = load_registry()[code]
+    text = page_of(dataset)
+    for fact in (code, dataset.identifier, dataset.licence, dataset.citation, *dataset.measure_codes):
+        assert fact in text, fact
+    for measure in dataset.measures:
+        # An empty unit was not seen yet.
+        assert measure.unit.lower() in text.lower(), measure.unit
+    assert "copyright-notice" in text or dataset.office == "cbs", "the carve-outs of the licence"
+    assert "not verified" in text.lower(), "what nobody has seen"
+
+
+def test_pages_of_data_sources_speak_of_datasets() -> None:
+    for path in (ROOT / "docs" / "data-sources").glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        assert [code for code in load_registry() if f"`{code}`" in text or path.stem == code], path.name
+
+
+def test_readme_lists_every_dataset_with_what_the_registry_says() -> None:
+    table = read("README.md").partition("## Datasets")[2].partition("\n\nVerified")[0]
+    listed = {
+        code: (cells[3], cells[4])
+        for row in table.splitlines()
+        if row.startswith("| `")
+        for cells in [[cell.strip() for cell in row.strip("|").split("|")]]
+        for code in re.findall(r"`(\w+)`", cells[0])
+    }
+    assert {*listed} == {*load_registry()}
+    for code, dataset in load_registry().items():
+        loaded, verified = listed[code]
+        assert loaded.startswith("by default") == dataset.by_default, code
+        assert verified.startswith("yes") == dataset.verified, code
 
 
 @pytest.mark.parametrize(("name", "statement"), sql_statements())
@@ -234,26 +272,58 @@ def test_decisions_are_numbered_without_gaps() -> None:
         assert len(text.splitlines()) <= 60, f"{path.name} is longer than a page"
 
 
-def test_gate_checks_are_in_the_runbook() -> None:
-    load = LandingGateInput(
-        folder=Path("load"),
-        previous_folder=Path("load_before"),
-        key=("partner",),
-        total_partner="WORLD",
-        partners={"US": "country"},
-        products=("72",),
-        value_measures=("VALUE",),
-        value_factor=1,
-        thresholds=load_registry()["cbs_85429ned"].thresholds,
-        has_all_partners=True,
+def gate_1_checks(dataset: Dataset) -> set[str]:
+    """The names of all checks that a later load of all partners of a dataset meets."""
+    manifest = LoadManifest(
+        load_id="load",
+        dataset=dataset.code,
+        office=dataset.office,
+        reporter="NL",
+        slice=Slice(dataset.code, "NL", dataset.first_period).to_dict(),
+        office_version="1",
+        vintage_at="2026-01-01T00:00:00Z",
+        retrieved_at="2026-01-01T00:00:00Z",
+        transport="simulator",
+        is_simulated=True,
         rows_read=1,
+        rows_loaded=1,
         rows_rejected=0,
     )
+    return {check.name for check in landing_checks(landing_gate_input(dataset, manifest, Path("load"), Path("before")))}
+
+
+def test_gate_checks_are_in_the_runbook() -> None:
     candidate = CandidateGateInput(Path("candidate"), Path("published"), is_simulated=False)
-    names = {check.name for check in [*landing_checks(load), *candidate_checks(candidate)]}
+    names = {check.name for check in candidate_checks(candidate)}
+    for dataset in load_registry().values():
+        names |= gate_1_checks(dataset)
     assert len(names) > 20
     runbook = read("docs/runbook.md")
     assert {name for name in names if f"`{name}`" not in runbook} == set()
+    named = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`\w+`.*?) \|", runbook, re.MULTILINE))))
+    # Checks end in a verb's object, other first columns are rules, outcomes or files.
+    others = {*CONTRACT_MODES, "code_not_offered", "fallback_used", "answers", "differs", "fails", "reply_is_data"}
+    assert named - names - others == set(), "the runbook names checks that no gate has"
+
+
+def test_rules_of_contracts_have_a_remedy_and_are_described_with_their_modes() -> None:
+    runbook = read("docs/runbook.md")
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", read("docs/architecture.md"), re.MULTILINE))
+    for rule, modes in CONTRACT_MODES.items():
+        assert re.search(rf"^\| `{rule}`", runbook, re.MULTILINE), rule
+        assert tuple(re.findall(r"`(\w+)`", rows[rule])) == modes, rule
+
+
+def test_errors_that_a_reader_meets_are_in_the_runbook() -> None:
+    kinds = {
+        kind.__name__
+        for module in (errors, politeness)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, ExtractError) and kind is not ExtractError
+    }
+    runbook = read("docs/runbook.md")
+    assert len(kinds) >= 8
+    assert {kind for kind in kinds if f"`{kind}`" not in runbook} == set()
 
 
 def test_environment_variables_exist_and_are_documented() -> None:
