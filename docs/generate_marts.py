@@ -84,7 +84,7 @@ of a dataset there is nothing.
 
 What the share of the United States in Dutch exports of metals in January 2026 was, as known at the end of March:
 
-```text
+```sql
 select sum(value_eur) filter (where destination_code = 'US') / sum(value_eur) as share
 from marts.exports_as_of(date '2026-03-31')
 where source_code = 'EUROSTAT' and concept_code = 'community' and flow_kind = 'total' and reporter_code = 'NL'

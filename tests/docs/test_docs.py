@@ -79,8 +79,20 @@ def published() -> Iterator[duckdb.DuckDBPyConnection]:
                 for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
                     columns = ", ".join(f"{c['name']} {c['data_type']}" for c in model["columns"])
                     connection.execute(f"create table {schema}.{model['name']} ({columns})")
+        connection.execute(exports_as_of())
         _write_publication(connection, Publication("p", "h", True, "simulator", "2026-01-01T00:00:00Z"))
         yield connection
+
+
+def exports_as_of() -> str:
+    """The statement that makes the table macro, out of dbt's own."""
+    template = read("dbt_project/macros/vintages.sql")
+    body = template.partition("macro create_exports_as_of(relation) -%}")[2].partition("{%- endmacro %}")[0]
+    statement = body.replace("{{ relation.schema }}", "marts").replace(
+        "{{ relation.identifier }}", "fct_exports_vintages"
+    )
+    assert statement.strip().startswith("create or replace macro marts.exports_as_of")
+    return statement
 
 
 def read(name: str) -> str:
@@ -202,7 +214,7 @@ def test_every_page_is_linked() -> None:
 
 
 def page_of(dataset: Dataset) -> str:
-    """The text of the one page that speaks of a dataset: it names it as the first word of a table row, or in its head."""
+    """The text of the one page of a dataset: named after it, or that of its family, with the code first in a row."""
     pages = sorted((ROOT / "docs" / "data-sources").glob("*.md"))
     own = [path for path in pages if path.stem == dataset.code]
     family = [path for path in pages if re.search(rf"^\| `{dataset.code}` \|", path.read_text("utf-8"), re.MULTILINE)]
@@ -301,7 +313,7 @@ def test_gate_checks_are_in_the_runbook() -> None:
     runbook = read("docs/runbook.md")
     assert {name for name in names if f"`{name}`" not in runbook} == set()
     named = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`\w+`.*?) \|", runbook, re.MULTILINE))))
-    # Checks end in a verb's object, other first columns are rules, outcomes or files.
+    # Other tables of the page begin with the rules of contracts and with the outcomes of `doctor`.
     others = {*CONTRACT_MODES, "code_not_offered", "fallback_used", "answers", "differs", "fails", "reply_is_data"}
     assert named - names - others == set(), "the runbook names checks that no gate has"
 
