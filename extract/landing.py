@@ -4,8 +4,8 @@ Layout
 ------
 ``<root>/<dataset>/<load_id>/<table>.parquet`` and ``load.json`` (the commit marker, written last).
 ``<root>/<dataset>/_schema/<table>.parquet`` has no rows, so that readers can rely on the columns.
-``<root>/.staging/<load_id>/`` holds a load that is not committed, with all its ``observations``; nobody but gate 1
-reads it.
+``<root>/.staging/loads/<load_id>/`` holds a load that is not committed, with all its ``observations``; nobody but gate
+1 reads it. It lies a level deeper than committed loads: no pattern of a reader meets a folder that comes and goes.
 ``<root>/.locks/<dataset>`` is held by whoever works on the dataset's loads.
 
 Tables of a committed load: ``changes`` (the cells that differ from what the loads before it had said), ``measures``
@@ -241,7 +241,7 @@ class Landing:
 
     def start_staging(self) -> Path:
         """Return an empty folder to write a load into, private to this call."""
-        folder = self.root / ".staging" / f".{uuid.uuid4().hex}"
+        folder = self._staging / f".{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
         return folder
 
@@ -366,7 +366,7 @@ class Landing:
             self._refuse_older(manifest)
             manifest = self._write_changes(source, manifest, dataset)
             target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = target.with_name(f".{load_id}")
+            unfinished = self._staging / f".commit-{load_id}"
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
             for table in landing_tables(dataset):
@@ -387,8 +387,7 @@ class Landing:
         for folder in (self.root / dataset).glob("*"):
             if folder.is_dir() and folder.name != SCHEMA_FOLDER and not (folder / MARKER).exists():
                 shutil.rmtree(folder)
-        staging = self.root / ".staging"
-        for folder in staging.glob(f"{dataset}__*"):
+        for folder in self._staging.glob(f"{dataset}__*"):
             if (self.root / dataset / folder.name / MARKER).exists():
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -478,7 +477,11 @@ class Landing:
         return digest.hexdigest()
 
     def _staged_folder(self, load_id: str) -> Path:
-        return self.root / ".staging" / load_id
+        return self._staging / load_id
+
+    @property
+    def _staging(self) -> Path:
+        return self.root / ".staging" / "loads"
 
 
 def land_coverage(

@@ -395,7 +395,7 @@ def test_commit_interrupted_and_repeated_is_as_if_it_had_never_been(
     landing.commit(manifest.load_id, DATASET)
     assert landing.content_hash() == clean.content_hash()
     assert state(landing) == state(clean)
-    assert list((landing.root / ".staging").iterdir()) == []
+    assert list((landing.root / ".staging" / "loads").iterdir()) == []
     assert {path.name for path in (landing.root / "small").iterdir()} == {
         path.name for path in (clean.root / "small").iterdir()
     }

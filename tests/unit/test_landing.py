@@ -159,7 +159,7 @@ def test_stage_before_commit_is_visible_to_nobody(landing: Landing, stage_cbs: S
     manifest = stage_cbs()
     assert list(landing.committed()) == []
     assert not landing.folder(manifest).exists()
-    assert landing.staged(manifest.load_id) == (landing.root / ".staging" / manifest.load_id, manifest)
+    assert landing.staged(manifest.load_id) == (landing.root / ".staging" / "loads" / manifest.load_id, manifest)
 
 
 def test_stage_manifest_counts_and_lineage_are_exact(landing: Landing, raw: RawStore, fetch: Fetch) -> None:
@@ -224,7 +224,7 @@ def test_commit_moves_the_load_and_writes_the_marker(landing: Landing, stage_cbs
     manifest = landing.commit(staged.load_id, CBS)
     assert manifest == replace(staged, rows_changed=1)
     assert files(landing.folder(manifest)) == parquet(COMMITTED_TABLES) | {MARKER}
-    assert not (landing.root / ".staging" / manifest.load_id).exists()
+    assert not (landing.root / ".staging" / "loads" / manifest.load_id).exists()
     assert list(landing.committed()) == [manifest]
     marker = json.loads((landing.folder(manifest) / MARKER).read_text("utf-8"))
     assert LoadManifest(**marker) == manifest
@@ -313,7 +313,7 @@ def test_commit_same_load_staged_twice_keeps_the_first_bytes(landing: Landing, s
     again = landing.commit(stage_cbs().load_id, CBS)
     assert again == first
     assert (tree_hash(landing.folder(first)), (landing.folder(first) / MARKER).stat().st_mtime_ns) == before
-    assert list((landing.root / ".staging").iterdir()) == []
+    assert list((landing.root / ".staging" / "loads").iterdir()) == []
 
 
 def test_committed_loads_come_oldest_vintage_first(landing: Landing, stage_cbs: StageCbs) -> None:
