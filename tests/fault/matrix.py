@@ -275,6 +275,7 @@ def write_page(found: dict[tuple[str, str], str]) -> None:
             f"- **{STOPS}**: an error with dataset, URL and next step, or gate 1 with the names of its checks; the"
             " landing is what it was.",
             f"- **{NONE}**: no reply of this protocol can have the fault.",
+            "- An empty cell has not been tried yet.",
             "",
             "No trial loaded a wrong row in silence, lost a row, or took longer than its bound. The table is written by"
             " `python -m tests.fault.matrix` and tried again by `make test-fault`.",
