@@ -6,6 +6,12 @@ is usually looking at a failed Airflow task and at nothing else.
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
 
 class ExtractError(Exception):
     """Base of all extraction errors.
@@ -65,3 +71,47 @@ class RawIntegrityError(ExtractError):
 
 class RegistryError(ExtractError):
     """A registry file is missing or does not say what it must."""
+
+
+class StorageError(ExtractError):
+    """The disk is full, or will not let itself be written to; nothing that was there is changed."""
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+# DuckDB passes on the system's words and not its number.
+_WORDS = ("No space left on device", "Disk quota exceeded", "File too large", "max_temp_directory_size")
+
+
+@contextmanager
+def writing(dataset: str, where: object) -> Iterator[None]:
+    """Say it in the project's own words if something cannot be written, by Python or by DuckDB.
+
+    Parameters
+    ----------
+    dataset : str
+        Dataset code.
+    where : object
+        Folder or file that is written; only its text is used.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full, a quota or a limit on the size of files is reached, or writing is not permitted.
+    """
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        number = getattr(error, "errno", None)
+        if number in _FULL or any(word in str(error) for word in _WORDS):
+            problem, step = "the disk is full", "make room on the disk of the state folder, then start the run again"
+        elif number in _REFUSED:
+            problem, step = "the state folder cannot be written", "give this user the right to write there"
+        else:
+            raise
+        raise StorageError(
+            f"{problem} ({str(error).splitlines()[0]}); what was loaded and published before is unchanged",
+            dataset=dataset,
+            where=str(where),
+            next_step=step,
+        ) from error

@@ -23,7 +23,7 @@ import requests
 import urllib3
 from requests.adapters import BaseAdapter
 
-from extract.errors import BadReplyError, OfficeRefusedError, TransientOfficeError
+from extract.errors import BadReplyError, OfficeRefusedError, TransientOfficeError, writing
 from extract.politeness import RequestBudget
 from extract.raw import RawStore, RequestRecord
 from extract.transport import PatientAdapter
@@ -188,6 +188,8 @@ class OfficeSession:
             On another 4xx, with the office's own words.
         BadReplyError
             If the body is not what was asked for and waiting cannot heal that.
+        StorageError
+            If the reply cannot be kept.
         """
         problem = ""
         for attempt in range(1, self.policy.attempts + 1):
@@ -246,7 +248,8 @@ class OfficeSession:
         with self._adapter.deadline(limit) if is_bounded else nullcontext() as is_over:  # type: ignore[attr-defined]
             timeout = (self.policy.connect_seconds, self.policy.read_seconds)
             with self._session.get(url, timeout=timeout, stream=True) as response:
-                sha256, size = self.raw.put(_body(response))
+                with writing(self.dataset, self.raw.root):
+                    sha256, size = self.raw.put(_body(response))
                 if is_over is not None and is_over.is_set():
                     raise requests.Timeout(f"the reply was not complete after {limit:.0f} s")
                 self._refuse_simulated(url, response)
@@ -309,7 +312,8 @@ class OfficeSession:
         return derived
 
     def _keep(self, record: RequestRecord) -> None:
-        self.raw.record(record)
+        with writing(self.dataset, self.raw.root):
+            self.raw.record(record)
         self.records.append(record)
 
     def _keep_failure(self, url: str, purpose: str, attempt: int, problem: str) -> None:

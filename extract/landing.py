@@ -6,6 +6,7 @@ Layout
 ``<root>/<dataset>/_schema/<table>.parquet`` has no rows, so that readers can rely on the columns.
 ``<root>/.staging/loads/<load_id>/`` holds a load that is not committed, with all its ``observations``; nobody but gate
 1 reads it. It lies a level deeper than committed loads: no pattern of a reader meets a folder that comes and goes.
+``rejected_cells`` beside them names the cells of which it holds a row that was rejected.
 ``<root>/.locks/<dataset>`` is held by whoever works on the dataset's loads.
 
 Tables of a committed load: ``changes`` (the cells that differ from what the loads before it had said), ``measures``
@@ -31,9 +32,9 @@ from typing import Any
 
 import duckdb
 
-from extract.errors import BadReplyError, ExtractError
+from extract.errors import BadReplyError, ExtractError, writing
 from extract.politeness import hold
-from extract.raw import fsync_directory, hash_file, write_atomically
+from extract.raw import fsync_directory, hash_file, remove_left_behind, write_atomically
 from extract.registry import Dataset
 from extract.slices import Slice
 from extract.sql import quote, text_list, values_table
@@ -42,8 +43,12 @@ MARKER = "load.json"
 STAGED = "manifest.json"
 SCHEMA_FOLDER = "_schema"
 LOCK_WAIT_SECONDS = 900.0
-OBSERVATIONS, CHANGES = "observations", "changes"
+# Of one DuckDB connection; a load has two open at a time, of which one works.
+MEMORY_LIMIT = "1GB"
+OBSERVATIONS, CHANGES, REJECTED_CELLS = "observations", "changes", "rejected_cells"
 ALL_PARTNERS = "*"
+# Names of folders in the staging area that are being written.
+_PRIVATE, _COMMITTING = ".staging-", ".commit-"
 
 # One statement of the landing columns; parsers must produce exactly these.
 COMMON_TABLES: dict[str, dict[str, str]] = {
@@ -92,6 +97,11 @@ _FRONT = {"load_id": "VARCHAR", "request_no": "INTEGER", "change_kind": "VARCHAR
 BULK_VALUES = ("value_eur", "value_nac", "quantity_kg", "supplementary_quantity")
 BULK_ATTRIBUTES = ("layout", "sitc", "cpa21", "cpa22", "bec", "bec5", "section")
 BULK_KEY = ("reporter", "partner", "trade_type", "product", "flow", "stat_procedure", "suppl_unit", "period")
+
+
+def connect(folder: Path, memory_limit: str = MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB in bounded memory; what does not fit goes into a folder, on the landing's own disk."""
+    return duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(folder / "tmp")})
 
 
 def change_columns(dataset: Dataset) -> dict[str, str]:
@@ -241,7 +251,7 @@ class Landing:
 
     def start_staging(self) -> Path:
         """Return an empty folder to write a load into, private to this call."""
-        folder = self._staging / f".{uuid.uuid4().hex}"
+        folder = self._staging / f"{_PRIVATE}{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
         return folder
 
@@ -292,7 +302,7 @@ class Landing:
         """
         loads = [m for m in self.committed(dataset.code) if m.panel == panel]
         columns = change_columns(dataset)
-        with duckdb.connect() as connection:
+        with writing(dataset.code, target), connect(target.parent) as connection:
             if not loads:
                 projection = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns.items())
                 query = f"select {projection}, cast(null as varchar) as vintage_at limit 0"
@@ -300,6 +310,25 @@ class Landing:
                 query = self._state_query(connection, dataset, loads, coverage)
             connection.execute(f"copy ({query}) to {quote(str(target))} (format parquet)")
             return int(connection.sql(f"select count(*) from read_parquet({quote(str(target))})").fetchall()[0][0])
+
+    def newest_month(self, dataset: Dataset, manifest: LoadManifest) -> str:
+        """Return the newest month that the committed loads of a load's panel and reporter have a figure of.
+
+        Returns
+        -------
+        str
+            ``YYYY-MM-01``, or empty if there is none.
+        """
+        loads = [m for m in self.committed(dataset.code) if m.panel == manifest.panel]
+        if not loads:
+            return ""
+        files = text_list(self.folder(load) / f"{CHANGES}.parquet" for load in loads)
+        own = f" where reporter = {quote(manifest.reporter)}" if "reporter" in change_columns(dataset) else ""
+        with duckdb.connect() as connection:
+            newest = connection.sql(
+                f"select max({month_of('period')}) from (select distinct period from read_parquet({files}){own})"
+            ).fetchall()[0][0]
+        return str(newest or "")
 
     def _state_query(
         self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, loads: list[LoadManifest], coverage: Path
@@ -353,7 +382,7 @@ class Landing:
         BadReplyError
             If the load is older than what is loaded already: a history cannot be written backwards.
         """
-        with self.hold(dataset.code):
+        with self.hold(dataset.code), writing(dataset.code, self.root):
             self.tidy(dataset.code)
             target = self.root / dataset.code / load_id
             source = self._staged_folder(load_id)
@@ -366,8 +395,7 @@ class Landing:
             self._refuse_older(manifest)
             manifest = self._write_changes(source, manifest, dataset)
             target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = self._staging / f".commit-{load_id}"
-            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished = self._staging / f"{_COMMITTING}{load_id}"
             unfinished.mkdir()
             for table in landing_tables(dataset):
                 # A second name for the same bytes: the staged load stays whole until the marker is there.
@@ -383,29 +411,34 @@ class Landing:
             return manifest
 
     def tidy(self, dataset: str) -> None:
-        """Remove what killed commits of a dataset left: folders without a marker, which no reader looks at."""
+        """Remove what killed runs left: folders without a marker, which no reader looks at, and unfinished work."""
         for folder in (self.root / dataset).glob("*"):
             if folder.is_dir() and folder.name != SCHEMA_FOLDER and not (folder / MARKER).exists():
                 shutil.rmtree(folder)
         for folder in self._staging.glob(f"{dataset}__*"):
             if (self.root / dataset / folder.name / MARKER).exists():
                 shutil.rmtree(folder, ignore_errors=True)
+        for folder in self._staging.glob(f"{_COMMITTING}{dataset}__*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        remove_left_behind(self._staging, f"{_PRIVATE}*")
 
     def _refuse_older(self, manifest: LoadManifest) -> None:
         newer = [
             other
             for other in self.committed(manifest.dataset)
-            if other.vintage_at > manifest.vintage_at
+            if (other.vintage_at, other.retrieved_at) > (manifest.vintage_at, manifest.retrieved_at)
             and other.panel == manifest.panel
             and _slices_meet(other, manifest)
         ]
         if newer:
             raise BadReplyError(
-                f"the load is of {manifest.vintage_at}, but {newer[-1].load_id} of {newer[-1].vintage_at} is loaded"
-                " already: what an office said earlier cannot be put behind what it said later",
+                f"the load is of {manifest.vintage_at}, retrieved at {manifest.retrieved_at}, but {newer[-1].load_id}"
+                f" of {newer[-1].vintage_at}, retrieved at {newer[-1].retrieved_at}, is loaded already: what an office"
+                " said earlier cannot be put behind what it said later",
                 dataset=manifest.dataset,
                 where=manifest.load_id,
-                next_step="load older vintages first, into an empty landing area",
+                next_step="load it again if another run was quicker; load older vintages first, into an empty landing"
+                " area",
             )
 
     def _write_changes(self, source: Path, manifest: LoadManifest, dataset: Dataset) -> LoadManifest:
@@ -435,14 +468,23 @@ class Landing:
                 return f"coalesce(o.{name}, s.{name}) as {name}"
             return f"o.{name}"
 
-        with duckdb.connect() as connection:
+        # The office shows a cell whose row was rejected; what it said before stands until its row can be read.
+        rejected = source / f"{REJECTED_CELLS}.parquet"
+        is_withdrawn = "o.load_id is null"
+        if rejected.exists():
+            same_rejected = " and ".join(f"r.{name} is not distinct from s.{name}" for name in key)
+            is_withdrawn += f" and not exists (from read_parquet({quote(str(rejected))}) as r where {same_rejected})"
+
+        with connect(source) as connection:
             connection.execute(
                 f"""
                 copy (
                     select {", ".join(pick(name) for name in names)}
                     from read_parquet({quote(str(observations))}) as o
                     full join read_parquet({quote(str(state))}) as s on {same_key}
-                    where o.load_id is null or s.load_id is null or not ({same})
+                    where case
+                        when o.load_id is null then {is_withdrawn} else s.load_id is null or not ({same})
+                    end
                     order by {", ".join(f"coalesce(o.{name}, s.{name})" for name in key)}
                 ) to {quote(str(changes))} (format parquet, compression zstd)
                 """
@@ -485,14 +527,23 @@ class Landing:
 
 
 def land_coverage(
-    connection: duckdb.DuckDBPyConnection, observations: Path, part: Slice, manifest: LoadManifest, target: Path
+    connection: duckdb.DuckDBPyConnection,
+    observations: Path,
+    part: Slice,
+    manifest: LoadManifest,
+    target: Path,
+    *,
+    newest_before: str = "",
 ) -> None:
     """Write down what was asked for: it decides which cells a load speaks of, and so which it withdraws.
 
-    A slice without a last month reaches to the newest period of the reply.
+    A slice without a last month reaches to the newest period of the reply, or to that of the loads before
+    (`Landing.newest_month`) where the office has taken it back.
     """
     periods = f"(select distinct period from read_parquet({quote(str(observations))}))"
     newest = f"(select max({month_of('period')}) from {periods})"
+    if newest_before:
+        newest = f"greatest({newest}, date '{newest_before}')"
     last = f"date '{part.last_month}-01'" if part.last_month else newest
     rows = ", ".join(f"({quote(product)})" for product in (part.products or ("*",)))
     connection.execute(

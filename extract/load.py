@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
-from extract.errors import BadReplyError, ExtractError, TornReadError
+from extract.errors import BadReplyError, ExtractError, TornReadError, writing
 from extract.http import OfficeSession
-from extract.landing import COMMON_TABLES, Landing, LoadManifest, cell_key, land_coverage, panel_of
+from extract.landing import (
+    COMMON_TABLES,
+    MEMORY_LIMIT,
+    Landing,
+    LoadManifest,
+    cell_key,
+    connect,
+    land_coverage,
+    panel_of,
+)
 from extract.offices import OFFICES
-from extract.offices.base import Fetched, Metadata
-from extract.parsing import Codes, Finding, land_observations
+from extract.offices.base import Fetched, Files, Metadata
+from extract.parsing import UNIT_CHANGE, Codes, Counts, Finding, land_observations
 from extract.raw import RawStore
 from extract.registry import Dataset
 from extract.slices import Slice
@@ -65,7 +77,7 @@ def stage(
     *,
     transport: str,
     declared: Codes | None = None,
-    memory_limit: str = "1GB",
+    memory_limit: str = MEMORY_LIMIT,
 ) -> LoadManifest:
     """Parse stored replies into a staged load.
 
@@ -85,9 +97,10 @@ def stage(
         If a stored body no longer has the hash that names it.
     BadReplyError
         If a reply cannot be parsed, or rows were lost on the way.
+    StorageError
+        If there is no room for the load.
     """
     load_id = make_load_id(dataset, part, fetched)
-    office = OFFICES[dataset.office]
     files = [(payload, raw.verified_path(payload.sha256, dataset=dataset.code)) for payload in fetched.payloads]
     manifest = LoadManifest(
         load_id=load_id,
@@ -109,61 +122,79 @@ def stage(
         request_ids=[payload.request_id for payload in fetched.payloads],
         payload_sha256s=[payload.sha256 for payload in fetched.payloads],
     )
-    folder = landing.start_staging()
-    try:
-        with duckdb.connect() as connection:
-            # What is unpacked or sorted goes to the landing's own disk, not to one that happens to be small.
-            connection.execute(
-                f"set memory_limit = '{memory_limit}'; set temp_directory = {quote(str(folder / 'tmp'))}"
+    with writing(dataset.code, landing.root):
+        folder = landing.start_staging()
+        try:
+            with connect(folder, memory_limit) as connection:
+                counts = _parse(connection, landing, dataset, part, fetched, files, manifest, folder, declared or {})
+            manifest = replace(
+                manifest, rows_read=counts.read, rows_loaded=counts.loaded, rows_rejected=counts.rejected
             )
-
-            def codes_before(observations: Path) -> Codes:
-                coverage, state = folder / "coverage.parquet", folder / "state.parquet"
-                land_coverage(connection, observations, part, manifest, coverage)
-                landing.write_state(dataset, coverage, manifest.panel, state)
-                columns = [column for column in cell_key(dataset) if column != "period"]
-                lists = ", ".join(f"list(distinct {column})" for column in columns)
-                found = connection.sql(f"select {lists} from read_parquet({quote(str(state))})").fetchall()[0]
-                return {c: frozenset(codes) for c, codes in zip(columns, found, strict=True) if codes}
-
-            try:
-                metadata = office.metadata(dataset, fetched, files)
-                rows, layout = office.rows(connection, dataset, part, fetched, files)
-                units = check_units(dataset, metadata)
-                if held_back := [finding.subject for finding in units if finding.mode == "quarantine"]:
-                    rows = rows.refusing(f"{rows.columns['measure']} in {sql_tuple(held_back)}", "unit_change")
-                counts, content = land_observations(
-                    connection, dataset, rows, load_id, folder, declared=declared or {}, codes_before=codes_before
-                )
-            except (duckdb.Error, ArchiveError) as error:
-                raise BadReplyError(
-                    f"a stored reply cannot be parsed: {str(error).splitlines()[0]}",
-                    dataset=dataset.code,
-                    where=", ".join(str(path) for _, path in files[:3]),
-                    next_step="look at the file; if the office sent it cut, load the dataset again",
-                ) from error
-            if counts.read != counts.loaded + counts.rejected:
-                raise ExtractError(
-                    f"rows were lost: read {counts.read}, loaded {counts.loaded}, rejected {counts.rejected}",
-                    dataset=dataset.code,
-                    where=part.describe(),
-                    next_step="this is an error in the parser, please report it",
-                )
-            findings = [*fetched.findings, *layout, *content, *units]
-            _land_metadata(connection, dataset, metadata, findings, load_id, folder)
-        manifest = LoadManifest(
-            **{
-                **manifest.to_dict(),
-                "rows_read": counts.read,
-                "rows_loaded": counts.loaded,
-                "rows_rejected": counts.rejected,
-            }
-        )
-        with landing.hold(dataset.code):
-            landing.finish_staging(folder, manifest)
-    finally:
-        landing.drop_unfinished(folder)
+            with landing.hold(dataset.code):
+                landing.finish_staging(folder, manifest)
+        finally:
+            landing.drop_unfinished(folder)
     return manifest
+
+
+def _parse(
+    connection: duckdb.DuckDBPyConnection,
+    landing: Landing,
+    dataset: Dataset,
+    part: Slice,
+    fetched: Fetched,
+    files: Files,
+    manifest: LoadManifest,
+    folder: Path,
+    declared: Codes,
+) -> Counts:
+    """Write all tables of a load into its folder."""
+
+    def codes_before(observations: Path) -> Codes:
+        coverage, state = folder / "coverage.parquet", folder / "state.parquet"
+        newest = "" if part.last_month else landing.newest_month(dataset, manifest)
+        land_coverage(connection, observations, part, manifest, coverage, newest_before=newest)
+        landing.write_state(dataset, coverage, manifest.panel, state)
+        columns = [column for column in cell_key(dataset) if column != "period"]
+        lists = ", ".join(f"list(distinct {column})" for column in columns)
+        found = connection.sql(f"select {lists} from read_parquet({quote(str(state))})").fetchall()[0]
+        return {c: frozenset(codes) for c, codes in zip(columns, found, strict=True) if codes}
+
+    with _reading(dataset, files, folder):
+        office = OFFICES[dataset.office]
+        metadata = office.metadata(dataset, fetched, files)
+        rows, layout = office.rows(connection, dataset, part, fetched, files)
+        units = check_units(dataset, metadata)
+        if held_back := [finding.subject for finding in units if finding.mode == "quarantine"]:
+            rows = rows.refusing(f"{rows.columns['measure']} in {sql_tuple(held_back)}", UNIT_CHANGE)
+        counts, content = land_observations(
+            connection, dataset, rows, manifest.load_id, folder, declared=declared, codes_before=codes_before
+        )
+    if counts.read != counts.loaded + counts.rejected:
+        raise ExtractError(
+            f"rows were lost: read {counts.read}, loaded {counts.loaded}, rejected {counts.rejected}",
+            dataset=dataset.code,
+            where=part.describe(),
+            next_step="this is an error in the parser, please report it",
+        )
+    findings = [*fetched.findings, *layout, *content, *units]
+    _land_metadata(connection, dataset, metadata, findings, manifest.load_id, folder)
+    return counts
+
+
+@contextmanager
+def _reading(dataset: Dataset, files: Files, folder: Path) -> Iterator[None]:
+    """Tell a reply that cannot be parsed from a disk that cannot be written."""
+    try:
+        with writing(dataset.code, folder):
+            yield
+    except (duckdb.Error, ArchiveError) as error:
+        raise BadReplyError(
+            f"a stored reply cannot be parsed: {str(error).splitlines()[0]}",
+            dataset=dataset.code,
+            where=", ".join(str(path) for _, path in files[:3]),
+            next_step="look at the file; if the office sent it cut, load the dataset again",
+        ) from error
 
 
 def check_units(dataset: Dataset, metadata: Metadata) -> list[Finding]:
@@ -178,7 +209,7 @@ def check_units(dataset: Dataset, metadata: Metadata) -> list[Finding]:
         if stated is not None and stated != measure.unit:
             mode = dataset.contract.unit_change if measure.unit else "warn"
             detail = f"the office says {stated!r}, the registry {measure.unit!r}"
-            findings.append(Finding("unit_change", measure.code, detail, mode))
+            findings.append(Finding(UNIT_CHANGE, measure.code, detail, mode))
     return findings
 
 

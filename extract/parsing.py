@@ -15,12 +15,13 @@ from pathlib import Path
 import duckdb
 
 from extract.errors import BadReplyError
-from extract.landing import OBSERVATIONS, cell_key, change_columns
+from extract.landing import OBSERVATIONS, REJECTED_CELLS, cell_key, change_columns
 from extract.registry import Dataset
 from extract.sql import quote
 
 # Rows of another release are no bad rows: the load holds two vintages and has to start again.
 OTHER_VINTAGE = "other_vintage"
+UNIT_CHANGE = "unit_change"
 _GOOD = "new"
 
 
@@ -93,6 +94,11 @@ class Rows:
         return replace(self, refused=((condition, rule), *self.refused))
 
 
+def unknown_code(column: str) -> str:
+    """Return the rule that a row breaks whose code in this column is not known, where the contract asks for it."""
+    return f"unknown_{column}"
+
+
 # Codes by landing column.
 Codes = Mapping[str, frozenset[str]]
 
@@ -161,7 +167,7 @@ def land_observations(
         good = connection.sql(f"select count(*) from {written} where change_kind = '{_GOOD}'").fetchall()[0][0]
     findings, quarantined = _check_codes(connection, dataset, written, declared, codes_before(target))
     bad_codes = "".join(
-        f" when {column} in ({', '.join(quote(code) for code in codes)}) then 'unknown_{column}'"
+        f" when {column} in ({', '.join(quote(code) for code in codes)}) then {quote(unknown_code(column))}"
         for column, codes in quarantined.items()
     )
     if good < read or bad_codes:
@@ -246,8 +252,12 @@ def _reject(
             ) to {quote(str(rejects))} (format parquet, compression zstd)
             """
         )
-    kept = target.with_name("kept.parquet")
+    kept, cells = target.with_name("kept.parquet"), target.with_name(f"{REJECTED_CELLS}.parquet")
     condition = f"change_kind = '{_GOOD}' and ({by_code}) is null" if bad_codes else f"change_kind = '{_GOOD}'"
+    connection.execute(
+        f"copy (select distinct {', '.join(cell_key(dataset))} from read_parquet({quote(str(target))})"
+        f" where not ({condition}) order by all) to {quote(str(cells))} (format parquet, compression zstd)"
+    )
     connection.execute(
         f"copy (from read_parquet({quote(str(target))}) where {condition})"
         f" to {quote(str(kept))} (format parquet, compression zstd)"

@@ -15,6 +15,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -24,6 +26,8 @@ from extract.errors import RawIntegrityError
 
 _BLOCK = 1 << 20
 SCHEMA_FOLDER = "_schema"
+# No load works on one of its private files or folders for so long.
+_LEFT_BEHIND_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,21 @@ def write_atomically(path: Path, text: str) -> None:
     fsync_directory(path.parent)
 
 
+def remove_left_behind(folder: Path, pattern: str = "*") -> None:
+    """Remove private files and folders of runs that were killed: those that nobody has touched for a day."""
+    for path in folder.glob(pattern):
+        try:
+            age = time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            # Its own run has just removed it.
+            continue
+        if age > _LEFT_BEHIND_SECONDS:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
 def hash_file(path: Path) -> str:
     """Return the sha256 of a file as hexadecimal digits."""
     digest = hashlib.sha256()
@@ -99,6 +118,7 @@ class RawStore:
         self.root = root
         self._incoming = root / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
+        remove_left_behind(self._incoming)
 
     def put(self, blocks: Iterable[bytes]) -> tuple[str, int]:
         """Store a body.

@@ -49,14 +49,8 @@ class Journal:
         """Record start, end and outcome of a step, whether it works or not."""
         started = utc_now()
         note = StepNote()
-        try:
-            yield note
-        except BaseException as error:
-            if note.outcome == "done":
-                note.outcome = "failed"
-            note.detail = note.detail or f"{type(error).__name__}: {error}"
-            raise
-        finally:
+
+        def keep() -> None:
             row = {
                 "run_id": run_id,
                 "step": step,
@@ -67,6 +61,20 @@ class Journal:
                 "detail": note.detail,
             }
             self._write("runs", (step, subject, run_id), [row])
+
+        try:
+            yield note
+        except BaseException as error:
+            if note.outcome == "done":
+                note.outcome = "failed"
+            note.detail = note.detail or f"{type(error).__name__}: {error}"
+            try:
+                keep()
+            except OSError as second:
+                # A full disk takes no record either; what happened first is what the reader needs.
+                error.add_note(f"the journal could not be written: {second}")
+            raise
+        keep()
 
     def read(self, kind: str) -> list[dict[str, Any]]:
         """Return all records of a kind, oldest file first."""

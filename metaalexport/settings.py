@@ -18,6 +18,8 @@ DAGS_FOLDER = PROJECT_ROOT / "dags"
 PROFILES = ("simulator", "live", "replay")
 DEFAULT_SIMULATOR_URL = "http://127.0.0.1:8765"
 OFFICES = ("cbs", "eurostat")
+# What quotes text, or is a pattern, where DuckDB reads files.
+_NOT_IN_PATHS = frozenset("'\"*?[]{}")
 
 
 class SettingsError(Exception):
@@ -155,7 +157,12 @@ class Settings:
         profile = env.get("METAALEXPORT_PROFILE", "simulator")
         if profile not in PROFILES:
             raise SettingsError(f"METAALEXPORT_PROFILE is {profile!r}; it must be one of {', '.join(PROFILES)}")
-        root = Path(env.get("METAALEXPORT_VAR", str(PROJECT_ROOT / "var")))
+        root = Path(env.get("METAALEXPORT_VAR", str(PROJECT_ROOT / "var"))).resolve()
+        if bad := sorted(set(str(root)) & _NOT_IN_PATHS):
+            # The models read the state by patterns inside SQL text.
+            raise SettingsError(
+                f"the folder of the state, {root}, has {' '.join(bad)} in its name; name another in METAALEXPORT_VAR"
+            )
         scopes = env.get("METAALEXPORT_SCOPES", "")
         replay = env.get("METAALEXPORT_REPLAY", "")
         if profile == "replay" and not replay:
@@ -171,7 +178,7 @@ class Settings:
             raise SettingsError(f"METAALEXPORT_FIRST_MONTH is {first_month!r}, not YYYY-MM")
         return cls(
             profile=profile,
-            state=(root / profile).resolve(),
+            state=root / profile,
             reporters=reporters,
             first_month=first_month or None,
             user_scopes=Path(scopes).resolve() if scopes else None,

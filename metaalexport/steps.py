@@ -22,7 +22,7 @@ from extract.offices import OFFICES, comext_bulk
 from extract.offices.base import CatalogueEntry, Fetched
 from extract.offices.cbs import CbsOffice
 from extract.politeness import OfficeBusyError, RequestBudget, hold
-from extract.raw import RawStore, write_atomically
+from extract.raw import RawStore, remove_left_behind, write_atomically
 from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_registry
 from extract.replay import Replay, open_replay
 from extract.slices import Slice
@@ -132,10 +132,11 @@ def fetch_load(
     dataset = get_dataset(part.dataset)
     subject = f"{dataset.code} {part.describe()}"
     journal = Journal(settings.journal)
-    loads = list(Landing(settings.landing).committed(dataset.code))
     with journal.step(run_id, "fetch", subject) as note:
         try:
             with asking(settings, dataset, run_id, progress) as (session, hosts):
+                # Behind the office's lock: a run that waited for another one sees what that one loaded.
+                loads = list(Landing(settings.landing).committed(dataset.code))
                 if settings.profile != "replay":
                     version = OFFICES[dataset.office].probe(session, hosts, dataset, part)
                     if unchanged := refresh.find_unchanged(dataset, loads, part, version):
@@ -445,6 +446,7 @@ class _gate_database:  # noqa: N801 - used as a context manager, like a function
 
     def __enter__(self) -> Path:
         self._folder.mkdir(parents=True)
+        remove_left_behind(self._folder.parent)
         return self._folder / "gate.duckdb"
 
     def __exit__(self, *_: object) -> None:

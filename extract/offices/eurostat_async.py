@@ -28,6 +28,8 @@ _STATUS = re.compile(rb"<[\w:]*status>\s*([A-Z_]+)\s*<")
 _FOOTER_URL = re.compile(rb"<[\w:]*Footer>.*?(https?://[^\s<]+)", re.DOTALL)
 _NOT_YET = "DATA_NOT_YET_AVAILABLE"
 _GONE = ("EXPIRED", "UNKNOWN_REQUEST")
+# Jobs that may expire one after the other before the data are given up.
+_JOBS = 3
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,22 @@ class Jobs:
         Raises
         ------
         TransientOfficeError
-            If the job did not end in time; it is taken up again by the next run.
+            If the job did not end in time; it is taken up again by the next run. Also if one job after the other is
+            forgotten by the office before it ends.
         """
+        for _ in range(_JOBS):
+            reply = self._ask(url, purpose, inspect)
+            if reply is not None:
+                return reply
+        raise TransientOfficeError(
+            f"Eurostat forgot {_JOBS} jobs one after the other before their data could be fetched",
+            dataset=self._session.dataset,
+            where=url,
+            next_step="run it again later, or ask for fewer codes or months in one request",
+        )
+
+    def _ask(self, url: str, purpose: str, inspect: Inspector) -> Reply | None:
+        """Go on with the job of a URL or start one; None if the office forgot it."""
         note = self._note(url)
         key = json.loads(note.read_text(encoding="utf-8")) if note.exists() else ""
         if not key:
@@ -95,15 +111,15 @@ class Jobs:
             write_atomically(note, json.dumps(key))
         return self._wait(key, url, note, purpose, inspect)
 
-    def _wait(self, key: str, url: str, note: Path, purpose: str, inspect: Inspector) -> Reply:
+    def _wait(self, key: str, url: str, note: Path, purpose: str, inspect: Inspector) -> Reply | None:
         pause, waited, status = self._policy.first_seconds, 0.0, "SUBMITTED"
         while waited < self._policy.total_seconds:
             status = self._status(key)
             if status in _GONE:
                 # The dataset was updated, or days went by: the job is of no use to anybody now.
                 note.unlink()
-                self._session.progress(f"job {key} is {status}; asking again")
-                return self.get(url, purpose=purpose, inspect=inspect)
+                self._session.progress(f"job {key} is {status}; it has to be asked for again")
+                return None
             if status == "AVAILABLE":
                 reply = self._data(key, purpose, inspect)
                 if reply is not None:

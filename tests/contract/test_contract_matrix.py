@@ -283,6 +283,26 @@ def test_other_unit_puts_its_measure_in_quarantine_or_fails(tmp_path: Path, name
     assert found == Outcome(4 - len(rejected), rejected, [("unit_change", "M001632", mode)], passes=mode != "fail")
 
 
+@pytest.mark.parametrize(
+    ("kind", "contract", "fails"),
+    [
+        ("unit", {"unit_change": "quarantine"}, False),
+        ("new code", {"new_code": {"partner": "quarantine"}}, False),
+        ("text", {"type_change": "quarantine"}, True),
+    ],
+)
+def test_quarantine_of_many_rows_lets_the_others_through_and_many_bad_rows_do_not(
+    tmp_path: Path, kind: str, contract: dict[str, Any], *, fails: bool
+) -> None:
+    protocol = PROTOCOLS["CBS v4"]
+    loader = Loader(with_contract(protocol.dataset, **contract), tmp_path / "state")
+    answers = protocol.office(tmp_path / "office", kind)
+    declared = {"partner": frozenset({"L008592", "L008778"})}
+    manifest = loader.load(adapter(answers), protocol.part, declared=declared)
+    assert manifest.rows_rejected >= 1
+    assert loader.failed_checks(manifest, ["few_rows_are_rejected"]) == ({"few_rows_are_rejected"} if fails else set())
+
+
 @pytest.mark.parametrize("name", ["SDMX-CSV", "SDMX-CSV, main host"])
 def test_unit_at_eurostat_is_part_of_the_code_so_another_one_is_an_unknown_measure(tmp_path: Path, name: str) -> None:
     protocol = PROTOCOLS[name]

@@ -359,6 +359,19 @@ def test_job_that_is_gone_is_asked_for_again(tmp_path: Path, gone: Answer) -> No
     assert jobs(loader.raw) == []
 
 
+def test_jobs_that_are_gone_one_after_the_other_end_the_load(tmp_path: Path) -> None:
+    answers = async_office([envelope("EXPIRED")], [BODY])
+    (url,) = sdmx_urls()
+    answers[url] = [envelope("SUBMITTED")]
+    adapter = CountingAdapter(answers)
+    loader = Loader(SDMX, tmp_path)
+    with pytest.raises(TransientOfficeError, match="forgot 3 jobs one after the other") as caught:
+        loader.load(adapter, SDMX_PART)
+    assert caught.value.next_step
+    assert (adapter.asked[plain(url)], adapter.asked[STATUS]) == (3, 3)
+    assert jobs(loader.raw) == []
+
+
 def test_job_that_is_available_and_then_not_yet_is_waited_for(tmp_path: Path) -> None:
     adapter = CountingAdapter(async_office([envelope("AVAILABLE")], [fault("DATA_NOT_YET_AVAILABLE"), BODY]))
     loader = Loader(SDMX, tmp_path)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from extract.landing import (
     COMMON_TABLES,
     MARKER,
     OBSERVATIONS,
+    REJECTED_CELLS,
     Landing,
     LoadManifest,
     change_columns,
@@ -59,8 +61,15 @@ DE = ("NL", "DE", "72", "2025-01")
 FR = ("NL", "FR", "73", "2025-02")
 
 
-def stage(landing: Landing, vintage: str, cells: Cells, part: Slice = ALL, retrieved: str = "") -> LoadManifest:
-    """Stage a load of these cells."""
+def stage(
+    landing: Landing,
+    vintage: str,
+    cells: Cells,
+    part: Slice = ALL,
+    retrieved: str = "",
+    rejected: Collection[Cell] = (),
+) -> LoadManifest:
+    """Stage a load of these cells, of which a reply also held some that were rejected."""
     load_id = f"small__{part.reporter.lower().replace('*', 'all')}__{vintage}__{abs(hash((part, retrieved))):x}"[:60]
     manifest = LoadManifest(
         load_id=load_id,
@@ -90,7 +99,14 @@ def stage(landing: Landing, vintage: str, cells: Cells, part: Slice = ALL, retri
                 [load_id, reporter, partner, product, period, value, status],
             )
         connection.execute(f"copy o to '{observations}' (format parquet)")
-        land_coverage(connection, observations, part, manifest, folder / "coverage.parquet")
+        newest = "" if part.last_month else landing.newest_month(DATASET, manifest)
+        land_coverage(connection, observations, part, manifest, folder / "coverage.parquet", newest_before=newest)
+        if rejected:
+            values = ", ".join(str((*cell, "VALUE")) for cell in rejected)
+            connection.execute(
+                f"copy (from (values {values}) as r(reporter, partner, product, period, measure))"
+                f" to '{folder}/{REJECTED_CELLS}.parquet' (format parquet)"
+            )
         for table, kinds in COMMON_TABLES.items():
             if table != "coverage":
                 nothing = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in kinds.items())
@@ -243,17 +259,28 @@ def test_panels_do_not_touch_each_other(landing: Landing) -> None:
     assert panel_of(some) == panel_of(replace(some, partners=("FR", "US"))) != panel_of(ALL)
 
 
-def test_open_slice_speaks_of_months_up_to_its_newest(landing: Landing) -> None:
+def test_open_slice_speaks_of_months_up_to_the_newest_of_all_loads(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None), DE: (2, None), FR: (3, None)})
     manifest = put(landing, "2026-02", {US: (1, None)}, replace(ALL, last_month=""))
-    assert changes(landing, manifest) == {DE: ("withdrawn", None, None)}
+    # FR is of a later month than the reply has: the office has taken that month back.
+    assert changes(landing, manifest) == {DE: ("withdrawn", None, None), FR: ("withdrawn", None, None)}
 
 
-def test_open_slice_without_a_row_speaks_of_nothing(landing: Landing) -> None:
-    put(landing, "2026-01", {US: (1, None)})
-    manifest = put(landing, "2026-02", {}, replace(ALL, last_month=""))
-    assert changes(landing, manifest) == {}
-    assert state(landing) == {US: (1, None)}
+def test_newest_month_is_that_of_the_reporter_and_panel(landing: Landing) -> None:
+    put(landing, "2026-01", {US: (1, None), FR: (3, None)})
+    put(landing, "2026-01", {("DE", "US", "72", "2025-07"): (1, None)}, replace(ALL, reporter="DE"))
+    asked = stage(landing, "2026-02", {}, replace(ALL, last_month=""))
+    assert landing.newest_month(DATASET, asked) == "2025-02-01"
+    assert landing.newest_month(DATASET, replace(asked, reporter="DE")) == "2025-07-01"
+    assert landing.newest_month(DATASET, replace(asked, panel="other")) == ""
+
+
+@pytest.mark.parametrize("rejected", [(DE,), (DE, US)], ids=["instead", "beside"])
+def test_cell_whose_row_was_rejected_stays_as_it_was(landing: Landing, rejected: tuple[Cell, ...]) -> None:
+    put(landing, "2026-01", {US: (1, None), DE: (2, None), FR: (3, None)})
+    manifest = landing.commit(stage(landing, "2026-02", {US: (4, None)}, rejected=rejected).load_id, DATASET)
+    assert changes(landing, manifest) == {US: ("revised", 4, None), FR: ("withdrawn", None, None)}
+    assert state(landing) == {US: (4, None), DE: (2, None)}
 
 
 def test_state_of_a_slice_holds_its_cells_only(landing: Landing) -> None:
@@ -317,6 +344,15 @@ def test_older_vintage_is_refused_where_products_meet(
 def test_second_load_of_one_vintage_comes_after_the_first(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None), DE: (2, None)}, retrieved="2026-01-02")
     put(landing, "2026-01", {US: (1, None)}, retrieved="2026-01-03")
+    assert state(landing) == {US: (1, None)}
+
+
+def test_reply_of_a_vintage_that_came_before_one_that_is_loaded_is_refused(landing: Landing) -> None:
+    first = stage(landing, "2026-01", {US: (1, None), DE: (2, None)}, retrieved="2026-01-02")
+    put(landing, "2026-01", {US: (1, None)}, retrieved="2026-01-03")
+    with pytest.raises(BadReplyError, match="retrieved at 2026-01-02") as caught:
+        landing.commit(first.load_id, DATASET)
+    assert "load it again if another run was quicker" in caught.value.next_step
     assert state(landing) == {US: (1, None)}
 
 
@@ -417,6 +453,18 @@ def test_what_a_killed_commit_left_is_tidied_by_the_next_one(
     assert changes(landing, other) == {US: ("revised", 4, None), DE: ("withdrawn", None, None)}
 
 
+def test_work_that_killed_runs_left_is_removed_after_a_day_and_not_before(landing: Landing) -> None:
+    old, young = landing.start_staging(), landing.start_staging()
+    for folder in (old, young):
+        (folder / "observations.parquet").write_bytes(b"half")
+    day = 24 * 3600
+    os.utime(old, (time.time() - day - 60, time.time() - day - 60))
+    os.utime(young, (time.time() - day + 600, time.time() - day + 600))
+    put(landing, "2026-01", {US: (1, None)})
+    assert not old.exists()
+    assert young.exists()
+
+
 def test_commit_of_what_was_never_staged_says_so(landing: Landing) -> None:
     with pytest.raises(ExtractError, match="no staged load small__x") as caught:
         landing.commit("small__x", DATASET)
@@ -489,12 +537,16 @@ def test_state_is_what_a_replay_of_all_loads_says(
 ) -> None:
     landing = Landing(tmp_path_factory.mktemp("history"))
     said: dict[str, dict[Cell, Content]] = {}
+    shown: dict[tuple[str, str], set[str]] = {}
     month = 1
     for number, step in enumerate(history):
         month += step.is_new_vintage
         manifest = put(landing, f"2026-{month:02d}", step.cells, step.part, retrieved=f"2026-12-{number:02d}")
         before = said.setdefault(manifest.panel, {})
-        newest = step.part.last_month or max((cell[3] for cell in step.cells), default="")
+        # An open slice reaches to the newest month that was ever shown.
+        own = shown.setdefault((manifest.panel, step.part.reporter), set())
+        own |= {cell[3] for cell in step.cells}
+        newest = step.part.last_month or max(own, default="")
         gone = [cell for cell in before if is_covered(cell, step.part, newest) and cell not in step.cells]
         new = [cell for cell, content in step.cells.items() if before.get(cell, "absent") != content]
         assert (manifest.rows_changed, manifest.rows_withdrawn) == (len(new), len(gone))

@@ -5,10 +5,12 @@ All replies are made up here; the adapter stands in for the network.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
 import json
+import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 from extract import http
-from extract.errors import BadReplyError, OfficeRefusedError, TransientOfficeError
+from extract.errors import BadReplyError, OfficeRefusedError, StorageError, TransientOfficeError
 from extract.http import OfficeSession, RetryPolicy, head_of, is_gzip, is_whole_gzip, looks_like_html
 from extract.offices.cbs import inspect_json
 from extract.politeness import BudgetSpentError, RequestBudget
@@ -245,6 +247,26 @@ def test_get_cut_body_is_tried_again_and_leaves_no_part_behind(make_office: Make
     assert office.waits == [2.0]
     assert office.stored() == {sha(GOOD): GOOD}
     assert list((office.raw.root / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "problem"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "the state folder cannot be written")]
+)
+def test_get_disk_that_takes_no_reply_is_told_and_not_tried_again(
+    make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch, number: int, problem: str
+) -> None:
+    office = make_office(Answer(), Answer())
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match=problem) as caught:
+        office.get()
+    assert caught.value.next_step
+    assert str(office.session.raw.root) in caught.value.where
+    assert len(office.adapter.urls) == 1
+    assert list(office.session.raw.hashes()) == []
 
 
 def test_get_html_with_200_is_tried_again_and_kept(make_office: MakeOffice) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +56,17 @@ def test_put_same_bytes_twice_keeps_the_first_copy_untouched(store: RawStore) ->
     assert (second, size) == (first, 3)
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert len(files_below(store.root)) == 1
+
+
+def test_body_that_a_killed_run_left_half_is_removed_after_a_day_and_not_before(store: RawStore) -> None:
+    old, young = store.root / "incoming" / "old", store.root / "incoming" / "young"
+    day = 24 * 3600
+    for path, age in ((old, day + 60), (young, day - 600)):
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age, time.time() - age))
+    RawStore(store.root)
+    assert not old.exists()
+    assert young.read_bytes() == b"half"
 
 
 def test_put_source_that_breaks_leaves_nothing(store: RawStore) -> None:

@@ -313,6 +313,13 @@ def test_settings_path_that_is_absent_is_named(tmp_path: Path, name: str) -> Non
         Settings.from_environment({name: str(absent)})
 
 
+@pytest.mark.parametrize("name", ["o'brien", "data[1]", "what?", "all*"])
+def test_settings_state_folder_that_sql_would_misread_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match="METAALEXPORT_VAR") as caught:
+        Settings.from_environment({"METAALEXPORT_VAR": str(tmp_path / name)})
+    assert name in str(caught.value)
+
+
 def test_settings_values_of_the_environment_are_read(tmp_path: Path) -> None:
     settings = Settings.from_environment(
         {

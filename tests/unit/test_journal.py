@@ -1,0 +1,54 @@
+"""The pipeline's own record of its steps."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from metaalexport import journal as journal_module
+from metaalexport.journal import Journal
+
+
+def test_step_that_works_is_recorded_as_done(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with journal.step("run-1", "fetch", "cbs_85429ned") as note:
+        note.detail = "12 requests"
+    (row,) = journal.read("runs")
+    assert (row["step"], row["outcome"], row["detail"]) == ("fetch", "done", "12 requests")
+    assert row["started_at"] <= row["finished_at"]
+
+
+def test_step_that_fails_is_recorded_with_its_error(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with pytest.raises(ValueError, match="no such month"), journal.step("run-1", "fetch", "cbs_85429ned"):
+        raise ValueError("no such month")
+    (row,) = journal.read("runs")
+    assert (row["outcome"], row["detail"]) == ("failed", "ValueError: no such month")
+
+
+def test_record_that_cannot_be_written_does_not_hide_what_failed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(journal_module, "write_atomically", refuse)
+    with (
+        pytest.raises(ValueError, match="no such month") as caught,
+        Journal(tmp_path).step("run-1", "fetch", "cbs_85429ned"),
+    ):
+        raise ValueError("no such month")
+    assert "No space left on device" in caught.value.__notes__[0]
+
+
+def test_record_of_a_good_step_that_cannot_be_written_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(journal_module, "write_atomically", refuse)
+    with pytest.raises(OSError, match="No space left"), Journal(tmp_path).step("run-1", "fetch", "cbs_85429ned"):
+        pass
