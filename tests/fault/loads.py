@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -151,18 +152,14 @@ def run_load(case: Case, url: str, state: Path, policy: RetryPolicy = POLICY) ->
 def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) -> list[str]:
     """Return the names of the checks of severity ``error`` that gate 1 would fail, by the suite's own SQL."""
     folder, _ = landing.staged(manifest.load_id)
-    previous = folder.parent / f"{manifest.load_id}.previous.parquet"
-    n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
-    load = steps.landing_gate_input(dataset, manifest, folder, previous if n_before else None)
-    database = folder.parent / f"{manifest.load_id}.duckdb"
-    try:
+    with TemporaryDirectory(prefix="metaalexport-gate-") as gate:
+        previous, database = Path(gate) / "previous.parquet", Path(gate) / "gate.duckdb"
+        n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
+        load = steps.landing_gate_input(dataset, manifest, folder, previous if n_before else None)
         landing_gate.prepare_database(database, load)
         with duckdb.connect(str(database), read_only=True) as connection:
             checks = [check for check in landing_gate.landing_checks(load) if check.severity == "error"]
             return [check.name for check in checks if not _passes(connection, check)]
-    finally:
-        database.unlink(missing_ok=True)
-        previous.unlink(missing_ok=True)
 
 
 def _passes(connection: duckdb.DuckDBPyConnection, check: Check) -> bool:
