@@ -14,6 +14,7 @@ import duckdb
 
 from expectations.gate import Check
 from extract.parsing import UNIT_CHANGE, unknown_code
+from extract.sql import values_table
 
 REJECTED_SHARE_LIMIT = 0.001
 # A total and the sum of its members are revised together; what they may move apart is late declarations of some.
@@ -107,8 +108,8 @@ def prepare_database(database: Path, load: LandingGateInput) -> None:
 
 
 def _prepare_sums(connection: duckdb.DuckDBPyConnection, load: LandingGateInput, source: str, target: str) -> None:
-    connection.execute("create or replace table partners (code varchar, member_kind varchar)")
-    connection.executemany("insert into partners values (?, ?)", list(load.partners.items()))
+    partners = values_table({"code": "varchar", "member_kind": "varchar"}, load.partners.items())
+    connection.execute(f"create or replace table partners as {partners}")
     rounding = load.thresholds["rounding_unit_eur"] / load.value_factor
     rest = ", ".join(f"o.{column}" for column in load.key if column != "partner")
     connection.execute(

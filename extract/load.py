@@ -156,7 +156,7 @@ def _parse(
         land_coverage(connection, observations, part, manifest, coverage, newest_before=newest)
         landing.write_state(dataset, coverage, manifest.panel, state)
         columns = [column for column in cell_key(dataset) if column != "period"]
-        lists = ", ".join(f"list(distinct {column})" for column in columns)
+        lists = ", ".join(f"list(distinct {column}) filter ({column} is not null)" for column in columns)
         found = connection.sql(f"select {lists} from read_parquet({quote(str(state))})").fetchall()[0]
         return {c: frozenset(codes) for c, codes in zip(columns, found, strict=True) if codes}
 

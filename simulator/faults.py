@@ -26,6 +26,8 @@ from urllib.parse import unquote_plus
 
 import duckdb
 
+from simulator.archives import SEVEN_ZIP_MAGIC, ZIP_MAGIC, change_archive
+
 
 @dataclass
 class Reply:
@@ -302,13 +304,13 @@ def _truncate_gzip(fault: Fault, reply: Reply) -> Reply:
 @damaging("truncate_zip")
 def _truncate_zip(fault: Fault, reply: Reply) -> Reply | None:
     """A complete HTTP reply whose zip archive is cut; other bodies are left alone."""
-    return _cut(fault, reply) if reply.body.startswith(b"PK\x03\x04") else None
+    return _cut(fault, reply) if reply.body.startswith(ZIP_MAGIC) else None
 
 
 @damaging("truncate_7z")
 def _truncate_7z(fault: Fault, reply: Reply) -> Reply | None:
     """A complete HTTP reply whose 7z archive is cut; other bodies are left alone."""
-    return _cut(fault, reply) if reply.body.startswith(b"7z\xbc\xaf\x27\x1c") else None
+    return _cut(fault, reply) if reply.body.startswith(SEVEN_ZIP_MAGIC) else None
 
 
 @damaging("slow")
@@ -329,34 +331,46 @@ def _slow_drip(fault: Fault, reply: Reply) -> Reply:
 # -- form of the body -------------------------------------------------------------------------------------
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_ARCHIVE_MAGICS = (b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c")
+_BOM = b"\xef\xbb\xbf"
 
 
 def _change_text(reply: Reply, change: Callable[[bytes], bytes | None]) -> Reply | None:
-    """Change the text of a body, inside its gzip envelope where it has one; None leaves it as it is."""
+    """Change the text of a body, inside its gzip envelope or its archive where it has one; None leaves it as it is."""
     is_compressed = reply.body.startswith(_GZIP_MAGIC)
-    if reply.body.startswith(_ARCHIVE_MAGICS):
-        return None
-    changed = change(gzip.decompress(reply.body) if is_compressed else reply.body)
+    if reply.body.startswith((ZIP_MAGIC, SEVEN_ZIP_MAGIC)):
+        changed = change_archive(reply.body, change)
+    else:
+        changed = change(gzip.decompress(reply.body) if is_compressed else reply.body)
     if changed is None:
         return None
     reply.body = gzip.compress(changed, compresslevel=5, mtime=0) if is_compressed else changed
     return reply
 
 
-def _read_csv(body: bytes) -> tuple[list[list[str]], str] | None:
-    """Cells of a CSV body with its line end; None for a body that is no CSV with a header."""
-    first = body[:2000].split(b"\n", 1)[0]
-    if first[:1] in (b"<", b"{", b"[", b"") or b"," not in first or b"\t" in first:
+@dataclass
+class _Csv:
+    """A CSV body: its cells, and how they are written."""
+
+    rows: list[list[str]]
+    delimiter: str
+    line_end: str
+    start: bytes
+
+    def write(self) -> bytes:
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=self.delimiter, lineterminator=self.line_end).writerows(self.rows)
+        return self.start + text.getvalue().encode()
+
+
+def _read_csv(body: bytes) -> _Csv | None:
+    """Read a CSV body; None for a body that is no CSV with a header."""
+    start = _BOM if body.startswith(_BOM) else b""
+    first = body[len(start) : 2000].split(b"\n", 1)[0]
+    delimiter = ";" if b";" in first else ","
+    if first[:1] in (b"<", b"{", b"[", b"") or delimiter.encode() not in first or b"\t" in first:
         return None
-    rows = list(csv.reader(io.StringIO(body.decode(), newline="")))
-    return rows, "\r\n" if first.endswith(b"\r") else "\n"
-
-
-def _write_csv(rows: list[list[str]], line_end: str) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator=line_end).writerows(rows)
-    return text.getvalue().encode()
+    rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), delimiter=delimiter))
+    return _Csv(rows, delimiter, "\r\n" if first.endswith(b"\r") else "\n", start)
 
 
 @damaging("wrong_content_type")
@@ -368,8 +382,8 @@ def _wrong_content_type(fault: Fault, reply: Reply) -> Reply:
 
 @damaging("bom")
 def _bom(fault: Fault, reply: Reply) -> Reply | None:
-    """A byte order mark before a text body."""
-    return _change_text(reply, lambda body: b"\xef\xbb\xbf" + body)
+    """A byte order mark before a text body; a body that has one is left alone."""
+    return _change_text(reply, lambda body: None if body.startswith(_BOM) else _BOM + body)
 
 
 @damaging("crlf")
@@ -391,10 +405,9 @@ def _new_column(fault: Fault, reply: Reply) -> Reply | None:
         table = _read_csv(body)
         if table is None:
             return None
-        rows, line_end = table
-        for i, row in enumerate(rows):
+        for i, row in enumerate(table.rows):
             row.insert(-1, str(fault.options.get("value", "x") if i else fault.options.get("column", "NEW_COLUMN")))
-        return _write_csv(rows, line_end)
+        return table.write()
 
     return _change_text(reply, change)
 
@@ -407,12 +420,13 @@ def _missing_column(fault: Fault, reply: Reply) -> Reply | None:
         table = _read_csv(body)
         if table is None:
             return None
-        rows, line_end = table
-        name = str(fault.options.get("column", rows[0][-1]))
-        if name not in rows[0]:
+        header = table.rows[0]
+        name = str(fault.options.get("column", header[-1]))
+        if name not in header:
             return None
-        place = rows[0].index(name)
-        return _write_csv([row[:place] + row[place + 1 :] for row in rows], line_end)
+        place = header.index(name)
+        table.rows = [row[:place] + row[place + 1 :] for row in table.rows]
+        return table.write()
 
     return _change_text(reply, change)
 

@@ -52,7 +52,9 @@ class EurostatService:
         main_database = MainDatabase(economy)
         self.comext = DisseminationHost(ComextDatasets(economy).all(), connection, faults, polls_until_available)
         self.main = DisseminationHost(main_database.all(), connection, faults, polls_until_available)
-        self.files = FileService(economy, connection, main_database, tuple(self.main.datasets.values()), MAIN_ROOT)
+        self.files = FileService(
+            economy, connection, main_database, tuple(self.main.datasets.values()), MAIN_ROOT, faults
+        )
 
     def answer(
         self, path: str, query: Sequence[tuple[str, str]], release: Release, request_url: str, base_url: str

@@ -17,20 +17,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from html import escape
-from os import utime
 from pathlib import Path
 
 import duckdb
 import numpy as np
-import py7zr
 
+from simulator.archives import SEVEN_ZIP_MAGIC, change_archive, pack_seven_zip
 from simulator.economy import EU_MEMBERS, EXPORT, IMPORT, START_YEAR, Economy, Release, month_label
 from simulator.eurostat.comext import published_periods
 from simulator.eurostat.main_database import CURRENCIES, MainDatabase
 from simulator.eurostat.model import Dataset, Integers
 from simulator.eurostat.observations import observation_annotations
 from simulator.eurostat.sdmx import Query
-from simulator.faults import Reply
+from simulator.faults import ROW_SPOILERS, FaultBook, Reply, Rows
 from simulator.geonom import LAND_ENTRIES
 from simulator.products import GROUP_CODES, LEAVES, PIECE_VALUES, PRODUCT_TITLES, TOTAL, cpa22
 
@@ -119,6 +118,8 @@ class FileService:
         Datasets of the main host, for inventory and catalogue.
     root
         Path of the main host.
+    faults
+        Faults in force.
     """
 
     def __init__(
@@ -128,7 +129,9 @@ class FileService:
         main_database: MainDatabase,
         datasets: Sequence[Dataset],
         root: str,
+        faults: FaultBook,
     ) -> None:
+        self.faults = faults
         self.economy = economy
         self.connection = connection
         self.main_database = main_database
@@ -154,7 +157,7 @@ class FileService:
         if path == "/files/inventory":
             return self._inventory(query, release)
         if path.startswith("/files/body/"):
-            return self._body(path.removeprefix("/files/body/"), release)
+            return self._body(path.removeprefix("/files/body/"), query, release)
         if path == "/catalogue/toc/txt":
             return self._contents(release)
         if re.fullmatch(r"/catalogue/rss/[a-z]{2}/statistics-update\.rss", path):
@@ -207,7 +210,7 @@ class FileService:
             return Reply(b"<html><body>File not found</body></html>", "text/html", 404)
         return Reply(b"", "text/html", 302, {"Location": f"{query.base_url}{self.root}/files/body/{wanted}"})
 
-    def _body(self, wanted: str, release: Release) -> Reply:
+    def _body(self, wanted: str, query: Query, release: Release) -> Reply:
         file = self._files(release).get(wanted)
         if file is None:
             return Reply(b"<html><body>File not found</body></html>", "text/html", 404)
@@ -215,7 +218,44 @@ class FileService:
         media_type = "text/plain" if wanted.endswith(".txt") else "application/octet-stream"
         name = wanted.rpartition("/")[2]
         headers = {"Last-Modified": modified, "Content-Disposition": f'attachment; filename="{name}"'}
-        return Reply(file.make(), media_type, 200, headers)
+        return Reply(self._spoil(file.make(), query), media_type, 200, headers)
+
+    def _spoil(self, body: bytes, query: Query) -> bytes:
+        """Put wrong rows into an archive, where a fault says so."""
+        if not body.startswith(SEVEN_ZIP_MAGIC) or not self.faults.waiting(query.url, ROW_SPOILERS):
+            return body
+
+        def change(content: bytes) -> bytes:
+            with tempfile.TemporaryDirectory(prefix="simulator-") as folder:
+                table = Path(folder) / "rows.csv"
+                table.write_bytes(content)
+                names = ", ".join(f'"{name}"' for name in content.split(b"\n", 1)[0].decode().strip().split(","))
+                is_v2 = names.startswith('"REPORTER"')
+                value = "VALUE_EUR" if is_v2 else "VALUE_IN_EUROS"
+                self.connection.execute(
+                    f"create or replace temp table bulk_file as select *, row_number() over () as position,"
+                    f" '{value}' as indicator from read_csv('{table}', all_varchar = true, header = true)"
+                )
+                rows = Rows(
+                    self.connection,
+                    "bulk_file",
+                    partner="PARTNER" if is_v2 else "PARTNER_ISO",
+                    indicator="indicator",
+                    value=value,
+                    # The files have no row of all partners together.
+                    total="",
+                    aggregates=(),
+                    large_partners=("DE", "BE"),
+                    unknown_partner="X9",
+                    main_indicators=(value,),
+                )
+                self.faults.spoil_rows(query.url, rows)
+                self.connection.execute(
+                    f"copy (select {names} from bulk_file order by position) to '{table}' (format csv, header true)"
+                )
+                return table.read_bytes()
+
+        return change_archive(body, change) or body
 
     def _list(self, query: Query, release: Release) -> Reply:
         folder = query.get("dir").strip("/")
@@ -262,14 +302,8 @@ class FileService:
             table = path.with_suffix(".dat")
             period = re.sub(r"\D", "", name.removeprefix("full_v2_").removesuffix(".7z"))
             self._write_rows(table, release, first, end, period, is_v2="_v2_" in name)
-            # The archive keeps the time of its member: the same file every time.
-            instant = datetime.fromisoformat(modified).timestamp()
-            utime(table, (instant, instant))
             partial = path.with_suffix(".part")
-            # The office packs better; a test does not wait for that.
-            filters = [{"id": py7zr.FILTER_LZMA2, "preset": 0}]
-            with py7zr.SevenZipFile(partial, "w", filters=filters) as archive:
-                archive.write(table, member)
+            pack_seven_zip(partial, table, member, datetime.fromisoformat(modified).timestamp())
             table.unlink()
             partial.rename(path)
         return path.read_bytes()

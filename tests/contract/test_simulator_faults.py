@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import py7zr
 import pytest
 import requests
+from py7zr.io import BytesIOFactory
 
 from simulator.faults import DAMAGING, KINDS, FaultBook, Reply, describe_kinds
-from simulator.server import run_simulator
+from simulator.server import Simulator, run_simulator
 
 DATA = (
     "/eurostat/api/comext/dissemination/sdmx/2.1/data/DS-045409/M.NL.US+DE+WORLD.72+7204.2."
@@ -366,6 +368,73 @@ def test_the_row_faults_of_before(base: str) -> None:
     assert "VALUE_EUR" in {row["indicators"] for row in spoilt("unit")}
     wrong = spoilt("wrong_total")
     assert {row["partner"] for row, other in zip(whole, wrong, strict=True) if row != other} == {"WORLD"}
+
+
+BULK_FILE = "/eurostat/api/dissemination/files?file=comext%2FCOMEXT_DATA%2FPRODUCTS%2Ffull_v2_202603.7z"
+PRICES_ZIP = "/csv/CBS/nl/85770NED"
+
+
+@pytest.fixture(scope="module")
+def small_server() -> Iterator[str]:
+    simulator = Simulator()
+    simulator.eurostat.files.bulk_reporters = ("MT",)
+    with run_simulator(simulator) as base_url:
+        yield base_url
+
+
+def bulk_rows(base: str, kind: str = "", **options: Any) -> list[dict[str, str]]:
+    """Read a bulk file, spoilt where a kind is named."""
+    if kind:
+        switch_on(base, kind, match="files/body/", times=1, **options)
+    body = requests.get(base + BULK_FILE, timeout=60).content
+    factory = BytesIOFactory(1 << 30)
+    with py7zr.SevenZipFile(io.BytesIO(body)) as archive:
+        archive.extractall(factory=factory)
+    ((name, member),) = factory.products.items()
+    assert name == "full_202603.dat"
+    member.seek(0)
+    return list(csv.DictReader(io.StringIO(member.read().decode(), newline="")))
+
+
+def test_wrong_rows_in_a_bulk_file(small_server: str) -> None:
+    whole = bulk_rows(small_server)
+    assert len(whole) > 1000
+    tenfold = bulk_rows(small_server, "unit_10x")
+    assert [int(row["VALUE_EUR"]) for row in tenfold] == [10 * int(row["VALUE_EUR"]) for row in whole]
+    assert [{**row, "VALUE_EUR": ""} for row in tenfold] == [{**row, "VALUE_EUR": ""} for row in whole]
+    assert len(bulk_rows(small_server, "duplicate_key")) == len(whole) + 1
+    assert sum(row["VALUE_EUR"] == "abc" for row in bulk_rows(small_server, "bad_number")) == 1
+    assert sum(row["VALUE_EUR"].startswith("-") for row in bulk_rows(small_server, "negative_value")) == 1
+    assert "X9" in {row["PARTNER"] for row in bulk_rows(small_server, "unknown_partner")}
+    missing = bulk_rows(small_server, "missing_partners")
+    assert [row for row in whole if row["PARTNER"] not in ("DE", "BE")] == missing
+    assert bulk_rows(small_server) == whole
+
+
+def test_another_layout_of_a_bulk_file(small_server: str) -> None:
+    whole = bulk_rows(small_server)
+    more = bulk_rows(small_server, "new_column")
+    assert [{name: text for name, text in row.items() if name != "NEW_COLUMN"} for row in more] == whole
+    fewer = bulk_rows(small_server, "missing_column", column="VALUE_NAC")
+    assert list(fewer[0]) == [name for name in whole[0] if name != "VALUE_NAC"]
+
+
+def test_another_form_of_a_zip(base: str) -> None:
+    def members(kind: str = "") -> dict[str, bytes]:
+        if kind:
+            switch_on(base, kind, match=re.escape(PRICES_ZIP), times=1)
+        body = requests.get(base + PRICES_ZIP, timeout=60).content
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+
+    whole = members()
+    more = members("new_column")
+    header = more["Observations.csv"].split(b"\r\n", 1)[0]
+    assert header.endswith(b";NEW_COLUMN;ValueAttribute")
+    assert header.startswith(whole["Observations.csv"][:10])
+    assert {name for name in whole if whole[name] != more[name]} == {"Observations.csv"}
+    # What has a mark and CRLF already stays as it is, and the fault waits on.
+    assert members("bom") == whole
 
 
 # -- asynchronous and releases ----------------------------------------------------------------------------
