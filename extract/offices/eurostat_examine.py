@@ -13,6 +13,7 @@ from extract.offices import comext_bulk
 from extract.offices.eurostat import inspect_structure, inspect_toc, key_codes
 from extract.offices.eurostat_async import read_envelope
 from extract.offices.eurostat_faults import read_fault
+from extract.offices.eurostat_files import file_url
 from extract.offices.eurostat_formats import check_header, inspect_data
 from extract.registry import Dataset
 from extract.slices import Slice
@@ -94,7 +95,7 @@ def _examine_bulk(
     if newest is not None:
         # The smallest file tells as much of the layout as the newest.
         smallest = min(files.values(), key=lambda file: file.size)
-        url = comext_bulk.file_url(hosts, smallest)
+        url = file_url(hosts, smallest)
         archive = visit.ask(f"bulk file {smallest.name}", url, comext_bulk.inspect_seven_zip)
         visit.compare(f"bulk file {smallest.name}", archive, _compare_layout)
     return visit.results
