@@ -94,15 +94,17 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
         )
     """
     text = {column: f"nullif(trim(fields[{place}]), '')" for place, column in enumerate(columns, start=1)}
-    landed = {column: _expression(column, text[column]) for column in columns}
+    read = {column: _expression(column, text[column]) for column in columns}
+    # A key has no null: what a file does not have is empty.
+    landed = {c: f"coalesce({read[c]}, '')" if c in _OPTIONAL else read[c] for c in columns}
     year = f"{landed[_FIRST_DAY]}[:4]"
     widths = widths_of(dataset)
     required = columns[: widths[0]]
     days = [column for column in columns if column in DAYS]
     rules = (
         (f"len(fields) not in ({', '.join(str(width) for width in widths)})", "malformed_line"),
-        (" or ".join(f"{(text if c in DAYS else landed)[c]} is null" for c in required), "missing_key"),
-        (" or ".join(f"({text[c]} is not null and {landed[c]} is null)" for c in days), "not_a_date"),
+        (" or ".join(f"{(text if c in DAYS else read)[c]} is null" for c in required), "missing_key"),
+        (" or ".join(f"({text[c]} is not null and {read[c]} is null)" for c in days), "not_a_date"),
     )
     (measure,) = dataset.measure_codes
     expressions = {
@@ -140,6 +142,12 @@ def inspect_list(file: ListedFile, path: Path, content_type: str) -> Verdict | N
     """Accept a text with tabs, whole as far as the listing and its last line tell."""
     if fault := read_fault(path):
         return fault
+    # Before the text is looked at: a cut may go through a character.
+    size = path.stat().st_size
+    if size < file.size:
+        return Verdict(f"the list is cut off: {size:,} of {file.size:,} bytes", can_heal=True)
+    if size != file.size and tail_of(path, 1) != b"\n":
+        return Verdict("the list is cut off in its last line", can_heal=True)
     try:
         path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -147,11 +155,6 @@ def inspect_list(file: ListedFile, path: Path, content_type: str) -> Verdict | N
     if b"\t" not in head_of(path).split(b"\n", 1)[0]:
         reason = f"not a list with tabs (content type {content_type!r}): {head_of(path, 120)!r}"
         return Verdict(reason, can_heal=False, next_step=_LOOK)
-    size = path.stat().st_size
-    if size < file.size:
-        return Verdict(f"the list is cut off: {size:,} of {file.size:,} bytes", can_heal=True)
-    if size != file.size and tail_of(path, 1) != b"\n":
-        return Verdict("the list is cut off in its last line", can_heal=True)
     return None
 
 
