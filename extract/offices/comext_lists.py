@@ -84,9 +84,9 @@ def find_list(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -
 
 
 def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Finding]]:
-    """Say how a list reads as rows: those whose first day lies in the slice, or that have none that can be read."""
+    """Say how a list reads as rows: those whose first day lies in the slice, or that have none that can be right."""
     columns = _file_columns(dataset)
-    line = f"""
+    query = f"""
         select 0 as request_no, string_split(rtrim(line, chr(13)), chr(9)) as fields
         from (
             select unnest(string_split(ltrim(content, chr(65279)), chr(10))) as line
@@ -98,6 +98,7 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
     # A key has no null: what a file does not have is empty.
     landed = {c: f"coalesce({read[c]}, '')" if c in _OPTIONAL else read[c] for c in columns}
     year = f"{landed[_FIRST_DAY]}[:4]"
+    is_too_early = f"{year} < {quote(dataset.first_period[:4])}"
     widths = widths_of(dataset)
     required = columns[: widths[0]]
     days = [column for column in columns if column in DAYS]
@@ -105,6 +106,7 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
         (f"len(fields) not in ({', '.join(str(width) for width in widths)})", "malformed_line"),
         (" or ".join(f"{(text if c in DAYS else read)[c]} is null" for c in required), "missing_key"),
         (" or ".join(f"({text[c]} is not null and {read[c]} is null)" for c in days), "not_a_date"),
+        (is_too_early, "unknown_period"),
     )
     (measure,) = dataset.measure_codes
     expressions = {
@@ -116,11 +118,11 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
         "confidentiality": "null::varchar",
     }
     last = part.last_month[:4] or "9999"
-    is_asked = f"coalesce({year} between {quote(part.first_month[:4])} and {quote(last)}, true)"
+    is_asked = f"coalesce({is_too_early} or {year} between {quote(part.first_month[:4])} and {quote(last)}, true)"
     # A blank line is no entry; the text behind the last line end is one.
     has_text = "trim(array_to_string(fields, '')) != ''"
     # Lists are small: all rules are asked of every line in the first pass.
-    return Rows(ready(line), expressions, (), "false", in_slice=f"{has_text} and {is_asked}", refused=rules), []
+    return Rows(ready(query), expressions, (), "false", in_slice=f"{has_text} and {is_asked}", refused=rules), []
 
 
 def widths_of(dataset: Dataset) -> tuple[int, ...]:

@@ -186,6 +186,7 @@ TITLE_VARIANTS: dict[str, tuple[str, str]] = {
     "a day that no month has": ("7208\t01/01/1988\t31/11/2500\tSteel", "not_a_date"),
     "a year of two digits": ("7208\t01/01/88\t31/12/2500\tSteel", "not_a_date"),
     "a word for a day": ("7208\t01/01/1988\topen\tSteel", "not_a_date"),
+    "a year before all others": ("7208\t01/01/1088\t31/12/2500\tSteel", "unknown_period"),
     "a header": ("CODE\tSTART\tEND\tTITLE", "not_a_date"),
     "a title's day that is none": ("7208\t01/01/1988\t31/12/2500\tSteel\t1988\t31/12/2500", "not_a_date"),
     "a column fewer": ("7208\t01/01/1988\tSteel", "malformed_line"),
