@@ -34,7 +34,7 @@ DEFAULT_THRESHOLDS = {
     "max_vanished_share": 0.02,
     "min_rows_ratio": 0.98,
 }
-PROTOCOLS = ("odata_v4", "sdmx", "comext_bulk")
+PROTOCOLS = ("odata_v4", "sdmx", "comext_bulk", "comext_list")
 # Columns that the landing gives to every observation; no dimension may be called so.
 RESERVED_COLUMNS = frozenset(
     {"load_id", "request_no", "change_kind", "measure", "value", "status", "confidentiality", "rule"}
@@ -112,7 +112,8 @@ class Dataset:
     Attributes
     ----------
     protocol : str
-        ``odata_v4`` (CBS), ``sdmx`` (Eurostat) or ``comext_bulk`` (Eurostat's monthly files).
+        ``odata_v4`` (CBS), ``sdmx`` (Eurostat), ``comext_bulk`` (Eurostat's monthly files) or ``comext_list`` (its
+        lists of codes).
     bulk : bool
         CBS: a load of the whole table takes the bulk zip instead of pages of JSON.
     fallback : str
@@ -211,7 +212,7 @@ class Dataset:
     @property
     def is_annual(self) -> bool:
         """Whether its periods are years."""
-        return "A" in self.select.get("freq", ())
+        return "A" in self.select.get("freq", ()) or self.protocol == "comext_list"
 
     @property
     def is_comext(self) -> bool:

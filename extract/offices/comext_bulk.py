@@ -12,17 +12,14 @@ import csv
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from urllib.parse import quote as url_quote
-from zoneinfo import ZoneInfo
 
-from extract.errors import BadReplyError, TornReadError
-from extract.http import OfficeSession, Verdict, head_of, tail_of
+from extract.errors import BadReplyError
+from extract.http import OfficeSession, Verdict, head_of
 from extract.landing import BULK_VALUES
 from extract.offices.base import Fetched, Files, OfficeVersion, as_payload
 from extract.offices.eurostat_faults import read_fault
+from extract.offices.eurostat_files import ListedFile, fetch_file, list_folder, version_of
 from extract.parsing import Finding, Rows
 from extract.registry import Dataset
 from extract.slices import Slice
@@ -77,46 +74,18 @@ _LEFT_OUT = {"DECLARANT", "PARTNER", "PRODUCT_CPA2002", "PRODUCT_CPA2008"}
 _MONTHLY = re.compile(r"full(?:_v2)?_?(\d{4})(0[1-9]|1[0-2])\.7z")
 
 
-@dataclass(frozen=True)
-class BulkFile:
-    """A file of the listing."""
-
-    name: str
-    folder: str
-    month: str
-    size: int
-    modified: str
-
-
-def list_files(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, folder: str) -> dict[str, BulkFile]:
+def list_files(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, folder: str) -> dict[str, ListedFile]:
     """Return the monthly files of a folder by month (``YYYY-MM``).
 
     Raises
     ------
     BadReplyError
-        If the listing has other columns than name, size and time.
+        See `extract.offices.eurostat_files.list_folder`.
     """
-    url = (
-        f"{hosts['main']}/files?format=csv&dir={url_quote(folder, safe='')}&hierarchy=false&sizeFormat=NONE"
-        "&dateFormat=ISO"
-    )
-    reply = session.get(url, purpose="listing", inspect=_inspect_listing)
-    rows = list(csv.DictReader(reply.text().splitlines()))
-    names = {column.upper(): column for column in (rows[0] if rows else {})}
-    modified = next((own for upper, own in names.items() if "DATE" in upper or "MODIF" in upper), "")
-    if not rows or "NAME" not in names or "SIZE" not in names or not modified:
-        raise BadReplyError(
-            f"the listing has the columns {sorted(names.values())}, not a name, a size and a time",
-            dataset=dataset.code,
-            where=url,
-            next_step="look at the reply in the raw store and adapt extract/offices/comext_bulk.py",
-        )
     files = {}
-    for row in rows:
-        name = row[names["NAME"]].rsplit("/", 1)[-1]
+    for name, file in list_folder(session, hosts, dataset, folder).items():
         if match := _MONTHLY.fullmatch(name):
-            month = f"{match[1]}-{match[2]}"
-            files[month] = BulkFile(name, folder, month, int(row[names["SIZE"]]), row[modified])
+            files[f"{match[1]}-{match[2]}"] = file
     return files
 
 
@@ -132,7 +101,7 @@ def months_to_load(session: OfficeSession, hosts: dict[str, str], dataset: Datas
 
 def probe(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
     """Read size and time of a month's file from the listing."""
-    return _version(_find(session, hosts, dataset, part), dataset)
+    return version_of(_find(session, hosts, dataset, part), dataset)
 
 
 def fetch(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
@@ -143,19 +112,10 @@ def fetch(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part:
     TornReadError
         If the office replaced the file meanwhile.
     """
-    before = _find(session, hosts, dataset, part)
-    url = file_url(hosts, before)
-    reply = session.get(url, purpose="observations", inspect=inspect_seven_zip)
-    session.progress(f"observations: {before.name}, {reply.record.bytes / 1e6:.1f} MB")
-    after = _find(session, hosts, dataset, part)
-    if after != before:
-        raise TornReadError(
-            f"the listing said {before.size:,} bytes of {before.modified}, and now {after.size:,} of {after.modified}",
-            dataset=dataset.code,
-            where=url,
-            next_step="Eurostat replaced the file meanwhile: load it again",
-        )
-    return Fetched(_version(before, dataset), (as_payload(reply),), "comext_bulk")
+    reply, file = fetch_file(
+        session, hosts, dataset, lambda: _find(session, hosts, dataset, part), lambda _: inspect_seven_zip
+    )
+    return Fetched(version_of(file, dataset), (as_payload(reply),), "comext_bulk")
 
 
 def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Finding]]:
@@ -223,11 +183,6 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
     return Rows(unpack, expressions, rules, doubt, malformed=malformed), findings
 
 
-def file_url(hosts: dict[str, str], file: BulkFile) -> str:
-    """Return the address of a file; the office answers with a redirect to it."""
-    return f"{hosts['main']}/files?file={url_quote(f'{file.folder}/{file.name}', safe='')}"
-
-
 def layout_of(path: Path) -> tuple[str, list[str]]:
     """Return the layout of an archive's member (a key of `LAYOUTS`, empty if unknown) and its column names."""
     header = _read_header(path)
@@ -250,7 +205,7 @@ def inspect_seven_zip(path: Path, content_type: str) -> Verdict | None:
     return None
 
 
-def _find(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> BulkFile:
+def _find(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> ListedFile:
     folder = FOLDER if int(part.first_month[:4]) >= FIRST_YEAR_IN_FOLDER else HISTORICAL_FOLDER
     files = list_files(session, hosts, dataset, folder)
     if part.first_month not in files:
@@ -263,33 +218,8 @@ def _find(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part:
     return files[part.first_month]
 
 
-def _version(file: BulkFile, dataset: Dataset) -> OfficeVersion:
-    try:
-        moment = datetime.fromisoformat(file.modified)
-    except ValueError as error:
-        raise BadReplyError(
-            f"the listing gives {file.modified!r} as time of {file.name}, not ISO 8601",
-            dataset=dataset.code,
-            where=file.folder,
-            next_step="look at the reply in the raw store and adapt extract/offices/comext_bulk.py",
-        ) from error
-    if moment.tzinfo is None:
-        # Where no offset is given it is taken to be Brussels time, as everywhere else at this office.
-        moment = moment.replace(tzinfo=ZoneInfo("Europe/Brussels"))
-    stamp = moment.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return OfficeVersion(f"{file.name} {file.size} {file.modified}", stamp)
-
-
 def _read_header(path: Path) -> list[str]:
     """Return the first line of the archive's member; unpacking stops behind it."""
     with piped(lambda output: write_seven_zip(path, output)) as (pipe,), pipe.open("rb") as content:
         line = content.readline()
     return next(csv.reader([line.decode("utf-8-sig").strip()]))
-
-
-def _inspect_listing(path: Path, content_type: str) -> Verdict | None:
-    if fault := read_fault(path):
-        return fault
-    if b"," not in head_of(path, 400).split(b"\n", 1)[0]:
-        return Verdict(f"not a listing of files (content type {content_type!r})", can_heal=False)
-    return None if tail_of(path, 1) == b"\n" else Verdict("the listing is cut off in its last line", can_heal=True)

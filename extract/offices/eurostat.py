@@ -1,4 +1,4 @@
-"""Eurostat: SDMX 2.1 on two hosts, and the monthly bulk files of Comext.
+"""Eurostat: SDMX 2.1 on two hosts, and the monthly bulk files and lists of codes of Comext.
 
 Quirks handled here: ``DS-*`` codes live on the Comext host only, all others on the main host only; a reply's format is
 told from its first byte, whatever was asked for and whatever the content type says (a SOAP fault or an asynchronous
@@ -22,7 +22,7 @@ import duckdb
 
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError
 from extract.http import OfficeSession, Reply, Verdict, head_of
-from extract.offices import comext_bulk, eurostat_async, eurostat_formats
+from extract.offices import comext_bulk, comext_lists, eurostat_async, eurostat_formats
 from extract.offices.base import CatalogueEntry, Fetched, Files, Metadata, OfficeVersion, as_payload
 from extract.offices.eurostat_faults import read_fault
 from extract.offices.eurostat_formats import BRUSSELS, last_update_text
@@ -34,7 +34,7 @@ from extract.slices import Slice
 COST_LIMIT = 400_000
 # Longest list of codes in one URL: network appliances refuse long ones (400 or 414).
 CODES_PER_REQUEST = 100
-SDMX, BULK = "sdmx", "comext_bulk"
+SDMX, BULK, LIST = "sdmx", "comext_bulk", "comext_list"
 
 
 class EurostatOffice:
@@ -51,6 +51,8 @@ class EurostatOffice:
         """Read when the data were last updated: from a listing of some kB, or a one-period reply on the main host."""
         if dataset.protocol == BULK:
             return comext_bulk.probe(session, hosts, dataset, part)
+        if dataset.protocol == LIST:
+            return comext_lists.probe(session, hosts, dataset)
         return self._stamps(session, hosts, dataset, part)[0]
 
     def fetch(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
@@ -59,10 +61,12 @@ class EurostatOffice:
         Raises
         ------
         TornReadError
-            If the chunks do not all carry the same ``LAST UPDATE``.
+            If the chunks do not all carry the same ``LAST UPDATE``, or a file is replaced meanwhile.
         """
         if dataset.protocol == BULK:
             return comext_bulk.fetch(session, hosts, dataset, part)
+        if dataset.protocol == LIST:
+            return comext_lists.fetch(session, hosts, dataset)
         findings: tuple[Finding, ...] = ()
         if part.recorded_urls:
             urls = list(part.recorded_urls)
@@ -138,6 +142,8 @@ class EurostatOffice:
         """Say how the stored replies read as rows."""
         if fetched.protocol == BULK:
             return comext_bulk.rows(dataset, part, files)
+        if fetched.protocol == LIST:
+            return comext_lists.rows(dataset, part, files)
         return eurostat_formats.rows(dataset, part, fetched.version.version, files)
 
     def discover(self, session: OfficeSession, hosts: dict[str, str], words: tuple[str, ...]) -> list[CatalogueEntry]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 from extract.errors import ExtractError
 from extract.examine import Examination, Examined
 from extract.http import OfficeSession, Reply, Verdict
-from extract.offices import comext_bulk
+from extract.offices import comext_bulk, comext_lists
 from extract.offices.eurostat import inspect_structure, inspect_toc, key_codes
 from extract.offices.eurostat_async import read_envelope
 from extract.offices.eurostat_faults import read_fault
+from extract.offices.eurostat_files import file_url
 from extract.offices.eurostat_formats import check_header, inspect_data
 from extract.registry import Dataset
 from extract.slices import Slice
@@ -27,6 +29,8 @@ def examine(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> 
     visit = Examination(session, dataset.code)
     if dataset.protocol == "comext_bulk":
         return _examine_bulk(visit, session, hosts, dataset)
+    if dataset.protocol == "comext_list":
+        return _examine_list(visit, session, hosts, dataset)
     host = hosts["comext" if dataset.is_comext else "main"]
     structure = f"{host}/sdmx/2.1"
     flow = visit.ask(
@@ -94,9 +98,23 @@ def _examine_bulk(
     if newest is not None:
         # The smallest file tells as much of the layout as the newest.
         smallest = min(files.values(), key=lambda file: file.size)
-        url = comext_bulk.file_url(hosts, smallest)
+        url = file_url(hosts, smallest)
         archive = visit.ask(f"bulk file {smallest.name}", url, comext_bulk.inspect_seven_zip)
         visit.compare(f"bulk file {smallest.name}", archive, _compare_layout)
+    return visit.results
+
+
+def _examine_list(
+    visit: Examination, session: OfficeSession, hosts: dict[str, str], dataset: Dataset
+) -> list[Examined]:
+    try:
+        file = comext_lists.find_list(session, hosts, dataset)
+    except ExtractError as error:
+        return [Examined(dataset.code, "files listing", error.where, "fails", error.problem)]
+    detail = f"{file.size:,} bytes of {file.modified}"
+    visit.results.append(Examined(dataset.code, "files listing", file.folder, "as declared", detail))
+    reply = visit.ask(f"list {file.name}", file_url(hosts, file), partial(comext_lists.inspect_list, file))
+    visit.compare(f"list {file.name}", reply, lambda reply: (comext_lists.layout_problem(dataset, reply.path), ""))
     return visit.results
 
 

@@ -105,7 +105,8 @@ def test_registry_dataset_has_licence_citation_and_thresholds(dataset: Dataset) 
 
 def test_registry_dataset_refreshes_at_least_the_trailing_year(dataset: Dataset) -> None:
     assert 6 <= dataset.refresh.trailing_months <= 60
-    assert dataset.refresh.full_every_days >= 31
+    # A list of codes is one small file, of which any line may change.
+    assert dataset.refresh.full_every_days >= 31 or dataset.protocol == "comext_list"
 
 
 def test_registry_dataset_lands_in_columns_that_hold_key_and_content(dataset: Dataset) -> None:

@@ -1,0 +1,176 @@
+"""The lists of Comext: titles of the Combined Nomenclature, and which CN8 code took the place of which.
+
+A list is a text file without a header, with tabs between its columns and a line for each entry. It lands as a set of
+entries: each line is one observation whose value is 1, and all that it says is its key. A title that changes is then
+one entry withdrawn and one new, and what the list said at any of its releases can be told, as with figures.
+
+The columns of a file are those of the registry's dimensions, in that order, the year apart, which is that of the
+first day. What a column holds is told from its landing column: a day (`DAYS`), a title (`TEXTS`), or else a code.
+
+Quirks handled here: codes may be written with blanks (``7601 10 00``); days are ``DD/MM/YYYY``, and an entry that
+still holds ends in 2500; titles hold quotation marks; a code stands there again each time that its title changed, and
+in July 2017 the first and last day of the title followed as two more columns (as a public reader of that time named
+them). A public reader of 2026 takes the first four columns of the file, as UTF-8. That is assumed here: a file in
+another encoding is refused, not guessed at. Of ``CN8-PRED-SUCC.txt`` no description of the columns was found.
+
+``CN_New_YYYY.txt`` and ``CN_Close_YYYY.txt`` are not landed: what opens and closes in a year is in the first and last
+days of ``CN.txt`` already.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from extract.errors import BadReplyError
+from extract.http import OfficeSession, Verdict, head_of, tail_of
+from extract.offices.base import Fetched, Files, OfficeVersion, as_payload, ready
+from extract.offices.eurostat_faults import read_fault
+from extract.offices.eurostat_files import ListedFile, fetch_file, list_folder, version_of
+from extract.parsing import Finding, Rows
+from extract.registry import Dataset
+from extract.slices import Slice
+from extract.sql import quote
+
+# The identifier of a list is its path below this folder.
+FOLDER = "comext/COMEXT_METADATA/CLASSIFICATIONS_AND_RELATIONS"
+# Landing columns that hold days and texts; all others hold codes.
+DAYS = ("valid_from", "valid_to", "title_from", "title_to")
+TEXTS = ("title",)
+# Columns that a file may end without.
+_OPTIONAL = ("title_from", "title_to")
+_FIRST_DAY = "valid_from"
+_LOOK = "look at the reply in the raw store; if Eurostat changed the list, adapt extract/offices/comext_lists.py"
+
+
+def probe(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> OfficeVersion:
+    """Read size and time of the list from the listing of its folder."""
+    return version_of(find_list(session, hosts, dataset), dataset)
+
+
+def fetch(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> Fetched:
+    """Fetch the list.
+
+    Raises
+    ------
+    TornReadError
+        If the office replaced the file meanwhile.
+    """
+    reply, file = fetch_file(
+        session, hosts, dataset, lambda: find_list(session, hosts, dataset), lambda file: partial(inspect_list, file)
+    )
+    return Fetched(version_of(file, dataset), (as_payload(reply),), dataset.protocol)
+
+
+def find_list(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> ListedFile:
+    """Look a list up in the listing of its folder.
+
+    Raises
+    ------
+    BadReplyError
+        If it is not there.
+    """
+    below, _, name = dataset.identifier.rpartition("/")
+    folder = f"{FOLDER}/{below}"
+    files = list_folder(session, hosts, dataset, folder)
+    if name not in files:
+        raise BadReplyError(
+            f"there is no file {name}; there are {', '.join(sorted(files)) or 'none'}",
+            dataset=dataset.code,
+            where=folder,
+            next_step="compare the identifier in the registry file with the listing",
+        )
+    return files[name]
+
+
+def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Finding]]:
+    """Say how a list reads as rows: those whose first day lies in the slice, or that have none that can be right."""
+    columns = _file_columns(dataset)
+    query = f"""
+        select 0 as request_no, string_split(rtrim(line, chr(13)), chr(9)) as fields
+        from (
+            select unnest(string_split(ltrim(content, chr(65279)), chr(10))) as line
+            from read_text({quote(str(files[0][1]))})
+        )
+    """
+    text = {column: f"nullif(trim(fields[{place}]), '')" for place, column in enumerate(columns, start=1)}
+    read = {column: _expression(column, text[column]) for column in columns}
+    # A key has no null: what a file does not have is empty.
+    landed = {c: f"coalesce({read[c]}, '')" if c in _OPTIONAL else read[c] for c in columns}
+    year = f"{landed[_FIRST_DAY]}[:4]"
+    is_too_early = f"{year} < {quote(dataset.first_period[:4])}"
+    widths = widths_of(dataset)
+    required = columns[: widths[0]]
+    days = [column for column in columns if column in DAYS]
+    rules = (
+        (f"len(fields) not in ({', '.join(str(width) for width in widths)})", "malformed_line"),
+        (" or ".join(f"{(text if c in DAYS else read)[c]} is null" for c in required), "missing_key"),
+        (" or ".join(f"({text[c]} is not null and {read[c]} is null)" for c in days), "not_a_date"),
+        (is_too_early, "unknown_period"),
+    )
+    (measure,) = dataset.measure_codes
+    expressions = {
+        **landed,
+        "period": year,
+        "measure": quote(measure),
+        "value": "1.0::double",
+        "status": "null::varchar",
+        "confidentiality": "null::varchar",
+    }
+    last = part.last_month[:4] or "9999"
+    is_asked = f"coalesce({is_too_early} or {year} between {quote(part.first_month[:4])} and {quote(last)}, true)"
+    # A blank line is no entry; the text behind the last line end is one.
+    has_text = "trim(array_to_string(fields, '')) != ''"
+    # Lists are small: all rules are asked of every line in the first pass.
+    return Rows(ready(query), expressions, (), "false", in_slice=f"{has_text} and {is_asked}", refused=rules), []
+
+
+def widths_of(dataset: Dataset) -> tuple[int, ...]:
+    """Return how many columns a line of the list may have, the least first."""
+    columns = _file_columns(dataset)
+    return tuple(sorted({len(columns), sum(column not in _OPTIONAL for column in columns)}))
+
+
+def layout_problem(dataset: Dataset, path: Path) -> str:
+    """Say in what the first line of a list is not as declared; empty if it is."""
+    first = head_of(path, 1 << 16).decode("utf-8-sig", errors="replace").split("\n", 1)[0].rstrip("\r")
+    fields = first.split("\t")
+    if len(fields) in (widths := widths_of(dataset)):
+        return ""
+    return f"the first line has {len(fields)} columns, not {' or '.join(str(width) for width in widths)}: {fields}"
+
+
+def inspect_list(file: ListedFile, path: Path, content_type: str) -> Verdict | None:
+    """Accept a text with tabs, whole as far as the listing and its last line tell."""
+    if fault := read_fault(path):
+        return fault
+    # Before the text is looked at: a cut may go through a character.
+    size = path.stat().st_size
+    if size < file.size:
+        return Verdict(f"the list is cut off: {size:,} of {file.size:,} bytes", can_heal=True)
+    if size != file.size and tail_of(path, 1) != b"\n":
+        return Verdict("the list is cut off in its last line", can_heal=True)
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        return Verdict(f"the list is not UTF-8 (at byte {error.start:,})", can_heal=False, next_step=_LOOK)
+    if b"\t" not in head_of(path).split(b"\n", 1)[0]:
+        reason = f"not a list with tabs (content type {content_type!r}): {head_of(path, 120)!r}"
+        return Verdict(reason, can_heal=False, next_step=_LOOK)
+    return None
+
+
+def _file_columns(dataset: Dataset) -> tuple[str, ...]:
+    """Return the landing columns in the order of the file's columns."""
+    return tuple(column for column in dataset.columns if column != "period")
+
+
+def _expression(column: str, text: str) -> str:
+    """Return the SQL expression of a landing column, null where the text is none of its kind."""
+    if column in DAYS:
+        day = f"strftime(try_strptime({text}, '%d/%m/%Y'), '%Y-%m-%d')"
+        return f"case when regexp_full_match({text}, '\\d{{2}}/\\d{{2}}/\\d{{4}}') then {day} end"
+    if column in TEXTS:
+        return text
+    # A blank that does not break is one as well.
+    return f"nullif(regexp_replace({text}, '[\\s\\x{{00A0}}]', '', 'g'), '')"

@@ -1,0 +1,156 @@
+"""Files that Eurostat offers for download on its main host: their listing, their version, and the way to them.
+
+A file has no version of its own and is overwritten in place: size and time in the listing stand for it, and are
+compared before and after a download.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote as url_quote
+from zoneinfo import ZoneInfo
+
+from extract.errors import BadReplyError, TornReadError
+from extract.http import Inspector, OfficeSession, Reply, Verdict, head_of, tail_of
+from extract.offices.base import OfficeVersion
+from extract.offices.eurostat_faults import read_fault
+from extract.registry import Dataset
+
+_LOOK = "look at the reply in the raw store and adapt extract/offices/eurostat_files.py"
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """A file of a listing.
+
+    Attributes
+    ----------
+    folder : str
+        Path of the folder, without a slash at either end.
+    size : int
+        Bytes.
+    modified : str
+        Time of the last change as the listing writes it.
+    """
+
+    name: str
+    folder: str
+    size: int
+    modified: str
+
+
+def list_folder(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, folder: str) -> dict[str, ListedFile]:
+    """Return the files of a folder by name, without the folders in it.
+
+    Raises
+    ------
+    BadReplyError
+        If the listing has other columns than name, size and time, or a size that is no number.
+    """
+    url = (
+        f"{hosts['main']}/files?format=csv&dir={url_quote(folder, safe='')}&hierarchy=false&sizeFormat=NONE"
+        "&dateFormat=ISO"
+    )
+    reply = session.get(url, purpose="listing", inspect=_inspect_listing)
+    rows = list(csv.DictReader(reply.text().splitlines()))
+    names = {column.upper(): column for column in (rows[0] if rows else {})}
+    modified = next((own for upper, own in names.items() if "DATE" in upper or "MODIF" in upper), "")
+    if not rows or "NAME" not in names or "SIZE" not in names or not modified:
+        raise BadReplyError(
+            f"the listing has the columns {sorted(names.values())}, not a name, a size and a time",
+            dataset=dataset.code,
+            where=url,
+            next_step=_LOOK,
+        )
+    files = {}
+    for row in rows:
+        name, size = row[names["NAME"]].rsplit("/", 1)[-1], row[names["SIZE"]]
+        if not size:
+            # A folder has no size.
+            continue
+        if not size.isdecimal():
+            raise BadReplyError(
+                f"the listing gives {size!r} as size of {name}, not bytes",
+                dataset=dataset.code,
+                where=url,
+                next_step=_LOOK,
+            )
+        files[name] = ListedFile(name, folder, int(size), row[modified])
+    return files
+
+
+def fetch_file(
+    session: OfficeSession,
+    hosts: dict[str, str],
+    dataset: Dataset,
+    find: Callable[[], ListedFile],
+    inspector: Callable[[ListedFile], Inspector],
+) -> tuple[Reply, ListedFile]:
+    """Fetch a file, and what the listing says of it.
+
+    Parameters
+    ----------
+    find : callable
+        Looks the file up in the listing, anew each time.
+    inspector : callable
+        Gives what judges the body of a listed file.
+
+    Raises
+    ------
+    TornReadError
+        If the office replaced the file meanwhile.
+    """
+    before = find()
+    url = file_url(hosts, before)
+    reply = session.get(url, purpose="observations", inspect=inspector(before))
+    session.progress(f"observations: {before.name}, {reply.record.bytes / 1e6:.1f} MB")
+    after = find()
+    if after != before:
+        raise TornReadError(
+            f"the listing said {before.size:,} bytes of {before.modified}, and now {after.size:,} of {after.modified}",
+            dataset=dataset.code,
+            where=url,
+            next_step="Eurostat replaced the file meanwhile: load it again",
+        )
+    return reply, before
+
+
+def file_url(hosts: dict[str, str], file: ListedFile) -> str:
+    """Return the address of a file; the office answers with a redirect to it."""
+    return f"{hosts['main']}/files?file={url_quote(f'{file.folder}/{file.name}', safe='')}"
+
+
+def version_of(file: ListedFile, dataset: Dataset) -> OfficeVersion:
+    """Return size and time of a file as its version.
+
+    Raises
+    ------
+    BadReplyError
+        If the time is not ISO 8601.
+    """
+    try:
+        moment = datetime.fromisoformat(file.modified)
+    except ValueError as error:
+        raise BadReplyError(
+            f"the listing gives {file.modified!r} as time of {file.name}, not ISO 8601",
+            dataset=dataset.code,
+            where=file.folder,
+            next_step=_LOOK,
+        ) from error
+    if moment.tzinfo is None:
+        # Where no offset is given it is taken to be Brussels time, as everywhere else at this office.
+        moment = moment.replace(tzinfo=ZoneInfo("Europe/Brussels"))
+    stamp = moment.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return OfficeVersion(f"{file.name} {file.size} {file.modified}", stamp)
+
+
+def _inspect_listing(path: Path, content_type: str) -> Verdict | None:
+    if fault := read_fault(path):
+        return fault
+    if b"," not in head_of(path, 400).split(b"\n", 1)[0]:
+        return Verdict(f"not a listing of files (content type {content_type!r})", can_heal=False)
+    return None if tail_of(path, 1) == b"\n" else Verdict("the listing is cut off in its last line", can_heal=True)
