@@ -276,6 +276,10 @@ class Landing:
             raise _not_staged(load_id, folder)
         return folder, _read_manifest(folder / STAGED)
 
+    def is_committed(self, load_id: str) -> bool:
+        """Whether a load is visible."""
+        return (self.root / load_id.split("__")[0] / load_id / MARKER).exists()
+
     def drop_unfinished(self, folder: Path) -> None:
         """Remove a folder of `start_staging` that did not become a staged load."""
         shutil.rmtree(folder, ignore_errors=True)

@@ -206,6 +206,10 @@ def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress 
     landing = Landing(settings.landing, progress=progress)
     dataset = get_dataset(load_id.split("__")[0])
     with landing.hold(dataset.code), _gate_database(settings) as database:
+        if landing.is_committed(load_id):
+            # Two runs that started together fetched the same replies; the other one was first.
+            progress(f"{load_id} is loaded already")
+            return load_id
         folder, manifest = landing.staged(load_id)
         previous = database.with_name("previous.parquet")
         n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)

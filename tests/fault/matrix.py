@@ -291,10 +291,10 @@ def write_page(found: dict[tuple[str, str], str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Try every fault of every protocol (or of those named), and write the page."""
-    found = read_page() if PAGE.exists() else {}
     for case in cases():
         if arguments and case.name not in arguments:
             continue
+        found: dict[tuple[str, str], str] = {}
         with prepared_case(case.name) as (prepared, office, home):
             for kind in kinds():
                 started = time.monotonic()
@@ -306,7 +306,8 @@ def main(arguments: list[str]) -> None:
                     f"{time.monotonic() - started:5.1f} s  {case.name}: {kind}: {found[kind, case.name]}\n"
                 )
                 sys.stdout.flush()
-        write_page(found)
+        # Read at the last moment: another process may try other protocols.
+        write_page((read_page() if PAGE.exists() else {}) | found)
 
 
 if __name__ == "__main__":

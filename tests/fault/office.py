@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
-from typing import Any
 
 from tests.fault.loads import running_office
 
 
-def main(release: str, faults: str = "[]") -> None:
-    """Serve a release with the faults that are always on, until the process is ended."""
+def main(release: str) -> None:
+    """Serve a release until the process is ended."""
     with running_office() as office:
-        standing: list[dict[str, Any]] = json.loads(faults)
-        office.reset(int(release), tuple(standing))
-        print(office.url, flush=True)
+        office.reset(int(release))
+        sys.stdout.write(f"{office.url}\n")
+        sys.stdout.flush()
         threading.Event().wait()
 
 

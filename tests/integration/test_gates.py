@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from extract.errors import ExtractError
+from extract.landing import Landing
 from metaalexport import published, steps
 from metaalexport.dbt import run_dbt
 from metaalexport.journal import Journal
@@ -100,6 +101,14 @@ def test_broken_load_stops_at_gate_1_and_leaves_the_published_bytes(next_release
     assert len(list((settings.landing / dataset).glob("*__*"))) == loads
     recorded = [row for row in Journal(settings.journal).read("checks") if row["run_id"] == case]
     assert any(not row["is_passed"] and row["severity"] == "error" for row in recorded)
+
+
+def test_load_that_another_run_committed_meanwhile_is_no_error(simulated: SimulatedOffice) -> None:
+    said: list[str] = []
+    load_id = next(iter(Landing(simulated.settings.landing).committed())).load_id
+    assert steps.gate_load(simulated.settings, load_id, "late", said.append) == load_id
+    assert said == [f"{load_id} is loaded already"]
+    assert steps.commit_load(simulated.settings, load_id, "late")["load_id"] == load_id
 
 
 def test_next_good_load_heals_and_shows_the_new_release(next_release: SimulatedOffice) -> None:

@@ -1,16 +1,20 @@
-"""Kills a load at each of its steps with SIGKILL, runs it again, and tells what the landing then holds.
+"""Interrupts a load, by SIGKILL at each of its steps or by a full disk, runs it again, and tells what came of it.
 
 A process of its own, which never opens DuckDB and has no thread: each trial is a fork of it. The simulator runs in
 another one.
 
-``python -m tests.fault.kill <case> <url> <url of the release before> <folder>`` writes one line of JSON a trial.
+``python -m tests.fault.interruptions <kill|limit|fill> <case> <url> <url of the release before> <folder>`` writes one
+line of JSON a trial.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
+import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -21,6 +25,7 @@ from typing import Any
 
 import duckdb
 
+from extract.errors import StorageError
 from extract.landing import MARKER, SCHEMA_FOLDER, Landing
 from extract.raw import RawStore, hash_file
 from tests.fault.loads import POLICY, Case, cases, copy_state, run_load
@@ -29,28 +34,32 @@ from tests.fault.loads import POLICY, Case, cases, copy_state, run_load
 # alike, and are sampled.
 SAMPLED_POINTS = 25
 TIMED_KILLS = 8
+# Room that a load is given, in parts of what it needs.
+ROOMS = 12
+KILLED, ENDED, TOLD = "killed", "ended", "told that the disk is full"
+_TOLD_CODE = 3
 # Everything by which a load changes the disk goes through one of these.
 SYSTEM_CALLS = ("fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir", "mkfifo")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One killed load.
+    """One interrupted load.
 
     Attributes
     ----------
     point : str
-        Where it was killed.
-    was_killed : bool
-        False if it had ended by then.
+        Where it was interrupted.
+    outcome : str
+        `KILLED`, `TOLD`, or `ENDED` if nothing interrupted it.
     shown : str
-        What the landing showed after the kill: ``before`` or ``after``, or what is wrong.
+        What the landing showed then: ``before`` or ``after``, or what is wrong.
     ends_as_clean : bool
         Whether the next run left the landing that an undisturbed run leaves, byte for byte.
     """
 
     point: str
-    was_killed: bool
+    outcome: str
     shown: str
     ends_as_clean: bool
 
@@ -75,7 +84,7 @@ class Watched:
         return getattr(self._inner, name)
 
 
-def watch(reach: Callable[[str], None]) -> None:
+def watch(reach: Callable[[str], object]) -> None:
     """Call `reach` before everything that changes the disk. For this process and ever: it is a fork."""
 
     def before(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,6 +108,9 @@ def fork(work: Callable[[], None]) -> int:
         return process
     try:
         work()
+    except StorageError as error:
+        is_clear = "the disk is full" in str(error) and error.dataset and error.where and error.next_step
+        os._exit(_TOLD_CODE if is_clear else 1)
     except BaseException:  # noqa: BLE001 - the fork must not go on with what its parent does
         traceback.print_exc()
         sys.stderr.flush()
@@ -111,7 +123,7 @@ def end_of(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-class Killer:
+class Interrupter:
     """Tries one case."""
 
     def __init__(self, case: Case, url: str, url_before: str, home: Path) -> None:
@@ -152,7 +164,7 @@ class Killer:
         def work() -> None:
             # Opened before it is watched, and written without a system call that is watched.
             with log.open("w", encoding="utf-8") as handle:
-                watch(lambda name: print(name.replace("\n", " "), file=handle))
+                watch(lambda name: handle.write(name.replace("\n", " ") + "\n"))
                 self.load(self.state, self.url)
 
         assert end_of(fork(work)) == 0
@@ -183,20 +195,47 @@ class Killer:
         os.kill(process, signal.SIGKILL)
         return self.judge(f"after {seconds:.3f} s", end_of(process))
 
-    def judge(self, point: str, code: int) -> Trial:
+    def limit_files(self, size: int) -> Trial:
+        """Run a load that may write no file larger than this."""
+
+        def work() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+            self.load(self.state, self.url)
+
+        copy_state(self.base, self.state)
+        return self.judge(f"files of at most {size:,} bytes", end_of(fork(work)))
+
+    def fill_disk(self, size: int) -> Trial:
+        """Run a load on a disk of its own, of this size."""
+
+        def mount(*options: str) -> None:
+            subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(self.state)], check=True)
+
+        self.state.mkdir(exist_ok=True)
+        mount("-o", f"size={size}")
+        try:
+            shutil.copytree(self.base, self.state, dirs_exist_ok=True)
+            code = end_of(fork(lambda: self.load(self.state, self.url)))
+            return self.judge(f"a disk of {size:,} bytes", code, lambda: mount("-o", "remount,size=100m"))
+        finally:
+            subprocess.run(["umount", str(self.state)], check=True)
+
+    def judge(self, point: str, code: int, make_room: Callable[[], None] = lambda: None) -> Trial:
         """Look at what a killed load left, run it again, and look once more."""
-        assert code in (0, -signal.SIGKILL), f"{point}: the load ended with {code}"
+        outcome = {0: ENDED, -signal.SIGKILL: KILLED, _TOLD_CODE: TOLD}.get(code)
+        assert outcome, f"{point}: the load ended with {code}"
         shown = {self.before: "before", self.after: "after"}.get(self.hash(self.state), "neither")
         raw = RawStore(self.state / "raw")
         if broken := [name for name in raw.hashes() if hash_file(raw.path(name)) != name]:
             shown = f"raw bodies that are not what their names say: {broken}"
+        make_room()
         self.finish(self.state, self.url)
         folders = [path for path in (self.state / "landing" / self.case.dataset.code).iterdir() if path.is_dir()]
         stray = [path.name for path in folders if path.name != SCHEMA_FOLDER and not (path / MARKER).exists()]
         ends_as_clean = self.hash(self.state) == self.after and not stray
-        return Trial(point.replace(str(self.state), "."), code != 0, shown, ends_as_clean)
+        return Trial(point.replace(str(self.state), "."), outcome, shown, ends_as_clean)
 
-    def trials(self) -> Iterator[Trial]:
+    def kills(self) -> Iterator[Trial]:
         """Yield what came of each kill."""
         names = self.points()
         # The commit takes the lock of the dataset, for the last time.
@@ -207,13 +246,32 @@ class Killer:
         for part in range(TIMED_KILLS):
             yield self.kill_after(self.seconds * (part + 0.5) / TIMED_KILLS)
 
+    def limits(self) -> Iterator[Trial]:
+        """Yield what came of limits on the size of a file, from very small to large enough."""
+        largest = max(path.stat().st_size for path in self.clean.rglob("*") if path.is_file())
+        for part in range(1, ROOMS + 1):
+            yield self.limit_files(2 * largest * part**2 // ROOMS**2)
 
-def main(name: str, url: str, url_before: str, folder: str) -> None:
+    def fillings(self) -> Iterator[Trial]:
+        """Yield what came of disks, from one that is full at the start to one that is large enough."""
+        before, after = (disk_use(state) for state in (self.base, self.clean))
+        for part in range(ROOMS):
+            yield self.fill_disk(before + 2 * (after - before) * part // ROOMS + 16_384)
+
+
+def disk_use(state: Path) -> int:
+    """Return the bytes that a state takes on a disk of whole pages."""
+    return sum(4096 * (1 + path.stat().st_size // 4096) for path in state.rglob("*"))
+
+
+def main(how: str, name: str, url: str, url_before: str, folder: str) -> None:
     """Try a case, and write what came of it."""
-    home = Path(folder)
     case = next(case for case in cases() if case.name == name)
-    for trial in Killer(case, url, url_before, home).trials():
-        print(json.dumps(asdict(trial)), flush=True)
+    interrupter = Interrupter(case, url, url_before, Path(folder))
+    trials = {"kill": interrupter.kills, "limit": interrupter.limits, "fill": interrupter.fillings}[how]
+    for trial in trials():
+        sys.stdout.write(json.dumps(asdict(trial)) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

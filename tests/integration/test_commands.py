@@ -1,0 +1,177 @@
+"""The commands that ask the offices, as a user runs them: alone, two at once, and killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from extract.landing import Landing
+from metaalexport.settings import Settings
+from simulator.server import run_simulator
+
+pytestmark = [pytest.mark.integration, pytest.mark.enable_socket]
+LOAD = ("load", "eurostat_ds_045409", "--reporter", "NL", "--from", "2026-01")
+DATA = "/data/DS-045409"
+
+
+@pytest.fixture(scope="module")
+def office() -> Iterator[str]:
+    with run_simulator(release=11) as url:
+        yield url
+
+
+@pytest.fixture
+def environment(office: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A user's environment with empty state."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
+    yield {**clean, "METAALEXPORT_SIMULATOR_URL": office, "METAALEXPORT_VAR": str(tmp_path / "var")}
+    requests.delete(f"{office}/_simulator/faults", timeout=10).raise_for_status()
+
+
+def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    command = [str(Path(sys.executable).with_name("metaalexport")), *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for a command; its exit code and all it said, without line ends."""
+    output, errors = process.communicate(timeout=120)
+    return process.returncode, " ".join((output + errors).split())
+
+
+def metaalexport(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
+    return end(start(environment, *arguments))
+
+
+def slow_office(office: str, seconds: float) -> None:
+    """Let the next reply with data take its time."""
+    fault = {"match": DATA, "kind": "slow", "times": 1, "delay_seconds": seconds}
+    requests.post(f"{office}/_simulator/faults", json=[fault], timeout=10).raise_for_status()
+
+
+def wait_for_data_request(office: str) -> None:
+    """Wait until a run is in the middle of its extraction."""
+    deadline = time.monotonic() + 60
+    while not any(DATA in entry["url"] for entry in requests.get(f"{office}/_simulator/requests", timeout=10).json()):
+        assert time.monotonic() < deadline, "the run never asked for data"
+        time.sleep(0.02)
+
+
+def landing_of(environment: dict[str, str]) -> Landing:
+    return Landing(Settings.from_environment(environment).landing)
+
+
+def content_of_a_lone_run(environment: dict[str, str], tmp_path: Path) -> str:
+    alone = {**environment, "METAALEXPORT_VAR": str(tmp_path / "alone")}
+    code, said = metaalexport(alone, *LOAD)
+    assert code == 0, said
+    return landing_of(alone).content_hash()
+
+
+def clear_log(office: str) -> None:
+    requests.delete(f"{office}/_simulator/requests", timeout=10).raise_for_status()
+
+
+def test_two_loads_at_once_end_like_one(environment: dict[str, str], office: str, tmp_path: Path) -> None:
+    expected = content_of_a_lone_run(environment, tmp_path)
+    clear_log(office)
+    slow_office(office, 3.0)
+    first = start(environment, *LOAD)
+    wait_for_data_request(office)
+    second = start(environment, *LOAD)
+    (code, said), (other_code, other_said) = end(first), end(second)
+    assert (code, other_code) == (0, 0), said + other_said
+    assert "waiting" not in said
+    assert "waiting: another run holds the connection to eurostat" in other_said
+    assert "unchanged" in other_said or "is loaded already" in other_said
+    landing = landing_of(environment)
+    assert len(list(landing.committed())) == 1
+    assert landing.content_hash() == expected
+
+
+def test_load_that_may_not_wait_for_another_one_says_who_holds_the_office(
+    environment: dict[str, str], office: str
+) -> None:
+    clear_log(office)
+    slow_office(office, 6.0)
+    first = start(environment, *LOAD)
+    wait_for_data_request(office)
+    code, said = metaalexport({**environment, "METAALEXPORT_LOCK_WAIT_SECONDS": "0"}, *LOAD)
+    assert code == 1
+    assert "eurostat_ds_045409: another run holds the connection to eurostat" in said
+    assert "next: wait for the other run, then start this one again; nothing of it was lost" in said
+    assert "Traceback" not in said
+    code, said = end(first)
+    assert code == 0, said
+    assert len(list(landing_of(environment).committed())) == 1
+
+
+def test_load_that_is_killed_gives_the_office_back_and_the_next_one_ends_like_a_lone_run(
+    environment: dict[str, str], office: str, tmp_path: Path
+) -> None:
+    expected = content_of_a_lone_run(environment, tmp_path)
+    clear_log(office)
+    slow_office(office, 20.0)
+    first = start(environment, *LOAD)
+    wait_for_data_request(office)
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=20)
+    assert list(landing_of(environment).committed()) == []
+    code, said = metaalexport({**environment, "METAALEXPORT_LOCK_WAIT_SECONDS": "0"}, *LOAD)
+    assert code == 0, said
+    assert landing_of(environment).content_hash() == expected
+
+
+def test_doctor_of_this_machine_names_each_check(environment: dict[str, str]) -> None:
+    code, said = metaalexport(environment, "doctor")
+    assert code == 0, said
+    assert re.search(r"is_right", said)
+    assert said.count(" yes ") >= 3
+    assert " NO " not in said
+
+
+def test_doctor_of_the_simulator_compares_with_the_registry_and_keeps_the_replies(environment: dict[str, str]) -> None:
+    code, said = metaalexport(environment, "doctor", "--simulator", "--dataset", "cbs_85429ned")
+    assert code == 0, said
+    assert "as declared" in said
+    assert "differs" not in said
+    raw = Settings.from_environment(environment).raw
+    assert str(raw) in said
+    assert len(list((raw / "objects").glob("*/*"))) > 3
+
+
+def test_doctor_says_what_differs_and_ends_with_1(environment: dict[str, str], office: str) -> None:
+    fault = {"match": "85429NED/MeasureCodes", "kind": "unit"}
+    requests.post(f"{office}/_simulator/faults", json=[fault], timeout=10).raise_for_status()
+    code, said = metaalexport(environment, "doctor", "--simulator", "--dataset", "cbs_85429ned")
+    assert code == 1
+    assert "1 000 euro" in said
+    assert "Lines to change in extract/registry/" in said
+    assert "cbs_85429ned.yml" in said
+
+
+def test_discover_finds_tables_and_names_the_registry_entry(environment: dict[str, str]) -> None:
+    code, said = metaalexport(environment, "discover", "cbs", "goederen", "grensoverschrijding")
+    assert code == 0, said
+    assert "85429NED" in said
+    assert "cbs_85429ned" in said
+    code, said = metaalexport(environment, "discover", "cbs", "no-table-has-this-word")
+    assert (code, said) == (0, "0 tables of cbs have no-table-has-this-word in title or id")
+    code, said = metaalexport(environment, "discover", "istat", "export")
+    assert code == 2
+    assert "known: cbs, eurostat" in said
+
+
+def test_calendar_shows_what_is_planned(environment: dict[str, str]) -> None:
+    code, said = metaalexport(environment, "calendar", "--from", "2026-07-01", "--to", "2026-12-31")
+    assert code == 0, said
+    assert re.search(r"[1-9]\d* publications planned from 2026-07-01 to 2026-12-31", said)
