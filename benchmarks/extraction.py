@@ -1,12 +1,14 @@
-"""Parsing and landing against a bare DuckDB copy and against pandas, over the same bytes, side by side.
+"""Parsing and landing against a bare DuckDB copy, pandas and the offices' public clients, side by side.
 
-For each of three replies (a 2-million-row SDMX-CSV, a 5-million-row bulk month, a CBS pull of 100 pages) three ways
-go from the bytes on disk to a Parquet file:
+For each of three replies (a 2-million-row SDMX-CSV, a 5-million-row bulk month, a CBS pull of 100 pages) these ways
+go from the bytes on disk to Parquet:
 
 - **ours**: from the raw store to a committed load (`extract.load.stage`, `Landing.commit`): hashes verified, every row
   checked and accounted for, codes compared, committed;
 - **bare**: DuckDB's `read_csv` or `read_json` into Parquet, nothing else;
-- **pandas**: what the offices' public Python clients do: read into a data frame, write Parquet.
+- **pandas**: read into a data frame, write Parquet;
+- **client**: the public client of the office with its network taken away: ``cbsodata4`` over the same pages, and
+  ``eurostat`` over the same observations as TSV, which is the form that it asks for. The bulk files have no client.
 
 Each way runs in a process of its own, in turns, so that a slow moment of the machine meets all of them; ratios are
 medians of the turns. The bytes are made by a seeded generator. Run with `make bench`; the table goes to
@@ -16,8 +18,8 @@ medians of the turns. The bytes are made by a seeded generator. Run with `make b
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
-import resource
 import shutil
 import statistics
 import subprocess
@@ -26,6 +28,8 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 import py7zr
@@ -39,7 +43,12 @@ from extract.slices import Slice
 from extract.streams import seven_zip_member
 
 CASES = ("sdmx_csv", "bulk_month", "cbs_json")
-WAYS = ("ours", "bare", "pandas")
+WAYS = {
+    "sdmx_csv": ("ours", "bare", "pandas", "client"),
+    "bulk_month": ("ours", "bare", "pandas"),
+    "cbs_json": ("ours", "bare", "pandas", "client"),
+}
+CLIENTS = {"sdmx_csv": "eurostat", "cbs_json": "cbsodata4"}
 SDMX_ROWS, BULK_ROWS, CBS_PAGES, CBS_PAGE_ROWS = 2_000_000, 5_000_000, 100, 100_000
 STAMP = "15/09/26 11:00:00"
 
@@ -51,6 +60,7 @@ def make_bytes(case: str, folder: Path, scale: float) -> None:
         connection.execute("select setseed(0.42)")
         if case == "sdmx_csv":
             _make_sdmx(connection, folder / "reply.csv", int(SDMX_ROWS * scale))
+            _make_tsv(connection, folder / "reply.csv", folder.with_name("sdmx_csv.tsv.gz"))
         elif case == "bulk_month":
             _make_bulk(connection, folder, int(BULK_ROWS * scale))
         else:
@@ -74,6 +84,26 @@ def _make_sdmx(connection: duckdb.DuckDBPyConnection, target: Path, rows: int) -
         ) to '{target}' (header, delim ',')
         """
     )
+
+
+def _make_tsv(connection: duckdb.DuckDBPyConnection, source: Path, target: Path) -> None:
+    """Write the same observations as Eurostat's TSV: a line a series, a column a month."""
+    months = [
+        row[0] for row in connection.execute(f"select distinct TIME_PERIOD from '{source}' order by 1").fetchall()
+    ]
+    lines = connection.execute(
+        f"""
+        select series || chr(9) || array_to_string(list_transform({months}, m -> coalesce(cells[m], ':')), chr(9))
+        from (
+            select concat_ws(',', freq, reporter, partner, product, flow, indicators) as series,
+                map_from_entries(list((TIME_PERIOD, OBS_VALUE))) as cells
+            from read_csv('{source}', all_varchar = true) group by all
+        ) order by series
+        """
+    ).fetchall()
+    head = "\t".join(["freq,reporter,partner,product,flow,indicators\\TIME_PERIOD", *months])
+    text = "".join(f"{line}\r\n" for line in (head, *(row[0] for row in lines)))
+    target.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
 
 
 def _make_bulk(connection: duckdb.DuckDBPyConnection, folder: Path, rows: int) -> None:
@@ -174,7 +204,7 @@ def run_bare(case: str, folder: Path, work: Path) -> None:
 
 
 def run_pandas(case: str, folder: Path, work: Path) -> None:
-    """Read into a data frame and write Parquet, as the public clients' users do."""
+    """Read into a data frame and write Parquet."""
     import pandas
 
     target = work / "pandas.parquet"
@@ -184,6 +214,29 @@ def run_pandas(case: str, folder: Path, work: Path) -> None:
     else:
         frame = pandas.read_csv(_unpacked(folder, work), dtype=str)
     frame.to_parquet(target)
+
+
+def run_client(case: str, folder: Path, work: Path) -> None:
+    """Let the office's public client read its replies from disk, and write Parquet."""
+    if case == "cbs_json":
+        import pandas
+        from cbsodata4 import downloader
+
+        pages = iter(_replies(folder))
+
+        def fetch_json(url: str) -> Any:
+            return json.loads(next(pages).read_bytes())
+
+        downloader.fetch_json = fetch_json
+        downloader.download_data_stream("https://example.invalid/Observations", work / "client", pandas.DataFrame())
+        return
+    from eurostat import eurostat
+
+    names = ["freq", "reporter", "partner", "product", "flow", "indicators"]
+    content = folder.with_name("sdmx_csv.tsv.gz").read_bytes()
+    eurostat.__get_dims_info__ = lambda code, **_: (None, "COMEXT", list(enumerate(names)))
+    eurostat.__get_resp__ = lambda url, **_: SimpleNamespace(content=content)
+    eurostat.get_data_df("DS-045409").to_parquet(work / "client.parquet")
 
 
 def _unpacked(folder: Path, work: Path) -> Path:
@@ -218,41 +271,49 @@ def measure(case: str, way: str, folder: Path) -> tuple[float, float]:
 
 
 def _run_one(case: str, way: str, folder: Path, work: Path) -> None:
-    run = {"ours": run_ours, "bare": run_bare, "pandas": run_pandas}[way]
+    run = {"ours": run_ours, "bare": run_bare, "pandas": run_pandas, "client": run_client}[way]
     started = time.perf_counter()
     run(case, folder, work)
     seconds = time.perf_counter() - started
-    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+    # Of this process alone: what getrusage says would count the one that started it.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    print(json.dumps([seconds, int(status.split("VmHWM:")[1].split()[0]) / 1024]))
 
 
 def run_case(case: str, folder: Path, turns: int) -> dict[str, float]:
     """Measure a case in turns; give medians and ratios."""
-    found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS[case]}
     for _ in range(turns):
-        for way in WAYS:
+        for way in found:
             found[way].append(measure(case, way, folder))
+    # How many times as long as ours each way takes, turn by turn.
     ratios = {
-        way: statistics.median(o[0] / w[0] for o, w in zip(found["ours"], found[way], strict=True)) for way in WAYS
+        way: statistics.median(w[0] / o[0] for o, w in zip(found["ours"], found[way], strict=True)) for way in found
     }
     return {
-        **{f"{way}_seconds": statistics.median(s for s, _ in found[way]) for way in WAYS},
-        **{f"{way}_mb": statistics.median(m for _, m in found[way]) for way in WAYS},
-        "ours_to_bare": ratios["bare"],
-        "pandas_to_ours": 1 / ratios["pandas"],
+        **{f"{way}_seconds": statistics.median(s for s, _ in found[way]) for way in found},
+        **{f"{way}_mb": statistics.median(m for _, m in found[way]) for way in found},
+        **{f"{way}_to_ours": ratio for way, ratio in ratios.items()},
     }
 
 
 def write_table(results: dict[str, dict[str, float]], target: Path, note: str) -> str:
     """Write the results as a Markdown table."""
     head = (
-        "| reply | ours | bare DuckDB | pandas | ours / bare | pandas / ours | peak memory of ours |\n"
-        "|---|---|---|---|---|---|---|\n"
+        "| reply | ours | bare DuckDB | pandas | public client | ours / bare | pandas / ours | client / ours"
+        " | peak memory of ours |\n|---|---|---|---|---|---|---|---|---|\n"
     )
-    lines = "".join(
-        f"| {case} | {r['ours_seconds']:.1f} s | {r['bare_seconds']:.1f} s | {r['pandas_seconds']:.1f} s"
-        f" | {r['ours_to_bare']:.2f} | {r['pandas_to_ours']:.1f} | {r['ours_mb']:.0f} MB |\n"
-        for case, r in results.items()
-    )
+
+    def line(case: str, r: dict[str, float]) -> str:
+        has_client = "client" in WAYS[case]
+        client = f"{r['client_seconds']:.1f} s ({CLIENTS[case]})" if has_client else "none"
+        return (
+            f"| {case} | {r['ours_seconds']:.1f} s | {r['bare_seconds']:.1f} s | {r['pandas_seconds']:.1f} s"
+            f" | {client} | {1 / r['bare_to_ours']:.2f} | {r['pandas_to_ours']:.1f}"
+            f" | {format(r['client_to_ours'], '.1f') if has_client else 'none'} | {r['ours_mb']:.0f} MB |\n"
+        )
+
+    lines = "".join(line(case, r) for case, r in results.items())
     text = f"# Parsing and landing\n\n{note}\n\n{head}{lines}"
     target.write_text(text, encoding="utf-8")
     return text

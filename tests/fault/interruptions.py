@@ -28,7 +28,7 @@ import duckdb
 from extract.errors import StorageError
 from extract.landing import MARKER, SCHEMA_FOLDER, Landing
 from extract.raw import RawStore, hash_file
-from tests.fault.loads import POLICY, Case, cases, copy_state, run_load
+from tests.fault.loads import PATIENT, Case, cases, copy_state, run_load
 
 # Each step of the commit is tried. Those before it, which store one reply or one private file after the other, are
 # alike, and are sampled.
@@ -145,7 +145,7 @@ class Interrupter:
 
     def load(self, state: Path, url: str) -> None:
         """Run the load in this process."""
-        run_load(self.case, url, state, policy=POLICY)
+        run_load(self.case, url, state, policy=PATIENT)
 
     @property
     def locks(self) -> Path:

@@ -14,6 +14,7 @@ import pytest
 from tests.fault.interruptions import ENDED, KILLED, ROOMS, SAMPLED_POINTS, TIMED_KILLS, TOLD, Trial
 from tests.fault.loads import BEFORE, NOW
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
 

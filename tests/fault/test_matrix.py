@@ -10,6 +10,7 @@ import pytest
 from tests.fault.loads import Office, cases
 from tests.fault.matrix import LOADS, STOPS, Prepared, kinds, prepared_case, read_page, summarise, try_kind
 
+pytestmark = pytest.mark.long
 NAMES = [case.name for case in cases()]
 TIMEOUT_SECONDS = 300
 
