@@ -101,7 +101,9 @@ BULK_KEY = ("reporter", "partner", "trade_type", "product", "flow", "stat_proced
 
 def connect(folder: Path, memory_limit: str = MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
     """Open DuckDB in bounded memory; what does not fit goes into a folder, on the landing's own disk."""
-    return duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(folder / "tmp")})
+    # A folder for each connection: they name their files alike.
+    spilled = folder / f"tmp-{uuid.uuid4().hex[:8]}"
+    return duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spilled)})
 
 
 def change_columns(dataset: Dataset) -> dict[str, str]:
@@ -474,10 +476,10 @@ class Landing:
 
         # The office shows a cell whose row was rejected; what it said before stands until its row can be read.
         rejected = source / f"{REJECTED_CELLS}.parquet"
-        is_withdrawn = "o.load_id is null"
+        is_withdrawn = "true"
         if rejected.exists():
             same_rejected = " and ".join(f"r.{name} is not distinct from s.{name}" for name in key)
-            is_withdrawn += f" and not exists (from read_parquet({quote(str(rejected))}) as r where {same_rejected})"
+            is_withdrawn = f"not exists (from read_parquet({quote(str(rejected))}) as r where {same_rejected})"
 
         with connect(source) as connection:
             connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -101,7 +102,10 @@ def stage(
         If there is no room for the load.
     """
     load_id = make_load_id(dataset, part, fetched)
-    files = [(payload, raw.verified_path(payload.sha256, dataset=dataset.code)) for payload in fetched.payloads]
+    with ThreadPoolExecutor() as threads:
+        # Hashing lets other threads work.
+        paths = threads.map(lambda payload: raw.verified_path(payload.sha256, dataset=dataset.code), fetched.payloads)
+        files = list(zip(fetched.payloads, paths, strict=True))
     manifest = LoadManifest(
         load_id=load_id,
         dataset=dataset.code,

@@ -290,8 +290,8 @@ class CbsOffice:
             for name in sorted({name for _, path in pages for name in check_observation_fields(path, dataset)})
         ]
         read = ("Measure", "ValueAttribute", "Value", *dataset.dimensions)
-        columns = {column: f'trim("{dimension}")' for dimension, column in dataset.dimensions.items()}
-        expressions = _expressions(columns, 'trim("Measure")', '"Value"', '"ValueAttribute"')
+        columns = {column: _unpadded(dimension) for dimension, column in dataset.dimensions.items()}
+        expressions = _expressions(columns, _unpadded("Measure"), '"Value"', '"ValueAttribute"')
         # A recorded reply can hold more measures than the slice; a live request cannot return them.
         asked = f"{expressions['measure']} in {sql_tuple(dataset.measure_codes)}" if part.recorded_urls else "true"
         rules = _rules(dataset, expressions, '"Value"', '"ValueAttribute"')
@@ -689,6 +689,11 @@ def _rows_of(pages: list[tuple[int, Path]], fields: tuple[str, ...]) -> Callable
             """
 
     return rows
+
+
+def _unpadded(name: str) -> str:
+    """Return a key without the blanks that CBS pads some with; `trim` of every text would cost a copy of each."""
+    return f'if(suffix("{name}", \' \'), trim("{name}"), "{name}")'
 
 
 def write_array(path: Path, output: BinaryIO) -> None:
