@@ -56,7 +56,7 @@ test-unit: setup-dev ## Run the tests that take seconds
 	$(BIN)/pytest tests/unit
 
 test-long: setup-dev ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
-	$(BIN)/pytest -m long -n 2 --dist loadscope
+	$(BIN)/pytest -m long -n 2 --dist loadgroup
 
 test-browser: setup-dev ## Run the tests that need Chromium, installing it from Debian's packages where it is missing
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null)

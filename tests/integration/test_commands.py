@@ -29,11 +29,15 @@ def office() -> Iterator[str]:
         yield url
 
 
+def environment_in(office: str, folder: Path) -> dict[str, str]:
+    """Return a user's environment with empty state."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
+    return {**clean, "METAALEXPORT_SIMULATOR_URL": office, "METAALEXPORT_VAR": str(folder / "var")}
+
+
 @pytest.fixture
 def environment(office: str, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A user's environment with empty state."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
-    yield {**clean, "METAALEXPORT_SIMULATOR_URL": office, "METAALEXPORT_VAR": str(tmp_path / "var")}
+    yield environment_in(office, tmp_path)
     requests.delete(f"{office}/_simulator/faults", timeout=10).raise_for_status()
 
 
@@ -70,8 +74,10 @@ def landing_of(environment: dict[str, str]) -> Landing:
     return Landing(Settings.from_environment(environment).landing)
 
 
-def content_of_a_lone_run(environment: dict[str, str], tmp_path: Path) -> str:
-    alone = {**environment, "METAALEXPORT_VAR": str(tmp_path / "alone")}
+@pytest.fixture(scope="module")
+def expected(office: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Content of the landing after a run that nothing disturbed."""
+    alone = environment_in(office, tmp_path_factory.mktemp("alone"))
     code, said = metaalexport(alone, *LOAD)
     assert code == 0, said
     return landing_of(alone).content_hash()
@@ -81,8 +87,7 @@ def clear_log(office: str) -> None:
     requests.delete(f"{office}/_simulator/requests", timeout=10).raise_for_status()
 
 
-def test_two_loads_at_once_end_like_one(environment: dict[str, str], office: str, tmp_path: Path) -> None:
-    expected = content_of_a_lone_run(environment, tmp_path)
+def test_two_loads_at_once_end_like_one(environment: dict[str, str], office: str, expected: str) -> None:
     clear_log(office)
     slow_office(office, 3.0)
     first = start(environment, *LOAD)
@@ -116,9 +121,8 @@ def test_load_that_may_not_wait_for_another_one_says_who_holds_the_office(
 
 
 def test_load_that_is_killed_gives_the_office_back_and_the_next_one_ends_like_a_lone_run(
-    environment: dict[str, str], office: str, tmp_path: Path
+    environment: dict[str, str], office: str, expected: str
 ) -> None:
-    expected = content_of_a_lone_run(environment, tmp_path)
     clear_log(office)
     slow_office(office, 20.0)
     first = start(environment, *LOAD)
