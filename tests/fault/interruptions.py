@@ -32,8 +32,8 @@ from tests.fault.loads import PATIENT, Case, cases, copy_state, run_load
 
 # Each step of the commit is tried. Those before it, which store one reply or one private file after the other, are
 # alike, and are sampled.
-SAMPLED_POINTS = 25
-TIMED_KILLS = 8
+SAMPLED_POINTS = 16
+TIMED_KILLS = 6
 # Room that a load is given, in parts of what it needs.
 ROOMS = 12
 KILLED, ENDED, TOLD = "killed", "ended", "told that the disk is full"

@@ -12,7 +12,8 @@ import pytest
 
 from .conftest import PE_FILM
 
-pytestmark = pytest.mark.integration
+# Two whole runs through Airflow: a minute and a half.
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.xdist_group("run")]
 
 
 @pytest.fixture(scope="module")
