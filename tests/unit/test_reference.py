@@ -145,6 +145,79 @@ def test_seeds_office_products_have_no_code_twice_on_either_side() -> None:
     assert repeated([(row["office"], row["nomenclature_code"], row["product_code"]) for row in rows]) == []
 
 
+def members_on(group: str, day: str) -> set[str]:
+    rows = [row for row in seed("country_groups") if row["group_code"] == group]
+    assert rows
+    return {r["country_code"] for r in rows if r["valid_from"] <= day and (not r["valid_to"] or day <= r["valid_to"])}
+
+
+def test_seeds_country_groups_have_names_and_known_members_once_at_a_time() -> None:
+    rows = seed("country_groups")
+    assert {row["group_code"] for row in rows} == {row["group_code"] for row in seed("country_group_names")}
+    assert {row["country_code"] for row in rows} <= {row["country_code"] for row in seed("countries")}
+    assert repeated([(row["group_code"], row["country_code"]) for row in rows]) == []
+
+
+@pytest.mark.parametrize(
+    ("group", "day", "members"),
+    [
+        ("ASEAN", "2025-01-01", 10),
+        ("ASEAN", "2025-11-01", 11),
+        ("MERCOSUR", "2026-05-01", 4),
+        ("CPTPP", "2024-01-01", 11),
+        ("CPTPP", "2025-01-01", 12),
+        ("BRICS", "2024-06-01", 9),
+        ("BRICS", "2025-06-01", 10),
+        ("EFTA", "2025-01-01", 4),
+        ("GCC", "2025-01-01", 6),
+        ("G7", "2025-01-01", 7),
+        ("USMCA", "2025-01-01", 3),
+    ],
+)
+def test_seeds_country_groups_have_so_many_members(group: str, day: str, members: int) -> None:
+    assert len(members_on(group, day)) == members
+
+
+def test_seeds_trade_agreements_name_each_other_and_known_countries() -> None:
+    statuses = seed("trade_agreement_statuses")
+    assert {row["agreement_code"] for row in statuses} == {row["agreement_code"] for row in seed("trade_agreements")}
+    assert {row["country_code"] for row in statuses} <= {row["country_code"] for row in seed("countries")}
+    assert repeated([(r["agreement_code"], r["country_code"], r["valid_from"]) for r in statuses]) == []
+    # A day that stands for a year is its first.
+    assert all(r["valid_from"].endswith("-01-01") for r in statuses if r["date_precision"] == "year")
+
+
+def test_seeds_trade_agreements_statuses_follow_each_other() -> None:
+    order = ["negotiating", "concluded", "signed", "provisionally_applied", "in_force", "replaced"]
+    histories: dict[tuple[str, str], list[str]] = {}
+    for row in sorted(seed("trade_agreement_statuses"), key=lambda row: row["valid_from"]):
+        if row["agreement_code"] != "us_framework":
+            histories.setdefault((row["agreement_code"], row["country_code"]), []).append(row["status"])
+    assert len(histories) > 30
+    for statuses in histories.values():
+        assert statuses == sorted(statuses, key=order.index)
+
+
+def test_seeds_tariff_events_follow_each_other_where_one_measure_replaces_another() -> None:
+    events = {row["event_code"]: row for row in seed("tariff_events")}
+    assert len(events) == len(seed("tariff_events"))
+    for earlier, later in (
+        ("us_s232_steel_2018", "us_eu_trq_2022"),
+        ("us_eu_trq_2022", "us_s232_metal_2025_03"),
+        ("us_s232_metal_2025_03", "us_s232_metal_2025_06"),
+        ("us_s232_metal_2025_06", "us_s232_restructured_2026_04"),
+        ("us_ieepa_baseline_2025_04", "us_ieepa_eu_2025_08"),
+        ("us_ieepa_eu_2025_08", "us_s122_2026_02"),
+        ("us_s122_2026_02", "us_s122_end_2026_07"),
+        ("eu_cbam_transition_2023", "eu_cbam_2026"),
+    ):
+        last = dt.date.fromisoformat(events[earlier]["effective_to"])
+        assert last + dt.timedelta(days=1) == dt.date.fromisoformat(events[later]["event_date"]), (earlier, later)
+    # What applied at the last day that is known, and has no known end.
+    still = {c for c, e in events.items() if e["event_kind"] == "effective" and not e["effective_to"]}
+    assert {"us_s232_restructured_2026_04", "eu_steel_2026", "gb_steel_2026"} <= still
+
+
 def test_office_partners_of_an_office_are_codes_and_kinds() -> None:
     partners = reference.office_partners("cbs")
     assert len(partners) == 254

@@ -1,0 +1,18 @@
+with events as (
+    select * from {{ ref('tariff_events') }}
+)
+
+select
+    event_code,
+    imposed_by_code,
+    instrument,
+    event_kind,
+    event_date,
+    effective_to,
+    rate_pct,
+    product_scope_en,
+    title_en,
+    title_nl,
+    confidence,
+    source as event_source
+from events
