@@ -56,7 +56,8 @@ test-unit: setup-dev ## Run the tests that take seconds
 	$(BIN)/pytest tests/unit
 
 test-long: setup-dev ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
-	$(BIN)/pytest -m long -n 2 --dist loadgroup
+	$(BIN)/pytest -m long tests/fault -n 2 --dist load
+	$(BIN)/pytest -m long tests/integration -n 2 --dist loadscope
 
 test-browser: setup-dev ## Run the tests that need Chromium, installing it from Debian's packages where it is missing
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null)

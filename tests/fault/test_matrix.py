@@ -15,8 +15,7 @@ NAMES = [case.name for case in cases()]
 TIMEOUT_SECONDS = 300
 
 
-# Two workers share the protocols; the trials of one stay together, behind one simulator.
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES])
+@pytest.fixture(scope="module", params=NAMES)
 def prepared(request: pytest.FixtureRequest) -> Iterator[tuple[Prepared, Office, Path]]:
     with prepared_case(request.param) as found:
         yield found

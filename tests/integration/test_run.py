@@ -13,7 +13,7 @@ import pytest
 from .conftest import PE_FILM
 
 # Two whole runs through Airflow: a minute and a half.
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.xdist_group("run")]
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

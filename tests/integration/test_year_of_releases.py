@@ -29,7 +29,7 @@ from simulator.economy import Release
 from simulator.server import Simulator, run_simulator
 from tests.fault.loads import failed_checks
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.xdist_group("year of releases")]
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 # The first load, eleven monthly ones, the one in which everything is asked for again after a year, a repetition.
 FIRST, LAST_MONTHLY, YEARLY, REPEATING = 1, 12, 13, 14
