@@ -21,6 +21,7 @@ from extract.landing import Landing, LoadManifest, cell_key
 from extract.offices import OFFICES, comext_bulk
 from extract.offices.base import CatalogueEntry, Fetched
 from extract.offices.cbs import CbsOffice
+from extract.parsing import UNIT_CHANGE, unknown_code
 from extract.politeness import OfficeBusyError, RequestBudget, hold
 from extract.raw import RawStore, remove_left_behind, write_atomically
 from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_registry
@@ -248,6 +249,7 @@ def landing_gate_input(
         partners=reference.office_partners(dataset.office) if dataset.total_partner else {},
         value_factor=next((m.factor for m in dataset.measures if m.canonical_unit == "EUR"), 1.0),
         thresholds={name: dataset.threshold(name) for name in DEFAULT_THRESHOLDS},
+        quarantine_rules=(UNIT_CHANGE, *(unknown_code(column) for column in cell_key(dataset) if column != "period")),
         has_all_partners=not manifest.slice["partners"],
         rows_read=manifest.rows_read,
         rows_rejected=manifest.rows_rejected,

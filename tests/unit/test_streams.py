@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import zipfile
 from pathlib import Path
 from typing import BinaryIO
@@ -64,8 +65,10 @@ def test_piped_gives_what_is_written_and_leaves_no_file() -> None:
 @pytest.mark.timeout(60)
 def test_piped_without_a_reader_does_not_hang() -> None:
     for _ in range(100):
-        with piped(write_lines):
-            pass
+        with piped(write_lines) as (pipe,):
+            assert pipe.exists()
+        assert not pipe.exists()
+    assert [thread for thread in threading.enumerate() if thread.name == "unpack"] == []
 
 
 @pytest.mark.timeout(60)
