@@ -103,6 +103,7 @@ spells as (
         bool_or(has_all_partners) as has_all_partners,
         min(vintage_at) as valid_from,
         max(vintage_at) as confirmed_at,
+        list(vintage_at order by vintage_at) as vintages,
         arg_max(load_id, vintage_at) as confirming_load_id
     from numbered
     group by dataset_code, reporter_code, office_product_code, month, panel_no
@@ -130,6 +131,7 @@ select
     spells.panel,
     spells.has_all_partners,
     spells.confirmed_at,
+    spells.vintages,
     spells.confirming_load_id,
     spells.valid_from,
     lead(spells.valid_from) over (
