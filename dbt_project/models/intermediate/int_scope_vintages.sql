@@ -171,6 +171,7 @@ select
     cast(datediff('month', month, vintage_at) as integer) as age_months,
     total_eur,
     lag(total_eur) over history as total_before_eur,
+    {{ growth_pct('total_eur', 'lag(total_eur) over history') }} as revision_pct,
     first_value(total_eur) over history as first_total_eur,
     first_value(vintage_at) over history as first_vintage_at
 from shown
