@@ -1,5 +1,5 @@
--- How the unit value of a good to a destination stands to its mean of the year before, by month and by year, and whether
--- the comparison counts. Eurostat's method: unit value over the mean of the previous year, outliers dropped.
+-- How the unit value of a good to a destination stands to its mean of the year before, by month and by year, and
+-- whether the comparison counts. Eurostat's method: unit value over the mean of the previous year, outliers dropped.
 -- Grain: source, concept, scope, reporter, destination, item, period type, period.
 {# Domain: outliers are more than 3 to 4 robust standard deviations from the median, or beyond a factor of 5. #}
 {% set most_deviations = 4 %}

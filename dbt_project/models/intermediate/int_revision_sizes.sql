@@ -1,5 +1,5 @@
--- How large revisions of a scope's total are by age: a revision is the difference between a release and the one before, at
--- the age of the later one. Grain: source, concept, scope, reporter, age.
+-- How large revisions of a scope's total are by age: a revision is the difference between a release and the one
+-- before, at the age of the later one. Grain: source, concept, scope, reporter, age.
 with vintages as (
     select * from {{ ref('int_scope_vintages') }}
     where revision_pct is not null

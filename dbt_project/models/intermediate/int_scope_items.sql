@@ -1,5 +1,5 @@
--- The goods of a scope one by one: its members, each less what is taken out of it, CN8 codes by family. Value and weight
--- by destination, for all that compares goods: prices, mix, market shares by product.
+-- The goods of a scope one by one: its members, each less what is taken out of it, CN8 codes by family. Value and
+-- weight by destination, for all that compares goods: prices, mix, market shares by product.
 -- Grain: source, concept, scope, reporter, destination, item, month.
 with exports as (
     select * from {{ ref('int_exports_by_destination') }}

@@ -112,17 +112,22 @@ scope_releases as (
 ),
 
 concepts as (
-    select distinct
-        source_code,
-        dataset_code,
-        concept_code,
-        scope_code,
-        reporter_code,
-        month,
-        -- Products that were not traded have no total; a release in which fewer have one is not finished.
-        max(n_asked) over (partition by source_code, dataset_code, scope_code, reporter_code, month) as n_most_asked
+    select
+        scope_steps.source_code,
+        scope_steps.dataset_code,
+        scope_steps.concept_code,
+        scope_steps.scope_code,
+        scope_steps.reporter_code,
+        scope_steps.month,
+        -- Products that were not traded have no total; a release in which fewer were asked for is not the scope's.
+        max(scope_releases.n_asked) as n_most_asked
     from scope_steps
-    inner join scope_releases using (source_code, dataset_code, scope_code, reporter_code, month)
+    inner join scope_releases
+        on
+            {{ same('scope_steps', 'scope_releases', [
+                'source_code', 'dataset_code', 'scope_code', 'reporter_code', 'month'
+            ]) }}
+    group by all
 ),
 
 shown as (

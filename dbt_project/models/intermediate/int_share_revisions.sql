@@ -1,6 +1,6 @@
--- How much the share of a destination usually moves after it was first published: mean absolute difference, in percentage
--- points, between its share in the first release of a month and in the newest one, over months that were first seen young
--- and have been released again. Grain: source, concept, scope, reporter, destination.
+-- How much the share of a destination usually moves after it was first published: mean absolute difference, in
+-- percentage points, between its share in the first release of a month and in the newest one, over months that were
+-- first seen young and have been released again. Grain: source, concept, scope, reporter, destination.
 {# Older figures hardly move; they would make the usual revision of a new figure look small. #}
 {% set oldest_first_months = 6 %}
 

@@ -38,9 +38,9 @@ summed as (
         sum(value_eur) filter (where not is_outlier) as matched_eur,
         sum(value_before_eur) filter (where not is_outlier) as matched_before_eur,
         sum(cast(cast(value_before_eur as double) * price_relative as decimal(30, 4)))
-            filter (where not is_outlier) as before_at_new_prices_eur,
+        filter (where not is_outlier) as before_at_new_prices_eur,
         sum(cast(cast(value_eur as double) / price_relative as decimal(30, 4)))
-            filter (where not is_outlier) as new_at_prices_before_eur
+        filter (where not is_outlier) as new_at_prices_before_eur
     from cells
     group by all
 ),

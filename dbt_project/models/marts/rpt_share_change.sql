@@ -33,7 +33,10 @@ matched as (
         -- Bennet: the change of the unit value at the mean of both weights, to the cent.
         sum(cast(
             (cast(this.quantity_kg as double) + before.quantity_kg) / 2
-            * (this.value_eur / cast(this.quantity_kg as double) - before.value_eur / cast(before.quantity_kg as double))
+            * (
+                this.value_eur / cast(this.quantity_kg as double)
+                - before.value_eur / cast(before.quantity_kg as double)
+            )
             as decimal(18, 2)
         )) as price_effect_eur
     from items as this
@@ -67,8 +70,10 @@ effects as (
         matched.price_effect_eur,
         -- All goods together at the mean of both average prices, to the cent.
         cast(
-            (matched.matched_eur / cast(matched.matched_kg as double)
-            + matched.matched_before_eur / cast(matched.matched_before_kg as double)) / 2
+            (
+                matched.matched_eur / cast(matched.matched_kg as double)
+                + matched.matched_before_eur / cast(matched.matched_before_kg as double)
+            ) / 2
             * (cast(matched.matched_kg as double) - matched.matched_before_kg)
             as decimal(38, 2)
         ) as volume_effect_eur
@@ -94,7 +99,9 @@ split as (
         end as unmatched_effect_eur,
         {{ ratio('value_year_before_eur', 'total_year_before_eur') }} as share_year_before,
         -- Share points that a euro more to this destination is worth, all else as it is.
-        100 * (1 - {{ ratio('value_year_before_eur', 'total_year_before_eur') }}) / cast(total_eur as double) as pp_of_a_euro
+        100
+        * (1 - {{ ratio('value_year_before_eur', 'total_year_before_eur') }})
+        / cast(total_eur as double) as pp_of_a_euro
     from effects
 )
 

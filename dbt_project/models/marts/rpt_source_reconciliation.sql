@@ -84,21 +84,24 @@ finished as (
         community.section_code,
         community.month
     from community
-    inner join including_transit using (reporter_code, section_code, month, destination_code)
-    where destination_code = 'total'
+    inner join including_transit
+        on
+            {{ same('community', 'including_transit', ['reporter_code', 'section_code', 'month', 'destination_code']) }}
+    where community.destination_code = 'total'
 ),
 
 -- What each office could not allocate may belong to any country.
 unallocated as (
     select
-        community.reporter_code,
-        community.section_code,
-        community.month,
-        coalesce(greatest(community.value_eur, 0), 0) + coalesce(greatest(including_transit.value_eur, 0), 0)
-            as unallocated_eur
-    from community
-    full join including_transit using (reporter_code, section_code, month, destination_code)
-    where destination_code = 'unallocated'
+        reporter_code,
+        section_code,
+        month,
+        sum(greatest(value_eur, 0)) as unallocated_eur
+    from sections
+    where
+        destination_code = 'unallocated'
+        and concept_code in ('community', 'border_crossing_incl_transit')
+    group by all
 ),
 
 -- What an office usually still changes in a figure of this age, in per cent: the sizes of all later revisions.
@@ -158,24 +161,34 @@ joined as (
         including_transit.vintage_at as cbs_vintage_at,
         community.vintage_at as eurostat_vintage_at
     from community
-    inner join including_transit using (reporter_code, destination_code, section_code, month)
-    inner join finished using (reporter_code, section_code, month)
-    left join excluding_transit using (reporter_code, destination_code, section_code, month)
-    left join ownership using (reporter_code, destination_code, section_code, month)
-    left join unallocated using (reporter_code, section_code, month)
+    inner join including_transit
+        on
+            {{ same('community', 'including_transit', ['reporter_code', 'section_code', 'month', 'destination_code']) }}
+    inner join finished
+        on
+            {{ same('community', 'finished', ['reporter_code', 'section_code', 'month']) }}
+    left join excluding_transit
+        on
+            {{ same('community', 'excluding_transit', ['reporter_code', 'section_code', 'month', 'destination_code']) }}
+    left join ownership
+        on
+            {{ same('community', 'ownership', ['reporter_code', 'section_code', 'month', 'destination_code']) }}
+    left join unallocated
+        on
+            {{ same('community', 'unallocated', ['reporter_code', 'section_code', 'month']) }}
     inner join datasets as cbs on including_transit.dataset_code = cbs.dataset_code
     inner join datasets as eurostat on community.dataset_code = eurostat.dataset_code
     left join still_to_come as cbs_to_come
         on
             cbs_to_come.source_code = 'CBS'
-            and cbs_to_come.concept_code = including_transit.concept_code
-            and cbs_to_come.reporter_code = community.reporter_code
+            and including_transit.concept_code = cbs_to_come.concept_code
+            and community.reporter_code = cbs_to_come.reporter_code
             and cbs_to_come.age_months = datediff('month', community.month, including_transit.vintage_at)
     left join still_to_come as eurostat_to_come
         on
             eurostat_to_come.source_code = 'EUROSTAT'
-            and eurostat_to_come.concept_code = community.concept_code
-            and eurostat_to_come.reporter_code = community.reporter_code
+            and community.concept_code = eurostat_to_come.concept_code
+            and community.reporter_code = eurostat_to_come.reporter_code
             and eurostat_to_come.age_months = datediff('month', community.month, community.vintage_at)
 )
 
