@@ -110,7 +110,7 @@ def plan_loads(
     products = dataset.products
     if products == "scopes":
         products = reference.scope_products("CN", settings.user_scopes)
-    names = wanted if dataset.slice_by == "reporter" else (dataset.reporter,)
+    names = map(dataset.reporter_code, wanted) if dataset.slice_by == "reporter" else (dataset.reporter,)
     return [Slice(dataset.code, name, first, last, products=tuple(products)).to_dict() for name in names]
 
 
