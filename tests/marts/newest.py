@@ -8,6 +8,8 @@ import pandas as pd
 
 from tests.marts.conftest import Warehouse
 
+# The main host of Eurostat has its own code of Greece.
+COUNTRIES = {"EL": "GR"}
 NOT_CELL = ("load_id", "request_no", "change_kind", "value", "status", "confidentiality")
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.marts.conftest import Warehouse
-from tests.marts.newest import newest_cells
+from tests.marts.newest import COUNTRIES, newest_cells
 
 pytestmark = pytest.mark.integration
 
@@ -79,7 +79,7 @@ def long_form(warehouse: Warehouse) -> pd.DataFrame:
         frames.append(
             cells.assign(
                 source_code="EUROSTAT",
-                reporter_code=cells["reporter"],
+                reporter_code=cells["reporter"].replace(COUNTRIES),
                 activity_code=cells["activity"],
                 month=pd.to_datetime(cells["period"] + "-01"),
                 figure=[f"{stem}{ADJUSTED[code]}_index" for code in cells["adjustment"]],

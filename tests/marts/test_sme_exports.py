@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.marts.conftest import Warehouse
-from tests.marts.newest import newest_cells
+from tests.marts.newest import COUNTRIES, newest_cells
 
 pytestmark = pytest.mark.integration
 
@@ -21,6 +21,7 @@ def expected_rows(warehouse: Warehouse) -> pd.DataFrame:
     cells = cells[(cells["freq"] == "A") & (cells["flow"] == "EXP")].assign(year=cells["period"].astype(int))
     names = {"reporter": "reporter_code", "activity": "activity_code", "partner": "partner_group_code"}
     cells = cells.rename(columns=names | {"size_class": "size_class_code"})
+    cells["reporter_code"] = cells["reporter_code"].replace(COUNTRIES)
     wide = cells.pivot(index=KEY, columns="measure", values="value")
     rows = pd.DataFrame({"n_exporters": wide["NR"], "value_eur": 1000 * wide["THS_EUR"]})
     rows["vintage_at"] = cells.groupby(KEY)["vintage_at"].max()
@@ -64,6 +65,7 @@ def test_every_row_is_what_eurostat_says_now(warehouse: Warehouse, table: pd.Dat
 def test_classes_make_up_all_enterprises_and_the_small_ones_are_among_them(table: pd.DataFrame) -> None:
     """In the simulator nothing of NL and DE is secret: the classes are the whole, in rounded thousands of euros."""
     sizes = table.reset_index()
+    sizes = sizes[sizes["reporter_code"].isin(["NL", "DE"])]
     members = sizes[sizes["size_kind"].isin(["small_or_medium", "large", "unknown"])].groupby(GROUP)
     assert members.ngroups >= 2 * 3 * 3 * 4
     assert (members.size() == 5).all()
@@ -80,7 +82,7 @@ def test_groups_of_partners_make_up_the_world_in_value_and_not_in_enterprises(ta
         index=["reporter_code", "activity_code", "size_class_code", "year"],
         columns="partner_group_code",
         values=["value_eur", "n_exporters"],
-    )
+    ).dropna()
     assert not values.empty
     euros, exporters = values["value_eur"].astype("float64"), values["n_exporters"].astype("float64")
     assert ((euros["INT_EU"] + euros["EXT_EU"] - euros["WORLD"]).abs() <= 5 * 1000).all()
