@@ -78,11 +78,15 @@ def test_classes_make_up_all_enterprises_and_the_small_ones_are_among_them(table
 
 
 def test_groups_of_partners_make_up_the_world_in_value_and_not_in_enterprises(table: pd.DataFrame) -> None:
-    values = table.reset_index().pivot(
-        index=["reporter_code", "activity_code", "size_class_code", "year"],
-        columns="partner_group_code",
-        values=["value_eur", "n_exporters"],
-    ).dropna()
+    values = (
+        table.reset_index()
+        .pivot(
+            index=["reporter_code", "activity_code", "size_class_code", "year"],
+            columns="partner_group_code",
+            values=["value_eur", "n_exporters"],
+        )
+        .dropna()
+    )
     assert not values.empty
     euros, exporters = values["value_eur"].astype("float64"), values["n_exporters"].astype("float64")
     assert ((euros["INT_EU"] + euros["EXT_EU"] - euros["WORLD"]).abs() <= 5 * 1000).all()
