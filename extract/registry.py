@@ -127,8 +127,11 @@ class Dataset:
         ``reporter`` (a load each), ``month`` (a load each; bulk files) or ``whole``.
     reporter : str
         Reporter of a dataset that is not cut by reporter.
-    products : str or tuple of str
-        ``scopes`` (the products of all scopes), or codes; a code that ends in ``*`` is a prefix; empty is all.
+    nomenclature : str
+        Nomenclature of its products, where scopes name them: ``CN``, ``SITC`` or ``CPA22``.
+    products : tuple of str
+        Codes, ``scopes`` for the products of all scopes in the dataset's nomenclature; a code that ends in ``*`` is a
+        prefix; empty is all.
     by_default : bool
         Whether the DAGs load it unless told otherwise.
     verified : bool
@@ -158,7 +161,8 @@ class Dataset:
     select: dict[str, tuple[str, ...]] = field(default_factory=dict)
     slice_by: str = "whole"
     reporter: str = "NL"
-    products: str | tuple[str, ...] = ()
+    nomenclature: str = ""
+    products: tuple[str, ...] = ()
     by_default: bool = False
     thresholds: dict[str, float] = field(default_factory=dict)
     contract: Contract = field(default_factory=Contract)
@@ -229,8 +233,8 @@ def _build(path: Path) -> Dataset:
     try:
         raw: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - both are safe
         for name in ("products", "discover"):
-            if isinstance(raw.get(name), list):
-                raw[name] = tuple(str(code) for code in raw[name])
+            if name in raw:
+                raw[name] = tuple(str(code) for code in (raw[name] if isinstance(raw[name], list) else [raw[name]]))
         dataset = Dataset(
             measures=tuple(
                 Measure(str(m["code"]), m["unit"], m["canonical_unit"], float(m["factor"]), m.get("index"))
@@ -271,6 +275,8 @@ def _problem(dataset: Dataset, path: Path) -> tuple[str, str] | None:
     )
     if taken:
         return f"the landing columns {taken} are given twice or reserved", "give each dimension a column of its own"
+    if "scopes" in dataset.products and not dataset.nomenclature:
+        return "its products are those of the scopes, of no nomenclature", "declare `nomenclature`"
     if "period" not in columns:
         return "no dimension has the landing column 'period'", "one dimension is time"
     for rule, modes in CONTRACT_MODES.items():

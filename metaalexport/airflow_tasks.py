@@ -46,7 +46,10 @@ RETRY_POLICY = ExceptionRetryPolicy(
 
 PARAMS = {
     "reporters": Param(
-        [], type="array", items={"type": "string", "pattern": "^[A-Z]{2}$"}, description="Empty: those of the settings."
+        [],
+        type="array",
+        items={"type": "string", "pattern": "^([A-Z]{2}|EU27_2020)$"},
+        description="Empty: those of the settings.",
     ),
     "first_month": Param("", type="string", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM; empty: as declared."),
     "last_month": Param("", type="string", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM; empty: the newest."),

@@ -156,20 +156,22 @@ def lineage(
         settings,
         """
         with figures as (
-            select 'value' as part, f.product_code, f.value_eur, f.load_id, f.request_id
+            select 'value' as part, f.product_code, m.sign * f.value_eur as value_eur, f.load_id, f.request_id
             from marts.fct_exports as f
             join marts.dim_metal_scope_member as m using (nomenclature_code, product_code)
             where f.source_code = $source and f.concept_code = $concept and m.scope_code = $scope
                 and f.reporter_code = $reporter and f.destination_code = $destination and f.flow_kind = 'total'
                 and f.month = cast($month as date)
+                and (m.source_code is null or m.source_code = f.source_code)
                 and f.month >= m.valid_from and (m.valid_to is null or f.month <= m.valid_to)
             union all
-            select 'total', t.product_code, t.value_eur, t.load_id, t.request_id
+            select 'total', t.product_code, m.sign * t.value_eur as value_eur, t.load_id, t.request_id
             from marts.fct_export_totals as t
             join marts.dim_metal_scope_member as m using (nomenclature_code, product_code)
             where t.source_code = $source and t.concept_code = $concept and m.scope_code = $scope
                 and t.reporter_code = $reporter and t.flow_kind = 'total' and t.period_type = 'month'
                 and t.period_start = cast($month as date)
+                and (m.source_code is null or m.source_code = t.source_code)
                 and t.period_start >= m.valid_from and (m.valid_to is null or t.period_start <= m.valid_to)
         )
         select

@@ -10,6 +10,7 @@ from pathlib import Path
 from extract.registry import Dataset
 from metaalexport.settings import SEEDS, SettingsError
 
+NOMENCLATURES = ("CN", "SITC", "CPA22")
 USER_SCOPE_COLUMNS = (
     "scope_code",
     "scope_name_en",
@@ -90,8 +91,8 @@ def _scope_problem(row: dict[str, str], shipped: set[str], earlier: list[dict[st
         return f"no value for {', '.join(missing)}; the columns are {', '.join(USER_SCOPE_COLUMNS)}"
     if row["scope_code"] in shipped:
         return f"{row['scope_code']!r} is a shipped scope, choose another code"
-    if row["nomenclature_code"] not in ("CN", "SITC"):
-        return f"nomenclature_code is {row['nomenclature_code']!r}, not CN or SITC"
+    if row["nomenclature_code"] not in NOMENCLATURES:
+        return f"nomenclature_code is {row['nomenclature_code']!r}, not one of {', '.join(NOMENCLATURES)}"
     if not re.fullmatch(r"TOTAL|[0-9X]+", row["product_code"]):
         return f"product_code is {row['product_code']!r}, not digits without blanks"
     for name in ("valid_from", "valid_to"):
@@ -117,10 +118,18 @@ def _is_date(text: str) -> bool:
         return False
 
 
-def scope_products(nomenclature: str, user_scopes: Path | None) -> tuple[str, ...]:
-    """Return the product codes that all scopes need of a nomenclature, sorted."""
+def scope_products(source: str, nomenclature: str, user_scopes: Path | None) -> tuple[str, ...]:
+    """Return the product codes that all scopes need of a source (``CBS``, ``EUROSTAT``) and nomenclature, sorted."""
     members = _rows(SEEDS / "metal_scope_members.csv") + user_scope_rows(user_scopes)
-    return tuple(sorted({row["product_code"] for row in members if row["nomenclature_code"] == nomenclature}))
+    return tuple(
+        sorted(
+            {
+                row["product_code"]
+                for row in members
+                if row["nomenclature_code"] == nomenclature and (row.get("source_code") or source) == source
+            }
+        )
+    )
 
 
 def write_user_scopes(path: Path | None, target: Path) -> None:

@@ -18,6 +18,9 @@ DAGS_FOLDER = PROJECT_ROOT / "dags"
 PROFILES = ("simulator", "live", "replay")
 DEFAULT_SIMULATOR_URL = "http://127.0.0.1:8765"
 OFFICES = ("cbs", "eurostat")
+# All members of the Union together, a reporter of Comext beside them: what peers are measured against.
+EU = "EU27_2020"
+DEFAULT_REPORTERS = ("NL", "DE", EU)
 # What quotes text, or is a pattern, where DuckDB reads files.
 _NOT_IN_PATHS = frozenset("'\"*?[]{}")
 
@@ -60,7 +63,7 @@ class Settings:
 
     profile: str
     state: Path
-    reporters: tuple[str, ...] = ("NL", "DE")
+    reporters: tuple[str, ...] = DEFAULT_REPORTERS
     first_month: str | None = None
     user_scopes: Path | None = None
     replay_folder: Path | None = None
@@ -130,9 +133,17 @@ class Settings:
         return self.state / "offices"
 
     def datasets_to_load(self, office: str = "") -> list[str]:
-        """Return the codes of the datasets that the DAGs load, of one office or of both."""
+        """Return the codes of the datasets that the DAGs load, of one office or of both.
+
+        Of the real offices only what was seen in a real reply is loaded by default: `metaalexport doctor --live` tells
+        what to write into the registry for the others.
+        """
         registry = load_registry()
-        wanted = [code for code, dataset in registry.items() if dataset.by_default]
+        wanted = [
+            code
+            for code, dataset in registry.items()
+            if dataset.by_default and (dataset.verified or self.profile != "live")
+        ]
         if self.datasets:
             wanted = list(registry) if self.datasets == ("all",) else list(self.datasets)
         return [code for code in wanted if not office or registry[code].office == office]
@@ -170,9 +181,11 @@ class Settings:
         for name, value in (("METAALEXPORT_SCOPES", scopes), ("METAALEXPORT_REPLAY", replay)):
             if value and not Path(value).exists():
                 raise SettingsError(f"{name} names {value}, which does not exist")
-        reporters = tuple(env.get("METAALEXPORT_REPORTERS", "NL,DE").replace(" ", "").split(","))
-        if not all(re.fullmatch("[A-Z]{2}", reporter) for reporter in reporters):
-            raise SettingsError(f"METAALEXPORT_REPORTERS is {','.join(reporters)!r}, not ISO codes like NL,DE")
+        reporters = tuple(env.get("METAALEXPORT_REPORTERS", ",".join(DEFAULT_REPORTERS)).replace(" ", "").split(","))
+        if not all(re.fullmatch(f"[A-Z]{{2}}|{EU}", reporter) for reporter in reporters):
+            raise SettingsError(
+                f"METAALEXPORT_REPORTERS is {','.join(reporters)!r}, not ISO codes like NL,DE, or {EU} for all members"
+            )
         first_month = env.get("METAALEXPORT_FIRST_MONTH", "")
         if first_month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", first_month):
             raise SettingsError(f"METAALEXPORT_FIRST_MONTH is {first_month!r}, not YYYY-MM")

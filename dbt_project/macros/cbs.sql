@@ -1,3 +1,8 @@
+{# CBS tables that the facts read. #}
+{% macro cbs_goods_tables() -%}
+    {{ return(["cbs_85429ned", "cbs_85427ned"]) }}
+{%- endmacro %}
+
 {# Statements of a CBS goods table in the warehouse's own codes and euros: months and years side by side. #}
 {% macro cbs_goods_conformed(dataset, statements, measures) -%}
     with statements as (

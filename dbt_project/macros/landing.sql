@@ -19,6 +19,9 @@
         "indicator": "indicator_code",
         "statistic": "statistic_code",
         "currency": "currency_code",
+        "predecessor": "predecessor_code",
+        "successor": "successor_code",
+        "valid_from": "first_day",
         "period": "period_code",
     } -%}
     {%- set dimensions = [] -%}

@@ -10,6 +10,11 @@
     case when {{ base }} > 0 then 100 * ({{ ratio(value, base) }} - 1) end
 {%- endmacro %}
 
+{# Change of a share between two periods, in percentage points. #}
+{% macro share_change_pp(value, total, base, total_base) -%}
+    100 * ({{ ratio(value, total) }} - {{ ratio(base, total_base) }})
+{%- endmacro %}
+
 {# Contribution to the growth of the total, in percentage points of the total's base. Sums to the total's growth. #}
 {% macro contribution_pp(value, base, total_base) -%}
     100 * {{ ratio('(coalesce(' ~ value ~ ', 0) - coalesce(' ~ base ~ ', 0))', total_base) }}

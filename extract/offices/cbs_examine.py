@@ -39,7 +39,7 @@ def examine(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> 
     for dimension in dataset.dimensions:
         codes = visit.ask(f"v4 {dimension}Codes", f"{table}/{dimension}Codes", inspect_json)
         visit.compare(f"v4 {dimension}Codes", codes, partial(_compare_codes, dataset=dataset, dimension=dimension))
-    part = Slice(dataset.code, "NL", dataset.first_period, products=_products(dataset))
+    part = Slice(dataset.code, "NL", dataset.first_period, products=dataset.products)
     query = url_quote(observation_filter(dataset, part))
     count = visit.ask("v4 $count", f"{table}/Observations/$count?$filter={query}", inspect_count)
     visit.note("v4 $count", count, f"{count.text().strip()} observations in the slice" if count else "")
@@ -78,10 +78,6 @@ def examine_office(session: OfficeSession, hosts: dict[str, str]) -> list[Examin
         ),
     )
     return visit.results
-
-
-def _products(dataset: Dataset) -> tuple[str, ...]:
-    return dataset.products if isinstance(dataset.products, tuple) else ()
 
 
 def _compare_properties(reply: Reply, dataset: Dataset) -> tuple[str, str]:
@@ -126,7 +122,7 @@ def _compare_codes(reply: Reply, dataset: Dataset, dimension: str) -> tuple[str,
     column = dataset.dimensions[dimension]
     wanted = list(dataset.select.get(dimension, ()))
     if column == "product":
-        wanted += _products(dataset)
+        wanted += dataset.products
     if column == "partner" and dataset.total_partner:
         wanted.append(dataset.total_partner)
     absent = [
@@ -152,7 +148,7 @@ def _candidates(session: OfficeSession, hosts: dict[str, str], dataset: Dataset)
     """Look for the table that holds what is declared, among those of the catalogue that fit its words."""
     visit = Examination(session, dataset.code)
     dimension = dataset.dimension_of("product")
-    wanted = next((code for code in _products(dataset)), "")
+    wanted = next((code for code in dataset.products), "")
     try:
         entries = CbsOffice().discover(session, hosts, dataset.discover)
     except ExtractError as error:

@@ -21,6 +21,7 @@ from extract.slices import Slice
 
 # A reporter that every dataset has, for requests of one cell.
 _REPORTER = "NL"
+_IRON_AND_STEEL = {"CN": "72", "SITC": "67", "CPA22": "24"}
 _NO_JOB = "00000000-0000-0000-0000-000000000000"
 
 
@@ -124,9 +125,8 @@ def _compare_layout(reply: Reply) -> tuple[str, str]:
 
 
 def _one_product(dataset: Dataset) -> tuple[str, ...]:
-    if isinstance(dataset.products, tuple):
-        return dataset.products[:1]
-    return ("72",)
+    # Which products scopes hold is not known here; iron and steel is in each nomenclature.
+    return (_IRON_AND_STEEL[dataset.nomenclature],) if "scopes" in dataset.products else dataset.products[:1]
 
 
 def _compare_dimensions(reply: Reply, dataset: Dataset) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +50,7 @@ class Warehouse:
 
 
 @pytest.fixture(scope="session")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """Load two releases of both offices and publish them; once for all workers of a test run.
 
     With ``MARTS_STATE`` in the environment, the state in that folder is used: what is published there if there is
@@ -72,4 +71,4 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
                     with run_simulator(release=release) as url:
                         load_all(Settings(profile="simulator", state=state, simulator_url=url, http_attempts=1), "test")
             build_and_publish(settings, "test")
-    yield Warehouse(settings.published, settings.landing, Economy())
+    return Warehouse(settings.published, settings.landing, Economy())

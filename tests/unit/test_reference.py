@@ -125,6 +125,9 @@ def test_seeds_scope_members_do_not_overlap_by_prefix() -> None:
         for b in members
         if a is not b
         and (a["scope_code"], a["nomenclature_code"]) == (b["scope_code"], b["nomenclature_code"])
+        and (a["valid_from"] <= (b["valid_to"] or "9999") and b["valid_from"] <= (a["valid_to"] or "9999"))
+        # What is taken out stands below what it is taken from.
+        and (a["sign"], b["sign"]) != ("1", "-1")
         and (b["product_code"].startswith(a["product_code"]) or "TOTAL" in (a["product_code"], b["product_code"]))
     ]
     assert overlaps == []
@@ -133,10 +136,44 @@ def test_seeds_scope_members_do_not_overlap_by_prefix() -> None:
 def test_seeds_scope_members_of_sitc_and_their_titles_exist() -> None:
     members = seed("metal_scope_members")
     sitc = {row["product_code"] for row in members if row["nomenclature_code"] == "SITC"}
-    assert sitc
-    assert sitc <= {row["product_code"] for row in seed("office_products")}
+    assert len(sitc) > 10
+    of_cbs = {r["product_code"] for r in members if r["nomenclature_code"] == "SITC" and r["source_code"] == "CBS"}
+    assert of_cbs == {"TOTAL"}
+    assert of_cbs <= {row["product_code"] for row in seed("office_products")}
     titles = {(row["nomenclature_code"], row["product_code"]) for row in seed("product_titles")}
-    assert {(row["nomenclature_code"], row["product_code"]) for row in members} <= titles
+    # Headings and subheadings have their titles in the office's own list.
+    wide = {(row["nomenclature_code"], row["product_code"]) for row in members if len(row["product_code"]) < 4}
+    assert wide <= titles
+
+
+def test_seeds_scope_members_taken_out_stand_below_one_that_is_in() -> None:
+    members = seed("metal_scope_members")
+    out = [row for row in members if row["sign"] == "-1"]
+    assert len(out) > 10
+    for row in out:
+        assert [
+            a["product_code"]
+            for a in members
+            if a["sign"] == "1"
+            and a["scope_code"] == row["scope_code"]
+            and a["nomenclature_code"] == row["nomenclature_code"]
+            and row["product_code"].startswith(a["product_code"])
+            and a["valid_from"] <= row["valid_from"]
+        ], row
+
+
+def test_seeds_a_scope_has_one_nomenclature_in_a_source() -> None:
+    """Two lists of the same goods would be added up."""
+    members = seed("metal_scope_members")
+    for source in ("CBS", "EUROSTAT"):
+        # CBS tables of the facts know SITC only.
+        pairs = {
+            (row["scope_code"], row["nomenclature_code"])
+            for row in members
+            if row["source_code"] in ("", source) and (source == "EUROSTAT" or row["nomenclature_code"] == "SITC")
+        }
+        assert pairs
+        assert repeated([scope for scope, _ in pairs]) == []
 
 
 def test_seeds_office_products_have_no_code_twice_on_either_side() -> None:
@@ -239,7 +276,7 @@ def test_declared_codes_of_a_table_without_a_total_are_none(code: str) -> None:
 
 
 def test_scope_products_of_cn_are_sorted_and_hold_the_metal_chapters() -> None:
-    products = reference.scope_products("CN", None)
+    products = reference.scope_products("EUROSTAT", "CN", None)
     assert products == tuple(sorted(set(products)))
     assert {"72", "73", "74", "75", "76", "78", "79", "80", "81", "82", "83"} <= set(products)
     assert "77" not in products
@@ -247,8 +284,12 @@ def test_scope_products_of_cn_are_sorted_and_hold_the_metal_chapters() -> None:
 
 def test_scope_products_user_scope_adds_its_codes(scope_file: Path) -> None:
     scope_file.write_text(f"{HEADER}\n{GOOD_LINE}\nmine,Mine,Mijn,SITC,8,,\n", encoding="utf-8")
-    assert set(reference.scope_products("CN", scope_file)) - set(reference.scope_products("CN", None)) == {"7601"}
-    assert "8" in reference.scope_products("SITC", scope_file)
+    assert set(reference.scope_products("EUROSTAT", "CN", scope_file)) - set(
+        reference.scope_products("EUROSTAT", "CN", None)
+    ) == {"7601"}
+    assert "8" in reference.scope_products("CBS", "SITC", scope_file)
+    assert "TOTAL" in reference.scope_products("CBS", "SITC", None)
+    assert "TOTAL" not in reference.scope_products("EUROSTAT", "SITC", None)
 
 
 def test_user_scope_rows_without_a_file_are_none() -> None:
@@ -284,7 +325,7 @@ def test_user_scope_rows_blank_value_names_file_line_and_column(scope_file: Path
     ("line", "problem"),
     [
         ("metal_core_hs,Mine,Mijn,CN,7601,,", "'metal_core_hs' is a shipped scope"),
-        ("mine,Mine,Mijn,HS,7601,,", "nomenclature_code is 'HS', not CN or SITC"),
+        ("mine,Mine,Mijn,HS,7601,,", "nomenclature_code is 'HS', not one of CN, SITC, CPA22"),
         ("mine;Mine;Mijn;CN;7601;;", "no value for scope_name_en"),
     ],
     ids=["shipped code", "wrong nomenclature", "semicolons"],

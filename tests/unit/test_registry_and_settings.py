@@ -119,15 +119,13 @@ def test_registry_dataset_lands_in_columns_that_hold_key_and_content(dataset: Da
 
 def test_registry_defaults_are_those_of_the_dags() -> None:
     assert {"cbs_85427ned", "cbs_85429ned", "eurostat_ds_045409"} <= set(DEFAULTS)
-    # Context beside the exports, never in them: their tables say of each figure whether it is confirmed.
-    assert {code for code in DEFAULTS if not get_dataset(code).verified} == {
-        "cbs_81234ned",
-        "cbs_85806ned",
-        "eurostat_ext_tec01",
-        "eurostat_sts_inppd_m",
-        "eurostat_sts_inppnd_m",
-        "eurostat_sts_intv_m",
-    }
+    settings = Settings.from_environment({})
+    assert settings.datasets_to_load() == DEFAULTS
+    # An office that was never asked for a table must not stop the load of those that are known.
+    live = Settings.from_environment({"METAALEXPORT_PROFILE": "live"}).datasets_to_load()
+    assert live == [code for code in DEFAULTS if get_dataset(code).verified]
+    assert {"cbs_85427ned", "cbs_85429ned", "eurostat_ds_045409"} <= set(live)
+    assert len(live) < len(DEFAULTS)
 
 
 def test_registry_greece_has_another_code_on_the_main_host_of_eurostat() -> None:
@@ -287,11 +285,21 @@ def test_contract_mode_of_a_new_code_is_that_of_its_column_or_the_default() -> N
     assert Contract(new_code={"partner": "fail"}).new_code_mode("product") == "warn"
 
 
-@pytest.mark.parametrize("products", ["scopes", "[SITC67*, '72']"])
-def test_load_registry_products_are_a_word_or_codes(tmp_path: Path, products: str) -> None:
-    write_registry(tmp_path, f"{COMPLETE}products: {products}\n")
+@pytest.mark.parametrize(
+    ("products", "codes"), [("scopes", ("scopes",)), ("[SITC67*, '72', scopes]", ("SITC67*", "72", "scopes"))]
+)
+def test_load_registry_products_are_codes_and_those_of_scopes(
+    tmp_path: Path, products: str, codes: tuple[str, ...]
+) -> None:
+    write_registry(tmp_path, f"{COMPLETE}nomenclature: SITC\nproducts: {products}\n")
     (dataset,) = load_registry(tmp_path).values()
-    assert dataset.products == ("scopes" if products == "scopes" else ("SITC67*", "72"))
+    assert dataset.products == codes
+
+
+def test_load_registry_products_of_scopes_need_a_nomenclature(tmp_path: Path) -> None:
+    write_registry(tmp_path, f"{COMPLETE}products: scopes\n")
+    with pytest.raises(RegistryError, match="of no nomenclature"):
+        load_registry(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +318,7 @@ def test_settings_empty_environment_is_the_simulator() -> None:
     settings = Settings.from_environment({})
     assert settings.profile == "simulator"
     assert settings.is_simulated
-    assert settings.reporters == ("NL", "DE")
+    assert settings.reporters == ("NL", "DE", "EU27_2020")
     assert settings.first_month is None
     assert settings.user_scopes is None
     assert settings.state.name == "simulator"

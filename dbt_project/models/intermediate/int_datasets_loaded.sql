@@ -29,6 +29,7 @@ select
     datasets.source_url,
     datasets.release_note,
     datasets.is_verified,
+    datasets.rounding_unit_eur,
     coalesce(last_loads.n_loads, 0) as n_loads,
     last_loads.last_vintage_at,
     last_loads.is_simulated

@@ -2,24 +2,22 @@
 -- Aggregates (EU, continents) and parts of a country that is published whole are left out.
 -- Grain: group, concept, flow kind, period type, office cell, valid_from.
 with cells as (
-    select
-        'cbs_85429ned' as dataset_code,
-        'NL' as reporter_code,
-        * exclude (partner_code),
-        cast(null as decimal(18, 3)) as quantity_kg
-    from {{ ref('int_cbs_85429ned_conformed') }}
-    union all by name
-    select
-        'cbs_85427ned' as dataset_code,
-        'NL' as reporter_code,
-        * exclude (partner_code),
-        cast(null as decimal(18, 3)) as quantity_kg
-    from {{ ref('int_cbs_85427ned_conformed') }}
-    union all by name
-    select
-        'eurostat_ds_045409' as dataset_code,
-        *
-    from {{ ref('int_eurostat_ds_045409_conformed') }}
+    {% for dataset in cbs_goods_tables() %}
+        select
+            '{{ dataset }}' as dataset_code,
+            'NL' as reporter_code,
+            * exclude (partner_code),
+            cast(null as decimal(18, 3)) as quantity_kg
+        from {{ ref('int_' ~ dataset ~ '_conformed') }}
+        union all by name
+    {% endfor %}
+    {% for dataset in comext_datasets() %}
+        select
+            '{{ dataset }}' as dataset_code,
+            *
+        from {{ ref('int_' ~ dataset ~ '_conformed') }}
+        {% if not loop.last %}union all by name{% endif %}
+    {% endfor %}
 ),
 
 panels as (

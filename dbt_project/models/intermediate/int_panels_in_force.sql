@@ -1,39 +1,27 @@
 -- Which panel of partners speaks for a dataset, reporter, product and month, and in which vintages: that of the newest
 -- load that asked for it. A load that asked and got no row speaks too: a cell that an office withdrew does not live on.
 -- Grain: dataset, reporter, office product, month, valid_from.
+{% set datasets = cbs_goods_tables() + comext_datasets().keys() | list %}
+
 with coverage as (
-    select
-        'cbs_85429ned' as dataset_code,
-        *
-    from {{ ref('stg_cbs_85429ned__coverage') }}
-    union all
-    select
-        'cbs_85427ned' as dataset_code,
-        *
-    from {{ ref('stg_cbs_85427ned__coverage') }}
-    union all
-    select
-        'eurostat_ds_045409' as dataset_code,
-        *
-    from {{ ref('stg_eurostat_ds_045409__coverage') }}
+    {% for dataset in datasets %}
+        select
+            '{{ dataset }}' as dataset_code,
+            *
+        from {{ ref('stg_' ~ dataset ~ '__coverage') }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 ),
 
 -- A load of everything asked for every product that the office ever had, also for one that it withdrew since.
 products_seen as (
-    select distinct
-        'cbs_85429ned' as dataset_code,
-        office_product_code
-    from {{ ref('stg_cbs_85429ned__changes') }}
-    union all
-    select distinct
-        'cbs_85427ned' as dataset_code,
-        office_product_code
-    from {{ ref('stg_cbs_85427ned__changes') }}
-    union all
-    select distinct
-        'eurostat_ds_045409' as dataset_code,
-        office_product_code
-    from {{ ref('stg_eurostat_ds_045409__changes') }}
+    {% for dataset in datasets %}
+        select distinct
+            '{{ dataset }}' as dataset_code,
+            office_product_code
+        from {{ ref('stg_' ~ dataset ~ '__changes') }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 ),
 
 cbs_products as (
@@ -115,6 +103,7 @@ spells as (
         bool_or(has_all_partners) as has_all_partners,
         min(vintage_at) as valid_from,
         max(vintage_at) as confirmed_at,
+        list(vintage_at order by vintage_at) as vintages,
         arg_max(load_id, vintage_at) as confirming_load_id
     from numbered
     group by dataset_code, reporter_code, office_product_code, month, panel_no
@@ -127,16 +116,22 @@ select
     spells.dataset_code,
     spells.reporter_code,
     spells.office_product_code,
-    case when spells.dataset_code = 'eurostat_ds_045409' then 'CN' else cbs_products.nomenclature_code end
-        as nomenclature_code,
+    -- CBS codes are mapped one by one; Comext writes a nomenclature's own.
+    case spells.dataset_code
+        {% for dataset, nomenclature in comext_datasets().items() %}
+            when '{{ dataset }}' then '{{ nomenclature }}'
+        {% endfor %}
+        else cbs_products.nomenclature_code
+    end as nomenclature_code,
     case
-        when spells.dataset_code = 'eurostat_ds_045409' then spells.office_product_code
+        when starts_with(spells.dataset_code, 'eurostat_') then spells.office_product_code
         else cbs_products.product_code
     end as product_code,
     spells.month,
     spells.panel,
     spells.has_all_partners,
     spells.confirmed_at,
+    spells.vintages,
     spells.confirming_load_id,
     spells.valid_from,
     lead(spells.valid_from) over (
@@ -144,4 +139,5 @@ select
         order by spells.valid_from
     ) as valid_to
 from spells
-left join cbs_products on spells.office_product_code = cbs_products.office_code
+left join cbs_products
+    on spells.office_product_code = cbs_products.office_code and starts_with(spells.dataset_code, 'cbs_')

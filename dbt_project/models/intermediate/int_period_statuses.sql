@@ -4,15 +4,13 @@ with panels as (
 ),
 
 cbs_periods as (
-    select
-        'cbs_85429ned' as dataset_code,
-        *
-    from {{ ref('stg_cbs_85429ned__periods') }}
-    union all
-    select
-        'cbs_85427ned' as dataset_code,
-        *
-    from {{ ref('stg_cbs_85427ned__periods') }}
+    {% for dataset in cbs_goods_tables() %}
+        select
+            '{{ dataset }}' as dataset_code,
+            *
+        from {{ ref('stg_' ~ dataset ~ '__periods') }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 ),
 
 eurostat_months as (
@@ -22,7 +20,7 @@ eurostat_months as (
         confirmed_at,
         month
     from panels
-    where dataset_code = 'eurostat_ds_045409' and valid_to is null
+    where starts_with(dataset_code, 'eurostat_') and valid_to is null
 )
 
 select

@@ -21,13 +21,16 @@ first_seen as (
     group by all
 ),
 
+-- Months are added up, or compared with a year before, where they hold the same goods.
 denominators as (
     select
         *,
+        coalesce(same_goods_from <= month - interval 1 year, true) as has_year_before,
         sum(total_eur) over rolling as total_r12_eur,
-        count(total_eur) over rolling as n_complete_r12,
+        count(total_eur) over rolling = 12 and coalesce(same_goods_from <= month - interval 11 months, true) as has_r12,
         sum(total_eur) over this_year as total_ytd_eur,
-        count(total_eur) over this_year as n_complete_ytd
+        count(total_eur) over this_year = month(month)
+        and coalesce(same_goods_from <= date_trunc('year', month), true) as has_ytd
     from scope_months
     window
         rolling as (
@@ -103,11 +106,12 @@ with_year_before as (
         this.unallocated_eur,
         this.not_loaded_eur,
         this.vintage_at,
-        case when this.n_complete_r12 = 12 then this.value_r12_sum end as value_r12_eur,
-        case when this.n_complete_r12 = 12 then this.total_r12_eur end as total_r12_eur,
-        case when this.n_complete_ytd = month(this.month) then this.value_ytd_sum end as value_ytd_eur,
-        case when this.n_complete_ytd = month(this.month) then this.total_ytd_eur end as total_ytd_eur,
-        before.complete_value_eur as value_year_before_eur
+        case when this.has_r12 then this.value_r12_sum end as value_r12_eur,
+        case when this.has_r12 then this.total_r12_eur end as total_r12_eur,
+        case when this.has_ytd then this.value_ytd_sum end as value_ytd_eur,
+        case when this.has_ytd then this.total_ytd_eur end as total_ytd_eur,
+        case when this.has_year_before then before.complete_value_eur end as value_year_before_eur,
+        this.has_year_before
     from summed as this
     left join filled as before
         on
@@ -134,7 +138,7 @@ totals_year_before as (
 
 select
     with_year_before.*,
-    totals_year_before.total_eur as total_year_before_eur
+    case when with_year_before.has_year_before then totals_year_before.total_eur end as total_year_before_eur
 from with_year_before
 left join totals_year_before
     on

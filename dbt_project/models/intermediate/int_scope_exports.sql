@@ -15,12 +15,10 @@ select
     exports.reporter_code,
     exports.destination_code,
     exports.month,
-    sum(exports.value_eur) as value_eur
+    -- A member with the sign -1 is taken out of the one above it.
+    sum(members.sign * exports.value_eur) as value_eur
 from exports
 inner join members
     on
-        exports.nomenclature_code = members.nomenclature_code
-        and exports.product_code = members.product_code
-        and exports.month >= members.valid_from
-        and (members.valid_to is null or exports.month <= members.valid_to)
+        {{ is_member('members', 'exports') }}
 group by all

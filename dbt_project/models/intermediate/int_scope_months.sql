@@ -21,6 +21,14 @@ members as (
     select * from {{ ref('int_scopes_unioned') }}
 ),
 
+panels as (
+    select
+        *,
+        {{ source_of('dataset_code') }} as source_code
+    from {{ ref('int_panels_in_force') }}
+    where valid_to is null
+),
+
 eu_members as (
     select * from {{ ref('country_groups') }}
     where group_code = 'EU'
@@ -34,6 +42,7 @@ product_months as (
         nomenclature_code,
         product_code,
         month,
+        any_value(dataset_code) as dataset_code,
         min(vintage_at) as vintage_at,
         sum(value_eur) filter (where destination_code = 'unallocated') as unallocated_eur,
         sum(value_eur) filter (where destination_code = 'not_loaded') as not_loaded_eur
@@ -50,6 +59,7 @@ joined as (
         coalesce(totals.nomenclature_code, product_months.nomenclature_code) as nomenclature_code,
         coalesce(totals.product_code, product_months.product_code) as product_code,
         coalesce(totals.period_start, product_months.month) as month,
+        coalesce(totals.dataset_code, product_months.dataset_code) as dataset_code,
         coalesce(totals.vintage_at, product_months.vintage_at) as vintage_at,
         totals.value_eur as total_eur,
         product_months.unallocated_eur,
@@ -72,9 +82,11 @@ summed as (
         members.scope_code,
         joined.reporter_code,
         joined.month,
-        sum(joined.total_eur) as total_eur,
-        coalesce(sum(joined.unallocated_eur), 0) as unallocated_eur,
-        coalesce(sum(joined.not_loaded_eur), 0) as not_loaded_eur,
+        any_value(joined.dataset_code) as dataset_code,
+        any_value(joined.nomenclature_code) as nomenclature_code,
+        sum(members.sign * joined.total_eur) as total_eur,
+        coalesce(sum(members.sign * joined.unallocated_eur), 0) as unallocated_eur,
+        coalesce(sum(members.sign * joined.not_loaded_eur), 0) as not_loaded_eur,
         count(*) as n_products,
         count(joined.total_eur) as n_products_with_total,
         count(distinct joined.vintage_at) as n_vintages,
@@ -82,10 +94,7 @@ summed as (
     from joined
     inner join members
         on
-            joined.nomenclature_code = members.nomenclature_code
-            and joined.product_code = members.product_code
-            and joined.month >= members.valid_from
-            and (members.valid_to is null or joined.month <= members.valid_to)
+            {{ is_member('members', 'joined') }}
     group by all
 ),
 
@@ -98,19 +107,66 @@ intra_eu as (
         exports.reporter_code,
         exports.month,
         count(*) as n_cells,
-        sum(exports.value_eur) as value_eur
+        sum(members.sign * exports.value_eur) as value_eur
     from exports
     inner join members
         on
-            exports.nomenclature_code = members.nomenclature_code
-            and exports.product_code = members.product_code
-            and exports.month >= members.valid_from
-            and (members.valid_to is null or exports.month <= members.valid_to)
+            {{ is_member('members', 'exports') }}
     inner join eu_members
         on
             exports.destination_code = eu_members.country_code
             and exports.month >= eu_members.valid_from
             and (eu_members.valid_to is null or exports.month <= eu_members.valid_to)
+    group by all
+),
+
+-- What a scope was to hold, and what was asked for. A product that was asked for and has no row was not traded; one
+-- that nobody asked for is not known, and a sum without it is not the scope's.
+asked as (
+    select
+        members.scope_code,
+        panels.dataset_code,
+        panels.reporter_code,
+        panels.month,
+        count(*) as n_asked
+    from panels
+    inner join members
+        on
+            {{ is_member('members', 'panels') }}
+    group by all
+),
+
+declared as (
+    select
+        months.scope_code,
+        months.dataset_code,
+        months.month,
+        count(*) filter (
+            where months.month >= members.valid_from and (members.valid_to is null or months.month <= members.valid_to)
+        ) as n_declared,
+        -- Since when the scope holds the same goods. Only a dated scope changes them; elsewhere codes replace each
+        -- other.
+        case
+            when bool_or(members.is_dated)
+                then greatest(
+                    max(members.valid_from) filter (where members.valid_from <= months.month),
+                    max(members.valid_to + 1) filter (where members.valid_to < months.month)
+                )
+        end as same_goods_from
+    from (
+        select distinct
+            scope_code,
+            source_code,
+            dataset_code,
+            nomenclature_code,
+            month
+        from summed
+    ) as months
+    inner join members
+        on
+            months.scope_code = members.scope_code
+            and months.nomenclature_code = members.nomenclature_code
+            and (members.source_code is null or months.source_code = members.source_code)
     group by all
 ),
 
@@ -123,8 +179,22 @@ compared as (
         median(coalesce(intra_eu.n_cells, 0)) over months_before as usual_intra_eu_cells,
         coalesce(intra_eu.value_eur, 0) as intra_eu_eur,
         median(coalesce(intra_eu.value_eur, 0)) over months_before as usual_intra_eu_eur,
-        count(*) over months_before as n_months_before
+        count(*) over months_before as n_months_before,
+        coalesce(asked.n_asked, 0) as n_asked,
+        declared.n_declared,
+        declared.same_goods_from
     from summed
+    inner join declared
+        on
+            summed.scope_code = declared.scope_code
+            and summed.dataset_code = declared.dataset_code
+            and summed.month = declared.month
+    left join asked
+        on
+            summed.scope_code = asked.scope_code
+            and summed.dataset_code = asked.dataset_code
+            and summed.reporter_code = asked.reporter_code
+            and summed.month = asked.month
     left join intra_eu
         on
             summed.source_code = intra_eu.source_code
@@ -143,6 +213,7 @@ judged as (
     select
         *,
         case
+            when n_asked < n_declared then 'product_not_loaded'
             when n_products_with_total = 0 then 'office_total_missing'
             when n_products_with_total < n_products then 'product_total_missing'
             when n_vintages > 1 then 'mixed_vintages'
@@ -166,5 +237,6 @@ select
     case when incomplete_reason is null then total_eur end as total_eur,
     case when incomplete_reason is null then unallocated_eur end as unallocated_eur,
     case when incomplete_reason is null then not_loaded_eur end as not_loaded_eur,
+    same_goods_from,
     vintage_at
 from judged

@@ -18,12 +18,16 @@ select
     shipped.description_en,
     shipped.description_nl,
     shipped.is_metal,
+    shipped.is_dated,
     'shipped' as origin,
+    shipped_members.source_code,
     shipped_members.nomenclature_code,
     shipped_members.product_code,
+    shipped_members.sign,
     shipped_members.valid_from,
     shipped_members.valid_to,
-    shipped_members.source as member_source
+    shipped_members.source as member_source,
+    shipped_members.confidence as member_confidence
 from shipped
 inner join shipped_members on shipped.scope_code = shipped_members.scope_code
 union all
@@ -34,10 +38,14 @@ select
     scope_name_en as description_en,
     scope_name_nl as description_nl,
     cast(null as boolean) as is_metal,
+    false as is_dated,
     'user' as origin,
+    cast(null as varchar) as source_code,
     nomenclature_code,
     product_code,
+    1 as sign,
     coalesce(valid_from, date '1988-01-01') as valid_from,
     valid_to,
-    'METAALEXPORT_SCOPES' as member_source
+    'METAALEXPORT_SCOPES' as member_source,
+    'user' as member_confidence
 from user_scopes

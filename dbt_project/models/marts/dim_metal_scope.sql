@@ -9,6 +9,7 @@ select
     any_value(description_en) as description_en,
     any_value(description_nl) as description_nl,
     any_value(is_metal) as is_metal,
+    any_value(is_dated) as is_dated,
     any_value(origin) as origin,
     count(*) as n_members
 from members

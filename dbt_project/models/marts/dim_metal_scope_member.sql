@@ -4,9 +4,12 @@ with members as (
 
 select
     scope_code,
+    source_code,
     nomenclature_code,
     product_code,
+    sign,
     valid_from,
     valid_to,
-    member_source
+    member_source,
+    member_confidence
 from members

@@ -8,6 +8,7 @@ select
     instrument,
     event_kind,
     event_date,
+    announced_by_event_code,
     effective_to,
     rate_pct,
     product_scope_en,

@@ -6,6 +6,10 @@ countries as (
     select * from {{ ref('dim_country') }}
 ),
 
+share_revisions as (
+    select * from {{ ref('int_share_revisions') }}
+),
+
 measured as (
     select
         months.source_code,
@@ -44,19 +48,26 @@ measured as (
         months.value_year_before_eur,
         case when months.is_complete then {{ growth_pct('months.value_eur', 'months.value_year_before_eur') }} end
             as yoy_growth_pct,
-        100 * (
-            {{ ratio('months.value_eur', 'months.total_eur') }}
-            - {{ ratio('months.value_year_before_eur', 'months.total_year_before_eur') }}
-        ) as share_change_pp,
+        {{ share_change_pp(
+            'months.value_eur', 'months.total_eur', 'months.value_year_before_eur', 'months.total_year_before_eur'
+        ) }} as share_change_pp,
         case
             when months.is_complete
                 then {{ contribution_pp(
                     'months.value_eur', 'months.value_year_before_eur', 'months.total_year_before_eur'
                 ) }}
         end as contribution_to_growth_pp,
+        share_revisions.usual_revision_pp as usual_share_revision_pp,
         months.vintage_at
     from months
     inner join countries on months.destination_code = countries.country_code
+    left join share_revisions
+        on
+            months.source_code = share_revisions.source_code
+            and months.concept_code = share_revisions.concept_code
+            and months.scope_code = share_revisions.scope_code
+            and months.reporter_code = share_revisions.reporter_code
+            and months.destination_code = share_revisions.destination_code
 )
 
 select
@@ -100,6 +111,8 @@ select
     value_year_before_eur,
     yoy_growth_pct,
     share_change_pp,
+    usual_share_revision_pp,
+    abs(share_change_pp) > usual_share_revision_pp as is_change_beyond_revision,
     contribution_to_growth_pp,
     vintage_at
 from measured

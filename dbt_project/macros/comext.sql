@@ -1,0 +1,93 @@
+{# Comext datasets that the facts read, each with the nomenclature of its products. #}
+{% macro comext_datasets() -%}
+    {{ return({
+        "eurostat_ds_045409": "CN",
+        "eurostat_ds_059331": "SITC",
+        "eurostat_ds_059366": "CPA22",
+    }) }}
+{%- endmacro %}
+
+{# Statements of a Comext dataset in the warehouse's own codes and units: one row a cell, euros or kilograms. #}
+{% macro comext_conformed(dataset) -%}
+    with statements as (
+        select * from {{ ref('int_' ~ dataset ~ '_statements') }}
+        -- Monthly exports; the dataset has years and imports too.
+        where frequency_code = 'M' and flow_code = '2'
+    ),
+
+    measures as (
+        select * from {{ ref('stg_' ~ dataset ~ '__measures') }}
+    ),
+
+    measure_meanings as (
+        select * from {{ ref('office_measures') }}
+        where dataset_code = '{{ dataset }}'
+    ),
+
+    partners as (
+        select * from {{ ref('office_partners') }}
+        where office = 'eurostat'
+    ),
+
+    meant as (
+        select
+            statements.*,
+            measure_meanings.flow_kind,
+            measure_meanings.quantity_kind,
+            cast(strptime(statements.period_code, '%Y-%m') as date) as period_start,
+            statements.office_value * measures.factor as amount
+        from statements
+        inner join measures
+            on statements.load_id = measures.load_id and statements.measure_code = measures.measure_code
+        inner join measure_meanings on statements.measure_code = measure_meanings.measure_code
+    ),
+
+    values_eur as (
+        select * from meant
+        where quantity_kind = 'value'
+    ),
+
+    -- A quantity counts while there is a value beside it.
+    quantities as (
+        select
+            amounts.* replace (
+                {{ both_valid_from('amounts', 'values_eur') }} as valid_from,
+                {{ both_valid_to('amounts', 'values_eur') }} as valid_to
+            )
+        from meant as amounts
+        inner join values_eur
+            on
+                amounts.panel = values_eur.panel
+                and amounts.reporter_code = values_eur.reporter_code
+                and amounts.partner_code = values_eur.partner_code
+                and amounts.office_product_code = values_eur.office_product_code
+                and amounts.period_start = values_eur.period_start
+                and {{ both_valid('amounts', 'values_eur') }}
+        where amounts.quantity_kind = 'quantity'
+    ),
+
+    cells as (
+        select * from values_eur
+        union all by name
+        select * from quantities
+    )
+
+    select
+        cells.panel,
+        cells.load_id,
+        cells.request_no,
+        cells.reporter_code,
+        cells.office_product_code,
+        'community' as concept_code,
+        cells.flow_kind,
+        partners.member_kind,
+        partners.destination_code,
+        'month' as period_type,
+        cells.period_start,
+        cast(case when cells.quantity_kind = 'value' then cells.amount end as decimal(18, 2)) as value_eur,
+        cast(case when cells.quantity_kind = 'quantity' then cells.amount end as decimal(18, 3)) as quantity_kg,
+        cells.valid_from,
+        cells.valid_to
+    from cells
+    left join partners on cells.partner_code = partners.office_code
+{%- endmacro %}

@@ -1,0 +1,15 @@
+-- Which CN8 code took over from which, as the newest list has it. Grain: predecessor, successor, first day.
+with statements as (
+    {{ cell_statements(
+        'stg_eurostat_comext_cn_successions__changes',
+        ['predecessor_code', 'successor_code', 'first_day', 'measure_code']
+    ) | indent(4) }}
+)
+
+select
+    predecessor_code,
+    successor_code,
+    first_day,
+    load_id
+from statements
+where valid_to is null

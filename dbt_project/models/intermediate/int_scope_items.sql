@@ -1,0 +1,58 @@
+-- The goods of a scope one by one: its members, each less what is taken out of it, CN8 codes by family. Value and weight
+-- by destination, for all that compares goods: prices, mix, market shares by product.
+-- Grain: source, concept, scope, reporter, destination, item, month.
+with exports as (
+    select * from {{ ref('int_exports_by_destination') }}
+    where flow_kind = 'total'
+),
+
+members as (
+    select * from {{ ref('int_scopes_unioned') }}
+),
+
+families as (
+    select * from {{ ref('int_scope_families') }}
+),
+
+-- What is taken out counts for the member that it is taken out of.
+itemised as (
+    select
+        members.*,
+        coalesce(families.family_code, wider.product_code, members.product_code) as item_code
+    from members
+    left join families
+        on
+            members.sign = 1
+            and members.scope_code = families.scope_code
+            and members.product_code = families.product_code
+    left join members as wider
+        on
+            members.sign = -1
+            and wider.sign = 1
+            and members.scope_code = wider.scope_code
+            and members.nomenclature_code = wider.nomenclature_code
+            and starts_with(members.product_code, wider.product_code)
+    qualify row_number() over (
+        partition by members.scope_code, members.nomenclature_code, members.product_code, members.valid_from
+        order by wider.product_code desc, wider.valid_from asc
+    ) = 1
+)
+
+select
+    exports.source_code,
+    exports.concept_code,
+    itemised.scope_code,
+    exports.reporter_code,
+    exports.destination_code,
+    itemised.item_code,
+    exports.month,
+    sum(itemised.sign * exports.value_eur) as value_eur,
+    -- A weight that is missing in one part is not known of the whole.
+    case
+        when count(exports.quantity_kg) = count(*) then sum(itemised.sign * exports.quantity_kg)
+    end as quantity_kg
+from exports
+inner join itemised
+    on
+        {{ is_member('itemised', 'exports') }}
+group by all

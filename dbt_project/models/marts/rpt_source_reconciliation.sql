@@ -1,0 +1,212 @@
+with exports as (
+    select * from {{ ref('int_exports_by_destination') }}
+    where flow_kind = 'total' and destination_code != 'not_loaded'
+),
+
+totals as (
+    select * from {{ ref('int_export_totals') }}
+    where flow_kind = 'total' and period_type = 'month'
+),
+
+datasets as (
+    select * from {{ ref('int_datasets_loaded') }}
+),
+
+revision_sizes as (
+    select * from {{ ref('int_revision_sizes') }}
+    where scope_code = 'all_goods'
+),
+
+countries as (
+    select * from {{ ref('dim_country') }}
+),
+
+-- Sections of SITC, and all goods: Comext has those by CN only.
+cells as (
+    select
+        source_code,
+        dataset_code,
+        concept_code,
+        reporter_code,
+        destination_code,
+        nomenclature_code,
+        product_code as section_code,
+        month,
+        value_eur,
+        vintage_at
+    from exports
+    union all by name
+    select
+        source_code,
+        dataset_code,
+        concept_code,
+        reporter_code,
+        'total' as destination_code,
+        nomenclature_code,
+        product_code as section_code,
+        period_start as month,
+        value_eur,
+        vintage_at
+    from totals
+),
+
+sections as (
+    select * from cells
+    where
+        (nomenclature_code = 'SITC' and length(section_code) = 1)
+        or (section_code = 'TOTAL' and nomenclature_code = case source_code when 'CBS' then 'SITC' else 'CN' end)
+),
+
+including_transit as (
+    select * from sections
+    where concept_code = 'border_crossing_incl_transit'
+),
+
+excluding_transit as (
+    select * from sections
+    where concept_code = 'border_crossing_excl_transit'
+),
+
+ownership as (
+    select * from sections
+    where concept_code = 'ownership_transfer'
+),
+
+community as (
+    select * from sections
+    where concept_code = 'community'
+),
+
+-- Totals of both offices: without one of them a month is not finished, and a difference would say nothing.
+finished as (
+    select
+        community.reporter_code,
+        community.section_code,
+        community.month
+    from community
+    inner join including_transit using (reporter_code, section_code, month, destination_code)
+    where destination_code = 'total'
+),
+
+-- What each office could not allocate may belong to any country.
+unallocated as (
+    select
+        community.reporter_code,
+        community.section_code,
+        community.month,
+        coalesce(greatest(community.value_eur, 0), 0) + coalesce(greatest(including_transit.value_eur, 0), 0)
+            as unallocated_eur
+    from community
+    full join including_transit using (reporter_code, section_code, month, destination_code)
+    where destination_code = 'unallocated'
+),
+
+-- What an office usually still changes in a figure of this age, in per cent: the sizes of all later revisions.
+ages as (
+    select distinct
+        source_code,
+        concept_code,
+        reporter_code,
+        cast(datediff('month', month, vintage_at) as integer) as age_months
+    from sections
+),
+
+still_to_come as (
+    select
+        ages.source_code,
+        ages.concept_code,
+        ages.reporter_code,
+        ages.age_months,
+        coalesce(
+            sum(revision_sizes.mean_abs_revision_pct order by revision_sizes.age_months) filter (
+                where revision_sizes.age_months > ages.age_months
+            ),
+            0
+        ) as revision_pct
+    from ages
+    inner join revision_sizes
+        on
+            ages.source_code = revision_sizes.source_code
+            and ages.concept_code = revision_sizes.concept_code
+            and ages.reporter_code = revision_sizes.reporter_code
+    group by all
+),
+
+joined as (
+    select
+        community.reporter_code,
+        community.destination_code,
+        community.section_code,
+        community.month,
+        community.value_eur as eurostat_eur,
+        including_transit.value_eur as cbs_incl_transit_eur,
+        excluding_transit.value_eur as cbs_excl_transit_eur,
+        ownership.value_eur as cbs_ownership_eur,
+        community.value_eur - including_transit.value_eur as residual_eur,
+        case
+            when community.destination_code not in ('total', 'unallocated')
+                then coalesce(unallocated.unallocated_eur, 0)
+            else 0
+        end as confidentiality_bound_eur,
+        -- A rounded figure is up to half a unit away from the true one.
+        cast((cbs.rounding_unit_eur + eurostat.rounding_unit_eur) / 2 as decimal(18, 2)) as rounding_bound_eur,
+        cast(
+            abs(including_transit.value_eur) * cbs_to_come.revision_pct / 100
+            + abs(community.value_eur) * eurostat_to_come.revision_pct / 100
+            as decimal(18, 2)
+        ) as timing_bound_eur,
+        including_transit.vintage_at as cbs_vintage_at,
+        community.vintage_at as eurostat_vintage_at
+    from community
+    inner join including_transit using (reporter_code, destination_code, section_code, month)
+    inner join finished using (reporter_code, section_code, month)
+    left join excluding_transit using (reporter_code, destination_code, section_code, month)
+    left join ownership using (reporter_code, destination_code, section_code, month)
+    left join unallocated using (reporter_code, section_code, month)
+    inner join datasets as cbs on including_transit.dataset_code = cbs.dataset_code
+    inner join datasets as eurostat on community.dataset_code = eurostat.dataset_code
+    left join still_to_come as cbs_to_come
+        on
+            cbs_to_come.source_code = 'CBS'
+            and cbs_to_come.concept_code = including_transit.concept_code
+            and cbs_to_come.reporter_code = community.reporter_code
+            and cbs_to_come.age_months = datediff('month', community.month, including_transit.vintage_at)
+    left join still_to_come as eurostat_to_come
+        on
+            eurostat_to_come.source_code = 'EUROSTAT'
+            and eurostat_to_come.concept_code = community.concept_code
+            and eurostat_to_come.reporter_code = community.reporter_code
+            and eurostat_to_come.age_months = datediff('month', community.month, community.vintage_at)
+)
+
+select
+    joined.reporter_code,
+    joined.destination_code,
+    coalesce(countries.country_name_en, 'All destinations') as destination_name_en,
+    coalesce(countries.country_name_nl, 'Alle bestemmingen') as destination_name_nl,
+    joined.section_code,
+    joined.month,
+    joined.eurostat_eur,
+    joined.cbs_incl_transit_eur,
+    joined.cbs_excl_transit_eur,
+    joined.cbs_ownership_eur,
+    joined.eurostat_eur - joined.cbs_excl_transit_eur as difference_eur,
+    joined.cbs_incl_transit_eur - joined.cbs_excl_transit_eur as quasi_transit_eur,
+    joined.residual_eur,
+    {{ ratio('joined.eurostat_eur', 'joined.cbs_excl_transit_eur') }} as eurostat_to_cbs_ratio,
+    joined.cbs_ownership_eur - joined.cbs_excl_transit_eur as ownership_concept_eur,
+    joined.confidentiality_bound_eur,
+    joined.rounding_bound_eur,
+    joined.timing_bound_eur,
+    cast(
+        sign(joined.residual_eur) * greatest(
+            0,
+            abs(joined.residual_eur) - joined.confidentiality_bound_eur - joined.rounding_bound_eur
+            - coalesce(joined.timing_bound_eur, 0)
+        )
+        as decimal(38, 2)
+    ) as unexplained_eur,
+    joined.cbs_vintage_at,
+    joined.eurostat_vintage_at
+from joined
+left join countries on joined.destination_code = countries.country_code

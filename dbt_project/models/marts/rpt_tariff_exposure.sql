@@ -1,0 +1,137 @@
+with events as (
+    select * from {{ ref('dim_tariff_event') }}
+),
+
+event_products as (
+    select * from {{ ref('dim_tariff_event_product') }}
+),
+
+exports as (
+    select * from {{ ref('int_exports_by_destination') }}
+    where flow_kind = 'total'
+),
+
+panels as (
+    select
+        *,
+        {{ source_of('dataset_code') }} as source_code
+    from {{ ref('int_panels_in_force') }}
+    where valid_to is null
+),
+
+countries as (
+    select * from {{ ref('dim_country') }}
+),
+
+measures as (
+    select
+        events.event_code,
+        events.imposed_by_code as destination_code,
+        events.rate_pct,
+        announcements.event_date as announced_on,
+        events.event_date as effective_from,
+        events.effective_to,
+        count(*) as n_products,
+        bool_or(event_products.coverage = 'upper_bound') as is_upper_bound,
+        bool_and(event_products.confidence = 'confirmed') as is_confirmed
+    from events
+    inner join event_products on events.event_code = event_products.event_code
+    left join events as announcements on events.announced_by_event_code = announcements.event_code
+    where events.event_kind = 'effective' and events.rate_pct is not null
+    group by all
+),
+
+-- Months in which all goods of a measure were asked for: a sum without one of them is not the measure's.
+asked as (
+    select
+        panels.source_code,
+        event_products.event_code,
+        panels.reporter_code,
+        panels.month
+    from panels
+    inner join event_products
+        on
+            panels.nomenclature_code = event_products.nomenclature_code
+            and panels.product_code = event_products.product_code
+    inner join measures on event_products.event_code = measures.event_code
+    group by all
+    having count(*) = any_value(measures.n_products)
+),
+
+summed as (
+    select
+        exports.source_code,
+        exports.concept_code,
+        event_products.event_code,
+        exports.reporter_code,
+        exports.destination_code,
+        exports.month,
+        sum(event_products.sign * exports.value_eur) as value_eur,
+        max(exports.vintage_at) as vintage_at
+    from exports
+    inner join event_products
+        on
+            exports.nomenclature_code = event_products.nomenclature_code
+            and exports.product_code = event_products.product_code
+    inner join measures
+        on
+            event_products.event_code = measures.event_code
+            and exports.destination_code = measures.destination_code
+    group by all
+),
+
+dated as (
+    select
+        summed.*,
+        measures.rate_pct,
+        measures.announced_on,
+        measures.effective_from,
+        measures.effective_to,
+        measures.is_upper_bound,
+        measures.is_confirmed,
+        greatest(
+            0,
+            least(coalesce(measures.effective_to, last_day(summed.month)), last_day(summed.month))
+            - greatest(measures.effective_from, summed.month) + 1
+        ) as days_in_force,
+        day(last_day(summed.month)) as days_in_month
+    from summed
+    inner join measures on summed.event_code = measures.event_code
+    inner join asked
+        on
+            summed.source_code = asked.source_code
+            and summed.event_code = asked.event_code
+            and summed.reporter_code = asked.reporter_code
+            and summed.month = asked.month
+)
+
+select
+    dated.event_code,
+    dated.source_code,
+    dated.concept_code,
+    dated.reporter_code,
+    dated.destination_code,
+    countries.country_name_en as destination_name_en,
+    countries.country_name_nl as destination_name_nl,
+    dated.month,
+    case
+        when dated.days_in_force > 0 then 'effective'
+        when dated.month > dated.effective_to then 'expired'
+        when last_day(dated.month) >= dated.announced_on then 'announced'
+        else 'before'
+    end as status,
+    dated.announced_on,
+    dated.effective_from,
+    dated.effective_to,
+    cast(dated.days_in_force as integer) as days_in_force,
+    dated.rate_pct,
+    dated.value_eur,
+    -- What the rate would take of a whole month of these exports.
+    cast(dated.value_eur * dated.rate_pct / 100 as decimal(38, 2)) as duty_at_rate_eur,
+    cast(dated.value_eur * dated.rate_pct / 100 * dated.days_in_force / dated.days_in_month as decimal(38, 2))
+        as duty_in_force_eur,
+    dated.is_upper_bound,
+    dated.is_confirmed,
+    dated.vintage_at
+from dated
+inner join countries on dated.destination_code = countries.country_code
