@@ -60,8 +60,8 @@ def narrow(dataset: Dataset, loads: Iterable[LoadManifest], part: Slice, version
         return part
     months = now.year * 12 + now.month - 1 - dataset.refresh.trailing_months
     first = f"{months // 12:04d}-{months % 12 + 1:02d}"
-    if dataset.office == "cbs":
-        # A year is placed at its January and comes with its months.
+    if dataset.office == "cbs" or dataset.is_annual:
+        # A year is placed at its January: a load from a later month on would not know that it speaks of it.
         first = f"{first[:4]}-01"
     return replace(part, first_month=max(part.first_month, first))
 

@@ -223,6 +223,11 @@ class Dataset:
         """Whether it lives on Eurostat's Comext host: all ``DS-*`` codes do, and nothing else."""
         return self.office == "eurostat" and self.identifier.startswith("DS-")
 
+    def reporter_code(self, country: str) -> str:
+        """Return the dataset's own code of a reporting country (ISO): Eurostat's main host calls Greece ``EL``."""
+        is_main_host = self.office == "eurostat" and not self.is_comext
+        return "EL" if is_main_host and country == "GR" else country
+
 
 def _build(path: Path) -> Dataset:
     try:

@@ -104,15 +104,15 @@ def plan_loads(
     # Annual data come years late: a first month that is meant for monthly data would leave none of them.
     usual = dataset.first_period if dataset.is_annual else settings.first_month or dataset.first_period
     first = max(first_month or usual, dataset.first_period)
-    if dataset.office == "cbs":
-        # The years that CBS publishes come with their months: a year is asked for from its January.
+    if dataset.office == "cbs" or dataset.is_annual:
+        # A year, which CBS publishes with its months, is placed at its January and asked for from there.
         first = max(f"{first[:4]}-01", dataset.first_period)
     products = dataset.products
     if "scopes" in products:
         source = "CBS" if dataset.office == "cbs" else "EUROSTAT"
         of_scopes = reference.scope_products(source, dataset.nomenclature, settings.user_scopes)
         products = tuple(sorted({*of_scopes, *products} - {"scopes"}))
-    names = wanted if dataset.slice_by == "reporter" else (dataset.reporter,)
+    names = tuple(map(dataset.reporter_code, wanted)) if dataset.slice_by == "reporter" else (dataset.reporter,)
     if not dataset.is_comext:
         # Only Comext adds the members up as we ask for them.
         names = tuple(name for name in names if name != EU)

@@ -7,3 +7,8 @@
 {% macro only_class(column) -%}
     case when count(distinct coalesce({{ column }}, '')) = 1 then min({{ column }}) end
 {%- endmacro %}
+
+{# ISO code of a country of Eurostat's main host, which differs for Greece and the United Kingdom. #}
+{% macro country_of_main_host(column) -%}
+    case {{ column }} when 'EL' then 'GR' when 'UK' then 'GB' else {{ column }} end
+{%- endmacro %}

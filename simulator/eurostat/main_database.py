@@ -405,6 +405,8 @@ class MainDatabase:
             count = np.ceil(euros / per_enterprise[:, None, None, None])
             # An enterprise that trades with both is one enterprise of the world.
             count[:, :, :, 2] = np.maximum(np.maximum(count[:, :, :, 0], count[:, :, :, 1]), count[:, :, :, 2] * 0.8)
+            # Each enterprise is of one size class.
+            count[:, :, 0] = np.rint(count[:, :, 1:]).sum(axis=2)
             values = np.stack([count, euros], axis=4).round(0)
             return _with_secrets(values, hidden_below=3, axis_of_unit=4)
 

@@ -18,7 +18,23 @@ from metaalexport.steps import prepare_state
 
 pytestmark = pytest.mark.integration
 
-DEFAULT_DATASETS = ("cbs_85427ned", "cbs_85429ned", "eurostat_comext_bulk", "eurostat_ds_045409")
+DEFAULT_DATASETS = (
+    "cbs_81234ned",
+    "cbs_85427ned",
+    "cbs_85429ned",
+    "cbs_85770ned",
+    "cbs_85806ned",
+    "eurostat_comext_bulk",
+    "eurostat_comext_cn_successions",
+    "eurostat_ds_045409",
+    "eurostat_ds_059331",
+    "eurostat_ds_059366",
+    "eurostat_ext_tec01",
+    "eurostat_sts_inppd_m",
+    "eurostat_sts_inppnd_m",
+    "eurostat_sts_inpr_m",
+    "eurostat_sts_intv_m",
+)
 
 DESCRIBE = """
 import json, os

@@ -400,3 +400,51 @@ def test_write_user_scopes_wrong_file_leaves_the_target_as_it_was(tmp_path: Path
     with pytest.raises(SettingsError):
         reference.write_user_scopes(scope_file, target)
     assert target.read_text("utf-8") == HEADER + "\n"
+
+
+INDUSTRY = (
+    "cbs_81234ned",
+    "cbs_85770ned",
+    "cbs_85806ned",
+    "eurostat_sts_inppd_m",
+    "eurostat_sts_inppnd_m",
+    "eurostat_sts_inpr_m",
+    "eurostat_sts_intv_m",
+)
+
+
+def test_seed_of_industry_series_gives_each_measure_that_is_loaded_a_meaning() -> None:
+    rows = seed("industry_series")
+    assert {row["dataset_code"] for row in rows} == set(INDUSTRY)
+    for code in INDUSTRY:
+        meant = {row["measure_code"] for row in rows if row["dataset_code"] == code}
+        assert meant == set(get_dataset(code).measure_codes), code
+    markets = {row["market_code"] for row in rows if row["dataset_code"] == "cbs_85770ned"}
+    assert markets == set(get_dataset("cbs_85770ned").select["Afzetgebieden"])
+
+
+def test_seed_of_industry_series_has_one_series_for_each_figure_of_an_office() -> None:
+    """Two series for one figure would be one figure in two values."""
+    rows = seed("industry_series")
+    assert repeated([(row["dataset_code"].split("_")[0], row["figure_code"]) for row in rows]) == []
+    assert {row["confidence"] for row in rows} == {"recorded", "reported", "unverified"}
+    assert all(row["source"] for row in rows)
+    assert all(row["figure_code"].endswith(f"_{row['unit_code']}") for row in rows)
+
+
+def test_seed_of_office_activities_knows_what_the_datasets_ask_for() -> None:
+    rows = seed("office_activities")
+    assert repeated([(row["office"], row["office_code"]) for row in rows]) == []
+    assert {row["activity_code"] for row in rows} == {row["activity_code"] for row in seed("industry_activities")}
+    known = {office: {row["office_code"] for row in rows if row["office"] == office} for office in ("cbs", "eurostat")}
+    assert set(get_dataset("cbs_85806ned").select["BedrijfstakkenBranchesSBI2008"]) <= known["cbs"]
+    assert set(get_dataset("cbs_85770ned").products) <= known["cbs"]
+    for code in (*INDUSTRY, "eurostat_ext_tec01"):
+        assert set(get_dataset(code).select.get("nace_r2", ())) <= known["eurostat"]
+
+
+def test_seeds_of_enterprises_have_one_total_and_the_partner_groups_that_are_asked_for() -> None:
+    kinds = Counter(row["size_kind"] for row in seed("enterprise_size_classes"))
+    assert kinds == {"total": 1, "small_or_medium": 3, "sum_of_small_and_medium": 1, "large": 1, "unknown": 1}
+    groups = {row["partner_group_code"] for row in seed("enterprise_partner_groups")}
+    assert groups == set(get_dataset("eurostat_ext_tec01").select["partner"])

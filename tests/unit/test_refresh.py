@@ -14,6 +14,7 @@ from extract.slices import Slice
 
 EUROSTAT = replace(get_dataset("eurostat_ds_045409"), refresh=Refresh(trailing_months=24, full_every_days=365))
 CBS = replace(get_dataset("cbs_85429ned"), refresh=Refresh(trailing_months=36, full_every_days=365))
+ANNUAL = replace(get_dataset("eurostat_ext_tec01"), refresh=Refresh(trailing_months=36, full_every_days=365))
 BULK = get_dataset("eurostat_comext_bulk")
 PART = Slice(EUROSTAT.code, "NL", "2010-01", products=("72", "76"))
 
@@ -148,6 +149,12 @@ def test_fewer_products_than_before_are_narrowed() -> None:
 def test_years_of_cbs_are_asked_for_from_their_january() -> None:
     part = Slice(CBS.code, "NL", "2015-01")
     assert narrow(CBS, [load(part, "2026-06-02")], part, version("2026-07-02")).first_month == "2023-01"
+
+
+def test_annual_data_are_asked_for_from_a_january() -> None:
+    """Its year is placed at January: asked for from a later month on, it would land as new beside what was said."""
+    part = Slice(ANNUAL.code, "NL", "2012-01")
+    assert narrow(ANNUAL, [load(part, "2026-09-15")], part, version("2026-10-15")).first_month == "2023-01"
 
 
 def test_months_of_bulk_files_are_never_narrowed() -> None:

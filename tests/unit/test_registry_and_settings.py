@@ -25,6 +25,7 @@ from extract.registry import (
 )
 from metaalexport.settings import OFFICES as KNOWN_OFFICES
 from metaalexport.settings import PROFILES, SEEDS, Settings, SettingsError
+from metaalexport.steps import plan_loads
 
 CODES = sorted(path.stem for path in REGISTRY_DIR.glob("*.yml"))
 DEFAULTS = [code for code in CODES if get_dataset(code).by_default]
@@ -125,6 +126,28 @@ def test_registry_defaults_are_those_of_the_dags() -> None:
     assert live == [code for code in DEFAULTS if get_dataset(code).verified]
     assert {"cbs_85427ned", "cbs_85429ned", "eurostat_ds_045409"} <= set(live)
     assert len(live) < len(DEFAULTS)
+
+
+def test_registry_greece_has_another_code_on_the_main_host_of_eurostat() -> None:
+    assert [get_dataset("eurostat_sts_inpr_m").reporter_code(country) for country in ("NL", "GR")] == ["NL", "EL"]
+    assert get_dataset("eurostat_ds_045409").reporter_code("GR") == "GR"
+
+
+@pytest.mark.parametrize(
+    ("code", "first_month", "expected"),
+    [
+        ("eurostat_sts_inpr_m", "2024-05", ("EL", "2024-05")),
+        # A year is placed at its January.
+        ("eurostat_ext_tec01", "2024-05", ("EL", "2024-01")),
+        ("eurostat_ds_045409", "2024-05", ("GR", "2024-05")),
+    ],
+)
+def test_plan_loads_asks_in_the_codes_and_periods_of_the_dataset(
+    tmp_path: Path, code: str, first_month: str, expected: tuple[str, str]
+) -> None:
+    settings = Settings(profile="simulator", state=tmp_path, reporters=("GR",))
+    (part,) = plan_loads(settings, code, first_month=first_month)
+    assert (part["reporter"], part["first_month"]) == expected
 
 
 def test_registry_all_codes_of_eurostat_on_the_comext_host_and_no_others_are_told_by_their_name() -> None:
