@@ -22,7 +22,7 @@ from simulator.products import PRODUCTS
 from simulator.server import run_simulator
 from tests.marts.conftest import Warehouse
 
-pytestmark = [pytest.mark.integration, pytest.mark.long]
+pytestmark = pytest.mark.integration
 
 Floats = NDArray[np.float64]
 
