@@ -21,6 +21,7 @@ from simulator.economy import EXPORT, Release, month_index
 from simulator.products import PRODUCTS
 from simulator.server import run_simulator
 from tests.marts.conftest import Warehouse
+from tests.marts.newest import newest_cells
 
 pytestmark = pytest.mark.integration
 
@@ -55,12 +56,6 @@ def seed(name: str) -> pd.DataFrame:
 # -- the figures again, from landing ----------------------------------------------------------------------
 
 
-def newest_cells(rows: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
-    """Return what the newest load said of each cell; the name of a load holds the office's stamp."""
-    newest = rows.sort_values("load_id").drop_duplicates(cell, keep="last")
-    return newest[newest["value"].notna()]
-
-
 def country_of(office: str) -> dict[str, str]:
     """Return country by code of the office."""
     partners = seed("office_partners")
@@ -72,9 +67,8 @@ def landed_products(warehouse: Warehouse) -> pd.DataFrame:
     """Return euros by source, concept, reporter, destination, nomenclature, product and month."""
     parts = []
     for dataset, (nomenclature, measure) in COMEXT.items():
-        rows = warehouse.landed(dataset)
+        rows = newest_cells(warehouse, dataset)
         rows = rows[(rows["flow"] == "2") & (rows["freq"] == "M") & (rows["measure"] == measure)]
-        rows = newest_cells(rows, ["reporter", "partner", "product", "period"])
         parts.append(
             pd.DataFrame(
                 {
@@ -91,7 +85,7 @@ def landed_products(warehouse: Warehouse) -> pd.DataFrame:
         )
     products = seed("office_products").query("office == 'cbs'").set_index("office_code")["product_code"]
     for concept, table, measures in CBS:
-        rows = newest_cells(warehouse.landed(table), ["partner", "product", "period", "measure"])
+        rows = newest_cells(warehouse, table)
         rows = rows[rows["measure"].isin(measures) & rows["period"].str.fullmatch(r"\d{4}MM\d\d")]
         cells = rows.groupby(["partner", "product", "period"])["value"].agg(["sum", "size"]).reset_index()
         cells = cells[cells["size"] == len(measures)]
