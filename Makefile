@@ -15,7 +15,7 @@ ifneq ($(SCOPES),)
 export METAALEXPORT_SCOPES := $(SCOPES)
 endif
 
-.PHONY: help setup setup-dev run up test test-unit test-marts test-long test-browser bench lint format lock report clean
+.PHONY: help setup setup-dev run up test test-unit test-marts test-long test-browser bench bench-marts lint format lock report clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ test-browser: setup-dev ## Run the tests that need Chromium, installing it from 
 
 bench: setup-dev ## Measure parsing and landing beside DuckDB and pandas; writes benchmarks/extraction.md (minutes)
 	$(BIN)/python -m benchmarks.extraction
+
+bench-marts: setup-dev ## Measure building the marts over 1 and 10 million facts; writes benchmarks/marts.md (minutes)
+	$(BIN)/python -m benchmarks.marts --turns 3
 
 lint: setup-dev ## Check format, style, types and SQL
 	$(BIN)/ruff format --check .
