@@ -26,6 +26,7 @@ DEFAULT_DATASETS = (
     "cbs_85806ned",
     "eurostat_comext_bulk",
     "eurostat_comext_cn_successions",
+    "eurostat_comext_cn_titles",
     "eurostat_ds_045409",
     "eurostat_ds_059331",
     "eurostat_ds_059366",

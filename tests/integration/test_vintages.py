@@ -644,7 +644,7 @@ def test_ops_says_what_changed_in_each_load(history: Office, reader: duckdb.Duck
 def test_the_candidate_holds_an_empty_view_of_every_dataset_without_loads(history: Office) -> None:
     with duckdb.connect(str(history.settings.warehouse), read_only=True) as connection:
         names = [path.stem for path in sorted(STAGING.glob("*/stg_*__changes.sql"))]
-        assert len(names) == 15
+        assert len(names) == 16
         counts = {name: connection.execute(f"select count(*) from staging.{name}").fetchall()[0][0] for name in names}
     with_rows = {name for name, count in counts.items() if count}
     assert with_rows == {"stg_cbs_85429ned__changes", "stg_eurostat_ds_045409__changes"}
