@@ -15,7 +15,7 @@ ifneq ($(SCOPES),)
 export METAALEXPORT_SCOPES := $(SCOPES)
 endif
 
-.PHONY: help setup setup-dev run up test test-unit test-long test-browser bench lint format lock report clean
+.PHONY: help setup setup-dev run up test test-unit test-marts test-long test-browser bench bench-marts lint format lock report clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,11 +49,14 @@ up: setup ## Start Airflow with its UI on http://localhost:8080
 report: setup ## Write the report again from what is published
 	@$(BIN)/metaalexport report
 
-test: setup-dev ## Set up and run the tests that need only pip, the long ones apart
-	$(BIN)/pytest -m "not browser and not long" -n 2 --dist loadscope
+test: setup-dev ## Set up and run the tests that need only pip, the long ones and those of the marts apart
+	$(BIN)/pytest -m "not browser and not long" --ignore tests/marts -n 2 --dist loadscope
 
 test-unit: setup-dev ## Run the tests that take seconds
 	$(BIN)/pytest tests/unit
+
+test-marts: setup-dev ## Load two releases, compute every metric again in Python and compare every row
+	$(BIN)/pytest tests/marts -n 2 --dist loadscope
 
 test-long: setup-dev ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
 	$(BIN)/pytest -m long tests/fault -n 2 --dist load
@@ -65,6 +68,9 @@ test-browser: setup-dev ## Run the tests that need Chromium, installing it from 
 
 bench: setup-dev ## Measure parsing and landing beside DuckDB and pandas; writes benchmarks/extraction.md (minutes)
 	$(BIN)/python -m benchmarks.extraction
+
+bench-marts: setup-dev ## Measure building the marts over 1 and 10 million facts; writes benchmarks/marts.md (minutes)
+	$(BIN)/python -m benchmarks.marts --turns 3
 
 lint: setup-dev ## Check format, style, types and SQL
 	$(BIN)/ruff format --check .

@@ -25,7 +25,7 @@ def described(path: Path) -> dict[str, Any]:
 
 def test_project_has_models() -> None:
     assert len(SQL_FILES) > 50
-    assert len(PUBLISHED) == 22
+    assert len(PUBLISHED) == 35
 
 
 @pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.stem)
@@ -113,3 +113,41 @@ def test_exposures_name_existing_models() -> None:
     for exposure in document["exposures"]:
         assert exposure["depends_on"]
         assert {re.findall(r"'(\w+)'", item)[0] for item in exposure["depends_on"]} <= names
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.stem)
+def test_no_relation_is_written_by_hand(path: Path) -> None:
+    """Every table comes through `ref` or `source`, or is a query of the model itself."""
+    text = re.sub(r"--[^\n]*|\{#.*?#\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert not re.findall(r"\b(?:from|join)\s+\w+\.\w+", text)
+
+
+KINDS = {
+    r"is_.*|has_.*": {"boolean"},
+    r"n_.*": {"integer", "bigint"},
+    r".*_at": {"timestamp"},
+    r".*_eur": {"decimal(38,2)", "decimal(18,2)", "double"},
+    r".*_kg": {"decimal(18,3)", "decimal(38,3)", "double"},
+    r"(?:.*_)?share(?:_.*)?|.*_pct|.*_pp|.*_ratio|.*_index": {"double"},
+    r".*_code|.*_name_(?:en|nl)": {"varchar"},
+}
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_columns_are_what_their_names_say(path: Path) -> None:
+    columns = described(path)["columns"]
+    assert columns
+    wrong = [
+        f"{column['name']} is {column['data_type']}"
+        for column in columns
+        for pattern, kinds in KINDS.items()
+        if re.fullmatch(pattern, column["name"]) and column["data_type"] not in kinds
+    ]
+    assert wrong == []
+
+
+def test_contracts_are_enforced_on_all_that_is_published() -> None:
+    project = yaml.safe_load((MODELS.parent / "dbt_project.yml").read_text(encoding="utf-8"))["models"]["metaalexport"]
+    for layer in ("marts", "ops"):
+        assert project[layer]["+contract"] == {"enforced": True}
+        assert project[layer]["+persist_docs"] == {"relation": True, "columns": True}
