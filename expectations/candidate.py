@@ -1,7 +1,7 @@
 """Gate 2: whether a candidate may take the place of what is published.
 
 dbt has checked keys, contracts and identities inside the candidate. This gate looks across: against the
-published file, and at what a reader would stumble over.
+published file, against figures that others published, and at what a reader would stumble over.
 """
 
 from __future__ import annotations
@@ -96,6 +96,46 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
             """
         )
 
+        connection.execute(
+            """
+            create table anchors as
+            select
+                anchor_code, severity, outcome, holds_in_simulation,
+                concat(
+                    anchor_code, ' (', title_en, ', ', concept_code, '): published ',
+                    case unit_code
+                        when 'eur' then format('{:.0f} mln euro', published_value / 1e6)
+                        else format('{:.4g}', published_value)
+                    end,
+                    ' (', source, '), here ',
+                    case unit_code
+                        when 'eur' then format('{:.0f} mln euro', warehouse_value / 1e6)
+                        else format('{:.4g}', warehouse_value)
+                    end,
+                    format(', {:+.1f} %', difference_pct),
+                    coalesce(
+                        format('; at most {:g} %', tolerance_pct), format('; {:g} to {:g}', lower_value, upper_value)
+                    )
+                ) as finding
+            from candidate.ops.anchors
+            """
+        )
+        connection.execute(
+            """
+            create table identities as
+            select
+                identity_code, is_kept,
+                concat(
+                    concept_code, ', ', flow_kind, ', product ', product_code, ', ', period_type, ' of ', period_start,
+                    format(
+                        ': parts {:.0f} mln euro, total {:.0f}; rounding explains {:.1f}',
+                        parts_eur / 1e6, whole_eur / 1e6, rounding_bound_eur / 1e6
+                    )
+                ) as finding
+            from candidate.intermediate.int_total_identities
+            """
+        )
+
 
 def candidate_checks(gate: CandidateGateInput) -> list[Check]:
     """Return the suite of gate 2."""
@@ -103,6 +143,15 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
     def rows(name: str, table: str, severity: str, message: str, condition: str) -> Check:
         query = f"select * from {{batch}} where {condition}"
         return Check(name, table, severity, message, "UnexpectedRowsExpectation", {"unexpected_rows_query": query})
+
+    def figures(name: str, severity: str, message: str) -> Check:
+        # One row that names them all: of rows, a result shows the first ones only.
+        query = (
+            "select count(*) as n_figures, string_agg(finding, ' | ' order by anchor_code) as figures from {batch}"
+            f" where outcome = 'outside' and severity = '{severity}' and (holds_in_simulation or not {kind})"
+            " having count(*) > 0"
+        )
+        return Check(name, "anchors", severity, message, "UnexpectedRowsExpectation", {"unexpected_rows_query": query})
 
     kind = str(gate.is_simulated).lower()
     return [
@@ -145,6 +194,37 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
             "error",
             f"No total of a published month moves by more than {REVISION_ERROR:.0%}.",
             f"abs(revision) > {REVISION_ERROR}",
+        ),
+        rows(
+            "sections_sum_to_total",
+            "identities",
+            "error",
+            "Sections of CBS add up to its total, but for rounding.",
+            "identity_code = 'sections_sum_to_total' and not is_kept",
+        ),
+        rows(
+            "months_sum_to_year",
+            "identities",
+            "error",
+            "Months of CBS add up to its year, but for rounding.",
+            "identity_code = 'months_sum_to_year' and not is_kept",
+        ),
+        rows(
+            "flow_kinds_sum_to_total",
+            "identities",
+            "error",
+            "Re-exports, Dutch product and quasi-transit of CBS add up to its total, but for rounding.",
+            "identity_code = 'flow_kinds_sum_to_total' and not is_kept",
+        ),
+        figures(
+            "published_figures_are_met",
+            "error",
+            "Totals are within the tolerance of the figures that were published of them (ops.anchors).",
+        ),
+        figures(
+            "published_details_are_met",
+            "warn",
+            "Details are within the tolerance of the figures that were published of them (ops.anchors).",
         ),
         rows(
             "revisions_are_usual",

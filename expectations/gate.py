@@ -137,7 +137,7 @@ def run_gate(
         suite = context.suites.add_or_update(suite)
         definition = gx.ValidationDefinition(name=f"{gate}.{subject}.{table}", data=batch, suite=suite)
         definition = context.validation_definitions.add_or_update(definition)
-        outcome = definition.run(run_id=gx.RunIdentifier(run_name=run_id), result_format={"result_format": "SUMMARY"})
+        outcome = definition.run(run_id=gx.RunIdentifier(run_name=run_id), result_format={"result_format": "COMPLETE"})
         found = {result.expectation_config.meta["check"]: result for result in outcome.results}
         for check in selected:
             result = found.get(check.name)

@@ -185,3 +185,18 @@ def test_published_tables_carry_comments_and_keys(replayed: Settings) -> None:
         "select table_name, column_name from duckdb_columns() where schema_name = 'marts' and comment is null",
     ).rows
     assert bare == ()
+
+
+def test_recorded_totals_meet_what_was_published_of_them(replayed: Settings) -> None:
+    """Border crossing as it was in July 2026, against figures of 2019, 2021 and 2024 and against the reply itself."""
+    rows = published.query(
+        replayed, "select anchor_code, outcome, difference_pct from ops.anchors where outcome != 'not_loaded'"
+    ).rows
+    found = {code: (outcome, difference) for code, outcome, difference in rows}
+    own = {code for code in found if code.startswith("C01.")}
+    assert len(own) == 20
+    assert all(abs(found[code][1]) < 0.01 for code in own)
+    press = {code: round(difference, 2) for code, (_, difference) in found.items() if code not in own}
+    # 497,874 of 496 billion, 482,713 of 483, 663,517 of 686.6.
+    assert press == {"N17.total": 0.38, "N16.total": -0.06, "N13.total": -3.36}
+    assert {outcome for outcome, _ in found.values()} == {"within"}

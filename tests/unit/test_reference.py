@@ -12,6 +12,7 @@ import pytest
 from extract.registry import get_dataset
 from metaalexport import reference
 from metaalexport.settings import SEEDS, SettingsError
+from simulator.economy import EconomyParameters
 
 MEMBER_KINDS = {"country", "part", "unallocated", "total", "aggregate"}
 HEADER = ",".join(reference.USER_SCOPE_COLUMNS)
@@ -476,3 +477,77 @@ def test_seeds_quantiles_of_student_s_t() -> None:
     assert sorted(quantiles) == list(range(1, 31))
     for degrees, value in ((1, 12.706), (2, 4.303), (5, 2.571), (10, 2.228), (17, 2.110), (22, 2.074), (30, 2.042)):
         assert round(quantiles[degrees], 3) == value
+
+
+def published_figures() -> dict[str, dict[str, str]]:
+    """Published figures by anchor."""
+    rows = seed("published_figures")
+    assert repeated([row["anchor_code"] for row in rows]) == []
+    return {row["anchor_code"]: row for row in rows}
+
+
+def test_seed_of_published_figures_is_whole_and_known() -> None:
+    products = {(row["nomenclature_code"], row["product_code"]) for row in seed("office_products")}
+    # Chapters of the Combined Nomenclature, and all goods of Comext, are no product codes of CBS.
+    products |= {("CN", "72"), ("CN", "73"), ("CN", "TOTAL")}
+    destinations = {row["country_code"] for row in seed("countries")} | {"EU", "total"}
+    concepts = {(row["source_code"], row["concept_code"]) for row in seed("concepts")}
+    for code, row in published_figures().items():
+        assert code.startswith(f"{row['figure_code']}."), code
+        assert row["source"], code
+        assert row["confidence"] in ("recorded", "reported"), code
+        assert (row["source_code"], row["concept_code"]) in concepts, code
+        assert row["destination_code"] in destinations, code
+        if row["scope_code"]:
+            assert row["scope_code"] in {scope["scope_code"] for scope in seed("metal_scopes")}, code
+            assert not row["nomenclature_code"], code
+            assert not row["product_code"], code
+        else:
+            assert (row["nomenclature_code"], row["product_code"]) in products, code
+        # Nobody publishes a period before it is over.
+        assert row["period_from"] <= row["period_to"] < row["published_month"], code
+        for column in ("period_from", "period_to", "published_month"):
+            assert dt.date.fromisoformat(row[column]).day == 1, code
+        unit = {"value": "mln_eur", "share_of_total": "share", "ratio_to_border_crossing": "ratio"}[row["measure"]]
+        assert row["unit_code"] == unit, code
+        assert bool(row["lower_value"]) == bool(row["upper_value"]) == (unit == "ratio"), code
+
+
+def test_seed_of_published_figures_adds_up_as_it_was_published() -> None:
+    """Figures of one publication belong together, to the unit that they are rounded to."""
+    value = {code: float(row["published_value"]) for code, row in published_figures().items()}
+    assert value["N02.re_export"] + value["N02.dutch_product"] == value["N01.total"]
+    assert value["N04.re_export"] + value["N04.dutch_product"] == value["N04.total"]
+    assert value["N09.re_export"] + value["N09.dutch_product"] == value["N09.total"]
+    sections = [value[f"N05.section_{section}"] for section in range(10)]
+    assert sum(sections) + value["N05.not_in_country"] == value["N04.total"]
+    for figure, section in (("N06", 6), ("N07", 7)):
+        assert value[f"{figure}.re_export"] + value[f"{figure}.dutch_product"] == sections[section]
+    assert round(value["N08.eu"] / value["N04.total"], 3) == value["N08.eu_share"] == 0.6
+    assert sum(value[f"N03.2025-0{month}"] for month in range(1, 8)) == pytest.approx(value["N03.2025-01..07"], abs=4)
+    assert sum(value[f"N11.2026-0{month}"] for month in range(1, 4)) == pytest.approx(value["N11.2026-01..03"], abs=2)
+    assert round(value["N18.total"] / value["N13.total"], 2) == value["N19.ratio"] == 1.26
+    for year in range(2021, 2026):
+        parts = [value[f"C01.{year}_{part}"] for part in ("re_export", "dutch_product", "quasi_transit")]
+        assert sum(parts) == pytest.approx(value[f"C01.{year}_total"], abs=2)
+        states = [value[f"C02.{year}_US_{part}"] for part in ("re_export", "dutch_product")]
+        assert sum(states) == pytest.approx(value[f"C02.{year}_US_total"], abs=1.5)
+
+
+def test_seed_of_published_figures_has_what_the_simulator_is_scaled_to() -> None:
+    parameters = EconomyParameters()
+    value = {code: float(row["published_value"]) for code, row in published_figures().items()}
+    claimed = {code for code, row in published_figures().items() if row["holds_in_simulation"] == "true"}
+    for year in range(2021, 2026):
+        total, re_export, domestic, transit, *_ = parameters.cbs_anchors[year]
+        assert value[f"C01.{year}_total"] == total
+        assert value[f"C01.{year}_re_export"] == re_export
+        assert value[f"C01.{year}_dutch_product"] == domestic
+        assert value[f"C01.{year}_quasi_transit"] == transit
+    for year in range(2021, 2027):
+        total, re_export, domestic = parameters.cbs_ownership_anchors[year]
+        assert value[f"C02.{year}_total"] == total
+        assert value[f"C02.{year}_US_re_export"] == re_export
+        assert value[f"C02.{year}_US_dutch_product"] == domestic
+    scaled = {code for code in value if code[:3] in ("C01", "C02") and code[4:8] >= "2021"}
+    assert claimed == scaled | {"N01.total", "N04.total", "N09.total", "N13.total", "N18.total", "N19.ratio"}

@@ -1,0 +1,136 @@
+"""Gate 2 against published figures and against the sums of CBS: a candidate that is wrong is stopped by name."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from metaalexport import published, steps
+from metaalexport.dbt import run_dbt
+from metaalexport.settings import Settings
+
+from .conftest import SimulatedOffice, file_hash
+
+pytestmark = pytest.mark.integration
+
+FIGURES = ["published_figures_are_met", "published_details_are_met"]
+IDENTITIES = ["flow_kinds_sum_to_total", "months_sum_to_year", "sections_sum_to_total"]
+
+
+@pytest.fixture
+def candidate(simulated: SimulatedOffice, tmp_path: Path) -> Iterator[Settings]:
+    """Settings whose candidate is for the test to change; it is whole again afterwards."""
+    settings = simulated.settings
+    kept = shutil.copy(settings.warehouse, tmp_path / "kept.duckdb")
+    yield settings
+    shutil.copy(kept, settings.warehouse)
+
+
+def change(settings: Settings, statement: str) -> None:
+    """Change rows of the candidate."""
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        ((n_rows,),) = connection.execute(statement).fetchall()
+    assert n_rows > 0
+
+
+def change_totals(settings: Settings, value: str, where: str) -> None:
+    """Change totals including quasi-transit of the candidate, and build again what is made of them for the gate."""
+    change(
+        settings,
+        f"update intermediate.int_export_totals set value_eur = {value}"
+        f" where concept_code = 'border_crossing_incl_transit' and flow_kind = 'total' and {where}",
+    )
+    run_dbt(settings, ["run", "--select", "int_anchor_comparisons", "int_total_identities", "anchors"])
+
+
+def gate(settings: Settings, run_id: str) -> str:
+    """Return what gate 2 says; empty if it lets the candidate pass."""
+    before = file_hash(settings.published)
+    try:
+        steps.gate_candidate(settings, run_id, lambda message: None)
+    except steps.GateFailedError as error:
+        assert file_hash(settings.published) == before
+        return str(error)
+    return ""
+
+
+def test_figures_of_periods_that_are_not_loaded_stop_nothing(simulated: SimulatedOffice) -> None:
+    """The border-crossing table from January 2025: of all figures only those of 2025 can be compared."""
+    settings = simulated.settings
+    outcomes = dict(published.query(settings, "select anchor_code, outcome from ops.anchors").rows)
+    assert len(outcomes) == 160
+    compared = {code: outcome for code, outcome in outcomes.items() if outcome != "not_loaded"}
+    assert compared == {
+        f"C01.2025_{part}": "within" for part in ("total", "re_export", "dutch_product", "quasi_transit")
+    }
+    checks = published.query(
+        settings,
+        "select check_name, is_passed from ops.checks where run_id = 'first' and gate = 'candidate'"
+        f" and check_name in {(*FIGURES, *IDENTITIES)} order by 1",
+    ).rows
+    assert checks == tuple((name, True) for name in sorted([*FIGURES, *IDENTITIES]))
+
+
+def test_total_of_a_year_that_is_six_per_cent_too_high_is_stopped_by_the_figure(candidate: Settings) -> None:
+    change_totals(candidate, "value_eur * 1.06", "product_code = 'TOTAL'")
+    said = gate(candidate, "six_per_cent")
+    assert "published_figures_are_met" in said
+    assert "C01.2025_total (All goods, 2025, border_crossing_incl_transit): published 875641 mln euro" in said
+    assert "CBS 85429NED, version 202607020630" in said
+    assert "at most 4 %" in said
+    # The parts are as they were.
+    assert "'n_figures': 1" in said
+
+
+def test_total_of_a_year_within_the_tolerance_of_its_age_is_no_figure_s_concern(candidate: Settings) -> None:
+    change_totals(candidate, "value_eur * 1.03", "product_code = 'TOTAL'")
+    said = gate(candidate, "three_per_cent")
+    assert "published_figures_are_met" not in said
+    # Its sections and its parts do not follow it.
+    assert "sections_sum_to_total" in said
+    assert "flow_kinds_sum_to_total" in said
+
+
+@pytest.mark.parametrize(
+    ("check", "where", "named"),
+    [
+        ("months_sum_to_year", "product_code = '6' and period_type = 'year'", "product 6, year of 2025-01-01"),
+        (
+            "sections_sum_to_total",
+            "product_code = '7' and period_type = 'month' and period_start = '2025-03-01'",
+            "product TOTAL, month of 2025-03-01",
+        ),
+        (
+            "flow_kinds_sum_to_total",
+            "product_code = '6' and period_type = 'month' and period_start = '2025-03-01'",
+            "product 6, month of 2025-03-01",
+        ),
+    ],
+)
+def test_sum_that_is_off_by_more_than_rounding_is_stopped(
+    candidate: Settings, check: str, where: str, named: str
+) -> None:
+    change_totals(candidate, "value_eur + 20000000", where)
+    said = gate(candidate, check)
+    assert check in said
+    assert f"border_crossing_incl_transit, total, {named}" in said
+
+
+def test_figure_that_the_simulator_is_not_made_to_meet_stops_real_data_only(candidate: Settings) -> None:
+    """A section and the EU, both twice as large as published."""
+    change(
+        candidate,
+        "update ops.anchors set outcome = 'outside', warehouse_value = 2 * published_value, difference_pct = 100"
+        " where anchor_code = 'N05.section_6' or figure_code = 'N08'",
+    )
+    assert gate(candidate, "simulated") == ""
+    change(candidate, "update ops.anchors set holds_in_simulation = true")
+    said = gate(candidate, "held")
+    assert "N08.eu (All goods to the EU, 2025, ownership_transfer): published 473313 mln euro" in said
+    assert "N08.eu_share" in said
+    # A section warns.
+    assert "N05.section_6" not in said
