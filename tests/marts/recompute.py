@@ -389,15 +389,11 @@ class Recomputed:
         rest = totals - members.reindex(totals.index).fillna(0)
         # A weight of the rest is known where that of the total is.
         rest = rest[rest["cents"] != 0].reset_index().assign(member="unallocated", is_derived=True)
-        own = figures.assign(is_derived=False)
+        own = figures.assign(is_derived=False, own_cents=figures["cents"])
         both = pd.concat([own, rest], ignore_index=True)
         grouped = both.groupby([*key, "member"], observed=True)
-        return (
-            grouped[["cents", "grams"]]
-            .sum(min_count=1)
-            .join(grouped["is_derived"].any())
-            .reset_index()
-        )
+        sums = grouped[["cents", "grams", "own_cents"]].sum(min_count=1)
+        return sums.join(grouped["is_derived"].any()).reset_index()
 
     @staticmethod
     def _comext_rows(dataset: str, known: pd.DataFrame) -> pd.DataFrame:
@@ -463,20 +459,22 @@ class Recomputed:
         for by_vintage in self.history.values():
             before: pd.DataFrame | None = None
             for vintage, figures in by_vintage.items():
-                now = figures.assign(changed_at=vintage)
+                now = figures.assign(changed_at=vintage, own_changed_at=vintage)
                 if before is not None:
-                    key = [name for name in figures.columns if name not in ("cents", "grams", "is_derived")]
-                    now = now.merge(
-                        before[[*key, "cents", "grams", "changed_at"]], on=key, how="left", suffixes=("", "_before")
-                    )
-                    is_same = (now["cents"] == now["cents_before"]) & (
-                        (now["grams"] == now["grams_before"]) | (now["grams"].isna() & now["grams_before"].isna())
-                    )
-                    now["changed_at"] = now["changed_at"].where(~is_same, now["changed_at_before"])
-                    now = now.drop(columns=["cents_before", "grams_before", "changed_at_before"])
+                    amounts = ["cents", "grams", "own_cents"]
+                    key = [name for name in figures.columns if name not in (*amounts, "is_derived")]
+                    past = before[[*key, *amounts, "changed_at", "own_changed_at"]].set_index(key)
+                    past = past.reindex(pd.MultiIndex.from_frame(now[key])).reset_index(drop=True)
+                    same = {name: (now[name] == past[name]) | (now[name].isna() & past[name].isna()) for name in amounts}
+                    is_same = same["cents"] & same["grams"] & past["changed_at"].notna()
+                    now["changed_at"] = now["changed_at"].where(~is_same, past["changed_at"])
+                    is_same = same["own_cents"] & same["grams"] & past["own_changed_at"].notna()
+                    now["own_changed_at"] = now["own_changed_at"].where(~is_same, past["own_changed_at"])
                 before = now
             parts.append(before)
         newest = pd.concat(parts, ignore_index=True)
+        # What is published as it stands leads to the reply that says it, also where a rest beside it is gone since.
+        newest["changed_at"] = newest["changed_at"].where(newest["is_derived"], newest["own_changed_at"])
         for name in ("reporter_code", "product_code"):
             newest[name] = newest[name].astype(str)
         newest["source_code"] = np.where(newest["dataset_code"].isin(CBS), "CBS", "EUROSTAT")
