@@ -88,9 +88,9 @@ def growth_pct(value: Any, base: Any) -> Any:
 
 
 def whole_cents(euros: Any) -> Floats:
-    """Return whole cents of amounts in euros, half a cent away from zero."""
+    """Return whole cents of amounts in euros; half a cent goes away from zero."""
     cents = 100 * np.asarray(euros, dtype=np.float64)
-    return np.asarray(np.sign(cents) * np.floor(np.abs(cents) + 0.5), dtype=np.float64)
+    return np.asarray(np.trunc(cents + np.copysign(0.5, cents)), dtype=np.float64)
 
 
 def compare(
