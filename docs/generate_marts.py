@@ -45,6 +45,9 @@ checked in every build. Tables and columns carry the texts of this page as comme
 
 One table macro, `marts.exports_as_of`, stands beside the tables.
 
+How the figures are made and what they cannot say is on the [methodology](methodology.md) page; queries for the usual questions
+are under [questions and answers](questions.md).
+
 Units are part of the name: `…_eur` euros, `…_kg` kilograms, `share…` and `…_share` 0-1, `…_pct` per cent, `…_pp`
 percentage points, `…_at` UTC. A missing value is unknown, never zero.
 
@@ -120,11 +123,12 @@ SITC and this product add up to that total.
 
 ## Complete months
 
-A month carries shares (`is_complete`) when the office's total is there for every product of the scope that it
-published anything on, all from one vintage, and trade with partners in the EU has reached its usual size. Otherwise `incomplete_reason` says why:
+A month carries shares (`is_complete`) when all products of the scope were asked for, the office's total is there for every
+product of the scope that it published anything on, all from one vintage, and trade with partners in the EU has reached its usual size. Otherwise `incomplete_reason` says why:
 
 | reason | means |
 |---|---|
+| `product_not_loaded` | a product of the scope was not asked for; what was loaded is not the scope |
 | `office_total_missing` | the office has published no total for the scope yet, for example because EU partners are not in |
 | `product_total_missing` | the total of some product of the scope is missing |
 | `mixed_vintages` | products of the scope come from different vintages |
@@ -147,6 +151,9 @@ What is not allocated to a country may all belong to one country, or none of it.
 
 ## Formulas
 
+These are the formulas of shares and concentration; those of all other reports stand on the
+[methodology](methodology.md) page and in the texts of their columns.
+
 Sums run over one source, concept, scope and reporter. "Value" is that of a destination, "total" the office's own
 total. "A year before" is the same month of the year before.
 
@@ -157,6 +164,8 @@ total. "A year before" is the same month of the year before.
 | `share_ytd` | sum of value from January to this month / sum of total over the same months; missing unless all are complete |
 | `yoy_growth_pct` | 100 x (value / value a year before - 1); missing unless the base is above 0 |
 | `share_change_pp` | 100 x (share - share a year before); missing where either value is |
+| `usual_share_revision_pp` | mean of the absolute differences, x 100, between the share in the first and in the newest release, over months first seen within 6 months and released again |
+| `value_sa_eur`, `share_sa` | value / seasonal factor; adjusted value / adjusted total. The factor is the median, over 5 years, of value / centred 12-month mean in the calendar month, divided by the mean of the 12 |
 | `contribution_to_growth_pp` | 100 x (value - value a year before) / total a year before, a missing value counting as 0; over all destinations it adds up to the growth of the total |
 | `destination_rank`, `destination_rank_r12` | rank among countries by `share`, by `share_r12` |
 

@@ -62,6 +62,22 @@ def ensure_simulator(settings: Settings) -> Iterator[Settings]:
         process.wait(timeout=20)
 
 
+@contextmanager
+def release_before(settings: Settings) -> Iterator[None]:
+    """Let the simulated offices publish what they did a month earlier while the block runs."""
+    control = f"{settings.simulator_url}/_simulator"
+    number = int(requests.get(f"{control}/health", timeout=10).json()["release"])
+
+    def publish(release: int) -> None:
+        requests.post(f"{control}/release", json={"number": release}, timeout=60).raise_for_status()
+
+    publish(max(number - 1, 1))
+    try:
+        yield
+    finally:
+        publish(number)
+
+
 def serve_simulator(port: int, release: int | None) -> None:
     """Run the simulator in the foreground."""
     command = [sys.executable, "-m", "simulator", "--port", str(port)]

@@ -40,7 +40,7 @@
                 )
             else make_date(cast(statements.period_code[1:4] as integer), 1, 1)
         end as period_start,
-        cast(statements.office_value * measures.factor as decimal(18, 2)) as value_eur,
+        cast({{ in_own_unit('statements.office_value', 'measures.factor') }} as decimal(18, 2)) as value_eur,
         statements.valid_from,
         statements.valid_to
     from statements

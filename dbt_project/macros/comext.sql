@@ -35,7 +35,7 @@
             measure_meanings.flow_kind,
             measure_meanings.quantity_kind,
             cast(strptime(statements.period_code, '%Y-%m') as date) as period_start,
-            statements.office_value * measures.factor as amount
+            {{ in_own_unit('statements.office_value', 'measures.factor') }} as amount
         from statements
         inner join measures
             on statements.load_id = measures.load_id and statements.measure_code = measures.measure_code

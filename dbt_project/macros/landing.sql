@@ -22,6 +22,10 @@
         "predecessor": "predecessor_code",
         "successor": "successor_code",
         "valid_from": "first_day",
+        "valid_to": "last_day",
+        "title": "product_title",
+        "title_from": "title_first_day",
+        "title_to": "title_last_day",
         "period": "period_code",
     } -%}
     {%- set dimensions = [] -%}
@@ -33,7 +37,8 @@
     change_kind,
     {{ dimensions | join(",\n    ") }},
     measure as measure_code,
-    cast(value as decimal(24, 4)) as office_value,
+    -- Of 18 digits: wider decimals are computed in software, and cost more than all else.
+    cast(value as decimal(18, 4)) as office_value,
     status as office_status,
     confidentiality
 {%- endmacro %}
@@ -65,4 +70,9 @@
     code as period_code,
     title as period_title,
     status as period_status
+{%- endmacro %}
+
+{# A figure in the warehouse's unit. In doubles: the product of two decimals is a wide one, and slow. #}
+{% macro in_own_unit(office_value, factor) -%}
+    cast({{ office_value }} as double) * cast({{ factor }} as double)
 {%- endmacro %}

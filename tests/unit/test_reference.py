@@ -448,3 +448,31 @@ def test_seeds_of_enterprises_have_one_total_and_the_partner_groups_that_are_ask
     assert kinds == {"total": 1, "small_or_medium": 3, "sum_of_small_and_medium": 1, "large": 1, "unknown": 1}
     groups = {row["partner_group_code"] for row in seed("enterprise_partner_groups")}
     assert groups == set(get_dataset("eurostat_ext_tec01").select["partner"])
+
+
+def test_seeds_frontloading_events_are_tariffs_that_came_after_their_news() -> None:
+    tariffs = {row["event_code"]: row for row in seed("tariff_events")}
+    events = seed("frontloading_events")
+    assert repeated([row["event_code"] for row in events]) == []
+    assert {row["event_code"] for row in events} == {row["event_code"] for row in seed("frontloading_event_scopes")}
+    assert events
+    for row in events:
+        tariff = tariffs[row["event_code"]]
+        assert tariff["event_kind"] == "effective"
+        assert row["news_month"].endswith("-01")
+        assert row["news_month"] < tariff["event_date"][:8] + "01"
+        assert row["payback_months"] in ("3", "6", "12")
+
+
+def test_seeds_frontloading_scopes_exist() -> None:
+    rows = seed("frontloading_event_scopes")
+    assert repeated([(row["event_code"], row["scope_code"]) for row in rows]) == []
+    assert {row["scope_code"] for row in rows} <= {row["scope_code"] for row in seed("metal_scopes")}
+
+
+def test_seeds_quantiles_of_student_s_t() -> None:
+    """Some of the values in the table of the NIST/SEMATECH e-Handbook, section 1.3.6.7.2."""
+    quantiles = {int(row["degrees_of_freedom"]): float(row["quantile_975"]) for row in seed("t_quantiles")}
+    assert sorted(quantiles) == list(range(1, 31))
+    for degrees, value in ((1, 12.706), (2, 4.303), (5, 2.571), (10, 2.228), (17, 2.110), (22, 2.074), (30, 2.042)):
+        assert round(quantiles[degrees], 3) == value

@@ -31,7 +31,7 @@ amounts as (
         statements.partner_code as partner_group_code,
         cast(statements.period_code as integer) as year,
         measures.canonical_unit,
-        statements.office_value * measures.factor as amount,
+        {{ in_own_unit('statements.office_value', 'measures.factor') }} as amount,
         statements.valid_from
     from statements
     inner join measures

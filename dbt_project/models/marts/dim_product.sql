@@ -2,6 +2,10 @@ with titles as (
     select * from {{ ref('product_titles') }}
 ),
 
+office_titles as (
+    select * from {{ ref('int_cn_titles') }}
+),
+
 members as (
     select distinct
         nomenclature_code,
@@ -54,10 +58,18 @@ select
         when products.nomenclature_code = 'CBS' then 1
         else length(products.product_code)
     end as product_level,
-    titles.product_title_en,
+    coalesce(titles.product_title_en, office_titles.product_title) as product_title_en,
     titles.product_title_nl,
-    titles.source as title_source,
-    titles.confidence as title_confidence
+    coalesce(
+        titles.source,
+        case when office_titles.product_code is not null then 'Eurostat Comext, Combined Nomenclature (CN.txt)' end
+    ) as title_source,
+    coalesce(titles.confidence, case when office_titles.product_code is not null then 'landed' end)
+        as title_confidence,
+    office_titles.valid_from,
+    office_titles.valid_to
 from products
+left join office_titles
+    on products.nomenclature_code = 'CN' and products.product_code = office_titles.product_code
 left join titles
     on products.nomenclature_code = titles.nomenclature_code and products.product_code = titles.product_code

@@ -10,6 +10,10 @@ share_revisions as (
     select * from {{ ref('int_share_revisions') }}
 ),
 
+seasonal_factors as (
+    select * from {{ ref('int_seasonal_factors') }}
+),
+
 measured as (
     select
         months.source_code,
@@ -58,6 +62,10 @@ measured as (
                 ) }}
         end as contribution_to_growth_pp,
         share_revisions.usual_revision_pp as usual_share_revision_pp,
+        -- Of a month that carries no share the total is missing; its value is not adjusted either.
+        case when months.is_complete then {{ ratio('months.value_eur', 'seasonal_factors.factor') }} end
+            as value_sa_eur,
+        {{ ratio('months.total_eur', 'total_factors.factor') }} as total_sa_eur,
         months.vintage_at
     from months
     inner join countries on months.destination_code = countries.country_code
@@ -68,6 +76,17 @@ measured as (
             and months.scope_code = share_revisions.scope_code
             and months.reporter_code = share_revisions.reporter_code
             and months.destination_code = share_revisions.destination_code
+    left join seasonal_factors
+        on
+            {{ same('months', 'seasonal_factors', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code'
+            ]) }}
+            and month(months.month) = seasonal_factors.calendar_month
+    left join seasonal_factors as total_factors
+        on
+            {{ same('months', 'total_factors', ['source_code', 'concept_code', 'scope_code', 'reporter_code']) }}
+            and total_factors.destination_code = 'total'
+            and month(months.month) = total_factors.calendar_month
 )
 
 select
@@ -114,5 +133,8 @@ select
     usual_share_revision_pp,
     abs(share_change_pp) > usual_share_revision_pp as is_change_beyond_revision,
     contribution_to_growth_pp,
+    value_sa_eur,
+    -- Of two adjusted amounts; a share is never adjusted itself.
+    {{ ratio('value_sa_eur', 'total_sa_eur') }} as share_sa,
     vintage_at
 from measured

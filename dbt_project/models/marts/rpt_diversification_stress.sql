@@ -39,7 +39,7 @@ weighted as (
     )
 ),
 
-portfolios as (
+concentrations as (
     select
         source_code,
         concept_code,
@@ -52,37 +52,48 @@ portfolios as (
     group by all
 ),
 
-large_markets as (
-    select * from weighted
-    where market_rank <= {{ largest }}
+portfolios as (
+    select
+        *,
+        row_number() over (order by source_code, concept_code, scope_code, reporter_code, month) as portfolio_no
+    from concentrations
 ),
 
--- Exports over three months, by market and to all identified countries.
-quarters as (
+large_markets as (
+    select
+        weighted.*,
+        portfolios.portfolio_no,
+        portfolios.hhi,
+        portfolios.rest_weight
+    from weighted
+    inner join portfolios
+        on
+            {{ same('weighted', 'portfolios', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'month'
+            ]) }}
+    where weighted.market_rank <= {{ largest }}
+),
+
+-- Exports to each country and to all of them, on the months that carry shares.
+monthly as (
     select
         months.source_code,
         months.concept_code,
         months.scope_code,
         months.reporter_code,
-        months.month,
         months.destination_code,
-        case when count(months.value_eur) over last_three = 3 then sum(months.value_eur) over last_three end as r3m_eur
+        months.month,
+        months.value_eur
     from months
     inner join countries on months.destination_code = countries.country_code
-    where months.is_complete
-    window last_three as (
-        partition by
-            months.source_code, months.concept_code, months.scope_code, months.reporter_code, months.destination_code
-        order by months.month range between interval 2 months preceding and current row
-    )
-),
-
-all_by_month as (
+    where months.is_complete and months.value_eur is not null
+    union all by name
     select
         months.source_code,
         months.concept_code,
         months.scope_code,
         months.reporter_code,
+        'all' as destination_code,
         months.month,
         sum(months.value_eur) as value_eur
     from months
@@ -91,179 +102,125 @@ all_by_month as (
     group by all
 ),
 
-all_quarters as (
+-- Over three months, and over those of a year before. Heavy steps compare one number, not four texts.
+quarters as (
     select
+        dense_rank() over (order by source_code, concept_code, scope_code, reporter_code) as series_no,
         source_code,
         concept_code,
         scope_code,
         reporter_code,
+        destination_code,
         month,
-        case when count(value_eur) over last_three = 3 then sum(value_eur) over last_three end as r3m_eur
-    from all_by_month
-    window last_three as (
-        partition by source_code, concept_code, scope_code, reporter_code
-        order by month range between interval 2 months preceding and current row
-    )
+        case when count(value_eur) over this_quarter = 3 then sum(value_eur) over this_quarter end as r3m_eur,
+        case when count(value_eur) over year_before = 3 then sum(value_eur) over year_before end as r3m_before_eur
+    from monthly
+    window
+        this_quarter as (
+            partition by source_code, concept_code, scope_code, reporter_code, destination_code
+            order by month range between interval 2 months preceding and current row
+        ),
+        year_before as (
+            partition by source_code, concept_code, scope_code, reporter_code, destination_code
+            order by month range between interval 14 months preceding and interval 12 months preceding
+        )
 ),
 
--- The three years before each month and the year before them, for growth on a year earlier.
-past_months as (
-    select
-        portfolios.source_code,
-        portfolios.concept_code,
-        portfolios.scope_code,
-        portfolios.reporter_code,
-        portfolios.month as as_of_month,
-        all_quarters.month,
-        all_quarters.r3m_eur
-    from portfolios
-    inner join all_quarters
-        on
-            portfolios.source_code = all_quarters.source_code
-            and portfolios.concept_code = all_quarters.concept_code
-            and portfolios.scope_code = all_quarters.scope_code
-            and portfolios.reporter_code = all_quarters.reporter_code
-            and portfolios.month >= all_quarters.month
-            and all_quarters.month > portfolios.month - interval {{ window_months + 12 }} months
+series as (
+    select distinct
+        series_no,
+        source_code,
+        concept_code,
+        scope_code,
+        reporter_code
+    from quarters
 ),
 
-large_sums as (
+numbered_markets as (
     select
-        large_markets.source_code,
-        large_markets.concept_code,
-        large_markets.scope_code,
-        large_markets.reporter_code,
-        large_markets.month as as_of_month,
-        quarters.month,
-        sum(quarters.r3m_eur) as r3m_eur
+        large_markets.portfolio_no,
+        series.series_no,
+        large_markets.destination_code,
+        large_markets.month,
+        large_markets.weight,
+        large_markets.rest_weight
     from large_markets
+    inner join series
+        on
+            {{ same('large_markets', 'series', ['source_code', 'concept_code', 'scope_code', 'reporter_code']) }}
+),
+
+-- Growth of each large market in the three years up to the month whose weights they have.
+market_growth as (
+    select
+        numbered_markets.portfolio_no,
+        numbered_markets.series_no,
+        numbered_markets.destination_code,
+        numbered_markets.weight,
+        numbered_markets.rest_weight,
+        quarters.month,
+        quarters.r3m_eur,
+        quarters.r3m_before_eur,
+        ln(quarters.r3m_eur / quarters.r3m_before_eur) as log_growth
+    from numbered_markets
     inner join quarters
         on
-            {{ same('large_markets', 'quarters', [
-                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code'
-            ]) }}
+            numbered_markets.series_no = quarters.series_no
+            and numbered_markets.destination_code = quarters.destination_code
+            and numbered_markets.month >= quarters.month
+            and numbered_markets.month - interval {{ window_months }} months < quarters.month
+    where quarters.r3m_eur > 0 and quarters.r3m_before_eur > 0
+),
+
+large_growth as (
+    select
+        portfolio_no,
+        series_no,
+        rest_weight,
+        month,
+        count(*) as n_markets,
+        sum(r3m_eur) as r3m_eur,
+        sum(r3m_before_eur) as r3m_before_eur,
+        sum(weight * log_growth order by destination_code) as weighted_growth
+    from market_growth
     group by all
 ),
 
-market_past as (
-    select
-        past_months.source_code,
-        past_months.concept_code,
-        past_months.scope_code,
-        past_months.reporter_code,
-        past_months.as_of_month,
-        past_months.month,
-        large_markets.destination_code,
-        large_markets.weight,
-        quarters.r3m_eur
-    from past_months
-    inner join large_markets
-        on
-            past_months.source_code = large_markets.source_code
-            and past_months.concept_code = large_markets.concept_code
-            and past_months.scope_code = large_markets.scope_code
-            and past_months.reporter_code = large_markets.reporter_code
-            and past_months.as_of_month = large_markets.month
-    left join quarters
-        on
-            past_months.source_code = quarters.source_code
-            and past_months.concept_code = quarters.concept_code
-            and past_months.scope_code = quarters.scope_code
-            and past_months.reporter_code = quarters.reporter_code
-            and past_months.month = quarters.month
-            and large_markets.destination_code = quarters.destination_code
-    union all by name
-    -- All other countries are one market.
-    select
-        past_months.source_code,
-        past_months.concept_code,
-        past_months.scope_code,
-        past_months.reporter_code,
-        past_months.as_of_month,
-        past_months.month,
-        'rest' as destination_code,
-        portfolios.rest_weight as weight,
-        past_months.r3m_eur - large_sums.r3m_eur as r3m_eur
-    from past_months
-    inner join portfolios
-        on
-            past_months.source_code = portfolios.source_code
-            and past_months.concept_code = portfolios.concept_code
-            and past_months.scope_code = portfolios.scope_code
-            and past_months.reporter_code = portfolios.reporter_code
-            and past_months.as_of_month = portfolios.month
-    inner join large_sums
-        on
-            past_months.source_code = large_sums.source_code
-            and past_months.concept_code = large_sums.concept_code
-            and past_months.scope_code = large_sums.scope_code
-            and past_months.reporter_code = large_sums.reporter_code
-            and past_months.as_of_month = large_sums.as_of_month
-            and past_months.month = large_sums.month
-),
-
-growth as (
-    select
-        this.source_code,
-        this.concept_code,
-        this.scope_code,
-        this.reporter_code,
-        this.as_of_month,
-        this.month,
-        this.destination_code,
-        this.weight,
-        ln(this.r3m_eur / before.r3m_eur) as log_growth
-    from market_past as this
-    inner join market_past as before
-        on
-            this.source_code = before.source_code
-            and this.concept_code = before.concept_code
-            and this.scope_code = before.scope_code
-            and this.reporter_code = before.reporter_code
-            and this.as_of_month = before.as_of_month
-            and this.destination_code = before.destination_code
-            and this.month = before.month + interval 1 year
-    where this.r3m_eur > 0 and before.r3m_eur > 0
-),
-
--- Growth of the portfolio with the weights of today. Its variance is the sum of all weighted covariances.
+-- All other countries are one market. Growth of the portfolio has the weights of today: its variance is the sum of all
+-- weighted covariances.
 portfolio_growth as (
     select
-        *,
-        sum(weight * log_growth) over (
-            partition by source_code, concept_code, scope_code, reporter_code, as_of_month, month
-            order by destination_code rows between unbounded preceding and unbounded following
-        ) as portfolio_log_growth
-    from growth
-),
-
-risks as (
-    select
-        source_code,
-        concept_code,
-        scope_code,
-        reporter_code,
-        as_of_month,
-        destination_code,
-        count(*) as n_months,
-        var_samp(portfolio_log_growth order by month) as portfolio_variance,
-        var_samp(log_growth order by month) as market_variance,
-        covar_samp(portfolio_log_growth, log_growth order by month) as covariance
-    from portfolio_growth
-    group by all
+        large_growth.portfolio_no,
+        large_growth.month,
+        large_growth.weighted_growth + large_growth.rest_weight * ln(
+            (quarters.r3m_eur - large_growth.r3m_eur) / (quarters.r3m_before_eur - large_growth.r3m_before_eur)
+        ) as log_growth
+    from large_growth
+    inner join quarters
+        on
+            large_growth.series_no = quarters.series_no
+            and large_growth.month = quarters.month
+            and quarters.destination_code = 'all'
+    where
+        large_growth.n_markets = {{ largest }}
+        and quarters.r3m_eur > large_growth.r3m_eur
+        and quarters.r3m_before_eur > large_growth.r3m_before_eur
 ),
 
 -- Three whole years of each market of the portfolio, or no figure of risk.
-whole_portfolios as (
+risks as (
     select
-        source_code,
-        concept_code,
-        scope_code,
-        reporter_code,
-        as_of_month
-    from risks
+        market_growth.portfolio_no,
+        market_growth.destination_code,
+        var_samp(portfolio_growth.log_growth order by market_growth.month) as portfolio_variance,
+        var_samp(market_growth.log_growth order by market_growth.month) as market_variance,
+        covar_samp(portfolio_growth.log_growth, market_growth.log_growth order by market_growth.month) as covariance
+    from market_growth
+    inner join portfolio_growth
+        on
+            {{ same('market_growth', 'portfolio_growth', ['portfolio_no', 'month']) }}
     group by all
-    having min(n_months) = {{ window_months }} and count(*) = {{ largest + 1 }}
+    having count(*) = {{ window_months }}
 ),
 
 shocks as (
@@ -275,32 +232,14 @@ stressed as (
         large_markets.*,
         shocks.shock_pct,
         shocks.shock_pct / 100 * large_markets.weight as lost_weight,
-        portfolios.hhi,
         risks.portfolio_variance,
         risks.market_variance,
         risks.covariance
     from large_markets
     cross join shocks
-    inner join portfolios
-        on
-            {{ same('large_markets', 'portfolios', [
-                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'month'
-            ]) }}
-    left join whole_portfolios
-        on
-            large_markets.source_code = whole_portfolios.source_code
-            and large_markets.concept_code = whole_portfolios.concept_code
-            and large_markets.scope_code = whole_portfolios.scope_code
-            and large_markets.reporter_code = whole_portfolios.reporter_code
-            and large_markets.month = whole_portfolios.as_of_month
     left join risks
         on
-            whole_portfolios.source_code = risks.source_code
-            and whole_portfolios.concept_code = risks.concept_code
-            and whole_portfolios.scope_code = risks.scope_code
-            and whole_portfolios.reporter_code = risks.reporter_code
-            and whole_portfolios.as_of_month = risks.as_of_month
-            and large_markets.destination_code = risks.destination_code
+            {{ same('large_markets', 'risks', ['portfolio_no', 'destination_code']) }}
 )
 
 select

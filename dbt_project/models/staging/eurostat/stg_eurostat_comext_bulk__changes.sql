@@ -21,9 +21,9 @@ select
     stat_procedure as stat_procedure_code,
     suppl_unit as supplementary_unit_code,
     period as period_code,
-    cast(value_eur as decimal(24, 4)) as value_eur,
-    cast(value_nac as decimal(24, 4)) as value_nac,
-    cast(quantity_kg as decimal(24, 4)) as quantity_kg,
-    cast(supplementary_quantity as decimal(24, 4)) as supplementary_quantity
+    cast(value_eur as decimal(18, 4)) as value_eur,
+    cast(value_nac as decimal(18, 4)) as value_nac,
+    cast(quantity_kg as decimal(18, 4)) as quantity_kg,
+    cast(supplementary_quantity as decimal(18, 4)) as supplementary_quantity
 from source
 where {{ only_committed() }}

@@ -1,0 +1,84 @@
+"""What every published table must be, and every query of the documentation must give, on a whole warehouse."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from tests.marts.conftest import Warehouse
+
+ROOT = Path(__file__).resolve().parents[2]
+MARTS = ROOT / "dbt_project" / "models" / "marts"
+REPORTS = sorted(path.stem for path in MARTS.glob("rpt_*.sql"))
+TABLES = sorted(path.stem for path in MARTS.glob("*.sql"))
+PAGES = ("README.md", "docs/marts.md", "docs/questions.md", "docs/methodology.md", "docs/runbook.md")
+QUERIES = [
+    (f"{page}:{number}", query.strip().rstrip(";"))
+    for page in PAGES
+    for number, query in enumerate(
+        re.findall(r"```sql\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    )
+]
+
+
+def key_of(table: str) -> list[str]:
+    """Return the columns of a table's key, from its contract."""
+    (model,) = yaml.safe_load((MARTS / f"{table}.yml").read_text(encoding="utf-8"))["models"]
+    keys: list[Any] = [item["columns"] for item in model.get("constraints", []) if item["type"] == "primary_key"]
+    return list(keys[0] if keys else model["config"]["meta"]["primary_key"])
+
+
+def test_collections_are_not_empty() -> None:
+    assert len(REPORTS) >= 14
+    assert len(QUERIES) >= 20
+
+
+@pytest.mark.parametrize("table", REPORTS)
+def test_report_has_rows_and_no_column_without_a_value(warehouse: Warehouse, table: str) -> None:
+    with duckdb.connect(str(warehouse.published), read_only=True) as connection:
+        names = [row[0] for row in connection.execute(f"describe marts.{table}").fetchall()]
+        counts = connection.execute(
+            f"select count(*), {', '.join(f'count({name})' for name in names)} from marts.{table}"
+        ).fetchone()
+    assert counts
+    assert counts[0] > 0
+    assert [name for name, count in zip(names, counts[1:], strict=True) if count == 0] == []
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_key_is_unique_and_complete(warehouse: Warehouse, table: str) -> None:
+    key = key_of(table)
+    with duckdb.connect(str(warehouse.published), read_only=True) as connection:
+        rows, distinct, missing = connection.execute(
+            f"select count(*), count(distinct ({', '.join(key)})),"
+            f" count(*) filter (where {' or '.join(f'{name} is null' for name in key)}) from marts.{table}"
+        ).fetchall()[0]
+    assert rows == distinct > 0
+    assert missing == 0
+
+
+@pytest.mark.parametrize(("name", "query"), QUERIES, ids=[name for name, _ in QUERIES])
+def test_query_of_the_documentation_has_an_answer(warehouse: Warehouse, name: str, query: str) -> None:
+    with duckdb.connect(str(warehouse.published), read_only=True) as connection:
+        assert connection.execute(query).fetchone(), f"{name} gives no row"
+
+
+def test_a_share_names_its_source_concept_and_scope(warehouse: Warehouse) -> None:
+    """Another denominator is another row: each labelled share is value over total of its own label."""
+    frame = warehouse.frame(
+        """
+        select source_code, concept_code, scope_code, count(distinct total_eur) as n_totals,
+            max(abs(share - value_eur / total_eur)) as deviation
+        from marts.rpt_destination_shares
+        where reporter_code = 'NL' and destination_code = 'US' and month = date '2025-06-01' and share is not null
+        group by all
+        """
+    )
+    assert len(frame) > 15
+    assert (frame.n_totals == 1).all()
+    assert frame.deviation.max() < 1e-12
