@@ -100,8 +100,12 @@ def position_rows(recomputed: Recomputed) -> pd.DataFrame:
     """Return the rows of rpt_eu_peer_position, amounts in cents."""
     sums = year_sums(recomputed)
     is_union = sums["reporter_code"] == EU
+    # Figures of one release are compared.
     rows = sums[~is_union].merge(
-        sums[is_union].drop(columns="reporter_code"), on=PEERS, suffixes=("", "_eu"), validate="many_to_one"
+        sums[is_union].drop(columns="reporter_code"),
+        on=[*PEERS, "vintage_at"],
+        suffixes=("", "_eu"),
+        validate="many_to_one",
     )
     all_goods = sums[sums["scope_code"] == "all_goods"].drop(columns=["scope_code", "vintage_at"])
     of_member = [name for name in KEY if name != "scope_code"]
@@ -127,7 +131,6 @@ def position_rows(recomputed: Recomputed) -> pd.DataFrame:
         ),
         change_eur=change,
         competitiveness_effect_eur=change - rows[EFFECTS].sum(axis=1, skipna=False),
-        vintage_at=rows[["vintage_at", "vintage_at_eu"]].max(axis=1),
     )
 
 

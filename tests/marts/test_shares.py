@@ -38,6 +38,8 @@ SHARES = {
         "share_change_pp",
         "usual_share_revision_pp",
         "contribution_to_growth_pp",
+        "value_sa_eur",
+        "share_sa",
     ],
     "exact": [
         "destination_name_en",
@@ -76,6 +78,30 @@ def ranks(shares: Floats, countries: Any) -> Floats:
     return result
 
 
+def seasonal_factors(values: Floats, panel: Panel) -> Floats:
+    """Return the usual season of each month of the calendar, by row; missing where too little is known of it.
+
+    Ratio to the centred mean over 12 months: the median of at least three in the last five years, with a mean of 1.
+    """
+    known = np.where(panel.is_complete & (values > 0), values, np.nan)
+    ratios = np.full(known.shape, np.nan)
+    for column in range(6, known.shape[1] - 6):
+        around = slice(column - 6, column + 7)
+        if len(set(panel.goods[around].tolist())) == 1:
+            weights = np.array([0.5, *[1.0] * 11, 0.5]) / 12
+            ratios[:, column] = known[:, column] / (known[:, around] @ weights)
+    months = np.array(panel.months)
+    factors = np.full((len(known), 12), np.nan)
+    for row in np.flatnonzero(~np.isnan(known).all(axis=1)):
+        newest = months[~np.isnan(known[row])].max()
+        counts = (months > newest - 60) & ~np.isnan(ratios[row])
+        of_month = [ratios[row, counts & (months % 12 == number)] for number in range(12)]
+        if min(map(len, of_month)) >= 3:
+            medians = np.array([np.median(some) for some in of_month])
+            factors[row] = medians / medians.mean()
+    return factors[:, months % 12]
+
+
 def share_rows(panel: Panel, usual_revisions: pd.Series) -> pd.DataFrame:
     """Return the rows of one scope."""
     value, total = panel.cents, panel.total
@@ -88,6 +114,8 @@ def share_rows(panel: Panel, usual_revisions: pd.Series) -> pd.DataFrame:
     change = 100 * (ratio(value, total) - ratio(before, total_before))
     key = pd.MultiIndex.from_tuples([(*panel.key, name) for name in panel.destinations])
     usual = usual_revisions.reindex(key).to_numpy()[:, None]
+    adjusted = ratio(panel.complete_cents / 100, seasonal_factors(value, panel))
+    total_adjusted = ratio(total / 100, seasonal_factors(total[None, :], panel)[0])
     return panel.frame(
         value_eur=value,
         total_eur=total,
@@ -104,6 +132,8 @@ def share_rows(panel: Panel, usual_revisions: pd.Series) -> pd.DataFrame:
         contribution_to_growth_pp=np.where(
             panel.is_complete, 100 * ratio(nothing_or_value - np.nan_to_num(before), total_before), np.nan
         ),
+        value_sa_eur=adjusted,
+        share_sa=ratio(adjusted, total_adjusted),
         is_complete=panel.is_complete,
         incomplete_reason=np.array(panel.reasons, dtype=object),
         destination_rank=ranks(share, panel.countries),
