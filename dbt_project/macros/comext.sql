@@ -47,10 +47,17 @@
         where quantity_kind = 'value'
     ),
 
-    -- A quantity counts while there is a value beside it.
+    -- A quantity counts while there is a value beside it. The reply that brought the newer of both brought the figure:
+    -- a value that was revised beside an unchanged weight must not lead back to the reply with the old one.
     quantities as (
         select
             amounts.* replace (
+                case
+                    when values_eur.valid_from > amounts.valid_from then values_eur.load_id else amounts.load_id
+                end as load_id,
+                case
+                    when values_eur.valid_from > amounts.valid_from then values_eur.request_no else amounts.request_no
+                end as request_no,
                 {{ both_valid_from('amounts', 'values_eur') }} as valid_from,
                 {{ both_valid_to('amounts', 'values_eur') }} as valid_to
             )

@@ -15,6 +15,7 @@ from metaalexport.settings import Settings
 from simulator.economy import Economy
 from simulator.server import run_simulator
 from tests.integration.conftest import build_and_publish, load_all
+from tests.marts.recompute import Recomputed, landed
 
 RELEASES = (11, 12)
 
@@ -44,9 +45,7 @@ class Warehouse:
 
     def landed(self, dataset: str, table: str = "changes") -> pd.DataFrame:
         """Return all rows of a landing table, of all loads."""
-        pattern = self.landing / dataset / "*" / f"{table}.parquet"
-        with duckdb.connect() as connection:
-            return connection.sql(f"from read_parquet('{pattern}', union_by_name = true)").df()
+        return landed(self.landing, dataset, table)
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +71,9 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
                         load_all(Settings(profile="simulator", state=state, simulator_url=url, http_attempts=1), "test")
             build_and_publish(settings, "test")
     return Warehouse(settings.published, settings.landing, Economy())
+
+
+@pytest.fixture(scope="session")
+def recomputed(warehouse: Warehouse) -> Recomputed:
+    """Return what the offices sent, worked out anew without the models."""
+    return Recomputed(warehouse.landing)

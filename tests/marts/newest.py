@@ -7,10 +7,10 @@ import json
 import pandas as pd
 
 from tests.marts.conftest import Warehouse
+from tests.marts.recompute import NOT_CELL
 
 # The main host of Eurostat has its own code of Greece.
 COUNTRIES = {"EL": "GR"}
-NOT_CELL = ("load_id", "request_no", "change_kind", "value", "status", "confidentiality")
 
 
 def newest_cells(warehouse: Warehouse, dataset: str) -> pd.DataFrame:

@@ -36,7 +36,8 @@ measured as (
                 then {{ ratio('coalesce(months.value_eur, 0)', 'months.total_eur') }}
         end as share_lower,
         case
-            when countries.destination_kind = 'country' and months.is_complete
+            -- Of what is missing least() would make one.
+            when countries.destination_kind = 'country' and months.is_complete and months.total_eur != 0
                 then least(
                     1.0,
                     {{ ratio(

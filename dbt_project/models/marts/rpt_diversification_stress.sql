@@ -262,11 +262,15 @@ select
     (stressed.hhi - stressed.weight * stressed.weight + pow(stressed.weight - stressed.lost_weight, 2))
     / pow(1 - stressed.lost_weight, 2) as hhi_after,
     100 * sqrt(stressed.portfolio_variance) as volatility_before_pct,
-    100 * sqrt(greatest(
-        0,
-        stressed.portfolio_variance + pow(stressed.lost_weight, 2) * stressed.market_variance
-        - 2 * stressed.lost_weight * stressed.covariance
-    )) / (1 - stressed.lost_weight) as volatility_after_pct,
+    -- Of what is missing greatest() would make zero: an unknown risk is none that went away.
+    case
+        when stressed.portfolio_variance is not null
+            then 100 * sqrt(greatest(
+                0,
+                stressed.portfolio_variance + pow(stressed.lost_weight, 2) * stressed.market_variance
+                - 2 * stressed.lost_weight * stressed.covariance
+            )) / (1 - stressed.lost_weight)
+    end as volatility_after_pct,
     stressed.vintage_at
 from stressed
 inner join countries on stressed.destination_code = countries.country_code

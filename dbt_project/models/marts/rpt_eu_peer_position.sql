@@ -145,11 +145,13 @@ select
     terms.market_effect_eur,
     terms.eur - terms.before_eur - terms.growth_effect_eur - terms.product_effect_eur - terms.market_effect_eur
         as competitiveness_effect_eur,
-    greatest(members.vintage_at, peers.vintage_at) as vintage_at
+    members.vintage_at
 from members
 inner join peers
     on
-        {{ same('members', 'peers', ['source_code', 'concept_code', 'scope_code', 'destination_code', 'month']) }}
+        {{ same('members', 'peers', [
+            'source_code', 'concept_code', 'scope_code', 'destination_code', 'month', 'vintage_at'
+        ]) }}
 inner join countries on members.destination_code = countries.country_code
 left join terms
     on

@@ -21,7 +21,8 @@ cells as (
     select * replace ('total' as destination_code) from relatives
 ),
 
--- Each amount is rounded to a hundredth of a cent, so that their sum does not depend on the order.
+-- Each amount is a decimal of ten places, so that their sum does not depend on the order, and a cell of a few euros
+-- keeps the digits of its index.
 summed as (
     select
         source_code,
@@ -37,9 +38,9 @@ summed as (
         cast(count(*) filter (where is_outlier) as integer) as n_outliers,
         sum(value_eur) filter (where not is_outlier) as matched_eur,
         sum(value_before_eur) filter (where not is_outlier) as matched_before_eur,
-        sum(cast(cast(value_before_eur as double) * price_relative as decimal(30, 4)))
+        sum(cast(cast(value_before_eur as double) * price_relative as decimal(38, 10)))
         filter (where not is_outlier) as before_at_new_prices_eur,
-        sum(cast(cast(value_eur as double) / price_relative as decimal(30, 4)))
+        sum(cast(cast(value_eur as double) / price_relative as decimal(38, 10)))
         filter (where not is_outlier) as new_at_prices_before_eur
     from cells
     group by all
