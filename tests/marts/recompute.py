@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaalexport.settings import SEEDS
+
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
@@ -62,9 +63,7 @@ def first_day(month: int) -> np.datetime64:
 
 def month_starts(months: pd.Series) -> pd.Series:
     """Return the first days of months as pandas writes them."""
-    return pd.to_datetime(
-        pd.DataFrame({"year": months // 12, "month": months % 12 + 1, "day": 1}, index=months.index)
-    )
+    return pd.to_datetime(pd.DataFrame({"year": months // 12, "month": months % 12 + 1, "day": 1}, index=months.index))
 
 
 def numbered(published: pd.DataFrame, *columns: str) -> pd.DataFrame:
@@ -465,7 +464,9 @@ class Recomputed:
                     key = [name for name in figures.columns if name not in (*amounts, "is_derived")]
                     past = before[[*key, *amounts, "changed_at", "own_changed_at"]].set_index(key)
                     past = past.reindex(pd.MultiIndex.from_frame(now[key])).reset_index(drop=True)
-                    same = {name: (now[name] == past[name]) | (now[name].isna() & past[name].isna()) for name in amounts}
+                    same = {
+                        name: (now[name] == past[name]) | (now[name].isna() & past[name].isna()) for name in amounts
+                    }
                     is_same = same["cents"] & same["grams"] & past["changed_at"].notna()
                     now["changed_at"] = now["changed_at"].where(~is_same, past["changed_at"])
                     is_same = same["own_cents"] & same["grams"] & past["own_changed_at"].notna()
@@ -527,9 +528,7 @@ class Recomputed:
         for member in members.itertuples():
             wider = [
                 other.product_code
-                for other in members[
-                    (members["scope_code"] == member.scope_code) & (members["sign"] == 1)
-                ].itertuples()
+                for other in members[(members["scope_code"] == member.scope_code) & (members["sign"] == 1)].itertuples()
                 if member.product_code.startswith(other.product_code)
             ]
             items.append(member.product_code if member.sign == 1 else max(wider, key=len))

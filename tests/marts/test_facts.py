@@ -47,9 +47,7 @@ def test_every_destination_has_what_the_office_says_now(warehouse: Warehouse, re
         money=["value_eur", "quantity_kg"],
         exact=["value_origin", *SAME],
     )
-    check_columns(
-        published, [*KEY, "value_eur", "quantity_kg", "value_origin", *SAME], left_out=["request_id"]
-    )
+    check_columns(published, [*KEY, "value_eur", "quantity_kg", "value_origin", *SAME], left_out=["request_id"])
     assert {"derived", "published"} == set(published["value_origin"])
     assert published["destination_code"].eq("unallocated").any()
 

@@ -45,11 +45,13 @@ def still_to_come(recomputed: Recomputed, source: str, concept: str, rows: pd.Da
     """Return what an office usually still changes in figures of a month and vintage, per cent; missing if unknown."""
     sizes = recomputed.revision_sizes["mean_abs"].to_dict()
     known: dict[tuple[str, int, pd.Timestamp], float] = {}
-    for reporter, month, vintage in rows[["reporter_code", "month", "vintage_at"]].drop_duplicates().itertuples(
-        index=False
+    for reporter, month, vintage in (
+        rows[["reporter_code", "month", "vintage_at"]].drop_duplicates().itertuples(index=False)
     ):
         age = 12 * vintage.year + vintage.month - 1 - month
-        of_series = {key[-1]: size for key, size in sizes.items() if key[:-1] == (source, concept, "all_goods", reporter)}
+        of_series = {
+            key[-1]: size for key, size in sizes.items() if key[:-1] == (source, concept, "all_goods", reporter)
+        }
         later = sum(size for later_age, size in of_series.items() if later_age > age)
         known[reporter, month, vintage] = later if of_series else np.nan
     return pd.Series(

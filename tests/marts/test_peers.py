@@ -134,9 +134,7 @@ def position_rows(recomputed: Recomputed) -> pd.DataFrame:
     )
 
 
-def test_every_position_is_held_against_all_members_together(
-    warehouse: Warehouse, positions: pd.DataFrame
-) -> None:
+def test_every_position_is_held_against_all_members_together(warehouse: Warehouse, positions: pd.DataFrame) -> None:
     published = numbered(warehouse.frame("from marts.rpt_eu_peer_position"))
     assert {"NL", "DE"} == set(published["reporter_code"])
     money = [name for name in published.columns if name.endswith("_eur")]
@@ -163,9 +161,7 @@ def access_by_month(markets: pd.DataFrame) -> pd.DataFrame:
             continue
         begins_after = f"{(month + 1) // 12:04}-{(month + 1) % 12 + 1:02}-01"
         # The newest status of each agreement is the one that holds.
-        now = {
-            row.agreement_code: row.status for row in history[market].itertuples() if row.valid_from < begins_after
-        }
+        now = {row.agreement_code: row.status for row in history[market].itertuples() if row.valid_from < begins_after}
         if now:
             score, code = min((-scores[status], code) for code, status in now.items())
             rows.append((market, month, code, names[code], now[code], -score))

@@ -80,9 +80,9 @@ def test_every_change_of_a_share_is_split_exactly(warehouse: Warehouse, recomput
     # Without a base the share from nothing is all of it.
     from_nothing = 100 * rest_share * (value - before) / total
     rows["own_growth_pp"] = rows["own_growth_pp"].where(before > 0, from_nothing)
-    rows["rest_growth_pp"] = (
-        -100 * rows["share_year_before"] * rest_share * rest_growth / (1 + growth_of_all)
-    ).where(~is_alone, -100 * rows["share_year_before"] * (total - value) / total)
+    rows["rest_growth_pp"] = (-100 * rows["share_year_before"] * rest_share * rest_growth / (1 + growth_of_all)).where(
+        ~is_alone, -100 * rows["share_year_before"] * (total - value) / total
+    )
     rows["mix"] = rows["cents"] - rows["cents_before"] - rows["price"] - rows["volume"]
     rows["unmatched"] = (value - before) - (rows["cents"] - rows["cents_before"])
     for effect in EFFECTS:
@@ -137,7 +137,10 @@ def price_relatives(recomputed: Recomputed) -> pd.DataFrame:
     whole_years = pd.DataFrame(sorted(whole), columns=[*SERIES, "year"])
     good = [*SERIES, "destination_code", "item_code"]
     yearly = (
-        monthly.merge(whole_years, on=[*SERIES, "year"]).groupby([*good, "year"])[["cents", "grams"]].sum().reset_index()
+        monthly.merge(whole_years, on=[*SERIES, "year"])
+        .groupby([*good, "year"])[["cents", "grams"]]
+        .sum()
+        .reset_index()
     )
     periods = pd.concat(
         [
@@ -153,10 +156,12 @@ def price_relatives(recomputed: Recomputed) -> pd.DataFrame:
     alike = rows.assign(log=log).groupby([*SERIES, "item_code", "is_year", "period"])["log"]
     deviation = log - alike.transform("median")
     spread = (
-        rows.assign(size=deviation.abs()).groupby([*SERIES, "item_code", "is_year", "period"])["size"].transform("median")
+        rows.assign(size=deviation.abs())
+        .groupby([*SERIES, "item_code", "is_year", "period"])["size"]
+        .transform("median")
     )
-    is_far = (alike.transform("size") >= FEWEST_CELLS) & (spread > 0) & (
-        deviation.abs() > MOST_DEVIATIONS * NORMAL * spread
+    is_far = (
+        (alike.transform("size") >= FEWEST_CELLS) & (spread > 0) & (deviation.abs() > MOST_DEVIATIONS * NORMAL * spread)
     )
     return rows.assign(is_outlier=is_far | (log.abs() > np.log(MOST_FACTOR)))
 
@@ -195,9 +200,7 @@ def chained(months: pd.DataFrame, years: pd.DataFrame) -> list[float]:
             # Before any link of the scope: the year before is the first year, where there is one.
             result.append(np.nan)
             continue
-        links = [
-            fisher.get((*key, row.destination_code, year), np.nan) for year in range(first_year[key], row.year)
-        ]
+        links = [fisher.get((*key, row.destination_code, year), np.nan) for year in range(first_year[key], row.year)]
         result.append(row.fisher * float(np.prod(links)))
     return result
 

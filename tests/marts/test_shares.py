@@ -182,9 +182,7 @@ def index_rows(panel: Panel) -> list[dict[str, Any]]:
     """Return the indices of concentration of one scope, by month and basis."""
     offices = seed("office_partners")
     office = "cbs" if panel.key[0] == "CBS" else "eurostat"
-    listed = offices[
-        (offices["office"] == office) & (offices["member_kind"] == "country") & offices["valid_to"].isna()
-    ]
+    listed = offices[(offices["office"] == office) & (offices["member_kind"] == "country") & offices["valid_to"].isna()]
     n_markets = listed["destination_code"].nunique()
     rows = []
     months = np.where(panel.is_complete, panel.cents, np.nan), panel.total

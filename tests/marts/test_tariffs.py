@@ -91,9 +91,7 @@ def exposure_rows(recomputed: Recomputed) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def test_every_exposure_is_value_times_rate_on_the_days_in_force(
-    warehouse: Warehouse, recomputed: Recomputed
-) -> None:
+def test_every_exposure_is_value_times_rate_on_the_days_in_force(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.rpt_tariff_exposure"))
     assert {"before", "announced", "effective", "expired"} == set(published["status"])
     expected = with_names(exposure_rows(recomputed))
