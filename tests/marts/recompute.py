@@ -131,10 +131,7 @@ def compare(
             differs = ~((left == right) | (left.isna() & right.isna()))
         else:
             seen, true = left.to_numpy(np.float64), right.to_numpy(np.float64)
-            if name in money:
-                same = np.rint(100 * seen) == true
-            else:
-                same = np.isclose(seen, true, rtol=1e-9, atol=1e-9)
+            same = np.rint(100 * seen) == true if name in money else np.isclose(seen, true, rtol=1e-09, atol=1e-09)
             differs = pd.Series(~(same | (np.isnan(seen) & np.isnan(true))), index=one.index)
         if differs.any():
             rows = pd.DataFrame({"published": left[differs], "expected": right[differs]})
@@ -402,7 +399,7 @@ class Recomputed:
         weights = known[~is_value].assign(grams=np.rint(1000 * known["value"] * known["factor"]))[[*cell, "grams"]]
         # A weight counts beside a value.
         rows = values.merge(weights, on=cell, how="left", validate="one_to_one")
-        rows["month"] = rows["period"].map({label: number for label, number in _numbers(rows["period"])}).astype(int)
+        rows["month"] = rows["period"].map(dict(_numbers(rows["period"]))).astype(int)
         rows = rows.rename(columns={"reporter": "reporter_code", "product": "product_code"})
         return rows.assign(
             concept_code="community",
@@ -418,7 +415,7 @@ class Recomputed:
         rows = known[known["measure"].isin(measures.index)].copy()
         rows["cents"] = np.rint(100 * rows["value"] * rows["factor"])
         rows["flow_kind"] = rows["measure"].astype(str).map(measures)
-        rows["month"] = rows["period"].map({label: number for label, number in _numbers(rows["period"])}).astype(int)
+        rows["month"] = rows["period"].map(dict(_numbers(rows["period"]))).astype(int)
         rows["period_type"] = np.where(rows["period"].astype(str).str[4:6] == "MM", "month", "year")
         rows["nomenclature_code"] = rows["product"].astype(str).map(products["nomenclature_code"])
         rows["product_code"] = rows["product"].astype(str).map(products["product_code"])
@@ -586,7 +583,7 @@ class Recomputed:
         exports = self.scope_exports
         signed = exports.assign(cents=exports["sign"] * exports["cents"])
         by_cell = signed.groupby([*SERIES, "destination_code", "month"])["cents"].sum().reset_index()
-        cells = {key: part for key, part in by_cell.groupby(SERIES)}
+        cells = dict(by_cell.groupby(SERIES))
         months = {key: part.set_index("month") for key, part in self.scope_months.groupby(SERIES)}
         return {key: self._panel(key, part, cells[key]) for key, part in months.items()}
 
@@ -661,7 +658,7 @@ class Recomputed:
         numbers: dict[Any, int] = {}
         pairs = months[["dataset_code", "source_code", "scope_code", "month"]].drop_duplicates()
         goods, declared = [], []
-        by_scope = {scope: part for scope, part in self.members.groupby("scope_code")}
+        by_scope = dict(self.members.groupby("scope_code"))
         for pair in pairs.itertuples():
             members = by_scope[pair.scope_code]
             members = members[

@@ -141,8 +141,8 @@ class Models:
         self.connection.execute(
             f"""
             create table warehouse.marts.dim_country as
-            select code as country_code, code as country_name_en, code as country_name_nl, 'country' as destination_kind,
-                code as cbs_code, code as comext_code
+            select code as country_code, code as country_name_en, code as country_name_nl,
+                'country' as destination_kind, code as cbs_code, code as comext_code
             from (values {codes}) as countries(code)
             union all select 'unallocated', 'unallocated', 'unallocated', 'unallocated', null, null;
             create table warehouse.reference.countries as
