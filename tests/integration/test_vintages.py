@@ -125,6 +125,7 @@ class Office:
             {"dataset_code": code, "office": code.split("_")[0]}
             | dict.fromkeys(("identifier", "title_nl", "title_en", "licence", "citation", "release_note"), code)
             | {"licence_url": "https://example.org", "source_url": "https://example.org", "is_verified": False}
+            | {"rounding_unit_eur": 1_000_000 if code.startswith("cbs") else 1}
             for code in ("cbs_85429ned", "cbs_85427ned", "eurostat_ds_045409")
         ]
         (self.settings.journal / "datasets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in registry))
