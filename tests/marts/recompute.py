@@ -583,7 +583,7 @@ class Recomputed:
         exports = self.scope_exports
         signed = exports.assign(cents=exports["sign"] * exports["cents"])
         by_cell = signed.groupby([*SERIES, "destination_code", "month"])["cents"].sum().reset_index()
-        cells = dict(by_cell.groupby(SERIES))
+        cells = dict(iter(by_cell.groupby(SERIES)))
         months = {key: part.set_index("month") for key, part in self.scope_months.groupby(SERIES)}
         return {key: self._panel(key, part, cells[key]) for key, part in months.items()}
 
@@ -658,7 +658,7 @@ class Recomputed:
         numbers: dict[Any, int] = {}
         pairs = months[["dataset_code", "source_code", "scope_code", "month"]].drop_duplicates()
         goods, declared = [], []
-        by_scope = dict(self.members.groupby("scope_code"))
+        by_scope = dict(iter(self.members.groupby("scope_code")))
         for pair in pairs.itertuples():
             members = by_scope[pair.scope_code]
             members = members[

@@ -154,7 +154,7 @@ def access_by_month(markets: pd.DataFrame) -> pd.DataFrame:
     statuses = seed("trade_agreement_statuses").sort_values("valid_from", kind="stable")
     names = seed("trade_agreements").set_index("agreement_code")["agreement_name_en"]
     scores = seed("agreement_status_access").set_index("status")["access_score"].astype(float)
-    history = dict(statuses.groupby("country_code"))
+    history = dict(iter(statuses.groupby("country_code")))
     rows = []
     for market, month in markets.itertuples(index=False):
         if market not in history:
