@@ -48,4 +48,6 @@
         on statements.load_id = measures.load_id and statements.measure_code = measures.measure_code
     inner join measure_meanings on statements.measure_code = measure_meanings.measure_code
     left join partners on statements.partner_code = partners.office_code
+    -- Quarters and weeks, which other tables have, would be added to their year.
+    where statements.period_code like '____MM__' or statements.period_code like '____JJ__'
 {%- endmacro %}

@@ -158,8 +158,9 @@ class Panel:
         Rows of ``cents``.
     cents : array
         By destination and month; missing is NaN.
-    total, unallocated, not_loaded : array
-        By month, cents; missing where the month is not complete.
+    total, unallocated, not_loaded, taken_out : array
+        By month, cents; missing where the month is not complete: the office's total, what is not known of the members
+        of the scope, and what is not known of the goods that are taken out of them.
     is_listed, is_complete : array
         Whether anything of the scope was published in the month, and whether it carries shares.
     reasons : list
@@ -177,6 +178,7 @@ class Panel:
     total: Floats
     unallocated: Floats
     not_loaded: Floats
+    taken_out: Floats
     is_listed: Booleans
     is_complete: Booleans
     reasons: list[str | None]
@@ -575,7 +577,14 @@ class Recomputed:
     def scope_exports(self) -> pd.DataFrame:
         """Exports of the goods of scopes by destination and month, one row a member of the scope."""
         columns = ["source_code", "concept_code", "reporter_code", "destination_code", "nomenclature_code"]
-        return self.of_scopes(self.exports[[*columns, "product_code", "month", "cents", "grams"]])
+        rows = self.of_scopes(self.exports[[*columns, "product_code", "month", "cents", "grams"]])
+        # A part can be taken out of a good where that is published. Of a secret good it is in what is not allocated.
+        good = [*SERIES, "destination_code", "item_code", "month"]
+        parts = rows[rows["sign"] == -1]
+        wholes = pd.MultiIndex.from_frame(rows.loc[rows["sign"] == 1, good])
+        is_alone = ~pd.MultiIndex.from_frame(parts[good]).isin(wholes) & ~parts["destination_code"].isin(NOT_COUNTRIES)
+        rows.loc[parts.index[is_alone], "destination_code"] = "unallocated"
+        return rows
 
     @cached_property
     def panels(self) -> dict[tuple[str, ...], Panel]:
@@ -594,7 +603,7 @@ class Recomputed:
         is_complete = (calendar["reason"].isna() & calendar["total"].notna() & calendar["goods"].notna()).to_numpy()
         amounts = {
             name: np.where(is_complete, calendar[name].to_numpy(np.float64), np.nan)
-            for name in ("total", "unallocated", "not_loaded")
+            for name in ("total", "unallocated", "not_loaded", "taken_out")
         }
         return Panel(
             key=key,  # type: ignore[arg-type]
@@ -623,13 +632,18 @@ class Recomputed:
         rows = pd.DataFrame(index=totals.index.union(seen.index)).assign(total=totals["total"], **rests)
         rows["vintage_at"] = totals["vintage_at"].reindex(rows.index).fillna(seen.reindex(rows.index))
         rows = self.of_scopes(rows.reset_index())
-        for name in ("total", *NOT_COUNTRIES):
-            rows[name] = rows["sign"] * rows[name]
+        is_taken_out = rows["sign"] == -1
+        rows["total"] = rows["sign"] * rows["total"]
+        unknown = {name: rows[name].clip(lower=0).fillna(0) for name in NOT_COUNTRIES}
+        for name in NOT_COUNTRIES:
+            rows[name] = unknown[name].where(~is_taken_out, 0)
+        rows["taken_out"] = (unknown["unallocated"] + unknown["not_loaded"]).where(is_taken_out, 0)
         key = ["dataset_code", *SERIES, "month"]
         summed = rows.groupby(key).agg(
             total=("total", "sum"),
             unallocated=("unallocated", "sum"),
             not_loaded=("not_loaded", "sum"),
+            taken_out=("taken_out", "sum"),
             n_products=("product_code", "size"),
             n_with_total=("total", "count"),
             n_vintages=("vintage_at", "nunique"),

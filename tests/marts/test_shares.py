@@ -107,7 +107,7 @@ def share_rows(panel: Panel, usual_revisions: pd.Series) -> pd.DataFrame:
     value, total = panel.cents, panel.total
     nothing_or_value = np.nan_to_num(value)
     countries = panel.countries[:, None]
-    unknown = np.maximum(panel.unallocated, 0) + np.maximum(panel.not_loaded, 0)
+    unknown = panel.unallocated + panel.not_loaded
     before, total_before = panel.year_before
     share = ratio(np.where(panel.is_complete, value, np.nan), total)
     share_r12, share_ytd = ratio(*panel.r12), ratio(*panel.ytd)
@@ -122,7 +122,7 @@ def share_rows(panel: Panel, usual_revisions: pd.Series) -> pd.DataFrame:
         value_r12_eur=panel.r12[0],
         value_year_before_eur=before,
         share=share,
-        share_lower=np.where(countries, ratio(nothing_or_value, total), np.nan),
+        share_lower=np.where(countries, np.maximum(0, ratio(nothing_or_value - panel.taken_out, total)), np.nan),
         share_upper=np.where(countries, np.minimum(1, ratio(nothing_or_value + unknown, total)), np.nan),
         share_r12=share_r12,
         share_ytd=share_ytd,

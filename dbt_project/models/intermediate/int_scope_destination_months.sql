@@ -105,6 +105,7 @@ with_year_before as (
         this.total_eur,
         this.unallocated_eur,
         this.not_loaded_eur,
+        this.not_known_taken_out_eur,
         this.vintage_at,
         case when this.has_r12 then this.value_r12_sum end as value_r12_eur,
         case when this.has_r12 then this.total_r12_eur end as total_r12_eur,

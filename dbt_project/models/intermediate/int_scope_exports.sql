@@ -1,24 +1,17 @@
 -- Total exports of a scope by destination. Grain: source, concept, scope, reporter, destination, month.
-with exports as (
-    select * from {{ ref('int_exports_by_destination') }}
-    where flow_kind = 'total'
-),
-
-members as (
-    select * from {{ ref('int_scopes_unioned') }}
+with items as (
+    select * from {{ ref('int_scope_items') }}
 )
 
 select
-    exports.source_code,
-    exports.concept_code,
-    members.scope_code,
-    exports.reporter_code,
-    exports.destination_code,
-    exports.month,
-    -- A member with the sign -1 is taken out of the one above it.
-    sum(members.sign * exports.value_eur) as value_eur
-from exports
-inner join members
-    on
-        {{ is_member('members', 'exports') }}
+    source_code,
+    concept_code,
+    scope_code,
+    reporter_code,
+    -- A part is taken out of where its whole is: of a secret good that is what is not allocated.
+    case when is_published or destination_code = 'not_loaded' then destination_code else 'unallocated' end
+        as destination_code,
+    month,
+    sum(value_eur) as value_eur
+from items
 group by all

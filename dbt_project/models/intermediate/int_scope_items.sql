@@ -18,7 +18,8 @@ families as (
 itemised as (
     select
         members.*,
-        coalesce(families.family_code, wider.product_code, members.product_code) as item_code
+        coalesce(families.family_code, wider.product_code, members.product_code) as item_code,
+        members.sign = 1 or wider.product_code is null as is_whole
     from members
     left join families
         on
@@ -50,7 +51,9 @@ select
     -- A weight that is missing in one part is not known of the whole.
     case
         when count(exports.quantity_kg) = count(*) then sum(itemised.sign * exports.quantity_kg)
-    end as quantity_kg
+    end as quantity_kg,
+    -- Where a good is secret and a part that is taken out of it is not, there is only something to take away.
+    bool_or(itemised.is_whole) as is_published
 from exports
 inner join itemised
     on

@@ -2,6 +2,7 @@
 -- are made of. Identified countries only. Grain: source, concept, scope, reporter, destination, item, month.
 with items as (
     select * from {{ ref('int_scope_items') }}
+    where is_published
 ),
 
 scope_months as (

@@ -85,8 +85,15 @@ summed as (
         any_value(joined.dataset_code) as dataset_code,
         any_value(joined.nomenclature_code) as nomenclature_code,
         sum(members.sign * joined.total_eur) as total_eur,
-        coalesce(sum(members.sign * joined.unallocated_eur), 0) as unallocated_eur,
-        coalesce(sum(members.sign * joined.not_loaded_eur), 0) as not_loaded_eur,
+        -- Of each member: what one holds that is not known does not make up for what another one does not.
+        coalesce(sum(greatest(joined.unallocated_eur, 0)) filter (where members.sign = 1), 0) as unallocated_eur,
+        coalesce(sum(greatest(joined.not_loaded_eur, 0)) filter (where members.sign = 1), 0) as not_loaded_eur,
+        coalesce(
+            sum(greatest(joined.unallocated_eur, 0) + greatest(joined.not_loaded_eur, 0)) filter (
+                where members.sign = -1
+            ),
+            0
+        ) as not_known_taken_out_eur,
         count(*) as n_products,
         count(joined.total_eur) as n_products_with_total,
         count(distinct joined.vintage_at) as n_vintages,
@@ -237,6 +244,7 @@ select
     case when incomplete_reason is null then total_eur end as total_eur,
     case when incomplete_reason is null then unallocated_eur end as unallocated_eur,
     case when incomplete_reason is null then not_loaded_eur end as not_loaded_eur,
+    case when incomplete_reason is null then not_known_taken_out_eur end as not_known_taken_out_eur,
     same_goods_from,
     vintage_at
 from judged

@@ -30,13 +30,19 @@ measured as (
         months.value_eur,
         months.total_eur,
         case when months.is_complete then {{ ratio('months.value_eur', 'months.total_eur') }} end as share,
-        -- What is not allocated may all belong to this country, or none of it.
+        -- What is not known may all belong to this country, or none of it; so may what is not known of the goods that
+        -- the scope leaves out. Of what is missing greatest() and least() would make a bound.
         case
-            when countries.destination_kind = 'country' and months.is_complete
-                then {{ ratio('coalesce(months.value_eur, 0)', 'months.total_eur') }}
+            when countries.destination_kind = 'country' and months.is_complete and months.total_eur != 0
+                then greatest(
+                    0.0,
+                    {{ ratio(
+                        'coalesce(months.value_eur, 0) - coalesce(months.not_known_taken_out_eur, 0)',
+                        'months.total_eur'
+                    ) }}
+                )
         end as share_lower,
         case
-            -- Of what is missing least() would make one.
             when countries.destination_kind = 'country' and months.is_complete and months.total_eur != 0
                 then least(
                     1.0,
