@@ -38,7 +38,8 @@ def test_revisions_are_the_factors_of_the_ages(warehouse: Warehouse) -> None:
         warehouse.frame(
             """
             from marts.rpt_revisions
-            where source_code = 'EUROSTAT' and scope_code = 'all_goods' and reporter_code = 'NL' order by month, vintage_no
+            where source_code = 'EUROSTAT' and scope_code = 'all_goods' and reporter_code = 'NL'
+            order by month, vintage_no
             """
         )
     )
