@@ -75,6 +75,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
         "METAALEXPORT_SIMULATOR_URL": f"http://127.0.0.1:{free_port()}",
         "METAALEXPORT_REPORTERS": "NL",
         "METAALEXPORT_FIRST_MONTH": "2025-06",
+        "METAALEXPORT_DATASETS": "cbs_85427ned,cbs_85429ned,eurostat_ds_045409,eurostat_comext_bulk",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
     }
@@ -132,8 +133,14 @@ def built(airflow: Airflow) -> dict[str, Any]:
 def test_committed_loads_start_the_build_which_publishes(airflow: Airflow, built: dict[str, Any]) -> None:
     assert built["run_type"] == "asset_triggered"
     assert airflow.published.exists()
-    states = airflow.get(f"dags/build_warehouse/dagRuns/{built['dag_run_id']}/taskInstances", limit=200)
-    by_task = {task["task_id"]: task["state"] for task in states["task_instances"]}
+    by_task: dict[str, str] = {}
+    while True:
+        # The API gives at most a hundred at once.
+        path = f"dags/build_warehouse/dagRuns/{built['dag_run_id']}/taskInstances"
+        states = airflow.get(path, limit=100, offset=len(by_task), order_by="id")
+        by_task |= {task["task_id"]: task["state"] for task in states["task_instances"]}
+        if not states["task_instances"] or len(by_task) >= states["total_entries"]:
+            break
     assert by_task["models.rpt_destination_shares_run"] == "success"
     assert {by_task[name] for name in ("test_candidate", "gate_candidate", "publish", "report")} == {"success"}
 
