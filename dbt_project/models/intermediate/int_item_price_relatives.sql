@@ -11,61 +11,66 @@
 
 with items as (
     select * from {{ ref('int_scope_items') }}
+    where value_eur > 0 and quantity_kg > 0
 ),
 
 scope_months as (
-    select * from {{ ref('int_scope_months') }}
+    select
+        *,
+        -- One number for what goes together: heavy steps then compare numbers, not texts.
+        dense_rank() over (order by source_code, concept_code, scope_code, reporter_code) as series_no
+    from {{ ref('int_scope_months') }}
+    where is_complete
 ),
 
 countries as (
     select * from {{ ref('countries') }}
 ),
 
--- A year counts where each of its months is complete and holds the same goods.
-whole_years as (
-    select
+series as (
+    select distinct
+        series_no,
         source_code,
         concept_code,
         scope_code,
-        reporter_code,
+        reporter_code
+    from scope_months
+),
+
+-- A year counts where each of its months is complete and holds the same goods.
+whole_years as (
+    select
+        series_no,
         year(month) as year
     from scope_months
-    where is_complete and coalesce(same_goods_from <= date_trunc('year', month), true)
+    where coalesce(same_goods_from <= date_trunc('year', month), true)
     group by all
     having count(*) = 12
 ),
 
 monthly as (
     select
-        items.source_code,
-        items.concept_code,
-        items.scope_code,
-        items.reporter_code,
+        scope_months.series_no,
         items.destination_code,
         items.item_code,
         items.month,
         year(items.month) as year,
-        scope_months.same_goods_from,
+        -- Whether the year before holds the goods of the month.
+        coalesce(
+            scope_months.same_goods_from <= date_trunc('year', items.month) - interval 1 year, true
+        ) as has_year_before,
         items.value_eur,
         items.quantity_kg
     from items
     inner join scope_months
         on
-            items.source_code = scope_months.source_code
-            and items.concept_code = scope_months.concept_code
-            and items.scope_code = scope_months.scope_code
-            and items.reporter_code = scope_months.reporter_code
-            and items.month = scope_months.month
+            {{ same('items', 'scope_months', ['source_code', 'concept_code', 'scope_code', 'reporter_code', 'month']) }}
     inner join countries on items.destination_code = countries.country_code
-    where scope_months.is_complete and items.value_eur > 0 and items.quantity_kg > 0
 ),
 
 yearly as (
     select
-        monthly.source_code,
-        monthly.concept_code,
-        monthly.scope_code,
-        monthly.reporter_code,
+        monthly.series_no,
         monthly.destination_code,
         monthly.item_code,
         monthly.year,
@@ -74,20 +79,13 @@ yearly as (
     from monthly
     inner join whole_years
         on
-            monthly.source_code = whole_years.source_code
-            and monthly.concept_code = whole_years.concept_code
-            and monthly.scope_code = whole_years.scope_code
-            and monthly.reporter_code = whole_years.reporter_code
-            and monthly.year = whole_years.year
+            {{ same('monthly', 'whole_years', ['series_no', 'year']) }}
     group by all
 ),
 
 periods as (
     select
-        source_code,
-        concept_code,
-        scope_code,
-        reporter_code,
+        series_no,
         destination_code,
         item_code,
         'month' as period_type,
@@ -96,14 +94,10 @@ periods as (
         value_eur,
         quantity_kg
     from monthly
-    -- The year before holds the goods of the month.
-    where coalesce(same_goods_from <= date_trunc('year', month) - interval 1 year, true)
+    where has_year_before
     union all by name
     select
-        source_code,
-        concept_code,
-        scope_code,
-        reporter_code,
+        series_no,
         destination_code,
         item_code,
         'year' as period_type,
@@ -124,57 +118,49 @@ compared as (
     from periods
     inner join yearly
         on
-            periods.source_code = yearly.source_code
-            and periods.concept_code = yearly.concept_code
-            and periods.scope_code = yearly.scope_code
-            and periods.reporter_code = yearly.reporter_code
-            and periods.destination_code = yearly.destination_code
-            and periods.item_code = yearly.item_code
+            {{ same('periods', 'yearly', ['series_no', 'destination_code', 'item_code']) }}
             and periods.year = yearly.year + 1
     where periods.quantity_kg >= {{ least_kg }} and yearly.quantity_kg >= {{ least_kg }}
 ),
 
-centred as (
+-- What all destinations of a good have in common in a period, and how far they usually are from it. 1.4826 makes the
+-- median absolute deviation the standard deviation of a normal distribution.
+centres as (
     select
-        *,
-        ln(price_relative) - median(ln(price_relative)) over alike as deviation,
-        count(*) over alike as n_cells
+        series_no,
+        item_code,
+        period_type,
+        period_start,
+        median(ln(price_relative)) as centre,
+        1.4826 * mad(ln(price_relative)) as usual_deviation,
+        count(*) as n_cells
     from compared
-    window
-        alike as (
-            partition by source_code, concept_code, scope_code, reporter_code, item_code, period_type, period_start
-        )
-),
-
-spread as (
-    select
-        *,
-        -- 1.4826 makes the median absolute deviation the standard deviation of a normal distribution.
-        1.4826 * median(abs(deviation)) over (
-            partition by source_code, concept_code, scope_code, reporter_code, item_code, period_type, period_start
-        ) as usual_deviation
-    from centred
+    group by all
 )
 
 select
-    source_code,
-    concept_code,
-    scope_code,
-    reporter_code,
-    destination_code,
-    item_code,
-    period_type,
-    period_start,
-    year,
-    value_eur,
-    quantity_kg,
-    value_before_eur,
-    quantity_before_kg,
-    price_relative,
-    abs(ln(price_relative)) > ln({{ most_factor }})
+    series.source_code,
+    series.concept_code,
+    series.scope_code,
+    series.reporter_code,
+    compared.destination_code,
+    compared.item_code,
+    compared.period_type,
+    compared.period_start,
+    compared.year,
+    compared.value_eur,
+    compared.quantity_kg,
+    compared.value_before_eur,
+    compared.quantity_before_kg,
+    compared.price_relative,
+    abs(ln(compared.price_relative)) > ln({{ most_factor }})
     or (
-        n_cells >= {{ fewest_cells }}
-        and usual_deviation > 0
-        and abs(deviation) > {{ most_deviations }} * usual_deviation
+        centres.n_cells >= {{ fewest_cells }}
+        and centres.usual_deviation > 0
+        and abs(ln(compared.price_relative) - centres.centre) > {{ most_deviations }} * centres.usual_deviation
     ) as is_outlier
-from spread
+from compared
+inner join centres
+    on
+        {{ same('compared', 'centres', ['series_no', 'item_code', 'period_type', 'period_start']) }}
+inner join series on compared.series_no = series.series_no

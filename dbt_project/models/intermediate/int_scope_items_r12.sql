@@ -45,39 +45,69 @@ series as (
     group by all
 ),
 
+numbered as (
+    select
+        series.series_no,
+        items.month,
+        items.value_eur
+    from items
+    inner join series
+        on
+            {{ same('items', 'series', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code', 'item_code'
+            ]) }}
+),
+
 -- On a calendar without gaps, so that sums are there in months without trade. Heavy steps compare numbers, not texts.
 calendar as (
     select
         series.series_no,
         counted.month,
         counted.has_two_years,
-        items.value_eur
+        numbered.value_eur
     from series
     inner join counted
         on
             {{ same('series', 'counted', ['source_code', 'concept_code', 'scope_code', 'reporter_code']) }}
-    left join items
+    left join numbered
         on
-            {{ same('series', 'items', [
-                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code', 'item_code'
-            ]) }}
-            and counted.month = items.month
+            series.series_no = numbered.series_no
+            and counted.month = numbered.month
+),
+
+running as (
+    select
+        series_no,
+        month,
+        has_two_years,
+        coalesce(sum(value_eur) over so_far, 0) as value_eur,
+        count(value_eur) over so_far as n_months
+    from calendar
+    window so_far as (partition by series_no order by month rows between unbounded preceding and current row)
+),
+
+-- Where two years are whole, 12 rows back is 12 months back, and 24 rows back is all that was before them.
+differences as (
+    select
+        series_no,
+        month,
+        has_two_years,
+        value_eur - lag(value_eur, 12, 0) over history as value_r12_eur,
+        n_months - lag(n_months, 12, 0) over history as n_r12,
+        lag(value_eur, 12, 0) over history - lag(value_eur, 24, 0) over history as value_r12_before_eur,
+        lag(n_months, 12, 0) over history - lag(n_months, 24, 0) over history as n_r12_before
+    from running
+    window history as (partition by series_no order by month)
 ),
 
 summed as (
     select
         series_no,
         month,
-        has_two_years,
-        sum(value_eur) over (
-            partition by series_no
-            order by month range between interval 11 months preceding and current row
-        ) as value_r12_eur,
-        sum(value_eur) over (
-            partition by series_no
-            order by month range between interval 23 months preceding and interval 12 months preceding
-        ) as value_r12_before_eur
-    from calendar
+        case when n_r12 > 0 then value_r12_eur end as value_r12_eur,
+        case when n_r12_before > 0 then value_r12_before_eur end as value_r12_before_eur
+    from differences
+    where has_two_years and (n_r12 > 0 or n_r12_before > 0)
 )
 
 select
@@ -92,6 +122,3 @@ select
     summed.value_r12_before_eur
 from summed
 inner join series on summed.series_no = series.series_no
-where
-    summed.has_two_years
-    and (summed.value_r12_eur is not null or summed.value_r12_before_eur is not null)
