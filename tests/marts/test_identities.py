@@ -27,6 +27,7 @@ MODELS = (
     "intermediate.int_scope_months",
     "intermediate.int_scope_destination_months",
     "intermediate.int_scope_items_r12",
+    "intermediate.int_market_shares",
     "marts.rpt_destination_shares",
     "marts.rpt_market_concentration",
     "marts.rpt_share_change",

@@ -182,10 +182,7 @@ sums as (
             ) }}
     left join scope_months
         on
-            wanted.source_code = scope_months.source_code
-            and wanted.concept_code = scope_months.concept_code
-            and wanted.reporter_code = scope_months.reporter_code
-            and wanted.month = scope_months.month
+            {{ same('wanted', 'scope_months', ['source_code', 'concept_code', 'reporter_code', 'month']) }}
             and wanted.completeness_scope_code = scope_months.scope_code
     group by wanted.anchor_code, wanted.term
 ),

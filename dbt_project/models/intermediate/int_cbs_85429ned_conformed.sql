@@ -62,10 +62,9 @@ total_excluding_transit as (
         on
             re_exports.panel = domestic_products.panel
             -- Of one office code: two codes of one country must not lend each other a part.
-            and re_exports.partner_code = domestic_products.partner_code
-            and re_exports.office_product_code = domestic_products.office_product_code
-            and re_exports.period_type = domestic_products.period_type
-            and re_exports.period_start = domestic_products.period_start
+            and {{ same('re_exports', 'domestic_products', [
+                'partner_code', 'office_product_code', 'period_type', 'period_start'
+            ]) }}
             and {{ both_valid('re_exports', 'domestic_products') }}
     -- Aggregates of countries overlap; they take no further part and must not be added together.
     where re_exports.member_kind != 'aggregate'

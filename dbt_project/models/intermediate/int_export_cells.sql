@@ -43,10 +43,7 @@ select
 from cells
 inner join panels
     on
-        cells.dataset_code = panels.dataset_code
-        and cells.reporter_code = panels.reporter_code
-        and cells.office_product_code = panels.office_product_code
-        and cells.panel = panels.panel
+        {{ same('cells', 'panels', ['dataset_code', 'reporter_code', 'office_product_code', 'panel']) }}
         -- A year is in force where its January is.
         and cells.period_start = panels.month
         and {{ both_valid('cells', 'panels') }}

@@ -43,10 +43,7 @@ statements as (
     from cells
     inner join series
         on
-            cells.group_no = series.group_no
-            and cells.concept_code = series.concept_code
-            and cells.flow_kind = series.flow_kind
-            and cells.period_type = series.period_type
+            {{ same('cells', 'series', ['group_no', 'concept_code', 'flow_kind', 'period_type']) }}
 ),
 
 -- A sum of statements changes by what begins and by what ends: nothing needs to be added up anew for each vintage.

@@ -38,10 +38,7 @@ calendar as (
     from series
     inner join scope_months
         on
-            series.source_code = scope_months.source_code
-            and series.concept_code = scope_months.concept_code
-            and series.scope_code = scope_months.scope_code
-            and series.reporter_code = scope_months.reporter_code
+            {{ same('series', 'scope_months', ['source_code', 'concept_code', 'scope_code', 'reporter_code']) }}
             and scope_months.month between series.fit_from and series.last_month
 ),
 
@@ -76,26 +73,19 @@ valued as (
     from calendar
     left join all_countries
         on
-            calendar.source_code = all_countries.source_code
-            and calendar.concept_code = all_countries.concept_code
-            and calendar.scope_code = all_countries.scope_code
-            and calendar.reporter_code = all_countries.reporter_code
-            and calendar.month = all_countries.month
+            {{ same('calendar', 'all_countries', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'month'
+            ]) }}
     left join exports as own
         on
-            calendar.source_code = own.source_code
-            and calendar.concept_code = own.concept_code
-            and calendar.scope_code = own.scope_code
-            and calendar.reporter_code = own.reporter_code
-            and calendar.month = own.month
-            and calendar.destination_code = own.destination_code
+            {{ same('calendar', 'own', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'month', 'destination_code'
+            ]) }}
     left join exports as event_market
         on
-            calendar.source_code = event_market.source_code
-            and calendar.concept_code = event_market.concept_code
-            and calendar.scope_code = event_market.scope_code
-            and calendar.reporter_code = event_market.reporter_code
-            and calendar.month = event_market.month
+            {{ same('calendar', 'event_market', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'month'
+            ]) }}
             and calendar.market_code = event_market.destination_code
 ),
 

@@ -86,11 +86,9 @@ exports as (
     inner join countries on scope_exports.destination_code = countries.country_code
     inner join scope_months
         on
-            scope_exports.source_code = scope_months.source_code
-            and scope_exports.concept_code = scope_months.concept_code
-            and scope_exports.scope_code = scope_months.scope_code
-            and scope_exports.reporter_code = scope_months.reporter_code
-            and scope_exports.month = scope_months.month
+            {{ same('scope_exports', 'scope_months', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'month'
+            ]) }}
     where scope_months.is_complete and scope_exports.value_eur > 0
 ),
 
@@ -109,10 +107,7 @@ markets as (
     from scopes
     inner join exports
         on
-            scopes.source_code = exports.source_code
-            and scopes.concept_code = exports.concept_code
-            and scopes.scope_code = exports.scope_code
-            and scopes.reporter_code = exports.reporter_code
+            {{ same('scopes', 'exports', ['source_code', 'concept_code', 'scope_code', 'reporter_code']) }}
             and exports.month between scopes.fit_from and scopes.last_month
     group by all
 )

@@ -122,10 +122,7 @@ variances as (
     from amounts
     inner join added_up
         on
-            amounts.series_code = added_up.series_code
-            and amounts.baseline_method = added_up.baseline_method
-            and amounts.sum_kind = added_up.sum_kind
-            and amounts.last_month = added_up.last_month
+            {{ same('amounts', 'added_up', ['series_code', 'baseline_method', 'sum_kind', 'last_month']) }}
     inner join spreads
         on amounts.series_code = spreads.series_code and amounts.baseline_method = spreads.baseline_method
 ),

@@ -39,11 +39,9 @@ select
 from statements
 inner join series
     on
-        statements.dataset_code = series.dataset_code
-        and statements.indicator_code = series.indicator_code
-        and statements.market_code = series.market_code
-        and statements.adjustment_code = series.adjustment_code
-        and statements.measure_code = series.measure_code
+        {{ same('statements', 'series', [
+            'dataset_code', 'indicator_code', 'market_code', 'adjustment_code', 'measure_code'
+        ]) }}
 inner join activities
     on
         statements.office_activity_code = activities.office_code

@@ -50,10 +50,7 @@ calendar as (
     from denominators
     inner join first_seen
         on
-            denominators.source_code = first_seen.source_code
-            and denominators.concept_code = first_seen.concept_code
-            and denominators.scope_code = first_seen.scope_code
-            and denominators.reporter_code = first_seen.reporter_code
+            {{ same('denominators', 'first_seen', ['source_code', 'concept_code', 'scope_code', 'reporter_code']) }}
             and denominators.month >= first_seen.first_month
 ),
 
@@ -66,12 +63,9 @@ filled as (
     from calendar
     left join scope_exports
         on
-            calendar.source_code = scope_exports.source_code
-            and calendar.concept_code = scope_exports.concept_code
-            and calendar.scope_code = scope_exports.scope_code
-            and calendar.reporter_code = scope_exports.reporter_code
-            and calendar.destination_code = scope_exports.destination_code
-            and calendar.month = scope_exports.month
+            {{ same('calendar', 'scope_exports', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code', 'month'
+            ]) }}
 ),
 
 summed as (
@@ -116,11 +110,9 @@ with_year_before as (
     from summed as this
     left join filled as before
         on
-            this.source_code = before.source_code
-            and this.concept_code = before.concept_code
-            and this.scope_code = before.scope_code
-            and this.reporter_code = before.reporter_code
-            and this.destination_code = before.destination_code
+            {{ same('this', 'before', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code'
+            ]) }}
             and this.month = before.month + interval 1 year
 ),
 
@@ -143,10 +135,9 @@ select
 from with_year_before
 left join totals_year_before
     on
-        with_year_before.source_code = totals_year_before.source_code
-        and with_year_before.concept_code = totals_year_before.concept_code
-        and with_year_before.scope_code = totals_year_before.scope_code
-        and with_year_before.reporter_code = totals_year_before.reporter_code
+        {{ same('with_year_before', 'totals_year_before', [
+            'source_code', 'concept_code', 'scope_code', 'reporter_code'
+        ]) }}
         and with_year_before.month = totals_year_before.month + interval 1 year
 where
     with_year_before.value_eur is not null

@@ -67,11 +67,9 @@ joined as (
     from totals
     full outer join product_months
         on
-            totals.source_code = product_months.source_code
-            and totals.concept_code = product_months.concept_code
-            and totals.reporter_code = product_months.reporter_code
-            and totals.nomenclature_code = product_months.nomenclature_code
-            and totals.product_code = product_months.product_code
+            {{ same('totals', 'product_months', [
+                'source_code', 'concept_code', 'reporter_code', 'nomenclature_code', 'product_code'
+            ]) }}
             and totals.period_start = product_months.month
 ),
 
@@ -198,17 +196,10 @@ compared as (
             and summed.month = declared.month
     left join asked
         on
-            summed.scope_code = asked.scope_code
-            and summed.dataset_code = asked.dataset_code
-            and summed.reporter_code = asked.reporter_code
-            and summed.month = asked.month
+            {{ same('summed', 'asked', ['scope_code', 'dataset_code', 'reporter_code', 'month']) }}
     left join intra_eu
         on
-            summed.source_code = intra_eu.source_code
-            and summed.concept_code = intra_eu.concept_code
-            and summed.scope_code = intra_eu.scope_code
-            and summed.reporter_code = intra_eu.reporter_code
-            and summed.month = intra_eu.month
+            {{ same('summed', 'intra_eu', ['source_code', 'concept_code', 'scope_code', 'reporter_code', 'month']) }}
     window months_before as (
         partition by summed.source_code, summed.concept_code, summed.scope_code, summed.reporter_code
         order by summed.month

@@ -148,19 +148,15 @@ shown as (
     from concepts
     inner join scope_releases
         on
-            concepts.source_code = scope_releases.source_code
-            and concepts.dataset_code = scope_releases.dataset_code
-            and concepts.scope_code = scope_releases.scope_code
-            and concepts.reporter_code = scope_releases.reporter_code
-            and concepts.month = scope_releases.month
+            {{ same('concepts', 'scope_releases', [
+                'source_code', 'dataset_code', 'scope_code', 'reporter_code', 'month'
+            ]) }}
             and concepts.n_most_asked = scope_releases.n_asked
     asof inner join scope_states
         on
-            concepts.source_code = scope_states.source_code
-            and concepts.concept_code = scope_states.concept_code
-            and concepts.scope_code = scope_states.scope_code
-            and concepts.reporter_code = scope_states.reporter_code
-            and concepts.month = scope_states.month
+            {{ same('concepts', 'scope_states', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'month'
+            ]) }}
             and scope_releases.vintage_at >= scope_states.changed_at
 )
 

@@ -78,11 +78,9 @@ measured as (
     inner join countries on months.destination_code = countries.country_code
     left join share_revisions
         on
-            months.source_code = share_revisions.source_code
-            and months.concept_code = share_revisions.concept_code
-            and months.scope_code = share_revisions.scope_code
-            and months.reporter_code = share_revisions.reporter_code
-            and months.destination_code = share_revisions.destination_code
+            {{ same('months', 'share_revisions', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code'
+            ]) }}
     left join seasonal_factors
         on
             {{ same('months', 'seasonal_factors', [

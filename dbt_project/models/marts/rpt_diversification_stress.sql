@@ -13,65 +13,52 @@ countries as (
     where destination_kind = 'country'
 ),
 
--- Weights of identified countries over 12 months.
-weighted as (
-    select
-        months.source_code,
-        months.concept_code,
-        months.scope_code,
-        months.reporter_code,
-        months.month,
-        months.destination_code,
-        months.value_r12_eur,
-        months.vintage_at,
-        sum(months.value_r12_eur) over everywhere as identified_eur,
-        {{ ratio('months.value_r12_eur', 'sum(months.value_r12_eur) over everywhere') }} as weight,
-        row_number() over (
-            partition by
-                months.source_code, months.concept_code, months.scope_code, months.reporter_code, months.month
-            order by months.value_r12_eur desc, months.destination_code asc
-        ) as market_rank
-    from months
-    inner join countries on months.destination_code = countries.country_code
-    where months.value_r12_eur > 0
-    window everywhere as (
-        partition by months.source_code, months.concept_code, months.scope_code, months.reporter_code, months.month
-    )
+market_shares as (
+    select * from {{ ref('int_market_shares') }}
+    where basis = 'r12'
 ),
 
 concentrations as (
+    select * from {{ ref('rpt_market_concentration') }}
+    where basis = 'r12'
+),
+
+portfolios as (
     select
         source_code,
         concept_code,
         scope_code,
         reporter_code,
         month,
-        sum(weight * weight order by market_rank) as hhi,
-        1 - sum(weight order by market_rank) filter (where market_rank <= {{ largest }}) as rest_weight
-    from weighted
-    group by all
-),
-
-portfolios as (
-    select
-        *,
+        hhi,
+        1 - top_{{ largest }}_share as rest_weight,
         row_number() over (order by source_code, concept_code, scope_code, reporter_code, month) as portfolio_no
     from concentrations
 ),
 
 large_markets as (
     select
-        weighted.*,
+        market_shares.source_code,
+        market_shares.concept_code,
+        market_shares.scope_code,
+        market_shares.reporter_code,
+        market_shares.month,
+        market_shares.destination_code,
+        market_shares.value_eur as value_r12_eur,
+        market_shares.identified_eur,
+        market_shares.market_share as weight,
+        market_shares.market_rank,
+        market_shares.vintage_at,
         portfolios.portfolio_no,
         portfolios.hhi,
         portfolios.rest_weight
-    from weighted
+    from market_shares
     inner join portfolios
         on
-            {{ same('weighted', 'portfolios', [
+            {{ same('market_shares', 'portfolios', [
                 'source_code', 'concept_code', 'scope_code', 'reporter_code', 'month'
             ]) }}
-    where weighted.market_rank <= {{ largest }}
+    where market_shares.market_rank <= {{ largest }}
 ),
 
 -- Exports to each country and to all of them, on the months that carry shares.

@@ -105,12 +105,9 @@ terms as (
     from items
     inner join eu_growth
         on
-            items.source_code = eu_growth.source_code
-            and items.concept_code = eu_growth.concept_code
-            and items.scope_code = eu_growth.scope_code
-            and items.month = eu_growth.month
-            and items.destination_code = eu_growth.destination_code
-            and items.item_code = eu_growth.item_code
+            {{ same('items', 'eu_growth', [
+                'source_code', 'concept_code', 'scope_code', 'month', 'destination_code', 'item_code'
+            ]) }}
     where items.reporter_code != '{{ eu }}'
     group by all
 )

@@ -124,13 +124,10 @@ measured as (
         on series.series_code = windows.series_code and series.baseline_method = windows.baseline_method
     left join in_window
         on
-            series.event_code = in_window.event_code
-            and series.source_code = in_window.source_code
-            and series.concept_code = in_window.concept_code
-            and series.scope_code = in_window.scope_code
-            and series.reporter_code = in_window.reporter_code
-            and series.destination_code = in_window.destination_code
-            and series.baseline_method = in_window.baseline_method
+            {{ same('series', 'in_window', [
+                'event_code', 'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code',
+                'baseline_method'
+            ]) }}
             and windows.value_eur is not null
     left join paybacks
         on series.series_code = paybacks.series_code and series.baseline_method = paybacks.baseline_method

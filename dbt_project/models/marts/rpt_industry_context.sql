@@ -39,10 +39,7 @@ compared as (
     from series
     left join series as a_year_earlier
         on
-            series.dataset_code = a_year_earlier.dataset_code
-            and series.reporter_code = a_year_earlier.reporter_code
-            and series.activity_code = a_year_earlier.activity_code
-            and series.figure_code = a_year_earlier.figure_code
+            {{ same('series', 'a_year_earlier', ['dataset_code', 'reporter_code', 'activity_code', 'figure_code']) }}
             and series.month = a_year_earlier.month + interval 1 year
 )
 

@@ -1,5 +1,5 @@
-with months as (
-    select * from {{ ref('int_scope_destination_months') }}
+with market_shares as (
+    select * from {{ ref('int_market_shares') }}
 ),
 
 countries as (
@@ -19,56 +19,6 @@ market_lists as (
     from countries
 ),
 
-amounts as (
-    select
-        source_code,
-        concept_code,
-        scope_code,
-        reporter_code,
-        month,
-        'month' as basis,
-        destination_code,
-        value_eur,
-        total_eur,
-        vintage_at
-    from months
-    where is_complete
-    union all
-    select
-        source_code,
-        concept_code,
-        scope_code,
-        reporter_code,
-        month,
-        'r12' as basis,
-        destination_code,
-        value_r12_eur as value_eur,
-        total_r12_eur as total_eur,
-        vintage_at
-    from months
-    where total_r12_eur is not null
-),
-
--- Shares among identified countries: an unknown rest is not one market. How much it is stands in coverage_share.
-identified as (
-    select
-        amounts.*,
-        {{ ratio(
-            'amounts.value_eur',
-            'sum(amounts.value_eur) over (partition by amounts.source_code, amounts.concept_code, amounts.scope_code,'
-            ' amounts.reporter_code, amounts.month, amounts.basis)'
-        ) }} as market_share,
-        row_number() over (
-            partition by
-                amounts.source_code, amounts.concept_code, amounts.scope_code, amounts.reporter_code, amounts.month,
-                amounts.basis
-            order by amounts.value_eur desc, amounts.destination_code asc
-        ) as market_rank
-    from amounts
-    inner join countries on amounts.destination_code = countries.country_code
-    where countries.destination_kind = 'country' and amounts.value_eur > 0
-),
-
 -- Sums of doubles are ordered, so that two runs over the same data give the same last digit.
 summed as (
     select
@@ -79,7 +29,7 @@ summed as (
         month,
         basis,
         cast(count(*) as integer) as n_active_markets,
-        sum(value_eur) as identified_eur,
+        any_value(identified_eur) as identified_eur,
         any_value(total_eur) as total_eur,
         sum(market_share * market_share order by market_rank) as hhi,
         -sum(market_share * ln(market_share) order by market_rank) as entropy,
@@ -88,7 +38,7 @@ summed as (
         sum(market_share order by market_rank) filter (where market_rank <= 5) as top_5_share,
         sum(market_share order by market_rank) filter (where market_rank <= 10) as top_10_share,
         max(vintage_at) as vintage_at
-    from identified
+    from market_shares
     group by all
 )
 

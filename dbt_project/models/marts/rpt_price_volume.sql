@@ -156,40 +156,28 @@ measured as (
     from fisher
     inner join values_eur
         on
-            fisher.source_code = values_eur.source_code
-            and fisher.concept_code = values_eur.concept_code
-            and fisher.scope_code = values_eur.scope_code
-            and fisher.reporter_code = values_eur.reporter_code
-            and fisher.destination_code = values_eur.destination_code
+            {{ same('fisher', 'values_eur', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code'
+            ]) }}
             and fisher.period_start = values_eur.month
     inner join scope_months
         on
-            fisher.source_code = scope_months.source_code
-            and fisher.concept_code = scope_months.concept_code
-            and fisher.scope_code = scope_months.scope_code
-            and fisher.reporter_code = scope_months.reporter_code
+            {{ same('fisher', 'scope_months', ['source_code', 'concept_code', 'scope_code', 'reporter_code']) }}
             and fisher.period_start = scope_months.month
     inner join yearly_values
         on
-            fisher.source_code = yearly_values.source_code
-            and fisher.concept_code = yearly_values.concept_code
-            and fisher.scope_code = yearly_values.scope_code
-            and fisher.reporter_code = yearly_values.reporter_code
-            and fisher.destination_code = yearly_values.destination_code
+            {{ same('fisher', 'yearly_values', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code'
+            ]) }}
             and fisher.year = yearly_values.year + 1
     left join first_links
         on
-            fisher.source_code = first_links.source_code
-            and fisher.concept_code = first_links.concept_code
-            and fisher.scope_code = first_links.scope_code
-            and fisher.reporter_code = first_links.reporter_code
+            {{ same('fisher', 'first_links', ['source_code', 'concept_code', 'scope_code', 'reporter_code']) }}
     left join links
         on
-            fisher.source_code = links.source_code
-            and fisher.concept_code = links.concept_code
-            and fisher.scope_code = links.scope_code
-            and fisher.reporter_code = links.reporter_code
-            and fisher.destination_code = links.destination_code
+            {{ same('fisher', 'links', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code'
+            ]) }}
             and fisher.year = links.year + 1
     where fisher.period_type = 'month'
 )

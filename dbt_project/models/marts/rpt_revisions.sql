@@ -31,8 +31,4 @@ select
 from vintages
 left join sizes
     on
-        vintages.source_code = sizes.source_code
-        and vintages.concept_code = sizes.concept_code
-        and vintages.scope_code = sizes.scope_code
-        and vintages.reporter_code = sizes.reporter_code
-        and vintages.age_months = sizes.age_months
+        {{ same('vintages', 'sizes', ['source_code', 'concept_code', 'scope_code', 'reporter_code', 'age_months']) }}

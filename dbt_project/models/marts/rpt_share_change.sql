@@ -42,12 +42,9 @@ matched as (
     from items as this
     inner join items as before
         on
-            this.source_code = before.source_code
-            and this.concept_code = before.concept_code
-            and this.scope_code = before.scope_code
-            and this.reporter_code = before.reporter_code
-            and this.destination_code = before.destination_code
-            and this.item_code = before.item_code
+            {{ same('this', 'before', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code', 'item_code'
+            ]) }}
             and this.month = before.month + interval 1 year
     group by all
 ),
@@ -80,12 +77,9 @@ effects as (
     from months
     left join matched
         on
-            months.source_code = matched.source_code
-            and months.concept_code = matched.concept_code
-            and months.scope_code = matched.scope_code
-            and months.reporter_code = matched.reporter_code
-            and months.destination_code = matched.destination_code
-            and months.month = matched.month
+            {{ same('months', 'matched', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code', 'month'
+            ]) }}
 ),
 
 -- What is left of the matched goods is mix; what is left of all goods came, went, or has no weight.

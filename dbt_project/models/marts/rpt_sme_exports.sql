@@ -45,7 +45,4 @@ inner join size_classes on exports.size_class_code = size_classes.size_class_cod
 inner join partner_groups on exports.partner_group_code = partner_groups.partner_group_code
 left join totals
     on
-        exports.reporter_code = totals.reporter_code
-        and exports.activity_code = totals.activity_code
-        and exports.partner_group_code = totals.partner_group_code
-        and exports.year = totals.year
+        {{ same('exports', 'totals', ['reporter_code', 'activity_code', 'partner_group_code', 'year']) }}

@@ -99,10 +99,7 @@ dated as (
     inner join measures on summed.event_code = measures.event_code
     inner join asked
         on
-            summed.source_code = asked.source_code
-            and summed.event_code = asked.event_code
-            and summed.reporter_code = asked.reporter_code
-            and summed.month = asked.month
+            {{ same('summed', 'asked', ['source_code', 'event_code', 'reporter_code', 'month']) }}
 )
 
 select
