@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,8 @@ DEFAULT_THRESHOLDS = {
     "max_vanished_share": 0.02,
     "min_rows_ratio": 0.98,
 }
+# All members of the Union together: a reporter of Comext beside them.
+EU = "EU27_2020"
 PROTOCOLS = ("odata_v4", "sdmx", "comext_bulk", "comext_list")
 # Columns that the landing gives to every observation; no dimension may be called so.
 RESERVED_COLUMNS = frozenset(
@@ -223,10 +226,14 @@ class Dataset:
         """Whether it lives on Eurostat's Comext host: all ``DS-*`` codes do, and nothing else."""
         return self.office == "eurostat" and self.identifier.startswith("DS-")
 
-    def reporter_code(self, country: str) -> str:
-        """Return the dataset's own code of a reporting country (ISO): Eurostat's main host calls Greece ``EL``."""
-        is_main_host = self.office == "eurostat" and not self.is_comext
-        return "EL" if is_main_host and country == "GR" else country
+    def reporters(self, countries: Iterable[str]) -> tuple[str, ...]:
+        """Return the dataset's own codes of reporters (ISO codes, or `EU`).
+
+        Eurostat's main host calls Greece ``EL``; all members together are a reporter of Comext only.
+        """
+        if self.is_comext:
+            return tuple(countries)
+        return tuple("EL" if country == "GR" else country for country in countries if country != EU)
 
 
 def _build(path: Path) -> Dataset:

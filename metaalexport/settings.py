@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from extract.registry import load_registry
+from extract.registry import EU, load_registry
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -18,8 +18,7 @@ DAGS_FOLDER = PROJECT_ROOT / "dags"
 PROFILES = ("simulator", "live", "replay")
 DEFAULT_SIMULATOR_URL = "http://127.0.0.1:8765"
 OFFICES = ("cbs", "eurostat")
-# All members of the Union together, a reporter of Comext beside them: what peers are measured against.
-EU = "EU27_2020"
+# The Union is what its members are measured against.
 DEFAULT_REPORTERS = ("NL", "DE", EU)
 # What quotes text, or is a pattern, where DuckDB reads files.
 _NOT_IN_PATHS = frozenset("'\"*?[]{}")

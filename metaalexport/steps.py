@@ -30,7 +30,7 @@ from extract.slices import Slice
 from metaalexport import reference
 from metaalexport.dbt import run_dbt
 from metaalexport.journal import Journal, StepNote, utc_now
-from metaalexport.settings import EU, Settings
+from metaalexport.settings import Settings
 from publish.duckdb_file import Publication, publish_duckdb
 
 Progress = Callable[[str], None]
@@ -112,10 +112,7 @@ def plan_loads(
         source = "CBS" if dataset.office == "cbs" else "EUROSTAT"
         of_scopes = reference.scope_products(source, dataset.nomenclature, settings.user_scopes)
         products = tuple(sorted({*of_scopes, *products} - {"scopes"}))
-    names = tuple(map(dataset.reporter_code, wanted)) if dataset.slice_by == "reporter" else (dataset.reporter,)
-    if not dataset.is_comext:
-        # Only Comext adds the members up as we ask for them.
-        names = tuple(name for name in names if name != EU)
+    names = dataset.reporters(wanted) if dataset.slice_by == "reporter" else (dataset.reporter,)
     return [Slice(dataset.code, name, first, last, products=tuple(products)).to_dict() for name in names]
 
 

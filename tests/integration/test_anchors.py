@@ -44,7 +44,7 @@ def change_totals(settings: Settings, value: str, where: str) -> None:
         f"update intermediate.int_export_totals set value_eur = {value}"
         f" where concept_code = 'border_crossing_incl_transit' and flow_kind = 'total' and {where}",
     )
-    run_dbt(settings, ["run", "--select", "int_anchor_comparisons", "int_total_identities", "anchors"])
+    run_dbt(settings, ["run", "--select", "int_total_identities", "anchors"])
 
 
 def gate(settings: Settings, run_id: str) -> str:

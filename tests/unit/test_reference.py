@@ -551,3 +551,22 @@ def test_seed_of_published_figures_has_what_the_simulator_is_scaled_to() -> None
         assert value[f"C02.{year}_US_dutch_product"] == domestic
     scaled = {code for code in value if code[:3] in ("C01", "C02") and code[4:8] >= "2021"}
     assert claimed == scaled | {"N01.total", "N04.total", "N09.total", "N13.total", "N18.total", "N19.ratio"}
+
+
+def test_seeds_goods_of_tariff_events_on_steel_are_the_list_of_cbs() -> None:
+    """One list stands in a scope and in several events: a correction of one must reach all."""
+
+    def codes(rows: list[dict[str, str]]) -> set[tuple[str, str]]:
+        return {(row["product_code"], row["sign"]) for row in rows}
+
+    of_cbs = codes([row for row in seed("metal_scope_members") if row["scope_code"] == "steel_cbs_2018"])
+    of_chapter_72 = {pair for pair in of_cbs if pair[0].startswith("72")}
+    assert len(of_chapter_72) == 27
+    events = seed("tariff_event_products")
+    assert codes([row for row in events if row["event_code"] == "us_s232_steel_2018"]) == of_cbs
+    for event in ("us_s232_metal_2025_03", "us_s232_metal_2025_06", "us_s232_restructured_2026_04"):
+        goods = codes([row for row in events if row["event_code"] == event])
+        assert {pair for pair in goods if pair[0].startswith("72")} == of_chapter_72, event
+    exposed = [row for row in seed("metal_scope_members") if row["scope_code"] == "us232_exposed"]
+    assert codes([row for row in exposed if row["product_code"].startswith("72")]) == of_chapter_72
+    assert codes([row for row in exposed if row["valid_to"] == "2025-03-11"]) == of_cbs - of_chapter_72

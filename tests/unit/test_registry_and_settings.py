@@ -15,6 +15,7 @@ from extract.offices import OFFICES
 from extract.registry import (
     CONTRACT_MODES,
     DEFAULT_THRESHOLDS,
+    EU,
     PROTOCOLS,
     REGISTRY_DIR,
     RESERVED_COLUMNS,
@@ -129,8 +130,8 @@ def test_registry_defaults_are_those_of_the_dags() -> None:
 
 
 def test_registry_greece_has_another_code_on_the_main_host_of_eurostat() -> None:
-    assert [get_dataset("eurostat_sts_inpr_m").reporter_code(country) for country in ("NL", "GR")] == ["NL", "EL"]
-    assert get_dataset("eurostat_ds_045409").reporter_code("GR") == "GR"
+    assert get_dataset("eurostat_sts_inpr_m").reporters(("NL", "GR", EU)) == ("NL", "EL")
+    assert get_dataset("eurostat_ds_045409").reporters(("GR", EU)) == ("GR", EU)
 
 
 @pytest.mark.parametrize(
