@@ -569,8 +569,11 @@ def _read_offices(connection: duckdb.DuckDBPyConnection, datasets: list[Row]) ->
     offices = []
     for row in rows:
         name = OFFICE_NAMES.get(row["source_code"], row["source_code"])
+        # A dataset that was not loaded comes from nowhere.
         origins = {
-            origin["nl"]: origin for origin in (dataset["origin"] for dataset in datasets if dataset["office"] == name)
+            dataset["origin"]["nl"]: dataset["origin"]
+            for dataset in datasets
+            if dataset["office"] == name and dataset["n_loads"]
         }
         offices.append(
             {

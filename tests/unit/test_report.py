@@ -386,3 +386,17 @@ def test_colours_can_be_read_on_white() -> None:
 
     for colour in report.PALETTE:
         assert 1.05 / (luminance(colour) + 0.05) >= 4.5, colour
+
+
+def test_an_office_is_named_after_what_was_loaded_of_it(make_report: MakeReport) -> None:
+    """A declared dataset without a load has no origin to name."""
+    on_request = (
+        "insert into marts.dim_dataset (dataset_code, source_code, title_en, title_nl, n_loads)"
+        " values ('eurostat_ert_bil_eur_m', 'EUROSTAT', 'Exchange rates', 'Wisselkoersen', 0)"
+    )
+
+    def as_of(html: str) -> str:
+        return html.partition('id="as-of">')[2].partition("</ul>")[0]
+
+    assert "Eurostat" in as_of(make_report())
+    assert as_of(make_report(on_request)) == as_of(make_report())
