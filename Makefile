@@ -85,6 +85,7 @@ format: setup-dev ## Format Python and SQL
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --extra team -c requirements.lock pyproject.toml -o requirements-team.lock
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove the environment and the simulator's and replay's state; never live state
