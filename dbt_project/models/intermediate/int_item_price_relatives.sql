@@ -112,7 +112,6 @@ compared as (
     select
         periods.*,
         yearly.value_eur as value_before_eur,
-        yearly.quantity_kg as quantity_before_kg,
         (periods.value_eur / cast(periods.quantity_kg as double))
         / (yearly.value_eur / cast(yearly.quantity_kg as double)) as price_relative
     from periods
@@ -149,9 +148,7 @@ select
     compared.period_start,
     compared.year,
     compared.value_eur,
-    compared.quantity_kg,
     compared.value_before_eur,
-    compared.quantity_before_kg,
     compared.price_relative,
     abs(ln(compared.price_relative)) > ln({{ most_factor }})
     or (

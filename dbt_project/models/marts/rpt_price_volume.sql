@@ -14,22 +14,15 @@ countries as (
     select * from {{ ref('dim_country') }}
 ),
 
--- The same cells once for their destination and once for all of them together.
-cells as (
-    select * from relatives
-    union all by name
-    select * replace ('total' as destination_code) from relatives
-),
-
--- Each amount is a decimal of ten places, so that their sum does not depend on the order, and a cell of a few euros
--- keeps the digits of its index.
+-- The same cells once for their destination and once for all of them together. Each amount is a decimal of ten places,
+-- so that their sum does not depend on the order, and a cell of a few euros keeps the digits of its index.
 summed as (
     select
         source_code,
         concept_code,
         scope_code,
         reporter_code,
-        destination_code,
+        coalesce(destination_code, 'total') as destination_code,
         period_type,
         period_start,
         year,
@@ -42,8 +35,11 @@ summed as (
         filter (where not is_outlier) as before_at_new_prices_eur,
         sum(cast(cast(value_eur as double) / price_relative as decimal(38, 10)))
         filter (where not is_outlier) as new_at_prices_before_eur
-    from cells
-    group by all
+    from relatives
+    group by grouping sets (
+        (source_code, concept_code, scope_code, reporter_code, period_type, period_start, year, destination_code),
+        (source_code, concept_code, scope_code, reporter_code, period_type, period_start, year)
+    )
 ),
 
 indexed as (
