@@ -1,4 +1,4 @@
-"""Build a candidate with dbt, let gate 2 judge it, publish it, and write the report."""
+"""Build a candidate with dbt, let gate 2 judge it, publish it, serve it, and write the report."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ with DAG(
     tags=["build"],
     doc_md=__doc__,
 ) as dag:
-    (
+    published = (
         airflow_tasks.prepare_candidate()
         >> dbt_models()
         >> airflow_tasks.test_candidate()
         >> airflow_tasks.gate_candidate()
         >> airflow_tasks.record_operations()
         >> airflow_tasks.publish()
-        >> airflow_tasks.report()
     )
+    published >> [airflow_tasks.serve(), airflow_tasks.report()]

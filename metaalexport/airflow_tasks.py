@@ -132,6 +132,12 @@ def publish() -> str:
     return orchestration.publish(get_current_context())
 
 
+@task(retries=2, retry_delay=timedelta(minutes=1))
+def serve() -> str:
+    """Fill PostgreSQL with what is published."""
+    return orchestration.serve(get_current_context())
+
+
 @task
 def report() -> str:
     """Write the report."""

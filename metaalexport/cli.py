@@ -26,12 +26,13 @@ from extract.landing import Landing
 from extract.offices import OFFICES
 from extract.raw import RawStore, hash_file
 from extract.registry import load_registry
-from metaalexport import airflow_run, published, steps
+from metaalexport import airflow_run, published, serving, steps
 from metaalexport.dbt import DbtFailedError
 from metaalexport.doctor import check_machine, examine_offices
 from metaalexport.journal import Journal
 from metaalexport.settings import Settings, SettingsError
 from metaalexport.simulation import ensure_simulator, release_before, serve_simulator
+from publish.postgres import LOADER, READER, PostgresServingError, prepare_server
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,6 +52,7 @@ EXPECTED_ERRORS = (
     DbtFailedError,
     airflow_run.DagRunFailedError,
     published.NothingPublishedError,
+    PostgresServingError,
     duckdb.Error,
 )
 
@@ -236,7 +238,7 @@ def build() -> None:
 
 @app.command()
 def publish() -> None:
-    """Publish the candidate, if dbt's tests and gate 2 pass it."""
+    """Publish the candidate, if dbt's tests and gate 2 pass it, and serve it where a PostgreSQL server is named."""
     settings = Settings.from_environment()
     run_id = _run_id()
     with console.status("dbt tests the candidate"):
@@ -244,6 +246,27 @@ def publish() -> None:
     steps.gate_candidate(settings, run_id, _progress)
     steps.record_operations(settings, run_id)
     steps.publish_candidate(settings, run_id, _progress)
+    if serving.is_served():
+        steps.serve_publication(settings, run_id, _progress)
+
+
+@app.command()
+def serve() -> None:
+    """Fill PostgreSQL with what is published (METAALEXPORT_POSTGRES_URL)."""
+    steps.serve_publication(Settings.from_environment(), _run_id(), _progress)
+
+
+@app.command()
+def prepare_postgres() -> None:
+    """Create roles, database and rights on a PostgreSQL server; safe to repeat (METAALEXPORT_POSTGRES_ADMIN_URL)."""
+    server = serving.marts_server()
+    prepare_server(
+        serving.admin_server(),
+        database=server.database,
+        loader_password=server.password,
+        reader_password=serving.reader_password(),
+    )
+    console.print(f"{server.host}:{server.port}: roles {LOADER} and {READER}, database {server.database}")
 
 
 @app.command()

@@ -129,6 +129,17 @@ def publish(context: Context) -> str:
     return steps.publish_candidate(Settings.from_environment(), context["run_id"]).publish_id
 
 
+def serve(context: Context) -> str:
+    """Fill PostgreSQL with what is published; skip where no server is named."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from metaalexport import serving, steps
+
+    if not serving.is_served():
+        raise AirflowSkipException(f"{serving.URL} names no server: the published file alone serves")
+    return steps.serve_publication(Settings.from_environment(), context["run_id"])
+
+
 def report(context: Context) -> str:
     """Write the report."""
     from metaalexport import steps

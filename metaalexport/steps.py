@@ -376,6 +376,31 @@ def publish_candidate(settings: Settings, run_id: str, progress: Progress = prin
     return publication
 
 
+def serve_publication(settings: Settings, run_id: str, progress: Progress = print) -> str:
+    """Fill PostgreSQL with what is published; return its publish id.
+
+    Raises
+    ------
+    PostgresServingError
+        If it could not be; PostgreSQL goes on with what it served before.
+    """
+    from metaalexport.serving import marts_server
+    from publish.postgres import publish_postgres
+
+    server = marts_server()
+    with Journal(settings.journal).step(run_id, "serve", server.database) as note:
+        served = publish_postgres(
+            settings.published, server, extensions=settings.state / "duckdb_extensions", progress=progress
+        )
+        note.outcome = "done" if served.is_new else "unchanged"
+        note.detail = f"{served.publish_id}, {served.tables} tables, {served.rows} rows"
+        if not served.is_exact:
+            note.detail += "; a reader's transaction may have seen two publications"
+        if served.ended:
+            note.detail += f"; ended sessions in the way: {'; '.join(served.ended)}"
+    return served.publish_id
+
+
 def write_report(settings: Settings, run_id: str, progress: Progress = print) -> Path:
     """Write the report page from the published file."""
     with Journal(settings.journal).step(run_id, "report", settings.report.name):

@@ -1,0 +1,141 @@
+"""A real PostgreSQL server for these tests, and publications to serve from it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+
+from publish.duckdb_file import Publication, publish_duckdb
+from publish.postgres import LOADER, READER, PostgresServer, prepare_server
+
+DATABASE = "marts"
+ADMIN_PASSWORD = "of the superuser"
+LOADER_PASSWORD = "with:colon\\and quote'"
+READER_PASSWORD = "of the readers"
+
+
+def _binary(name: str) -> str:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    path = str(found[-1]) if found else shutil.which(name)
+    if not path:
+        pytest.fail(f"PostgreSQL's {name} is not on this machine; next: make test-postgres, which installs it")
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def admin() -> Iterator[PostgresServer]:
+    """Start a server of its own on a free port of the loopback, as its superuser."""
+    # The server refuses to run as root, and its user cannot look into pytest's folders.
+    as_server_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="metaalexport-postgres-"))
+    password_file = folder / "password"
+    password_file.write_text(ADMIN_PASSWORD, encoding="utf-8")
+    if as_server_user:
+        user = pwd.getpwnam("postgres")
+        for path in (folder, password_file):
+            os.chown(path, user.pw_uid, user.pw_gid)
+    data = folder / "data"
+    port = _free_port()
+    try:
+        subprocess.run(
+            [*as_server_user, _binary("initdb"), "-D", data, "-U", "postgres", "--auth=scram-sha-256",
+             f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+            check=True, capture_output=True, cwd=folder,
+        )  # fmt: skip
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+        control = [*as_server_user, _binary("pg_ctl"), "-D", data, "-w"]
+        subprocess.run(
+            [*control, "-l", folder / "log", "-o", options, "start"],
+            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
+        )  # fmt: skip
+        try:
+            yield PostgresServer("127.0.0.1", port, "postgres", "postgres", ADMIN_PASSWORD)
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def server(admin: PostgresServer) -> Iterator[PostgresServer]:
+    """Prepare an empty database of the marts; give it as the role that fills it."""
+    prepare_server(admin, database=DATABASE, loader_password=LOADER_PASSWORD, reader_password=READER_PASSWORD)
+    yield replace(admin, database=DATABASE, user=LOADER, password=LOADER_PASSWORD)
+    with admin.connect() as connection:
+        connection.execute(f"drop database {DATABASE} with (force)")
+
+
+@pytest.fixture
+def reader(server: PostgresServer) -> Iterator[psycopg.Connection]:
+    """Connect as a BI tool does."""
+    with connect_reader(server) as connection:
+        yield connection
+
+
+def connect_reader(server: PostgresServer, *, autocommit: bool = True) -> psycopg.Connection:
+    """Open a connection as role bi_reader."""
+    connection = replace(server, user=READER, password=READER_PASSWORD).connect()
+    connection.autocommit = autocommit
+    return connection
+
+
+def make_publication(folder: Path, number: int, *, rows: int = 1000, profile: str = "simulator") -> Path:
+    """Publish made-up shares and facts that tell their publication by every number; return the file.
+
+    Shares of each month sum to 1; every row of every table holds `number`.
+    """
+    candidate = folder / f"candidate-{number}.duckdb"
+    target = folder / "published.duckdb"
+    with duckdb.connect(str(candidate)) as connection:
+        for statement in (
+            "create schema marts",
+            "create schema ops",
+            "create table marts.rpt_destination_shares (scope_code varchar, reporter_code varchar,"
+            " destination_code varchar, month date, value_eur decimal(18, 2), share double, generation integer,"
+            " primary key (scope_code, reporter_code, destination_code, month))",
+            "insert into marts.rpt_destination_shares"
+            " select 'metal', 'NL', 'D' || d, date '2025-01-01' + to_months(m::integer), 100, 0.25,"
+            f" {number}"
+            f" from range(4) as destinations(d), range({max(1, rows // 400)}) as months(m)",
+            "create table marts.fct_exports (product_code varchar, reporter_code varchar, destination_code varchar,"
+            " month date, value_eur decimal(18, 2), quantity_kg decimal(18, 3), is_provisional boolean,"
+            " vintage_at timestamp, generation integer)",
+            "insert into marts.fct_exports"
+            " select '72' || (i % 90), 'NL', 'D' || (i % 4), date '2025-01-01' + to_months((i % 24)::integer), i / 3,"
+            f" null, i % 2 = 0, timestamp '2026-10-15 09:00:00', {number} from range({rows}) as facts(i)",
+            "comment on table marts.fct_exports is 'The office''s figures.'",
+            "comment on column marts.fct_exports.value_eur is 'Euros; 100 % of them.'",
+            f"create table ops.loads as select 'load' as load_id, {number} as generation",
+        ):
+            connection.execute(statement)
+    publish(candidate, target, number, profile)
+    candidate.unlink()
+    return target
+
+
+def publish(candidate: Path, target: Path, number: int, profile: str) -> Publication:
+    """Publish a candidate on the day of its number."""
+    return publish_duckdb(
+        candidate,
+        target,
+        profile=profile,
+        is_simulated=profile == "simulator",
+        published_at=f"2026-01-{1 + number // 24:02}T{number % 24:02}:00:00Z",
+    )
