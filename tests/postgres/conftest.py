@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,59 +12,18 @@ import pytest
 
 from publish.duckdb_file import Publication, publish_duckdb
 from publish.postgres import LOADER, READER, PostgresServer, prepare_server
+from tests.postgres.server import running_server
 
 DATABASE = "marts"
-ADMIN_PASSWORD = "of the superuser"
 LOADER_PASSWORD = "with:colon\\and quote'"
 READER_PASSWORD = "of the readers"
 
 
-def _binary(name: str) -> str:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    path = str(found[-1]) if found else shutil.which(name)
-    if not path:
-        pytest.fail(f"PostgreSQL's {name} is not on this machine; next: make test-postgres, which installs it")
-    return path
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def admin() -> Iterator[PostgresServer]:
-    """Start a server of its own on a free port of the loopback, as its superuser."""
-    # The server refuses to run as root, and its user cannot look into pytest's folders.
-    as_server_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="metaalexport-postgres-"))
-    password_file = folder / "password"
-    password_file.write_text(ADMIN_PASSWORD, encoding="utf-8")
-    if as_server_user:
-        user = pwd.getpwnam("postgres")
-        for path in (folder, password_file):
-            os.chown(path, user.pw_uid, user.pw_gid)
-    data = folder / "data"
-    port = _free_port()
-    try:
-        subprocess.run(
-            [*as_server_user, _binary("initdb"), "-D", data, "-U", "postgres", "--auth=scram-sha-256",
-             f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
-            check=True, capture_output=True, cwd=folder,
-        )  # fmt: skip
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-        control = [*as_server_user, _binary("pg_ctl"), "-D", data, "-w"]
-        subprocess.run(
-            [*control, "-l", folder / "log", "-o", options, "start"],
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
-        )  # fmt: skip
-        try:
-            yield PostgresServer("127.0.0.1", port, "postgres", "postgres", ADMIN_PASSWORD)
-        finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=folder)
-    finally:
-        shutil.rmtree(folder)
+    """Run one server for all tests."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture

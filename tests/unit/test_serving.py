@@ -45,9 +45,7 @@ def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
 
 
 def test_a_missing_password_says_what_to_set(tmp_path: Path) -> None:
-    with pytest.raises(
-        SettingsError, match=f"set {serving.READER_PASSWORD}, or {serving.READER_PASSWORD}_FILE"
-    ):
+    with pytest.raises(SettingsError, match=f"set {serving.READER_PASSWORD}, or {serving.READER_PASSWORD}_FILE"):
         serving.reader_password({})
     with pytest.raises(SettingsError, match="cannot be read"):
         serving.reader_password({f"{serving.READER_PASSWORD}_FILE": str(tmp_path / "absent")})
