@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from metaalexport.dbt import write_manifest
-from metaalexport.settings import DAGS_FOLDER, Settings
+from metaalexport.settings import DAGS_FOLDER, Settings, SettingsError
 from metaalexport.steps import prepare_state
 
 POOLS = {
@@ -24,6 +24,7 @@ POOLS = {
 # In this order when there is no scheduler to follow the assets.
 INGEST_DAG_IDS = ("ingest_cbs", "ingest_eurostat")
 DAG_IDS = (*INGEST_DAG_IDS, "build_warehouse")
+_PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
 
 
 class DagRunFailedError(Exception):
@@ -40,6 +41,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "120",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        _PASSWORDS_FILE: str(settings.airflow_home / "passwords.json"),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
@@ -54,21 +56,58 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
     return {**defaults, **os.environ, **profile, "PATH": path}
 
 
-def prepare_airflow(settings: Settings) -> None:
-    """Create or migrate Airflow's database, the pools, and the manifest that the DAG draws dbt's models from."""
+def prepare_airflow(settings: Settings, *, is_shared: bool = False) -> None:
+    """Create or migrate Airflow's database, the pools, and the manifest that the DAG draws dbt's models from.
+
+    Parameters
+    ----------
+    is_shared : bool
+        Whether Airflow's database is a server's, which may be another one than at the last call; the password of its
+        administrator is then taken from the environment.
+    """
     settings.airflow_home.mkdir(parents=True, exist_ok=True)
     prepare_state(settings)
     write_manifest(settings)
     # Migrating takes half of a second run's start and changes nothing while Airflow is the same.
     migrated = settings.airflow_home / f"migrated-{version('apache-airflow')}"
-    if migrated.exists():
+    if migrated.exists() and not is_shared:
         return
     environment = airflow_environment(settings)
+    if is_shared:
+        _write_passwords(Path(environment[_PASSWORDS_FILE]))
     pools = settings.airflow_home / "pools.json"
     pools.write_text(json.dumps(POOLS), encoding="utf-8")
     for command in (["db", "migrate"], ["pools", "import", str(pools)]):
         _airflow(command, environment, settings)
     migrated.touch()
+
+
+def _write_passwords(path: Path) -> None:
+    """Write the file in which Airflow's simple auth manager looks for the password of its one user."""
+    password = os.environ.get("METAALEXPORT_AIRFLOW_ADMIN_PASSWORD", "")
+    if not password:
+        raise SettingsError(
+            "Airflow's user admin has no password; next: set METAALEXPORT_AIRFLOW_ADMIN_PASSWORD"
+            " (deploy/new-env makes one for docker-compose.yml)"
+        )
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"admin": password}), encoding="utf-8")
+
+
+def become_airflow(settings: Settings, command: list[str], *, wait_seconds: int) -> None:
+    """Replace this process by a command of Airflow, in the environment of a profile.
+
+    Raises
+    ------
+    DagRunFailedError
+        If Airflow's database is not prepared within the time.
+    """
+    environment = airflow_environment(settings)
+    if wait_seconds:
+        settings.airflow_home.mkdir(parents=True, exist_ok=True)
+        _airflow(["db", "check", "--retry", str(wait_seconds), "--retry-delay", "1"], environment, settings)
+        _airflow(["db", "check-migrations", "--migration-wait-timeout", str(wait_seconds)], environment, settings)
+    os.execve(sys.executable, [sys.executable, "-m", "airflow", *command], environment)  # noqa: S606
 
 
 def _airflow(command: list[str], environment: dict[str, str], settings: Settings) -> None:

@@ -111,6 +111,21 @@ def up() -> None:
 
 
 @app.command()
+def prepare() -> None:
+    """Prepare state, models and Airflow's database for services that are started one by one; safe to repeat."""
+    airflow_run.prepare_airflow(Settings.from_environment(), is_shared=True)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def airflow(
+    command: Annotated[list[str], typer.Argument(help="Command of Airflow with its options.")],
+    wait: Annotated[int, typer.Option(help="Seconds to wait for `metaalexport prepare` to be done.")] = 0,
+) -> None:
+    """Run a command of Airflow in this profile's environment, for example `airflow dags list`."""
+    airflow_run.become_airflow(Settings.from_environment(), command, wait_seconds=wait)
+
+
+@app.command()
 def load(
     dataset: Annotated[str, typer.Argument(help="Dataset code, for example eurostat_ds_045409.")],
     first: Annotated[str | None, typer.Option("--from", help="First month, YYYY-MM.")] = None,
@@ -257,11 +272,15 @@ def serve() -> None:
 
 
 @app.command()
-def prepare_postgres() -> None:
+def prepare_postgres(
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the server to come up.")] = 0,
+) -> None:
     """Create roles, database and rights on a PostgreSQL server; safe to repeat (METAALEXPORT_POSTGRES_ADMIN_URL)."""
     server = serving.marts_server()
+    admin = serving.admin_server()
+    admin.wait_for(wait)
     prepare_server(
-        serving.admin_server(),
+        admin,
         database=server.database,
         loader_password=server.password,
         reader_password=serving.reader_password(),
@@ -371,11 +390,12 @@ def verify() -> None:
 
 @app.command()
 def simulate(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8765,
+    port: Annotated[int, typer.Option(help="Port.")] = 8765,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than the loopback let all in.")] = "127.0.0.1",
     release: Annotated[int | None, typer.Option(help="Release number; the default is the newest.")] = None,
 ) -> None:
     """Start the simulator of both offices, until interrupted."""
-    serve_simulator(port, release)
+    serve_simulator(port, release, host)
 
 
 def _summary(settings: Settings) -> None:

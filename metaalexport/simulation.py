@@ -78,9 +78,9 @@ def release_before(settings: Settings) -> Iterator[None]:
         publish(number)
 
 
-def serve_simulator(port: int, release: int | None) -> None:
+def serve_simulator(port: int, release: int | None, host: str) -> None:
     """Run the simulator in the foreground."""
-    command = [sys.executable, "-m", "simulator", "--port", str(port)]
+    command = [sys.executable, "-m", "simulator", "--port", str(port), "--host", host]
     if release is not None:
         command += ["--release", str(release)]
     subprocess.run(command, check=False)  # noqa: S603 - our own module

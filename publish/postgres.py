@@ -106,6 +106,25 @@ class PostgresServer:
                 " next: is it up, and was `metaalexport prepare-postgres` run on it?"
             ) from error
 
+    def wait_for(self, seconds: float) -> None:
+        """Wait until the server takes this user.
+
+        Raises
+        ------
+        PostgresServingError
+            If it does not within the time.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.connect().close()
+            except PostgresServingError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+            else:
+                return
+
 
 @dataclass(frozen=True)
 class Served:

@@ -213,24 +213,26 @@ def _server(simulator: Simulator) -> uvicorn.Server:
     )
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(port: int, host: str) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    listener.bind((host, port))
     listener.listen(128)
     return listener
 
 
 @contextmanager
-def run_simulator(simulator: Simulator | None = None, *, port: int = 0, **settings: Any) -> Iterator[str]:
+def run_simulator(
+    simulator: Simulator | None = None, *, port: int = 0, host: str = "127.0.0.1", **settings: Any
+) -> Iterator[str]:
     """Serve a simulator from a thread while the block runs.
 
     Parameters
     ----------
     simulator
         The simulator to serve; made from ``settings`` when not given.
-    port
-        Port on 127.0.0.1; 0 takes a free one.
+    port, host
+        Port and address to listen on; port 0 takes a free one.
     **settings
         Arguments of `Simulator`.
 
@@ -239,12 +241,12 @@ def run_simulator(simulator: Simulator | None = None, *, port: int = 0, **settin
     str
         Base URL, without a slash at the end.
     """
-    listener = _listen(port)
+    listener = _listen(port, host)
     server = _server(simulator or Simulator(**settings))
     thread = threading.Thread(target=server.run, args=([listener],), name="simulator", daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http://{host}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(timeout=10)
@@ -265,7 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status.
     """
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
-    parser.add_argument("--port", type=int, default=8765, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--port", type=int, default=8765, help="port; 0 takes a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than the loopback let all in")
     parser.add_argument("--release", type=int, default=DEFAULT_RELEASE, help="publication round to start with")
     parser.add_argument("--seed", type=int, default=1, help="seed of the economy")
     parser.add_argument("--page-size", type=int, default=100_000, help="CBS observations in one reply")
@@ -276,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        with run_simulator(simulator, port=options.port) as base_url:
+        with run_simulator(simulator, port=options.port, host=options.host) as base_url:
             sys.stdout.write(f"{base_url}\n")
             sys.stdout.flush()
             stop.wait()

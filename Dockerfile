@@ -1,0 +1,33 @@
+# Airflow with the project, for docker-compose.yml. Stages: what is installed, and what runs.
+FROM docker.io/library/python:3.11-slim-bookworm AS environment
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python3 -m venv /opt/venv
+WORKDIR /opt/metaalexport
+# The locked packages change less often than the code: they have a layer of their own.
+COPY requirements-team.lock ./
+RUN /opt/venv/bin/pip install --quiet --no-deps --require-hashes -r requirements-team.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY metaalexport metaalexport
+COPY extract extract
+COPY expectations expectations
+COPY publish publish
+COPY simulator simulator
+COPY dags dags
+COPY dbt_project dbt_project
+RUN /opt/venv/bin/pip install --quiet --no-deps --no-build-isolation --editable . \
+    && /opt/venv/bin/python -m compileall -q /opt/metaalexport
+
+FROM docker.io/library/python:3.11-slim-bookworm AS airflow
+RUN groupadd --gid 50000 metaalexport \
+    && useradd --uid 50000 --gid metaalexport --create-home metaalexport \
+    && install --directory --owner metaalexport --group metaalexport /var/lib/metaalexport
+COPY --from=environment /opt/venv /opt/venv
+COPY --from=environment /opt/metaalexport /opt/metaalexport
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    METAALEXPORT_VAR=/var/lib/metaalexport
+USER metaalexport
+WORKDIR /var/lib/metaalexport
+VOLUME /var/lib/metaalexport
+CMD ["metaalexport", "--help"]
