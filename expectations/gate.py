@@ -13,10 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 # Read before the first import of the library: it must not phone home from a closed machine.
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 _KEPT_RUNS = 30
+_DOCS_WAIT_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,14 @@ def run_gate(
     Parameters
     ----------
     database : Path
-        DuckDB file that holds the tables named by the checks. Great Expectations keeps it open for as long as
-        the process lives, so each gate run needs a file of its own.
+        DuckDB file that holds the tables named by the checks, alone in its folder. Great Expectations keeps it open
+        for as long as the process lives, so each gate run needs a file of its own.
     checks : sequence of Check
         What to evaluate.
     gate, subject, run_id, checked_at : str
         Labels for the results.
     gx_dir : Path
-        Great Expectations project folder for validation results and Data Docs.
+        Great Expectations project folder, of which suites and validation results are kept for Data Docs.
 
     Returns
     -------
@@ -110,11 +113,11 @@ def run_gate(
     from expectations.duckdb_engine import buffer_duckdb_results
 
     buffer_duckdb_results()
-    context = gx.get_context(mode="file", project_root_dir=str(gx_dir))
+    # Great Expectations rewrites its configuration file as it goes: gates that run side by side need one each.
+    project = database.parent / "gx"
+    context = gx.get_context(mode="file", project_root_dir=str(project))
     context.variables.progress_bars = {"globally": False}
     name = f"{gate}:{subject}"
-    if name in {source.name for source in context.data_sources.all().values()}:
-        context.data_sources.delete(name)
     source = context.data_sources.add_sql(
         name, connection_string=f"duckdb:///{database}", kwargs={"connect_args": {"read_only": True}}
     )
@@ -159,7 +162,7 @@ def run_gate(
                     checked_at=checked_at,
                 )
             )
-    context.data_sources.delete(name)
+    _keep(project, gx_dir)
     if not results:
         raise GateBrokenError(f"gate {gate}, {subject}: no check was evaluated")
     order = {check.name: position for position, check in enumerate(checks)}
@@ -176,10 +179,21 @@ def build_data_docs(gx_dir: Path) -> Path:
     """
     import great_expectations as gx
 
-    _prune(gx_dir / "gx" / "uncommitted" / "validations")
-    context = gx.get_context(mode="file", project_root_dir=str(gx_dir))
-    context.build_data_docs()
+    gx_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(gx_dir / ".lock", timeout=_DOCS_WAIT_SECONDS):
+        _prune(gx_dir / "gx" / "uncommitted" / "validations")
+        context = gx.get_context(mode="file", project_root_dir=str(gx_dir))
+        context.build_data_docs()
     return gx_dir / "gx" / "uncommitted" / "data_docs" / "local_site" / "index.html"
+
+
+def _keep(project: Path, gx_dir: Path) -> None:
+    """Move suites and validation results of one gate run into the folder of all; each file appears whole."""
+    for store in (Path("gx") / "expectations", Path("gx") / "uncommitted" / "validations"):
+        for path in (project / store).rglob("*.json"):
+            target = gx_dir / path.relative_to(project)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
 
 
 def _prune(store: Path) -> None:

@@ -6,12 +6,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from expectations.gate import Check, build_data_docs, run_gate
 from extract.errors import ExtractError
 from extract.landing import Landing
 from metaalexport import published, steps
@@ -173,3 +177,35 @@ def test_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice
     with pytest.raises(steps.GateFailedError, match="published_months_stay"):
         steps.gate_candidate(settings, "shrunk", lambda message: None)
     assert file_hash(settings.published) == before
+
+
+def _gate_one_after_another(folder: str, worker: int) -> list[bool]:
+    """Run gates as one task of a scheduler does, and render the docs; return what each found."""
+    found = []
+    for turn in range(4):
+        own = Path(folder) / f"{worker}-{turn}"
+        own.mkdir()
+        with duckdb.connect(str(own / "gate.duckdb")) as connection:
+            connection.execute(f"create table figures as select range as value from range({worker + 1})")
+        (result,) = run_gate(
+            own / "gate.duckdb",
+            [Check("counts", "figures", "error", "Counts.", "ExpectTableRowCountToEqual", {"value": worker + 1})],
+            gate="landing",
+            subject=f"load-{worker}-{turn}",
+            run_id=f"run-{worker}",
+            checked_at="2026-11-25T00:00:00Z",
+            gx_dir=Path(folder) / "gx",
+        )
+        found.append(result.is_passed)
+    build_data_docs(Path(folder) / "gx")
+    return found
+
+
+def test_gates_run_side_by_side_as_a_scheduler_runs_them(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(max_workers=3, mp_context=get_context("spawn")) as pool:
+        found = list(pool.map(_gate_one_after_another, [str(tmp_path)] * 3, range(3)))
+    assert found == [[True] * 4] * 3
+    validations = list((tmp_path / "gx" / "gx" / "uncommitted" / "validations").rglob("*.json"))
+    assert len(validations) == 12
+    pages = list((tmp_path / "gx" / "gx" / "uncommitted" / "data_docs").rglob("run-*/**/*.html"))
+    assert len(pages) == 12
