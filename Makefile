@@ -15,7 +15,7 @@ ifneq ($(SCOPES),)
 export METAALEXPORT_SCOPES := $(SCOPES)
 endif
 
-.PHONY: help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres bench bench-marts lint format lock report clean
+.PHONY: help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-compose bench bench-marts lint format lock report clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ report: setup ## Write the report again from what is published
 	@$(BIN)/metaalexport report
 
 test: setup-dev ## Set up and run the tests that need only pip, the long ones and those of the marts apart
-	$(BIN)/pytest -m "not browser and not long and not postgres" --ignore tests/marts -n 2 --dist loadscope
+	$(BIN)/pytest -m "not browser and not long and not postgres and not compose" --ignore tests/marts -n 2 --dist loadscope
 
 test-unit: setup-dev ## Run the tests that take seconds
 	$(BIN)/pytest tests/unit
@@ -69,6 +69,11 @@ test-browser: setup-dev ## Run the tests that need Chromium, installing it from 
 test-postgres: setup-dev ## Serve from a real PostgreSQL, installing it from Debian's packages where it is missing
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null)
 	$(BIN)/pytest -m postgres
+
+test-compose: setup-dev ## Start the containers of docker-compose.yml and use them, where a container engine can be had
+	@compose=$$(tests/compose/ensure-engine); status=$$?; \
+	if [ $$status = 77 ]; then echo "the containers were not tested"; exit 0; fi; \
+	[ $$status = 0 ] && TEST_COMPOSE="$$compose" $(BIN)/pytest -m compose tests/compose
 
 bench: setup-dev ## Measure parsing and landing beside DuckDB and pandas; writes benchmarks/extraction.md (minutes)
 	$(BIN)/python -m benchmarks.extraction

@@ -38,9 +38,11 @@ def dbt_models() -> DbtTaskGroup:
             emit_datasets=False,
         ),
         operator_args={"install_deps": False, "env": {"METAALEXPORT_STATE": PATHS["state"]}, "append_env": True},
-        default_args={"pool": airflow_tasks.WRITER_POOL, "retries": 0},
+        default_args={"retries": 0},
     )
     producer = group.children[f"models.{PRODUCER_WATCHER_TASK_ID}"]
+    # The others only tell what it did, and are many: one after another they would take minutes.
+    producer.pool = airflow_tasks.WRITER_POOL
     for child in group.children.values():
         if child is not producer and not child.upstream_task_ids:
             producer >> child

@@ -41,8 +41,15 @@ RETRY_POLICY = ExceptionRetryPolicy(
             action=RetryAction.FAIL,
             reason="a gate stopped the data",
         ),
+        RetryRule(
+            exception="metaalexport.dbt.DbtFailedError",
+            action=RetryAction.FAIL,
+            reason="a model or a test of dbt failed",
+        ),
     ]
 )
+# Each step can be repeated: a worker that went away must not cost a release.
+AGAIN = {"retries": orchestration.task_retries(), "retry_policy": RETRY_POLICY}
 
 PARAMS = {
     "reporters": Param(
@@ -68,12 +75,7 @@ def any_landing_asset() -> AssetAny:
 
 def load_dataset(dataset: str, pool: str) -> Any:
     """Return the tasks of one dataset: plan its slices, then fetch, land, gate and commit each."""
-    network = {
-        "pool": pool,
-        "retries": orchestration.task_retries(),
-        "retry_policy": RETRY_POLICY,
-        "execution_timeout": timedelta(hours=3),
-    }
+    network = {**AGAIN, "pool": pool, "execution_timeout": timedelta(hours=3)}
 
     @task(task_id=f"plan_{dataset}", **network)
     def plan_slices() -> list[dict[str, Any]]:
@@ -85,15 +87,15 @@ def load_dataset(dataset: str, pool: str) -> Any:
         def fetch(part: dict[str, Any]) -> dict[str, Any]:
             return orchestration.fetch(part, get_current_context())
 
-        @task(execution_timeout=timedelta(hours=1))
+        @task(**AGAIN, execution_timeout=timedelta(hours=1))
         def land(load: dict[str, Any]) -> str:
             return orchestration.land(load, get_current_context())
 
-        @task(execution_timeout=timedelta(hours=1))
+        @task(**AGAIN, execution_timeout=timedelta(hours=1))
         def gate(load_id: str) -> str:
             return orchestration.gate(load_id, get_current_context())
 
-        @task(outlets=[landing_asset(dataset)])
+        @task(**AGAIN, outlets=[landing_asset(dataset)])
         def commit(load_id: str) -> None:
             orchestration.commit(load_id, get_current_context(), landing_asset(dataset))
 
@@ -102,43 +104,43 @@ def load_dataset(dataset: str, pool: str) -> Any:
     return load_slice.expand(part=plan_slices())
 
 
-@task(pool=WRITER_POOL)
+@task(**AGAIN, pool=WRITER_POOL)
 def prepare_candidate() -> None:
     """Start from an empty build file."""
     orchestration.prepare_candidate(get_current_context())
 
 
-@task(pool=WRITER_POOL)
+@task(**AGAIN, pool=WRITER_POOL)
 def test_candidate() -> None:
     """Run dbt's tests on the candidate."""
     orchestration.test_candidate(get_current_context())
 
 
-@task(pool=WRITER_POOL)
+@task(**AGAIN, pool=WRITER_POOL)
 def gate_candidate() -> None:
     """Let gate 2 judge the candidate."""
     orchestration.gate_candidate(get_current_context())
 
 
-@task(pool=WRITER_POOL)
+@task(**AGAIN, pool=WRITER_POOL)
 def record_operations() -> None:
     """Bring the results of gate 2 into the candidate."""
     orchestration.record_operations(get_current_context())
 
 
-@task(pool=WRITER_POOL)
+@task(**AGAIN, pool=WRITER_POOL)
 def publish() -> str:
     """Swap the published file."""
     return orchestration.publish(get_current_context())
 
 
-@task(retries=2, retry_delay=timedelta(minutes=1))
+@task(**AGAIN)
 def serve() -> str:
     """Fill PostgreSQL with what is published."""
     return orchestration.serve(get_current_context())
 
 
-@task
+@task(**AGAIN)
 def report() -> str:
     """Write the report."""
     return orchestration.report(get_current_context())

@@ -33,5 +33,7 @@ def _blocked_network(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the settings of the shell (or of make) out of the tests."""
-    for name in [name for name in os.environ if name.startswith("METAALEXPORT_")]:
+    for name in [
+        name for name in os.environ if name.startswith("METAALEXPORT_") and name != "METAALEXPORT_TEST_COMPOSE"
+    ]:
         monkeypatch.delenv(name)

@@ -1,0 +1,275 @@
+"""docker-compose.yml as a team starts it: from a checkout and one .env to marts that a BI role can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+
+from publish.postgres import READER, PostgresServer
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(1500)]
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "metaalexport-test"
+PORTS = {"AIRFLOW_PORT": "18080", "POSTGRES_PORT": "15432", "SUPERSET_PORT": "18088"}
+# Two datasets of both offices, one reporter, three years: enough for shares over 12 months.
+SCOPE = {
+    "METAALEXPORT_DATASETS": "cbs_85429ned,eurostat_ds_045409",
+    "METAALEXPORT_REPORTERS": "NL",
+    "METAALEXPORT_FIRST_MONTH": "2023-01",
+}
+INGEST = ("ingest_cbs", "ingest_eurostat")
+
+
+@dataclass
+class Stack:
+    """A running stack."""
+
+    compose: list[str]
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str, timeout: int = 900) -> str:
+        """Run a command of compose; return what it printed."""
+        done = subprocess.run(
+            [*self.compose, *command], cwd=self.folder, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        return done.stdout + done.stderr
+
+    @property
+    def engine(self) -> str:
+        """Docker or podman."""
+        return "docker" if self.compose[0] == "docker" else "podman"
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Return what the engine says of each container of the stack."""
+        names = subprocess.run(
+            [self.engine, "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}"],
+            capture_output=True, text=True, check=True, timeout=60,
+        ).stdout.split()  # fmt: skip
+        shown = subprocess.run(
+            [self.engine, "inspect", *names], capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+        return list(json.loads(shown))
+
+    def reader(self) -> psycopg.Connection:
+        """Connect to the marts as a BI tool does."""
+        server = PostgresServer(
+            "127.0.0.1", int(PORTS["POSTGRES_PORT"]), "marts", READER, self.environment["BI_READER_PASSWORD"]
+        )
+        return server.connect()
+
+
+class Airflow:
+    """Airflow's public API."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._url = f"http://127.0.0.1:{PORTS['AIRFLOW_PORT']}"
+        self._password = stack.environment["AIRFLOW_ADMIN_PASSWORD"]
+
+    def token_reply(self, password: str) -> requests.Response:
+        """Ask for a token."""
+        return requests.post(f"{self._url}/auth/token", json={"username": "admin", "password": password}, timeout=60)
+
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
+        """Call an endpoint; return the JSON."""
+        token = self.token_reply(self._password).json()["access_token"]
+        reply = requests.request(
+            method, f"{self._url}/api/v2{path}", headers={"Authorization": f"Bearer {token}"}, timeout=60, **arguments
+        )
+        reply.raise_for_status()
+        return reply.json()
+
+    def runs(self, dag: str) -> list[dict[str, Any]]:
+        """Return a DAG's runs, oldest first."""
+        return list(self.call("GET", f"/dags/{dag}/dagRuns?order_by=run_after")["dag_runs"])
+
+
+def wait_until(what: str, is_so: Callable[[], bool], seconds: float, every: float = 3) -> None:
+    """Wait for something; fail with its name when it does not come."""
+    deadline = time.monotonic() + seconds
+    last: Exception | None = None
+    while time.monotonic() < deadline:
+        try:
+            if is_so():
+                return
+        except (requests.RequestException, KeyError, ValueError) as error:
+            last = error
+        time.sleep(every)
+    pytest.fail(f"{what} did not come within {seconds:.0f} s; last: {last}")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Copy the checkout, make .env as the documentation says, build and start; remove all afterwards."""
+    engine = os.environ.get("TEST_COMPOSE", "").split()
+    assert engine, "run `make test-compose`, which finds a container engine"
+    folder = tmp_path_factory.mktemp("checkout")
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    ).stdout.splitlines()  # fmt: skip
+    assert "docker-compose.yml" in tracked
+    for name in tracked:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    subprocess.run(["deploy/new-env", "demo"], cwd=folder, check=True, capture_output=True, timeout=60)
+    settings = folder / ".env"
+    changes = {**PORTS, **SCOPE}
+    lines = [
+        f"{name}={changes[name]}" if (name := line.partition("=")[0]) in changes else line
+        for line in settings.read_text(encoding="utf-8").splitlines()
+    ]
+    settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    environment = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    started = Stack([*engine, "-p", PROJECT], folder, environment)
+    try:
+        started.run("up", "--detach", "--build", timeout=1200)
+        yield started
+    finally:
+        started.run("down", "--volumes", timeout=300)
+
+
+@pytest.fixture(scope="module")
+def airflow(stack: Stack) -> Airflow:
+    """Wait for Airflow's API and its DAGs."""
+    api = Airflow(stack)
+    wait_until("Airflow's API", lambda: api.token_reply(stack.environment["AIRFLOW_ADMIN_PASSWORD"]).ok, 300)
+    wait_until("the DAGs", lambda: api.call("GET", "/dags")["total_entries"] == 3, 180)
+    return api
+
+
+@pytest.fixture(scope="module")
+def published(stack: Stack, airflow: Airflow) -> str:
+    """Trigger the loads, restart the scheduler while they run, and wait for what is served; return its publish id."""
+    for dag in INGEST:
+        airflow.call("POST", f"/dags/{dag}/dagRuns", json={"logical_date": None})
+    wait_until(
+        "a running task",
+        lambda: airflow.call("GET", "/dags/~/dagRuns/~/taskInstances?state=running&limit=1")["total_entries"] > 0,
+        120,
+        every=0.5,
+    )
+    stack.run("restart", "scheduler", timeout=120)
+    for dag in INGEST:
+        wait_until(f"the end of {dag}", lambda dag=dag: airflow.runs(dag)[0]["state"] in ("success", "failed"), 600)
+        assert airflow.runs(dag)[0]["state"] == "success"
+
+    def is_built() -> bool:
+        runs = airflow.runs("build_warehouse")
+        return bool(runs) and all(run["state"] in ("success", "failed") for run in runs)
+
+    wait_until("the end of all builds", is_built, 600)
+    assert airflow.runs("build_warehouse")[-1]["state"] == "success"
+    with stack.reader() as reader:
+        (publish_id,) = reader.execute("select publish_id from ops.publication").fetchone()  # type: ignore[misc]
+    return str(publish_id)
+
+
+def test_nothing_starts_without_secrets(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").write_bytes((stack.folder / "docker-compose.yml").read_bytes())
+    done = subprocess.run(
+        [*stack.compose, "config"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "run deploy/new-env first" in done.stdout + done.stderr
+
+
+def test_marts_are_served_after_a_restart_in_mid_run(stack: Stack, published: str) -> None:
+    with stack.reader() as reader:
+        rows = reader.execute(
+            "select month, sum(share) from marts.rpt_destination_shares"
+            " where is_complete and scope_code = 'metal_core_hs'"
+            " group by source_code, concept_code, reporter_code, month"
+        ).fetchall()
+        assert len(rows) > 20
+        assert all(abs(total - 1) < 1e-9 for _, total in rows)
+        assert reader.execute("select is_simulated from ops.publication").fetchone() == (True,)
+        with pytest.raises(psycopg.Error):
+            reader.execute("delete from marts.fct_exports")
+        reader.execute("set default_transaction_read_only = off")
+        for statement in (
+            "delete from marts.fct_exports", "create table marts.mine (x int)", "create temporary table mine (x int)",
+            "select pg_read_file('/etc/passwd')",
+        ):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(statement)
+    for database in ("airflow", "superset", "postgres"):
+        server = PostgresServer(
+            "127.0.0.1", int(PORTS["POSTGRES_PORT"]), database, READER, stack.environment["BI_READER_PASSWORD"]
+        )
+        with pytest.raises(Exception, match="permission denied for database"):
+            server.connect()
+
+
+def test_a_second_publish_replaces_the_first_while_it_is_read(stack: Stack, airflow: Airflow, published: str) -> None:
+    with stack.reader() as reader:
+        run = airflow.call("POST", "/dags/build_warehouse/dagRuns", json={"logical_date": None})["dag_run_id"]
+        seen: set[str] = set()
+        deadline = time.monotonic() + 600
+        while len(seen) < 2 and time.monotonic() < deadline:
+            (publish_id, deviation) = reader.execute(  # type: ignore[misc]
+                "select (select publish_id from ops.publication), max(abs(total - 1)) from (select sum(share) as total"
+                " from marts.rpt_destination_shares where is_complete"
+                " group by source_code, concept_code, scope_code, reporter_code, month) as months"
+            ).fetchone()
+            assert deviation < 1e-9
+            seen.add(publish_id)
+            time.sleep(0.2)
+    assert published in seen
+    assert len(seen) == 2
+    wait_until("the end of the build", lambda: airflow.runs("build_warehouse")[-1]["state"] == "success", 120)
+    assert run
+
+
+def test_ports_are_on_the_loopback_and_nobody_is_root(stack: Stack, published: str) -> None:
+    containers = stack.containers()
+    assert len(containers) >= 7
+    published_on = {
+        binding["HostIp"]
+        for container in containers
+        for bindings in (container["HostConfig"]["PortBindings"] or {}).values()
+        for binding in bindings
+    }
+    assert published_on == {"127.0.0.1"}
+    users = {container["Config"]["User"] for container in containers if "postgres" not in container["Name"]}
+    assert users
+    assert users <= {"metaalexport", "superset"}
+
+
+def test_no_secret_is_in_an_image_or_a_log(stack: Stack, published: str) -> None:
+    secrets = {
+        name: value
+        for name, value in stack.environment.items()
+        if name.endswith(("_PASSWORD", "_SECRET", "_KEY")) and value
+    }
+    assert len(secrets) >= 9
+    logs = stack.run("logs")
+    assert len(logs) > 10_000
+    images = {container["Image"] for container in stack.containers()}
+    shown = subprocess.run(
+        [stack.engine, "image", "inspect", *images], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    tasks = stack.run(
+        "exec", "-T", "scheduler", "sh", "-c",
+        "cat $(find /var/lib/metaalexport -name '*.log' -o -name '*.jsonl' -o -name '*.yml')",
+    )  # fmt: skip
+    assert len(tasks) > 10_000
+    found = [name for name, value in secrets.items() if value in logs or value in shown or value in tasks]
+    assert found == []
+    assert subprocess.run(
+        [*stack.compose, "exec", "-T", "scheduler", "sh", "-c", "ls /opt/metaalexport/.env"],
+        cwd=stack.folder, capture_output=True, check=False, timeout=60,
+    ).returncode != 0  # fmt: skip
