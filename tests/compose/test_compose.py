@@ -170,10 +170,10 @@ def published(stack: Stack, airflow: Airflow) -> str:
 
     def is_built() -> bool:
         runs = airflow.runs("build_warehouse")
-        return bool(runs) and all(run["state"] in ("success", "failed") for run in runs)
+        return bool(runs) and runs[0]["state"] in ("success", "failed")
 
-    wait_until("the end of all builds", is_built, 600)
-    assert airflow.runs("build_warehouse")[-1]["state"] == "success"
+    wait_until("the end of the first build", is_built, 600)
+    assert airflow.runs("build_warehouse")[0]["state"] == "success"
     with stack.reader() as reader:
         (publish_id,) = reader.execute("select publish_id from ops.publication").fetchone()  # type: ignore[misc]
     return str(publish_id)
@@ -216,7 +216,7 @@ def test_marts_are_served_after_a_restart_in_mid_run(stack: Stack, published: st
 
 def test_a_second_publish_replaces_the_first_while_it_is_read(stack: Stack, airflow: Airflow, published: str) -> None:
     with stack.reader() as reader:
-        run = airflow.call("POST", "/dags/build_warehouse/dagRuns", json={"logical_date": None})["dag_run_id"]
+        airflow.call("POST", "/dags/build_warehouse/dagRuns", json={"logical_date": None})
         seen: set[str] = set()
         deadline = time.monotonic() + 600
         while len(seen) < 2 and time.monotonic() < deadline:
@@ -230,8 +230,6 @@ def test_a_second_publish_replaces_the_first_while_it_is_read(stack: Stack, airf
             time.sleep(0.2)
     assert published in seen
     assert len(seen) == 2
-    wait_until("the end of the build", lambda: airflow.runs("build_warehouse")[-1]["state"] == "success", 120)
-    assert run
 
 
 def test_ports_are_on_the_loopback_and_nobody_is_root(stack: Stack, published: str) -> None:
