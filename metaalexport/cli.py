@@ -270,7 +270,10 @@ def sql(
             return
         statement = sys.stdin.read()
         if not statement.strip():
-            raise typer.BadParameter("there is no statement, neither as argument nor from the pipe")
+            raise typer.BadParameter(
+                "there is no statement, neither as argument nor from a pipe;"
+                " next: metaalexport sql 'from ops.publication'"
+            )
     if output is not None and format in (Format.csv, Format.parquet):
         rows = published.write_result(settings, statement, output, format.value)
         errors.print(f"{rows:,} rows written to {output}")

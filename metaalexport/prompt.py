@@ -162,7 +162,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 class SqlCompleter(Completer):
     """Completes dot commands, schemas, tables, macros, columns, keywords and functions."""
 
-    _NAMED = re.compile(r"\b(?:from|join)\s+((?:\w+\.)?\w+)(?:\s*\([^()]*\))?(?:\s+as)?(?:\s+(\w+))?", re.IGNORECASE)
+    _NAMED = re.compile(
+        r"\b(?:from|join)\s+((?:\w+\.)?\w+)(?:\s*\([^()]*\))?(?:\s+as)?(?:\s+(?!join\b)(\w+))?", re.IGNORECASE
+    )
 
     def __init__(self, catalogue: Callable[[], Catalogue]) -> None:
         self._catalogue = catalogue
@@ -272,7 +274,8 @@ class Prompt:
             prompt_continuation=lambda width, line_number, is_soft_wrap: "·".rjust(width - 1) + " ",
             bottom_toolbar=self._what_is_read,
         )
-        self._say(f"{self._what_is_read()}. Statements end with a semicolon; .help lists commands, Ctrl-D leaves.")
+        self._say(self._what_is_read())
+        self._say("A statement ends with a semicolon; Tab completes, .help lists commands, Ctrl-D leaves.")
         while True:
             try:
                 if not self.handle(session.prompt()):
@@ -313,7 +316,7 @@ class Prompt:
         )
 
     def _say(self, text: str, style: str | None = None) -> None:
-        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, style=style, markup=False, highlight=False)
 
     def _answer(self, statement: str) -> None:
         started = time.perf_counter()
@@ -329,7 +332,8 @@ class Prompt:
             future = pool.submit(query)
             while not future.done():
                 try:
-                    wait((future,))
+                    # A signal may come to another thread, which wakes nobody here.
+                    wait((future,), timeout=0.1)
                 except KeyboardInterrupt:
                     self._reader.connection.interrupt()
             return future.result()
@@ -350,7 +354,8 @@ class Prompt:
         else:
             self._say(f"{count} row{'' if len(rows) == 1 else 's'}")
         if fitting < len(columns):
-            self._say(f"columns that do not fit: {', '.join(columns[fitting:])}")
+            left = f"{len(columns) - fitting} columns do not fit: {', '.join(columns[fitting:])}"
+            self._console.print(left, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
 
     def _command(self, text: str) -> None:
         command, _, argument = text.rstrip(";").partition(" ")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import glob
 import hashlib
 import json
 import shutil
@@ -106,13 +107,13 @@ def export_data_package(
     Raises
     ------
     ExportError
-        If a table does not exist, or something is in `target` that may not be replaced.
+        If a table does not exist, something is in `target` that may not be replaced, or it cannot be written.
     """
     _refuse_to_overwrite(target, replace)
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
-    temporary.mkdir()
     try:
+        _remove_left_behind(target)
+        temporary.mkdir(parents=True)
         with duckdb.connect() as connection:
             connection.execute(f"attach {_literal(str(published))} as published (read_only)")
             connection.execute("use published")
@@ -124,6 +125,10 @@ def export_data_package(
         text = json.dumps(descriptor, ensure_ascii=False, indent=2, default=str)
         (temporary / DESCRIPTOR).write_text(text + "\n", encoding="utf-8")
         _swap_in(temporary, target)
+    except OSError as error:
+        raise ExportError(
+            f"cannot write {target}: {error}; next: make room or name another folder with --to"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return rows
@@ -155,6 +160,13 @@ def _files_of_export(folder: Path) -> set[str]:
     if not isinstance(descriptor, dict) or descriptor.get("name") != _NAME:
         return set()
     return {DESCRIPTOR, *(resource["path"] for resource in descriptor["resources"])}
+
+
+def _remove_left_behind(target: Path) -> None:
+    """Remove what an export that was killed left beside its folder."""
+    for ending in ("tmp", "replaced"):
+        for stale in target.parent.glob(f".{glob.escape(target.name)}.{'?' * 8}.{ending}"):
+            shutil.rmtree(stale)
 
 
 def _swap_in(temporary: Path, target: Path) -> None:
@@ -209,7 +221,10 @@ def _write_table(
     if kind == "csv":
         options = f"header, timestampformat {_literal(_TIMESTAMP)}, dateformat '%Y-%m-%d'"
     else:
-        told = {key: str(publication[key]).lower() for key in ("publish_id", "is_simulated")}
+        told = {
+            "publish_id": str(publication["publish_id"]),
+            "is_simulated": "true" if publication["is_simulated"] else "false",
+        }
         pairs = ", ".join(f"{key}: {_literal(value)}" for key, value in told.items())
         options = f"compression zstd, kv_metadata {{{pairs}}}"
     query = f"from {table.name} order by {', '.join(table.key) or 'all'}"
