@@ -138,8 +138,11 @@ def make_targets() -> set[str]:
 
 def sql_statements() -> list[tuple[str, str]]:
     statements = [(name, block) for name in NAMES for block in fences(read(name), "sql")]
+    # Without a statement `sql` opens the prompt or reads a pipe.
     statements += [
-        (name, arguments[1]) for name, arguments in metaalexport_calls() if arguments[0] == "sql" and arguments[1:]
+        (name, arguments[1])
+        for name, arguments in metaalexport_calls()
+        if arguments[0] == "sql" and len(arguments) > 1 and not arguments[1].startswith("-")
     ]
     for name, command in all_shell_commands():
         if Path(command[0]).name == "python" and "-c" in command:
