@@ -288,7 +288,7 @@ class Prompt:
     def handle(self, text: str) -> bool:
         """Run one input; errors are shown. Return whether to go on."""
         text = text.strip()
-        if text in (".quit", ".exit"):
+        if text.rstrip("; ") in (".quit", ".exit"):
             return False
         try:
             if text and self._reader.follow():

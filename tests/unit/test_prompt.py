@@ -170,11 +170,18 @@ def test_export_writes_all_rows_of_the_last_query(ask: Callable[[str], str], tmp
     assert "is no .csv or .parquet file" in ask(".export a.xlsx")
 
 
+def test_export_of_a_query_with_a_comment_into_a_file_with_a_quote(ask: Callable[[str], str], tmp_path: Path) -> None:
+    target = tmp_path / "analyst's.csv"
+    ask("select 1 as a -- one\n;")
+    assert "1 rows written" in ask(f".export {target}")
+    assert target.read_text(encoding="utf-8") == "a\n1\n"
+
+
 def test_unknown_command_names_help(ask: Callable[[str], str]) -> None:
     assert "there is no command .drop; next: .help lists them" in ask(".drop marts.shares")
 
 
-@pytest.mark.parametrize("text", [".quit", ".exit", " .quit "])
+@pytest.mark.parametrize("text", [".quit", ".exit", " .quit ", ".quit;"])
 def test_quit_leaves(settings: Settings, text: str) -> None:
     assert not Prompt(settings, Console(file=io.StringIO())).handle(text)
 
