@@ -155,7 +155,7 @@ def test_prompt_with_an_output_file_is_an_error(environment: dict[str, str], tmp
     assert process.exitstatus == 2
 
 
-def test_export_says_what_it_wrote_and_refuses_to_overwrite(environment: dict[str, str], tmp_path: Path) -> None:
+def test_export_that_fails_says_why_and_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     # Of what is published here only the table of datasets is missing, from which sources and licences come.
     code, _, error = run(environment, "export", "--to", str(tmp_path / "out"))
     assert code == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -54,6 +55,10 @@ def test_commands_and_code_of_the_page_work(checkout: Path) -> None:
         "marts.rpt_destination_shares.csv",
         "ops.publication.csv",
     ]
+    package = json.loads((checkout / "exports" / "all" / "datapackage.json").read_text(encoding="utf-8"))
+    assert package["is_simulated"] is True
+    assert len(package["resources"]) > 28
+    assert [item["name"] for item in package["resources"] if "primaryKey" not in item["schema"]] == []
     assert len((checkout / "us.csv").read_text(encoding="utf-8").splitlines()) > 24
     blocks = fences(read("docs/analysts.md"), "python")
     assert len(blocks) == 2
