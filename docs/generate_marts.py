@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,9 +42,9 @@ INTRODUCTION = """\
 
 The published file has two schemas: `marts` (figures) and `ops` (what the pipeline did). Every table has a key that is
 checked in every build. Tables and columns carry the texts of this page as comments (`duckdb_tables()`,
-`duckdb_columns()`); the columns of `ops.publication` do not.
+`duckdb_columns()`).
 
-One table macro, `marts.exports_as_of`, stands beside the tables.
+[Table macros](#table-macros) for common cuts stand beside the tables.
 
 How the figures are made and what they cannot say is on the [methodology](methodology.md) page; queries for the usual questions
 are under [questions and answers](questions.md).
@@ -80,7 +81,7 @@ one of its members does. A month that was loaded for all partners and then for s
 then on, and the rest turns from `unallocated` into `not_loaded`. The status (`provisional`, `final`) is kept for the
 current figures only: it can change without the figure.
 
-`marts.exports_as_of(as_of)` is a table macro with the rows of `fct_exports_vintages` that held at a moment. A DATE (or
+`marts.exports_as_of(as_of)` gives the rows of `fct_exports_vintages` that held at a moment. A DATE (or
 a text of ten characters, `'2026-03-31'`) means the whole day: what held when it ended, UTC. A TIMESTAMP means its
 moment, UTC; a TIMESTAMP WITH TIME ZONE its moment. What was known is bounded by what was loaded: before the first load
 of a dataset there is nothing.
@@ -92,6 +93,7 @@ select sum(value_eur) filter (where destination_code = 'US') / sum(value_eur) as
 from marts.exports_as_of(date '2026-03-31')
 where source_code = 'EUROSTAT' and concept_code = 'community' and flow_kind = 'total' and reporter_code = 'NL'
     and month = date '2026-01-01'
+    and nomenclature_code = 'CN'
     and product_code in (select product_code from marts.dim_metal_scope_member where scope_code = 'metal_core_hs');
 ```
 
@@ -229,6 +231,25 @@ order by valid_from;
 """  # noqa: E501 - rows of tables cannot be folded
 
 
+# Before the list of the macros, whose texts are their comments in the published file.
+MACROS = """\
+## Table macros
+
+A table macro is a query with parameters. A parameter is given by its name (`scope := 'metal_sitc'`) or by its place; one
+that is left out, or `null`, has the default that is named here. A value that does not exist gives no rows: a misspelt scope is no
+error.
+"""  # noqa: E501 - as above
+MACRO_EXAMPLES = """\
+```sql
+from marts.destination_share(destination := 'US') where is_complete order by month desc limit 12;
+```
+
+```sql
+from marts.top_destinations(scope := 'metal_sitc', to_month := date '2026-03-01', n := 5);
+```
+"""
+
+
 def contracts(schema: str) -> list[dict[str, Any]]:
     """Return the contracts of a schema's models, in alphabetical order."""
     models: list[dict[str, Any]] = []
@@ -268,9 +289,39 @@ def describe_model(schema: str, model: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def table_macros() -> dict[str, tuple[str, str]]:
+    """Return the two statements of each table macro, by name: the one that makes it, and its comment."""
+    models = {path.stem: path.read_text(encoding="utf-8") for path in (MODELS / "marts").glob("*.sql")}
+    found = {}
+    for path in sorted((MODELS.parent / "macros").glob("*.sql")):
+        text = path.read_text(encoding="utf-8")
+        names = re.findall(r"macro create_(\w+)\(relation\)", text)
+        if names:
+            module = jinja2.Environment(autoescape=False).from_string(text).module  # noqa: S701 - SQL, not HTML
+            for name in names:
+                (model,) = (model for model, sql in models.items() if f"create_{name}(this)" in sql)
+                relation = {"schema": "marts", "identifier": model}
+                found[name] = (
+                    getattr(module, f"create_{name}")(relation),
+                    getattr(module, f"comment_on_{name}")(relation),
+                )
+    return dict(sorted(found.items()))
+
+
+def describe_macros() -> str:
+    """Return the section of the table macros."""
+    lines = ["| macro | gives |", "|---|---|"]
+    for statement, comment in table_macros().values():
+        signature = _one_line(re.findall(r"macro (.*?\)) as table", statement, re.DOTALL)[0])
+        signature = signature.replace("( ", "(").replace(" )", ")")
+        (text,) = re.findall(r" is\s+'(.*)'", comment)
+        lines.append(f"| `{signature}` | {text} |")
+    return "\n".join([MACROS, *lines, "", MACRO_EXAMPLES])
+
+
 def render() -> str:
     """Return the whole page."""
-    parts = [INTRODUCTION]
+    parts = [INTRODUCTION, describe_macros()]
     for schema, title in SCHEMAS.items():
         models = contracts(schema)
         names = ", ".join(f"[{m['name']}](#{schema}{m['name']})" for m in models)

@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import duckdb
 import typer
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from expectations.gate import GateBrokenError
 from extract.errors import ExtractError
@@ -27,11 +26,13 @@ from extract.offices import OFFICES
 from extract.raw import RawStore, hash_file
 from extract.registry import load_registry
 from metaalexport import airflow_run, published, serving, steps
-from metaalexport.dbt import DbtFailedError
+from metaalexport.dbt import DbtFailedError, published_keys
+from metaalexport.display import format_cell, make_table
 from metaalexport.doctor import check_machine, examine_offices
 from metaalexport.journal import Journal
 from metaalexport.settings import Settings, SettingsError
 from metaalexport.simulation import ensure_simulator, release_before, serve_simulator
+from publish.data_package import ExportError, export_data_package
 from publish.postgres import LOADER, READER, PostgresServingError, prepare_server
 
 app = typer.Typer(
@@ -53,6 +54,7 @@ EXPECTED_ERRORS = (
     airflow_run.DagRunFailedError,
     published.NothingPublishedError,
     PostgresServingError,
+    ExportError,
     duckdb.Error,
 )
 
@@ -296,12 +298,24 @@ def report() -> None:
 
 @app.command()
 def sql(
-    statement: Annotated[str, typer.Argument(help="One SQL query; schemas marts and ops.")],
+    statement: Annotated[
+        str | None, typer.Argument(help="One SQL query; schemas marts and ops. Without one: from a pipe, or a prompt.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
     output: Annotated[Path | None, typer.Option(help="File to write; parquet needs one.")] = None,
 ) -> None:
-    """Query the published file, read-only."""
+    """Query the published file, read-only; without a statement, open a prompt."""
     settings = Settings.from_environment()
+    if statement is None:
+        if sys.stdin.isatty():
+            _open_prompt(settings, format, output)
+            return
+        statement = sys.stdin.read()
+        if not statement.strip():
+            raise typer.BadParameter(
+                "there is no statement, neither as argument nor from a pipe;"
+                " next: metaalexport sql 'from ops.publication'"
+            )
     if output is not None and format in (Format.csv, Format.parquet):
         rows = published.write_result(settings, statement, output, format.value)
         errors.print(f"{rows:,} rows written to {output}")
@@ -317,6 +331,41 @@ def sql(
         output.write_text(text, encoding="utf-8")
     else:
         sys.stdout.write(text)
+
+
+def _open_prompt(settings: Settings, format: Format, output: Path | None) -> None:
+    if format is not Format.table or output is not None or not sys.stdout.isatty():
+        raise typer.BadParameter("a prompt needs a screen; for a file or another format give the statement as argument")
+    # The toolkit takes a moment to import, which every other command would pay.
+    from metaalexport.prompt import Prompt
+
+    Prompt(settings, console).run()
+
+
+class ExportFormat(StrEnum):
+    """Formats of `export`."""
+
+    parquet = "parquet"
+    csv = "csv"
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Option(help="Folder to make.")],
+    table: Annotated[list[str] | None, typer.Argument(help="Tables; all of schema marts by default.")] = None,
+    format: Annotated[ExportFormat, typer.Option(help="Format of the data files.")] = ExportFormat.parquet,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export in that folder.")] = False,
+) -> None:
+    """Export tables with a data dictionary and a datapackage.json."""
+    settings = Settings.from_environment()
+    published.open_published(settings).close()
+    with console.status("exporting"):
+        rows = export_data_package(
+            settings.published, to, kind=format.value, tables=table or (), keys=published_keys(), replace=force
+        )
+    _print_table(published.Table(("table", "rows"), tuple(rows.items())))
+    kind = "SIMULATED data" if settings.is_simulated else "real data"
+    console.print(f"{len(rows)} tables ({kind}) in {to}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -454,13 +503,7 @@ def _status(settings: Settings) -> None:
 
 
 def _print_table(result: published.Table, title: str | None = None) -> None:
-    table = RichTable(title=title, title_justify="left", header_style="bold")
-    for column, sample in zip(result.columns, result.rows[0] if result.rows else result.columns, strict=True):
-        is_number = isinstance(sample, (int, float, Decimal)) and not isinstance(sample, bool)
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
-    for row in result.rows:
-        table.add_row(*(_cell(value) for value in row))
-    console.print(table)
+    console.print(make_table(result.columns, result.rows, title))
 
 
 def _print_records(result: published.Table) -> None:
@@ -472,19 +515,7 @@ def _print_records(result: published.Table) -> None:
 
 def _print_record(columns: tuple[str, ...], row: tuple[Any, ...]) -> None:
     for name, value in zip(columns, row, strict=True):
-        console.print(f"  {name:17} {_cell(value)}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M")
-    if isinstance(value, float):
-        return f"{value:,.6g}"
-    if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
-        return f"{value:,}"
-    return str(value)
+        console.print(f"  {name:17} {format_cell(value)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _as_csv(result: published.Table) -> str:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
+
 from metaalexport.settings import DBT_PROJECT, Settings
+from publish.duckdb_file import PUBLISHED_SCHEMAS
 
 
 class DbtFailedError(Exception):
@@ -69,3 +72,14 @@ def write_manifest(settings: Settings) -> Path:
     """Parse the project and return the manifest that Airflow draws the models from."""
     run_dbt(settings, ["parse"])
     return settings.dbt / "target" / "manifest.json"
+
+
+def published_keys() -> dict[str, tuple[str, ...]]:
+    """Return the keys of the published models that are tested and not constraints, by ``schema.table``."""
+    keys: dict[str, tuple[str, ...]] = {}
+    for schema in PUBLISHED_SCHEMAS:
+        for path in sorted((DBT_PROJECT / "models" / schema).glob("*.yml")):
+            for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
+                if key := model.get("config", {}).get("meta", {}).get("primary_key"):
+                    keys[f"{schema}.{model['name']}"] = tuple(key)
+    return keys

@@ -198,4 +198,6 @@ def write_result(settings: Settings, sql: str, target: Path, kind: str) -> int:
         connection.execute(f"attach '{settings.published}' as published (read_only)")
         connection.execute("use published")
         statement = sql.strip().rstrip(";")
-        return int(connection.execute(f"copy ({statement}) to '{target}' (format {kind})").fetchall()[0][0])
+        file = str(target).replace("'", "''")
+        # On lines of its own: the statement may end with a comment.
+        return int(connection.execute(f"copy (\n{statement}\n) to '{file}' (format {kind})").fetchall()[0][0])

@@ -112,6 +112,11 @@ class Settings:
         return self.state / "report" / "index.html"
 
     @property
+    def prompt_history(self) -> Path:
+        """What was typed at the prompt of ``metaalexport sql``."""
+        return self.state / "sql_history"
+
+    @property
     def gx(self) -> Path:
         """Great Expectations' folder."""
         return self.state / "gx"

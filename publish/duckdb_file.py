@@ -72,11 +72,10 @@ def publish_duckdb(
             connection.execute(f"attach '{candidate}' as candidate (read_only)")
             connection.execute(f"attach '{temporary}' as publication")
             connection.execute("use publication")
+            _copy_definitions(connection)
             for schema in PUBLISHED_SCHEMAS:
-                connection.execute(f"create schema {schema}")
                 for table in _tables(connection, schema):
-                    _copy_table(connection, schema, table)
-                _copy_macros(connection, schema)
+                    _copy_rows(connection, schema, table)
             content = content_hash(connection)
             publication = Publication(
                 f"{content[:12]}-{published_at[:19].translate(str.maketrans('', '', '-:'))}",
@@ -141,14 +140,22 @@ def _tables(connection: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _copy_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> None:
-    """Copy definition (keys included), rows and comments of a table."""
-    (definition, comment), *_ = connection.execute(
-        "select sql, comment from duckdb_tables()"
-        " where database_name = 'candidate' and schema_name = ? and table_name = ?",
-        [schema, table],
+def _copy_definitions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Copy tables with keys and comments, and macros with the defaults of their parameters.
+
+    No catalogue function tells these defaults, so DuckDB copies all definitions itself, and what is private goes again.
+    """
+    connection.execute("copy from database candidate to publication (schema)")
+    schemas = connection.execute(
+        "select schema_name from duckdb_schemas() where database_name = 'publication' and not internal"
     ).fetchall()
-    connection.execute(definition.replace("CREATE TABLE candidate.", "CREATE TABLE publication.", 1))
+    for (schema,) in schemas:
+        if schema not in PUBLISHED_SCHEMAS:
+            connection.execute(f"drop schema {schema} cascade")
+
+
+def _copy_rows(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> None:
+    """Copy the rows of a table, in the order of its key."""
     keys = connection.execute(
         "select constraint_column_names from duckdb_constraints() where database_name = 'candidate'"
         " and schema_name = ? and table_name = ? and constraint_type = 'PRIMARY KEY'",
@@ -156,28 +163,6 @@ def _copy_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) 
     ).fetchall()
     order = f"order by {', '.join(keys[0][0])}" if keys else ""
     connection.execute(f"insert into {schema}.{table} from candidate.{schema}.{table} {order}")
-    if comment:
-        connection.execute(f"comment on table {schema}.{table} is {_literal(comment)}")
-    columns = connection.execute(
-        "select column_name, comment from duckdb_columns() where database_name = 'candidate'"
-        " and schema_name = ? and table_name = ? and comment is not null",
-        [schema, table],
-    ).fetchall()
-    for column, text in columns:
-        connection.execute(f'comment on column {schema}.{table}."{column}" is {_literal(text)}')
-
-
-def _copy_macros(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """Copy the table macros of a schema with their comments; they read the schema's tables by name."""
-    macros = connection.execute(
-        "select function_name, parameters, macro_definition, comment from duckdb_functions()"
-        " where database_name = 'candidate' and schema_name = ? and function_type = 'table_macro' order by 1",
-        [schema],
-    ).fetchall()
-    for name, parameters, definition, comment in macros:
-        connection.execute(f"create macro {schema}.{name}({', '.join(parameters)}) as table {definition}")
-        if comment:
-            connection.execute(f"comment on macro table {schema}.{name} is {_literal(comment)}")
 
 
 def _write_publication(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:

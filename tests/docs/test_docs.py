@@ -13,6 +13,7 @@ from types import ModuleType
 from urllib.parse import urlsplit
 
 import duckdb
+import nbformat
 import pytest
 import typer
 import yaml
@@ -70,8 +71,8 @@ def generator() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def published() -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty published file, made from the contracts."""
+def published(generator: ModuleType) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty published file, made from the contracts and the table macros."""
     with duckdb.connect() as connection:
         for schema in ("marts", "ops"):
             connection.execute(f"create schema {schema}")
@@ -79,20 +80,11 @@ def published() -> Iterator[duckdb.DuckDBPyConnection]:
                 for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
                     columns = ", ".join(f"{c['name']} {c['data_type']}" for c in model["columns"])
                     connection.execute(f"create table {schema}.{model['name']} ({columns})")
-        connection.execute(exports_as_of())
+        for statement, comment in generator.table_macros().values():
+            connection.execute(statement)
+            connection.execute(comment)
         _write_publication(connection, Publication("p", "h", True, "simulator", "2026-01-01T00:00:00Z"))
         yield connection
-
-
-def exports_as_of() -> str:
-    """The statement that makes the table macro, out of dbt's own."""
-    template = read("dbt_project/macros/vintages.sql")
-    body = template.partition("macro create_exports_as_of(relation) -%}")[2].partition("{%- endmacro %}")[0]
-    statement = body.replace("{{ relation.schema }}", "marts").replace(
-        "{{ relation.identifier }}", "fct_exports_vintages"
-    )
-    assert statement.strip().startswith("create or replace macro marts.exports_as_of")
-    return statement
 
 
 def read(name: str) -> str:
@@ -146,7 +138,12 @@ def make_targets() -> set[str]:
 
 def sql_statements() -> list[tuple[str, str]]:
     statements = [(name, block) for name in NAMES for block in fences(read(name), "sql")]
-    statements += [(name, arguments[1]) for name, arguments in metaalexport_calls() if arguments[0] == "sql"]
+    # Without a statement `sql` opens the prompt or reads a pipe.
+    statements += [
+        (name, arguments[1])
+        for name, arguments in metaalexport_calls()
+        if arguments[0] == "sql" and len(arguments) > 1 and not arguments[1].startswith("-")
+    ]
     for name, command in all_shell_commands():
         if Path(command[0]).name == "python" and "-c" in command:
             code = command[command.index("-c") + 1]
@@ -264,6 +261,25 @@ def test_sql_names_existing_tables_and_columns(published: duckdb.DuckDBPyConnect
     assert plan
 
 
+def test_query_over_the_products_of_a_scope_names_their_nomenclature() -> None:
+    """Divisions of SITC and chapters of the CN share their numbers."""
+    queries = [(name, s) for name, s in sql_statements() if re.search(r"product_code in \(select product_code", s)]
+    assert len(queries) >= 3
+    assert [name for name, statement in queries if "nomenclature_code = 'CN'" not in statement] == []
+
+
+def test_notebooks_are_kept_without_outputs() -> None:
+    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert paths
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        assert len(code) > 5
+        assert all(cell.outputs == [] and cell.execution_count is None for cell in code), path.name
+        assert not FORBIDDEN.search(path.read_text(encoding="utf-8"))
+
+
 def test_page_of_tables_is_up_to_date(generator: ModuleType) -> None:
     assert read("docs/marts.md") == generator.render(), "run: .venv/bin/python docs/generate_marts.py"
 
@@ -272,6 +288,19 @@ def test_publication_is_described_as_it_is_written(generator: ModuleType, publis
     described = re.findall(r"^\| `(\w+)` \| (\w+) \|", generator.PUBLICATION, re.MULTILINE)
     written = published.execute("select column_name, lower(column_type) from (describe ops.publication)").fetchall()
     assert described == written
+
+
+def test_table_macros_are_described_with_their_parameters(
+    generator: ModuleType, published: duckdb.DuckDBPyConnection
+) -> None:
+    made = published.execute(
+        "select function_name, parameters, comment from duckdb_functions() where schema_name = 'marts' order by all"
+    ).fetchall()
+    assert [name for name, _, _ in made] == ["destination_share", "exports_as_of", "top_destinations"]
+    page = read("docs/marts.md")
+    for name, parameters, comment in made:
+        (signature,) = re.findall(rf"^\| `marts\.{name}\((.*)\)` \| {re.escape(comment)} \|$", page, re.MULTILINE)
+        assert [parameter.partition(" := ")[0] for parameter in signature.split(", ")] == parameters
 
 
 def test_decisions_are_numbered_without_gaps() -> None:

@@ -16,7 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 MARTS = ROOT / "dbt_project" / "models" / "marts"
 REPORTS = sorted(path.stem for path in MARTS.glob("rpt_*.sql"))
 TABLES = sorted(path.stem for path in MARTS.glob("*.sql"))
-PAGES = ("README.md", "docs/marts.md", "docs/questions.md", "docs/methodology.md", "docs/runbook.md")
+PAGES = (
+    "README.md",
+    "docs/analysts.md",
+    "docs/marts.md",
+    "docs/questions.md",
+    "docs/methodology.md",
+    "docs/runbook.md",
+)
 QUERIES = [
     (f"{page}:{number}", query.strip().rstrip(";"))
     for page in PAGES
@@ -66,6 +73,22 @@ def test_key_is_unique_and_complete(warehouse: Warehouse, table: str) -> None:
 def test_query_of_the_documentation_has_an_answer(warehouse: Warehouse, name: str, query: str) -> None:
     with duckdb.connect(str(warehouse.published), read_only=True) as connection:
         assert connection.execute(query).fetchone(), f"{name} gives no row"
+
+
+def test_everything_that_is_published_has_a_comment(warehouse: Warehouse) -> None:
+    frame = warehouse.frame(
+        """
+        select schema_name, table_name as name, comment from duckdb_tables()
+        union all
+        select schema_name, table_name || '.' || column_name, comment from duckdb_columns() where not internal
+        union all
+        select schema_name, function_name, comment from duckdb_functions()
+        where function_type = 'table_macro' and not internal
+        """
+    )
+    assert {*frame.schema_name} == {"marts", "ops"}
+    assert len(frame) > 600
+    assert frame[frame.comment.isna() | (frame.comment.str.strip() == "")].name.tolist() == []
 
 
 def test_a_share_names_its_source_concept_and_scope(warehouse: Warehouse) -> None:

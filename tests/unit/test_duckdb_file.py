@@ -54,6 +54,19 @@ def test_table_macros_are_published_with_their_comments_and_work_for_a_reader(tm
             reader.execute("drop macro table marts.as_of")
 
 
+def test_defaults_of_macros_are_published(tmp_path: Path) -> None:
+    candidate = make_candidate(
+        tmp_path / "warehouse.duckdb",
+        "create macro marts.of_code(wanted := null, least := 1) as table"
+        " select * from marts.facts where code = coalesce(wanted, 'a') and value >= least",
+    )
+    publish(candidate, tmp_path / "published.duckdb")
+    with connect_published(tmp_path / "published.duckdb") as reader:
+        assert reader.execute("select code from marts.of_code()").fetchall() == [("a",)]
+        assert reader.execute("select code from marts.of_code(wanted := 'b', least := 2)").fetchall() == [("b",)]
+        assert reader.execute("select code from marts.of_code(least := 2)").fetchall() == []
+
+
 def test_macros_work_where_the_file_is_attached_and_used(tmp_path: Path) -> None:
     publish(make_candidate(tmp_path / "warehouse.duckdb"), tmp_path / "published.duckdb")
     with duckdb.connect() as connection:

@@ -1,3 +1,8 @@
+{{ config(post_hook=[
+    "{{ create_destination_share(this) }}", "{{ comment_on_destination_share(this) }}",
+    "{{ create_top_destinations(this) }}", "{{ comment_on_top_destinations(this) }}",
+]) }}
+
 with months as (
     select * from {{ ref('int_scope_destination_months') }}
 ),
