@@ -15,7 +15,7 @@ ifneq ($(SCOPES),)
 export METAALEXPORT_SCOPES := $(SCOPES)
 endif
 
-.PHONY: help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-compose bench bench-marts lint format lock report clean
+.PHONY: docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-compose bench bench-marts lint format lock report clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,12 @@ bench: setup-dev ## Measure parsing and landing beside DuckDB and pandas; writes
 
 bench-marts: setup-dev ## Measure building the marts over 1 and 10 million facts; writes benchmarks/marts.md (minutes)
 	$(BIN)/python -m benchmarks.marts --turns 3
+
+docs: setup-dev ## Build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+docs-serve: setup-dev ## Show the documentation site while you write, on http://localhost:8000
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 lint: setup-dev ## Check format, style, types and SQL
 	$(BIN)/ruff format --check .
