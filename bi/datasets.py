@@ -1,0 +1,172 @@
+"""Superset's datasets, made from dbt's contracts: every table, column and description is stated there, and only there.
+
+A metric of a table shows a figure of one row, and nothing for several rows: figures of two sources, concepts, scopes or
+months can therefore not be mixed by a chart that forgets a filter. Values that may be added up over months and
+destinations have a sum beside it, which is empty as soon as anything else differs.
+"""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# Names under which Superset keeps an object when it is provisioned again.
+_NAMESPACE = uuid.UUID("6d6b3f0e-8f0a-5e0c-9a7f-2b9d1c6f4e55")
+DATABASE_UUID = str(uuid.uuid5(_NAMESPACE, "database"))
+SCHEMAS = ("marts", "ops")
+_NUMBERS = ("decimal", "double", "integer", "bigint")
+# Tables without a row for a total, so that values of destinations and months add up.
+_ADDITIVE = {"fct_exports": ("value_eur", "quantity_kg"), "rpt_destination_shares": ("value_eur",)}
+_ADDED_OVER = {"destination_code", "month"}
+_UNITS = {"_eur": "euros", "_pct": "%", "_pp": "pp", "_kg": "kg"}
+
+
+def dataset_uuid(table: str) -> str:
+    """Return the name under which Superset keeps the dataset of a table."""
+    return str(uuid.uuid5(_NAMESPACE, f"dataset {table}"))
+
+
+def datasets(models: Path) -> dict[str, dict[str, Any]]:
+    """Return a dataset for every published model.
+
+    Parameters
+    ----------
+    models : Path
+        Folder ``models`` of the dbt project.
+
+    Returns
+    -------
+    dict
+        Name of the file in Superset's export format, and its content.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no models.
+    """
+    found = {}
+    for schema in SCHEMAS:
+        for path in sorted((models / schema).glob("*.yml")):
+            for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
+                found[f"datasets/marts/{model['name']}.yaml"] = _dataset(schema, model)
+    if not found:
+        raise FileNotFoundError(f"{models} holds no models of {SCHEMAS}; next: give the folder dbt_project/models")
+    return found
+
+
+def _dataset(schema: str, model: dict[str, Any]) -> dict[str, Any]:
+    table = model["name"]
+    key = _primary_key(model)
+    columns = [_column(column) for column in model["columns"]]
+    names = {column["name"] for column in model["columns"]}
+    if "month" in names:
+        columns.append(
+            {
+                "column_name": "reference_month",
+                "verbose_name": "Month",
+                "type": "TEXT",
+                "expression": "to_char(month, 'YYYY-MM')",
+                "description": "Reference month as text, to choose one by.",
+                "groupby": True,
+                "filterable": True,
+            }
+        )
+    return {
+        "version": "1.0.0",
+        "uuid": dataset_uuid(table),
+        "database_uuid": DATABASE_UUID,
+        "schema": schema,
+        "table_name": table,
+        "description": model["description"],
+        "main_dttm_col": "month" if "month" in names else None,
+        # A month is a filter like others; Superset's own filter of time would hide the newest of them.
+        "always_filter_main_dttm": False,
+        "filter_select_enabled": True,
+        "columns": columns,
+        "metrics": _metrics(table, key, model["columns"]),
+    }
+
+
+def _primary_key(model: dict[str, Any]) -> list[str]:
+    for constraint in model.get("constraints", []):
+        if constraint["type"] == "primary_key":
+            return list(constraint["columns"])
+    return list(model["config"]["meta"]["primary_key"])
+
+
+def _column(column: dict[str, Any]) -> dict[str, Any]:
+    kind = column["data_type"]
+    return {
+        "column_name": column["name"],
+        "verbose_name": title(column["name"]),
+        "type": kind.upper(),
+        "is_dttm": kind in ("date", "timestamp"),
+        "description": column["description"],
+        "groupby": True,
+        "filterable": True,
+    }
+
+
+def _metrics(table: str, key: list[str], columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    metrics = [
+        {
+            "metric_name": "count",
+            "verbose_name": "Rows",
+            "expression": "count(*)",
+            "description": f"Rows. One for each {', '.join(key)}.",
+            "d3format": ",d",
+        }
+    ]
+    for column in columns:
+        name = column["name"]
+        if name in key or not column["data_type"].startswith(_NUMBERS):
+            continue
+        metrics.append(
+            {
+                "metric_name": name,
+                "verbose_name": title(name),
+                "expression": f"case when count(*) = 1 then max({name}) end",
+                "description": f"{column['description']} Of one row; empty for several.",
+                "d3format": number_format(name),
+            }
+        )
+    alike = [name for name in key if name not in _ADDED_OVER]
+    for name in _ADDITIVE.get(table, ()):
+        is_one_view = " and ".join(f"min({column}) = max({column})" for column in alike)
+        metrics.append(
+            {
+                "metric_name": f"{name}_sum",
+                "verbose_name": f"{title(name)}, sum",
+                "expression": f"case when {is_one_view} then sum({name}) end",
+                "description": f"Sum of {name} over destinations and months; empty when {', '.join(alike)} differ.",
+                "d3format": number_format(name),
+            }
+        )
+    return metrics
+
+
+def title(name: str) -> str:
+    """Return a column's name for people: its unit at the end."""
+    unit = next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), None)
+    if unit:
+        name = name.rpartition("_")[0]
+    words = name.replace("_r12", " over 12 months").replace("_ytd", " of the year to date")
+    words = words.replace("_code", "").replace("_name_en", " (en)").replace("_name_nl", " (nl)").replace("_at", "")
+    words = words.removeprefix("is_").replace("_", " ").strip()
+    return words[:1].upper() + words[1:] + (f", {unit}" if unit else "")
+
+
+def number_format(name: str) -> str:
+    """Return the format of a figure, by the unit in its name."""
+    if name.startswith(("share_change", "usual_share_revision")) or name.endswith("_pp"):
+        return "+.2f"
+    if "share" in name:
+        return ".1%"
+    if name.endswith("_pct"):
+        return ",.1f"
+    if name.endswith(("_eur", "_kg")):
+        return "SMART_NUMBER"
+    return ",.3~f"

@@ -1,0 +1,46 @@
+"""Settings of Superset; read by it through SUPERSET_CONFIG_PATH. Secrets come from the environment and have no default."""
+
+from __future__ import annotations
+
+import os
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise RuntimeError(f"{name} is not set; next: deploy/new-env writes it into .env, and docs/bi.md says what it is")
+    return value
+
+
+SECRET_KEY = _required("SUPERSET_SECRET_KEY")
+SQLALCHEMY_DATABASE_URI = _required("SUPERSET_DATABASE_URL")
+
+APP_NAME = "metaalexport"
+# No external host: neither the counting pixel and the map tiles that Superset allows by default, nor fonts.
+TALISMAN_CONFIG = {
+    "content_security_policy": {
+        "base-uri": ["'self'"],
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "blob:", "data:"],
+        "worker-src": ["'self'", "blob:"],
+        "connect-src": ["'self'"],
+        "object-src": "'none'",
+        "frame-ancestors": ["'self'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "font-src": ["'self'"],
+        "script-src": ["'self'", "'strict-dynamic'"],
+    },
+    "content_security_policy_nonce_in": ["script-src"],
+    # TLS ends at a proxy in front, if there is one.
+    "force_https": False,
+    "session_cookie_secure": False,
+}
+THEME_FONT_URL_ALLOWED_DOMAINS: list[str] = []
+
+# Rows that a chart may ask for, and that SQL Lab shows.
+ROW_LIMIT = 10_000
+SQL_MAX_ROW = 100_000
+# The reader of the marts has a minute for a statement; the page waits a little longer, to show the server's message.
+SUPERSET_WEBSERVER_TIMEOUT = 65
+SQLLAB_TIMEOUT = 60
+# Results are not cached: a chart shows what is published when it is asked.
