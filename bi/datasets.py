@@ -21,6 +21,8 @@ _NUMBERS = ("decimal", "double", "integer", "bigint")
 # Tables without a row for a total, so that values of destinations and months add up.
 _ADDITIVE = {"fct_exports": ("value_eur", "quantity_kg"), "rpt_destination_shares": ("value_eur",)}
 _ADDED_OVER = {"destination_code", "month"}
+_ACRONYMS = {"cbs": "CBS", "eu": "EU", "hhi": "HHI", "iso3": "ISO 3", "ytd": "year to date", "yoy": "yearly"}
+_PARTS = {"_r12": " over 12 months", "_name_en": " (en)", "_name_nl": " (nl)", "_code": ""}
 _UNITS = {"_eur": "euros", "_pct": "%", "_pp": "pp", "_kg": "kg"}
 
 
@@ -126,7 +128,7 @@ def _metrics(table: str, key: list[str], columns: list[dict[str, Any]]) -> list[
             continue
         metrics.append(
             {
-                "metric_name": name,
+                "metric_name": f"{name}_of_one_row",
                 "verbose_name": title(name),
                 "expression": f"case when count(*) = 1 then max({name}) end",
                 "description": f"{column['description']} Of one row; empty for several.",
@@ -153,9 +155,9 @@ def title(name: str) -> str:
     unit = next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), None)
     if unit:
         name = name.rpartition("_")[0]
-    words = name.replace("_r12", " over 12 months").replace("_ytd", " of the year to date")
-    words = words.replace("_code", "").replace("_name_en", " (en)").replace("_name_nl", " (nl)").replace("_at", "")
-    words = words.removeprefix("is_").replace("_", " ").strip()
+    for part, text in _PARTS.items():
+        name = name.replace(part, text)
+    words = " ".join(_ACRONYMS.get(word, word) for word in name.removeprefix("is_").replace("_", " ").split())
     return words[:1].upper() + words[1:] + (f", {unit}" if unit else "")
 
 
