@@ -1,4 +1,4 @@
-# Airflow with the project, for docker-compose.yml. Stages: what is installed, and what runs.
+# Airflow with the project, and Superset over the marts, for docker-compose.yml. Stages: what is installed, and what runs.
 FROM docker.io/library/python:3.11-slim-bookworm AS environment
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python3 -m venv /opt/venv
@@ -31,3 +31,26 @@ USER metaalexport
 WORKDIR /var/lib/metaalexport
 VOLUME /var/lib/metaalexport
 CMD ["metaalexport", "--help"]
+
+FROM docker.io/library/python:3.11-slim-bookworm AS superset-environment
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python3 -m venv /opt/venv
+COPY bi/requirements.lock /tmp/requirements.lock
+RUN /opt/venv/bin/pip install --quiet --no-deps --require-hashes -r /tmp/requirements.lock
+
+FROM docker.io/library/python:3.11-slim-bookworm AS superset
+RUN groupadd --gid 50001 superset \
+    && useradd --uid 50001 --gid superset --create-home superset
+COPY --from=superset-environment /opt/venv /opt/venv
+COPY bi /opt/metaalexport/bi
+# The datasets are made from dbt's contracts.
+COPY dbt_project/models /opt/metaalexport/dbt_project/models
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONPATH=/opt/metaalexport \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SUPERSET_CONFIG_PATH=/opt/metaalexport/bi/superset_config.py
+USER superset
+WORKDIR /home/superset
+EXPOSE 8088
+CMD ["/opt/metaalexport/bi/start"]

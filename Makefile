@@ -8,6 +8,7 @@ REPLAY ?=
 SCOPES ?=
 VENV := .venv
 BIN := $(VENV)/bin
+VENV_BI := .venv-bi
 
 export METAALEXPORT_PROFILE := $(SOURCE)
 export METAALEXPORT_REPLAY := $(REPLAY)
@@ -15,7 +16,7 @@ ifneq ($(SCOPES),)
 export METAALEXPORT_SCOPES := $(SCOPES)
 endif
 
-.PHONY: docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-compose bench bench-marts lint format lock report clean
+.PHONY: docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-bi test-compose bench bench-marts lint format lock report clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +38,13 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# Superset cannot be installed beside Airflow.
+$(VENV_BI)/superset: bi/requirements.lock
+	@echo "installing Superset into $(VENV_BI) (a minute or two)"
+	@test -x $(VENV_BI)/bin/python || $(PYTHON) -m venv $(VENV_BI)
+	@$(VENV_BI)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bi/requirements.lock
+	@touch $@
+
 setup: $(VENV)/runtime ## Install what running needs
 setup-dev: $(VENV)/dev ## Install what tests and lint need as well
 
@@ -50,7 +58,7 @@ report: setup ## Write the report again from what is published
 	@$(BIN)/metaalexport report
 
 test: setup-dev ## Set up and run the tests that need only pip, the long ones and those of the marts apart
-	$(BIN)/pytest -m "not browser and not long and not postgres and not compose" --ignore tests/marts -n 2 --dist loadscope
+	$(BIN)/pytest -m "not bi and not browser and not long and not postgres and not compose" --ignore tests/marts -n 2 --dist loadscope
 
 test-unit: setup-dev ## Run the tests that take seconds
 	$(BIN)/pytest tests/unit
@@ -69,6 +77,11 @@ test-browser: setup-dev ## Run the tests that need Chromium, installing it from 
 test-postgres: setup-dev ## Serve from a real PostgreSQL, installing it from Debian's packages where it is missing
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null)
 	$(BIN)/pytest -m postgres
+
+test-bi: setup-dev $(VENV_BI)/superset ## Provision Superset over a real PostgreSQL and look at every chart, installing what is missing from Debian's packages
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null)
+	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null)
+	$(BIN)/pytest -m bi tests/bi
 
 test-compose: setup-dev ## Start the containers of docker-compose.yml and use them, where a container engine can be had
 	@compose=$$(tests/compose/ensure-engine); status=$$?; \
@@ -102,6 +115,7 @@ lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --extra team -c requirements.lock pyproject.toml -o requirements-team.lock
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 bi/requirements.in -o bi/requirements.lock
 
-clean: ## Remove the environment and the simulator's and replay's state; never live state
-	rm -rf $(VENV) var/simulator var/replay
+clean: ## Remove the environments and the simulator's and replay's state; never live state
+	rm -rf $(VENV) $(VENV_BI) var/simulator var/replay

@@ -1,4 +1,4 @@
-"""Settings of Superset; read by it through SUPERSET_CONFIG_PATH. Secrets come from the environment and have no default."""
+"""Settings of Superset, which reads them through SUPERSET_CONFIG_PATH. Secrets come from the environment alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import os
 def _required(name: str) -> str:
     value = os.environ.get(name, "")
     if not value:
-        raise RuntimeError(f"{name} is not set; next: deploy/new-env writes it into .env, and docs/bi.md says what it is")
+        raise RuntimeError(
+            f"{name} is not set; next: deploy/new-env writes it into .env, and docs/bi.md says what it is"
+        )
     return value
 
 

@@ -25,7 +25,8 @@ def _binary(name: str) -> str:
     return path
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -44,7 +45,7 @@ def running_server() -> Iterator[PostgresServer]:
         for path in (folder, password_file):
             os.chown(path, user.pw_uid, user.pw_gid)
     data = folder / "data"
-    port = _free_port()
+    port = free_port()
     try:
         subprocess.run(
             [*as_server_user, _binary("initdb"), "-D", data, "-U", "postgres", "--auth=scram-sha-256",
