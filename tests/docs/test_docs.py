@@ -392,8 +392,9 @@ def test_no_registry_host_and_no_machine_path(page: str) -> None:
     assert hosts <= HOSTS
 
 
-def test_picture_is_small_and_wide_enough() -> None:
-    picture = (ROOT / "docs" / "images" / "report.png").read_bytes()
+@pytest.mark.parametrize(("name", "width", "size"), [("report.png", 1280, 250_000), ("dashboard.png", 1400, 400_000)])
+def test_picture_is_small_and_wide_enough(name: str, width: int, size: int) -> None:
+    picture = (ROOT / "docs" / "images" / name).read_bytes()
     assert picture.startswith(b"\x89PNG")
-    assert struct.unpack(">I", picture[16:20])[0] == 1280
-    assert len(picture) < 250_000
+    assert struct.unpack(">I", picture[16:20])[0] == width
+    assert len(picture) < size
