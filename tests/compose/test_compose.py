@@ -232,9 +232,34 @@ def test_a_second_publish_replaces_the_first_while_it_is_read(stack: Stack, airf
     assert len(seen) == 2
 
 
+def test_superset_is_prepared_and_reads_the_marts(stack: Stack, published: str) -> None:
+    url = f"http://127.0.0.1:{PORTS['SUPERSET_PORT']}"
+    wait_until("Superset", lambda: requests.get(f"{url}/health", timeout=10).text == "OK", 300)
+    login = requests.post(
+        f"{url}/api/v1/security/login",
+        json={"username": "admin", "password": stack.environment["SUPERSET_ADMIN_PASSWORD"], "provider": "db"},
+        timeout=60,
+    )
+    headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
+    dashboards = requests.get(f"{url}/api/v1/dashboard/", headers=headers, timeout=60).json()["result"]
+    assert [dashboard["slug"] for dashboard in dashboards] == ["metal-exports"]
+    datasets = requests.get(f"{url}/api/v1/dataset/?q=(page_size:100)", headers=headers, timeout=60).json()["result"]
+    (publication,) = [dataset["id"] for dataset in datasets if dataset["table_name"] == "publication"]
+    reply = requests.post(
+        f"{url}/api/v1/chart/data",
+        headers=headers,
+        json={
+            "datasource": {"id": publication, "type": "table"},
+            "queries": [{"columns": ["publish_id"], "metrics": []}],
+        },
+        timeout=60,
+    ).json()
+    assert len(reply["result"][0]["data"]) == 1
+
+
 def test_ports_are_on_the_loopback_and_nobody_is_root(stack: Stack, published: str) -> None:
     containers = stack.containers()
-    assert len(containers) >= 7
+    assert len(containers) >= 8
     published_on = {
         binding["HostIp"]
         for container in containers
