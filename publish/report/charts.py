@@ -27,7 +27,7 @@ PALETTE = (
 COLOUR_OF_COUNTRY = {"DE": 0, "US": 1, "BE": 2, "FR": 3, "PL": 4, "GB": 5, "IT": 6, "ES": 7, "CN": 8}
 # Shades of one hue for the classes of the map, light to dark, and the country that exports.
 MAP_SHADES = ("#dbe9f6", "#b3d0ea", "#7fb0da", "#4487c2", "#1d5fa6", "#0a3367")
-MAP_BLANK = "#ffffff"
+MAP_BLANK = "#f0efeb"
 MAP_REPORTER = "#f2a33a"
 INK, RULE, GREY = "#1b2733", "#dfe4ea", "#6b7885"
 BAND = "#c9dcf0"
@@ -113,6 +113,7 @@ def _month_axis(tick_count: int = 8) -> alt.X:
         tickColor="#8a96a3",
         domainColor="#8a96a3",
         labelOverlap=True,
+        labelSeparation=6,
         tickCount=tick_count,
     )
     return alt.X("t:T", title=None, scale=alt.Scale(type="utc"), axis=axis)

@@ -52,6 +52,8 @@ N_MARKETS = 12
 N_MONTHS = 36
 # Classes of the map, per cent of exports: from each number to the next.
 MAP_CLASSES = (0, 0.5, 1, 2, 5, 10)
+# The table behind the map goes down to this share; the ranking of the view has every destination.
+SMALLEST_LISTED = 0.001
 
 
 @dataclass(frozen=True)
@@ -307,11 +309,9 @@ def _write_month(marts: Marts, view: View) -> Section | None:
     )
     return Section(
         "month",
-        leads=[
-            *sentences.tell_total(total),
-            *sentences.tell_moves(shown),
-            *sentences.tell_united_states(us),
-        ],
+        leads=_paragraphs(
+            [*sentences.tell_total(total), *sentences.tell_moves(shown)], sentences.tell_united_states(us)
+        ),
         panels=panels,
         legend=[Mark(label("raw"), GREY, "line"), Mark(label("adjusted"), PALETTE[0], "line")],
         tables=[table, behind],
@@ -347,8 +347,8 @@ def _write_map(marts: Marts, view: View) -> Section | None:
     )
     datasets = {"shades": shades}
     panels = [
-        Panel("map-world", "world", label("map_world"), leads[0], datasets, ratio=0.49),
-        Panel("map-europe", "europe", label("map_europe"), leads[0], datasets, ratio=0.62),
+        Panel("map-world", "world", label("map_world"), leads[0], datasets, ratio=0.47, width=395),
+        Panel("map-europe", "europe", label("map_europe"), leads[0], datasets, ratio=0.72, width=255),
     ]
     classes = [
         say("class_below", to=_short(MAP_CLASSES[1])),
@@ -362,7 +362,7 @@ def _write_map(marts: Marts, view: View) -> Section | None:
     legend += [Mark(label("map_none"), MAP_BLANK), Mark(label("map_reporter"), MAP_REPORTER)]
     table = Table(
         id="map-table",
-        title=label("map_table"),
+        title=say("map_table", smallest=percent(SMALLEST_LISTED)),
         columns=_columns("rank", "share_12", "share_month", text=("destination", "on_map"), order=(0, 3, 1, 2, 4)),
         rows=[
             [
@@ -373,18 +373,19 @@ def _write_map(marts: Marts, view: View) -> Section | None:
                 _yes_or_no(row["destination_code"] in drawn),
             ]
             for position, row in enumerate(rows, 1)
+            if row["shown"] >= SMALLEST_LISTED
         ],
         name_at=1,
     )
     return Section(
         "map",
-        leads=leads,
+        leads=_paragraphs(leads),
         panels=panels,
         legend=legend,
         tables=[table],
         note=say("map_note"),
         source=view.source(period, rows),
-        layout="stacked",
+        layout="maps",
     )
 
 
@@ -459,7 +460,7 @@ def _write_change(marts: Marts, view: View) -> Section | None:
     )
     return Section(
         "change",
-        leads=leads,
+        leads=_paragraphs(leads),
         panels=[
             Panel(
                 "change-chart",
@@ -503,15 +504,15 @@ def _write_tariffs(marts: Marts, view: View) -> Section | None:
     top_month, top = max(known, key=lambda pair: (pair[1], pair[0])) if known else (newest, None)
     title = name_of(next(row for row in rows if row["event_code"] == charted), "title")
     country = in_sentence(UNITED_STATES, _destination(now[0]))
-    y_max = 1.35 * float(top or 1) / 1e6
+    y_max = 1.45 * float(top or 1) / 1e6
     marks = []
-    # Events of one month share a mark; marks take turns on three levels, as they stand close together.
+    # Events of one month share a mark; marks take turns on four levels, as they stand close together.
     in_month: dict[date, list[int]] = {}
     for no, event in numbered:
         in_month.setdefault(event["event_date"].replace(day=1), []).append(no)
     for position, (each, numbers) in enumerate(in_month.items()):
         span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}{MISSING}{numbers[-1]}"
-        marks.append({"t": _milliseconds(each), "label": span, "label_y": y_max * (0.97 - 0.075 * (position % 3))})
+        marks.append({"t": _milliseconds(each), "label": span, "label_y": y_max * (0.97 - 0.07 * (position % 4))})
     hover = [
         _tip(
             each,
@@ -573,7 +574,7 @@ def _write_tariffs(marts: Marts, view: View) -> Section | None:
     )
     return Section(
         "tariffs",
-        leads=sentences.tell_tariffs(now),
+        leads=_paragraphs(sentences.tell_tariffs(now)),
         panels=[
             Panel(
                 "tariffs-chart",
@@ -639,7 +640,7 @@ def _write_frontloading(marts: Marts, view: View) -> Section | None:
         tables.append(_ledger_table("frontloading-others", label("ledger_others"), others_of_kind))
     return Section(
         "frontloading",
-        leads=leads,
+        leads=_paragraphs(leads),
         panels=panels,
         legend=[
             Mark(label("actual"), PALETTE[0], "line"),
@@ -692,7 +693,7 @@ def _ledger_panel(row: Row, months: Sequence[Row], method: Pair, country: Pair) 
     return Panel(
         f"frontloading-chart-{row['baseline_method'].replace('_', '-')}",
         "ledger",
-        join([label("ledger_caption"), method]),
+        method,
         say("ledger_aria", country=country, method=method, excess_text=sentences.tell_excess(row)),
         {
             "actual": _line(times, [_in_millions(each["value_eur"]) for each in months]),
@@ -721,6 +722,7 @@ def _ledger_panel(row: Row, months: Sequence[Row], method: Pair, country: Pair) 
                 for each in months
             ],
         },
+        about=label("ledger_caption"),
         width=310,
     )
 
@@ -805,7 +807,7 @@ def _write_opportunities(marts: Marts, view: View) -> Section | None:
     )
     return Section(
         "opportunities",
-        leads=leads,
+        leads=_paragraphs(leads),
         panels=[
             Panel(
                 "opportunities-chart",
@@ -886,7 +888,7 @@ def _write_peers(marts: Marts, view: View) -> Section | None:
     )
     return Section(
         "peers",
-        leads=sentences.tell_peers(shown, view.reporter_in_sentence),
+        leads=_paragraphs(sentences.tell_peers(shown, view.reporter_in_sentence)),
         panels=[
             Panel(
                 "peers-chart",
@@ -957,7 +959,7 @@ def _write_stress(marts: Marts, view: View) -> Section | None:
     )
     return Section(
         "stress",
-        leads=leads,
+        leads=_paragraphs(leads),
         panels=[
             Panel(
                 "stress-chart",
@@ -1032,7 +1034,7 @@ def _write_reconciliation(marts: Marts, view: View) -> Section | None:
     ]
     return Section(
         "reconciliation",
-        leads=sentences.tell_reconciliation(total),
+        leads=_paragraphs(sentences.tell_reconciliation(total)),
         panels=[
             Panel(
                 "reconciliation-chart",
@@ -1086,7 +1088,7 @@ def _write_revisions(marts: Marts, view: View) -> Section | None:
     )
     return Section(
         "revisions",
-        leads=sentences.tell_revisions(rows),
+        leads=_paragraphs(sentences.tell_revisions(rows)),
         tables=[table],
         note=say("revisions_note"),
         source=view.source(months, rows),
@@ -1114,6 +1116,10 @@ def _columns(
     """Head a table: the column of names, columns of figures, columns of text, put into an order."""
     heads = [(label(name), False), *((label(key), True) for key in figures), *((label(key), False) for key in text)]
     return [heads[position] for position in order] if order else heads
+
+
+def _paragraphs(*groups: Iterable[Pair]) -> list[Pair]:
+    return [join(group, " ") for group in groups]
 
 
 def _destination(row: Row) -> Pair:

@@ -169,9 +169,7 @@ def name_of(row: Mapping[str, Any], column: str) -> Pair:
 def in_sentence(code: str, name: Pair) -> Pair:
     """Write the name of a country as it stands inside a sentence: the United States, Belgium."""
     article = texts()["articles"].get(code, same(""))
-    return per_language(
-        lambda language: f"{article[language]} {name[language]}" if article[language] else name[language]
-    )
+    return per_language(lambda language: f"{article[language]} {name[language]}".strip())
 
 
 def lower_first(pair: Pair) -> Pair:

@@ -229,6 +229,9 @@
     }).then((result) => {
       if (token !== asked[kind]) result.finalize();
       else charts[kind].push(result);
+      // One picture with one description; the marks inside would be read one by one, without names.
+      element.setAttribute("role", "img");
+      element.querySelector("svg").setAttribute("aria-hidden", "true");
     });
   }
   function timeLocale() {
@@ -377,7 +380,7 @@
     const everyone = [...ranked, ...others];
     byId("ranking-all").hidden = everyone.length <= TOP_ROWS && !view.n_silent;
     behind("ranking-all", say("all_destinations", { n: number(everyone.length, 0) }), [
-      table(caption, head, [{ rows: everyone.map(cells), nameAt: 1 }, ...foot]),
+      table(say("all_destinations", { n: number(everyone.length, 0) }) + ". " + caption, head, [{ rows: everyone.map(cells), nameAt: 1 }, ...foot]),
       ...(view.n_silent ? [make("p", { class: "note" }, say("silent_countries", { n: number(view.n_silent, 0) }))] : []),
     ]);
     const figure = byId("ranking-chart").parentElement;
