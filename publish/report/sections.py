@@ -261,6 +261,7 @@ def _write_month(marts: Marts, view: View) -> Section | None:
                         for each, cell in zip(months, series, strict=True)
                     ],
                 },
+                about=label("season_caption"),
                 height=150,
                 width=310,
             )
@@ -347,8 +348,26 @@ def _write_map(marts: Marts, view: View) -> Section | None:
     )
     datasets = {"shades": shades}
     panels = [
-        Panel("map-world", "world", label("map_world"), leads[0], datasets, ratio=0.47, width=395),
-        Panel("map-europe", "europe", label("map_europe"), leads[0], datasets, ratio=0.72, width=255),
+        Panel(
+            "map-world",
+            "world",
+            label("map_world"),
+            leads[0],
+            datasets,
+            about=label("map_caption"),
+            ratio=0.47,
+            width=395,
+        ),
+        Panel(
+            "map-europe",
+            "europe",
+            label("map_europe"),
+            leads[0],
+            datasets,
+            about=label("map_caption"),
+            ratio=0.72,
+            width=255,
+        ),
     ]
     classes = [
         say("class_below", to=_short(MAP_CLASSES[1])),

@@ -220,6 +220,8 @@ def tell_tariffs(rows: Sequence[Row]) -> list[Pair]:
     if not applied:
         return [say("tariffs_none", month=when, country=country)]
     largest = max(applied, key=lambda row: (row["value_eur"] is not None, row["value_eur"] or 0, row["event_code"]))
+    if largest["value_eur"] is None:
+        return [say("tariffs_unknown", month=when, country=country, n=number(len(applied)))]
     told = [
         say(
             "tariffs_lead_one" if len(applied) == 1 else "tariffs_lead",
@@ -232,8 +234,6 @@ def tell_tariffs(rows: Sequence[Row]) -> list[Pair]:
             duty=euros(largest["duty_in_force_eur"]),
         )
     ]
-    if largest["value_eur"] is None:
-        told.append(say("tariffs_unknown"))
     if largest["is_upper_bound"]:
         told.append(say("tariffs_bound"))
     return told
