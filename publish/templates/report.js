@@ -182,9 +182,10 @@
   // Charts
 
   function drawOfView(id, spec, datasets, title, view, options) {
-    const description = say(options.aria || "chart_aria", { title: title, caption: captionOf(view) });
+    const description = say(options.aria || "chart_aria", { title: title, lead: leadOf(view, options.lead), caption: captionOf(view) });
     return draw("view", id, spec, datasets, { ...options, description: description });
   }
+  const leadOf = (view, name) => (view.leads[name] === null ? "" : view.leads[name][state.lang]);
   // The words of a chart of the page come with its data, in both languages.
   function inLanguage(value) {
     if (Array.isArray(value)) return value.map(inLanguage);
@@ -309,7 +310,7 @@
     const title = say("shares_chart_" + basis);
     const us = view.lines.length > 8 ? say("shares_selection_us") : "";
     const about = say("shares_selection", { n: Math.min(8, view.lines.length), us: us }) + (view.basis === "r12" ? "" : " " + say("no_r12"));
-    byId("shares-lead").replaceChildren(view.leads.shares === null ? "" : view.leads.shares[state.lang]);
+    byId("shares-lead").replaceChildren(leadOf(view, "shares"));
     byId("shares-caption").replaceChildren(title, make("span", { class: "about" }, about));
     byId("shares-legend").replaceChildren(
       ...series.map((line) => {
@@ -336,6 +337,7 @@
     const rows = months.map((text, index) => [month(text), ...series.map((line) => percent(line.values[index], 1))]).reverse();
     behind("shares-table", say("table_behind"), [table(title + ". " + captionOf(view), head, [{ rows: rows }])]);
     return drawOfView("shares-chart", data.specs.shares, { lines: lines, ends: ends, hover: months.map((text) => ({ t: instant(text) })) }, title, view, {
+      lead: "shares",
       padding: { left: 0, top: 8, right: 4, bottom: 4 },
       params: { y_max: yMax },
       tooltip: (value) => {
@@ -399,6 +401,7 @@
     const byCode = new Map(ranked.map((row) => [row.code, row]));
     return drawOfView("ranking-chart", data.specs.ranking, { bars: bars }, title, view, {
       aria: "bars_aria",
+      lead: "shares",
       height: 26 * bars.length + 26,
       padding: { left: 0, top: 0, right: 4, bottom: 0 },
       params: { x_max: 1.18 * Math.max(...bars.map((bar) => bar.upper)) },
@@ -429,7 +432,7 @@
     const equivalent = cut("equivalent");
     const basis = say("basis_" + concentration.basis);
     const titles = { equivalent: say("equivalent_chart"), tops: say("tops_chart") };
-    byId("concentration-lead").replaceChildren(view.leads.concentration[state.lang]);
+    byId("concentration-lead").replaceChildren(leadOf(view, "concentration"));
     byId("equivalent-caption").replaceChildren(titles.equivalent, make("span", { class: "about" }, basis));
     byId("tops-caption").replaceChildren(titles.tops, make("span", { class: "about" }, basis));
     const tops = Object.entries(TOPS).map(([n, [colour, dash]]) => ({
@@ -461,6 +464,7 @@
     const hover = months.map((text) => ({ t: instant(text) }));
     const drawOne = (name, datasets, told) =>
       drawOfView(name + "-chart", data.specs[name === "tops" ? "lines" : name], { ...datasets, hover: hover }, titles[name], view, {
+        lead: "concentration",
         padding: { left: 0, top: 8, right: 10, bottom: 4 },
         tooltip: (value) => {
           const index = months.findIndex((text) => instant(text) === Number(value.t));
