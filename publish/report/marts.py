@@ -253,7 +253,7 @@ def _read_concentration(marts: Marts, key: list[str], months: list[date]) -> Row
     )
     basis = "r12" if any(row["basis"] == "r12" for row in rows) else "month"
     by_month = {row["month"]: row for row in rows if row["basis"] == basis}
-    if not by_month:
+    if not any(each in by_month for each in months):
         return None
 
     def series(column: str, digits: int) -> list[float | int | None]:

@@ -311,7 +311,8 @@ def _write_month(marts: Marts, view: View) -> Section | None:
     return Section(
         "month",
         leads=_paragraphs(
-            [*sentences.tell_total(total), *sentences.tell_moves(shown)], sentences.tell_united_states(us)
+            [*sentences.tell_total(total, lower_first(view.scope)), *sentences.tell_moves(shown)],
+            sentences.tell_united_states(us),
         ),
         panels=panels,
         legend=[Mark(label("raw"), GREY, "line"), Mark(label("adjusted"), PALETTE[0], "line")],
@@ -637,6 +638,7 @@ def _write_frontloading(marts: Marts, view: View) -> Section | None:
         say(
             "ledger_lead",
             title=name_of(first, "title"),
+            scope=lower_first(name_of(first, "scope_name")),
             country=country,
             first=month(window[0]),
             last=month(window[-1]),

@@ -31,24 +31,26 @@ Row = dict[str, Any]
 CHANGE_DIGITS = 2
 
 
-def tell_total(row: Row) -> list[Pair]:
+def tell_total(row: Row, scope: Pair) -> list[Pair]:
     """Say what was exported in the month, and how that compares with a year before.
 
     Parameters
     ----------
     row : dict
         ``month``, ``total_eur`` (euros), ``total_growth_pct`` (per cent); the last two may be missing.
+    scope : dict of str to str
+        Name of the product group, as it stands inside a sentence.
     """
     when = month(row["month"])
     if row["total_eur"] is None:
-        return [say("total_unknown", month=when)]
+        return [say("total_unknown", month=when, scope=scope)]
     value, change = euros(row["total_eur"]), row["total_growth_pct"]
     if change is None:
-        return [say("total_alone", month=when, value=value)]
+        return [say("total_alone", month=when, scope=scope, value=value)]
     if round(change, 1) == 0:
-        return [say("total_equal", month=when, value=value)]
+        return [say("total_equal", month=when, scope=scope, value=value)]
     key = "total_up" if change > 0 else "total_down"
-    return [say(key, month=when, value=value, growth=percent(abs(change) / 100))]
+    return [say(key, month=when, scope=scope, value=value, growth=percent(abs(change) / 100))]
 
 
 def tell_moves(rows: Sequence[Row]) -> list[Pair]:

@@ -37,37 +37,37 @@ def move(code: str, name: str, change: float, **figures: Any) -> dict[str, Any]:
         (
             Decimal("6847000000"),
             4.25,
-            "In januari 2026 was de uitvoer € 6.847 mln, 4,2% meer dan een jaar eerder.",
-            "In January 2026 exports were €6,847 mln, 4.2% more than a year before.",
+            "In januari 2026 was de uitvoer van M € 6.847 mln, 4,2% meer dan een jaar eerder.",
+            "In January 2026 exports of M were €6,847 mln, 4.2% more than a year before.",
         ),
         (
             Decimal("6847000000"),
             -0.46,
-            "In januari 2026 was de uitvoer € 6.847 mln, 0,5% minder dan een jaar eerder.",
-            "In January 2026 exports were €6,847 mln, 0.5% less than a year before.",
+            "In januari 2026 was de uitvoer van M € 6.847 mln, 0,5% minder dan een jaar eerder.",
+            "In January 2026 exports of M were €6,847 mln, 0.5% less than a year before.",
         ),
         (
             Decimal("12345678"),
             0.04,
-            "In januari 2026 was de uitvoer € 12,3 mln, even veel als een jaar eerder.",
-            "In January 2026 exports were €12.3 mln, as much as a year before.",
+            "In januari 2026 was de uitvoer van M € 12,3 mln, even veel als een jaar eerder.",
+            "In January 2026 exports of M were €12.3 mln, as much as a year before.",
         ),
         (
             Decimal("1234567"),
             None,
-            "In januari 2026 was de uitvoer € 1,23 mln; een vergelijking met een jaar eerder is er niet.",
-            "In January 2026 exports were €1.23 mln; there is no comparison with a year before.",
+            "In januari 2026 was de uitvoer van M € 1,23 mln; een vergelijking met een jaar eerder is er niet.",
+            "In January 2026 exports of M were €1.23 mln; there is no comparison with a year before.",
         ),
         (
             None,
             None,
-            "Van januari 2026 is het totaal van de uitvoer niet bekend.",
-            "The total of exports in January 2026 is not known.",
+            "Van januari 2026 is het totaal van de uitvoer van M niet bekend.",
+            "The total of exports of M in January 2026 is not known.",
         ),
     ],
 )
 def test_total(total: Decimal | None, growth: float | None, dutch: str, english: str) -> None:
-    told = sentences.tell_total({"month": MONTH, "total_eur": total, "total_growth_pct": growth})
+    told = sentences.tell_total({"month": MONTH, "total_eur": total, "total_growth_pct": growth}, words.same("M"))
     assert (read(told, "nl"), read(told, "en")) == (dutch, english)
 
 
