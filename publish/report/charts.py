@@ -114,7 +114,8 @@ def _month_axis(tick_count: int = 8) -> alt.X:
         domainColor="#8a96a3",
         labelOverlap=True,
         labelSeparation=6,
-        tickCount=tick_count,
+        # On a narrow chart years only: labels of quarters would push them out.
+        tickCount=alt.ExprRef(f"width < 420 ? 4 : {tick_count}"),
     )
     return alt.X("t:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
