@@ -9,8 +9,10 @@
   const byKey = new Map(data.views.map((view) => [view.key, view]));
   const byId = (id) => document.getElementById(id);
   const state = { lang: document.documentElement.lang === "en" ? "en" : "nl", key: data.default, basis: "r12" };
-  let charts = [];
-  let drawing = 0;
+  const panels = new Map(data.panels.map((panel) => [panel.id, panel]));
+  // Charts of the chosen view, and those of the page; a count of the times that each was asked for.
+  const charts = { view: [], page: [] };
+  const asked = { view: 0, page: 0 };
 
   // Words and numbers
 
@@ -179,18 +181,40 @@
 
   // Charts
 
-  function draw(id, spec, datasets, title, view, options) {
+  function drawOfView(id, spec, datasets, title, view, options) {
+    const description = say(options.aria || "chart_aria", { title: title, lead: leadOf(view, options.lead), caption: captionOf(view) });
+    return draw("view", id, spec, datasets, { ...options, description: description });
+  }
+  const leadOf = (view, name) => (view.leads[name] === null ? "" : view.leads[name][state.lang]);
+  // The words of a chart of the page come with its data, in both languages.
+  function inLanguage(value) {
+    if (Array.isArray(value)) return value.map(inLanguage);
+    if (value === null || typeof value !== "object") return value;
+    if (typeof value.nl === "string" && typeof value.en === "string") return value[state.lang];
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, inLanguage(inner)]));
+  }
+  function drawOfPage(panel) {
+    const datasets = inLanguage(panel.datasets);
+    if (panel.ratio) datasets.countries = data.topology;
+    return draw("page", panel.id, data.specs[panel.spec], datasets, {
+      description: panel.aria[state.lang],
+      height: panel.ratio ? Math.round(panel.ratio * byId(panel.id).clientWidth) : panel.height,
+      padding: { left: 0, top: 6, right: 8, bottom: 4 },
+      params: panel.params,
+      tooltip: (value) => value.tip,
+    });
+  }
+  function draw(kind, id, spec, datasets, options) {
     const element = byId(id);
     const copy = JSON.parse(JSON.stringify(spec));
     copy.datasets = datasets;
-    const aria = options.aria || "chart_aria";
-    copy.description = say(aria, { title: title, caption: captionOf(view) });
+    copy.description = options.description;
     if (options.height) copy.height = options.height;
     copy.padding = options.padding;
     Object.entries(options.params || {}).forEach(([name, value]) => {
       copy.params.find((param) => param.name === name).value = value;
     });
-    const token = drawing;
+    const token = asked[kind];
     return vegaEmbed(element, copy, {
       mode: "vega-lite",
       renderer: "svg",
@@ -204,8 +228,11 @@
       timeFormatLocale: timeLocale(),
       tooltip: (handler, event, item, value) => showTooltip(event, value, options.tooltip),
     }).then((result) => {
-      if (token !== drawing) result.finalize();
-      else charts.push(result);
+      if (token !== asked[kind]) result.finalize();
+      else charts[kind].push(result);
+      // One picture with one description; the marks inside would be read one by one, without names.
+      element.setAttribute("role", "img");
+      element.querySelector("svg").setAttribute("aria-hidden", "true");
     });
   }
   function timeLocale() {
@@ -229,7 +256,9 @@
       element.hidden = true;
       return;
     }
-    const { title, rows } = content(value);
+    const told = content(value);
+    if (!told) return;
+    const { title, rows } = told;
     const body = make("tbody");
     rows.forEach(([name, figure, colour]) => {
       const label = make("th", { scope: "row" }, name);
@@ -281,7 +310,8 @@
     const title = say("shares_chart_" + basis);
     const us = view.lines.length > 8 ? say("shares_selection_us") : "";
     const about = say("shares_selection", { n: Math.min(8, view.lines.length), us: us }) + (view.basis === "r12" ? "" : " " + say("no_r12"));
-    byId("shares-caption").replaceChildren(title, make("span", {}, about));
+    byId("shares-lead").replaceChildren(leadOf(view, "shares"));
+    byId("shares-caption").replaceChildren(title, make("span", { class: "about" }, about));
     byId("shares-legend").replaceChildren(
       ...series.map((line) => {
         const swatch = make("i");
@@ -306,7 +336,8 @@
     const head = [[say("month"), false], ...series.map((line) => [country(line.code), true])];
     const rows = months.map((text, index) => [month(text), ...series.map((line) => percent(line.values[index], 1))]).reverse();
     behind("shares-table", say("table_behind"), [table(title + ". " + captionOf(view), head, [{ rows: rows }])]);
-    return draw("shares-chart", data.specs.shares, { lines: lines, ends: ends, hover: months.map((text) => ({ t: instant(text) })) }, title, view, {
+    return drawOfView("shares-chart", data.specs.shares, { lines: lines, ends: ends, hover: months.map((text) => ({ t: instant(text) })) }, title, view, {
+      lead: "shares",
       padding: { left: 0, top: 8, right: 4, bottom: 4 },
       params: { y_max: yMax },
       tooltip: (value) => {
@@ -351,7 +382,7 @@
     const everyone = [...ranked, ...others];
     byId("ranking-all").hidden = everyone.length <= TOP_ROWS && !view.n_silent;
     behind("ranking-all", say("all_destinations", { n: number(everyone.length, 0) }), [
-      table(caption, head, [{ rows: everyone.map(cells), nameAt: 1 }, ...foot]),
+      table(say("all_destinations", { n: number(everyone.length, 0) }) + ". " + caption, head, [{ rows: everyone.map(cells), nameAt: 1 }, ...foot]),
       ...(view.n_silent ? [make("p", { class: "note" }, say("silent_countries", { n: number(view.n_silent, 0) }))] : []),
     ]);
     const figure = byId("ranking-chart").parentElement;
@@ -368,8 +399,9 @@
       text: percent(row.share),
     }));
     const byCode = new Map(ranked.map((row) => [row.code, row]));
-    return draw("ranking-chart", data.specs.ranking, { bars: bars }, title, view, {
+    return drawOfView("ranking-chart", data.specs.ranking, { bars: bars }, title, view, {
       aria: "bars_aria",
+      lead: "shares",
       height: 26 * bars.length + 26,
       padding: { left: 0, top: 0, right: 4, bottom: 0 },
       params: { x_max: 1.18 * Math.max(...bars.map((bar) => bar.upper)) },
@@ -387,44 +419,65 @@
     });
   }
 
+  const TOPS = { 1: [0, []], 3: [1, [6, 3]], 5: [2, [2, 2]], 10: [3, [8, 2, 2, 2]] };
+  const nameOfTop = (n) => (n === "1" ? say("top_1") : say("top_n", { n: n }));
+
   function fillConcentration(view) {
     const concentration = view.concentration;
     byId("concentration").hidden = !concentration;
     if (!concentration) return [];
     const first = concentration.equivalent.findIndex((value) => value !== null);
     const months = view.months.slice(first);
-    const cut = (series) => series.slice(first);
-    const equivalent = cut(concentration.equivalent);
-    const top5 = cut(concentration.top5);
+    const cut = (name) => concentration[name].slice(first);
+    const equivalent = cut("equivalent");
     const basis = say("basis_" + concentration.basis);
-    const titles = { equivalent: say("equivalent_chart"), top5: say("top5_chart") };
-    byId("equivalent-caption").replaceChildren(titles.equivalent, make("span", {}, basis));
-    byId("top5-caption").replaceChildren(titles.top5, make("span", {}, basis));
+    const titles = { equivalent: say("equivalent_chart"), tops: say("tops_chart") };
+    byId("concentration-lead").replaceChildren(leadOf(view, "concentration"));
+    byId("equivalent-caption").replaceChildren(titles.equivalent, make("span", { class: "about" }, basis));
+    byId("tops-caption").replaceChildren(titles.tops, make("span", { class: "about" }, basis));
+    const tops = Object.entries(TOPS).map(([n, [colour, dash]]) => ({
+      n: n, colour: data.palette[colour], dash: dash, values: cut("top" + n),
+    }));
+    byId("tops-legend").replaceChildren(
+      ...tops.map((top) => {
+        const swatch = make("i", { class: top.dash.length ? "dash" : "line" });
+        swatch.style.setProperty("--c", top.colour);
+        return make("li", {}, swatch, nameOfTop(top.n));
+      })
+    );
     const last = latest(concentration.coverage);
     const coverage = say("coverage", { share: percentSign(concentration.coverage[last]), period: periodOf(concentration.basis, view.months[last]) });
     byId("concentration").querySelector(".source").replaceChildren(sourceOf(view) + " " + say("concentration_note") + " " + coverage);
-    const head = [[say("month"), false], [titles.equivalent, true], [titles.top5, true], [say("active"), true], [say("coverage_pct"), true]];
+    const head = [
+      [say("month"), false], [titles.equivalent, true], [say("hhi"), true],
+      ...tops.map((top) => [nameOfTop(top.n) + ", %", true]), [say("active"), true], [say("coverage_pct"), true],
+    ];
     const rows = months.map((text, index) => [
       month(text),
       number(equivalent[index], 2),
-      percent(top5[index]),
-      number(cut(concentration.active)[index], 0),
-      percent(cut(concentration.coverage)[index]),
+      number(cut("hhi")[index], 4),
+      ...tops.map((top) => percent(top.values[index])),
+      number(cut("active")[index], 0),
+      percent(cut("coverage")[index]),
     ]);
     behind("concentration-table", say("table_behind"), [table(titles.equivalent + ", " + basis + ". " + captionOf(view), head, [{ rows: rows.reverse() }])]);
-    const one = (id, name, values, write) => {
-      const points = values.map((value, index) => ({ t: instant(months[index]), y: value }));
-      return draw(id, data.specs[name], { lines: points, ends: [points[latest(values)]], hover: months.map((text) => ({ t: instant(text) })) }, titles[name], view, {
+    const hover = months.map((text) => ({ t: instant(text) }));
+    const drawOne = (name, datasets, told) =>
+      drawOfView(name + "-chart", data.specs[name === "tops" ? "lines" : name], { ...datasets, hover: hover }, titles[name], view, {
+        lead: "concentration",
         padding: { left: 0, top: 8, right: 10, bottom: 4 },
         tooltip: (value) => {
           const index = months.findIndex((text) => instant(text) === Number(value.t));
-          return { title: periodOf(concentration.basis, months[index]), rows: [[titles[name], write(values[index])]] };
+          return { title: periodOf(concentration.basis, months[index]), rows: told(index) };
         },
       });
-    };
+    const points = equivalent.map((value, index) => ({ t: instant(months[index]), y: value }));
+    const lines = tops.flatMap((top) =>
+      top.values.map((value, index) => ({ t: instant(months[index]), y: value === null ? null : 100 * value, code: top.n, colour: top.colour, dash: top.dash }))
+    );
     return [
-      one("equivalent-chart", "equivalent", equivalent, (value) => number(value, 1)),
-      one("top5-chart", "top5", top5.map((value) => (value === null ? null : 100 * value)), (value) => number(value, 1)),
+      drawOne("equivalent", { lines: points, ends: [points[latest(equivalent)]] }, (index) => [[titles.equivalent, number(equivalent[index], 1)]]),
+      drawOne("tops", { lines: lines }, (index) => tops.map((top) => [nameOfTop(top.n), percentSign(top.values[index]), top.colour])),
     ];
   }
 
@@ -448,19 +501,29 @@
       button.setAttribute("aria-pressed", String(button.dataset.setLang === state.lang));
     });
     if (!state.key) return;
-    const view = byKey.get(state.key);
-    drawing += 1;
-    charts.forEach((chart) => chart.finalize());
-    charts = [];
     delete document.body.dataset.drawn;
+    const view = byKey.get(state.key);
+    renew("view");
     fillSelectors();
     fillCaption(view);
     fillHeadlines(view);
     fillNotices(view);
-    const token = drawing;
-    Promise.all([fillShares(view), fillRanking(view), ...fillConcentration(view)]).then(() => {
-      if (token === drawing) document.body.dataset.drawn = state.lang + " " + state.key;
+    const work = [fillShares(view), fillRanking(view), ...fillConcentration(view)];
+    // The charts of the page are the same for every view.
+    if (shown !== state.lang + NARROW.matches) {
+      renew("page");
+      work.push(...data.panels.map(drawOfPage));
+      shown = state.lang + NARROW.matches;
+    }
+    const tokens = [asked.view, asked.page].join();
+    Promise.all(work).then(() => {
+      if (tokens === [asked.view, asked.page].join()) document.body.dataset.drawn = state.lang + " " + state.key;
     });
+  }
+  let shown = null;
+  function renew(kind) {
+    asked[kind] += 1;
+    charts[kind].splice(0).forEach((chart) => chart.finalize());
   }
   function change(values) {
     Object.assign(state, values);
@@ -483,16 +546,33 @@
     NARROW.addEventListener("change", show);
   }
   window.addEventListener("hashchange", () => {
+    const before = state.lang + state.key;
     readHash();
+    // A link to a section is no change of view.
+    if (state.lang + state.key !== before) show();
+  });
+
+  // Paper: the widths of the screen are not its own, so charts are drawn again before the page is laid out, and
+  // every fold is opened.
+
+  const OF_VIEW_ON_PAPER = { "shares-chart": [660, 245], "ranking-chart": [660, 290], "equivalent-chart": [310, 170], "tops-chart": [310, 170] };
+  let folded = [];
+  window.addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open])")];
+    folded.forEach((element) => { element.open = true; });
+    [...charts.view, ...charts.page].forEach(({ view }) => {
+      const id = view.container().id;
+      const panel = panels.get(id);
+      const [width, height] = panel ? [panel.width, panel.ratio && panel.ratio * panel.width] : OF_VIEW_ON_PAPER[id];
+      if (height) view.height(height);
+      view.width(width).run();
+    });
+  });
+  window.addEventListener("afterprint", () => {
+    folded.forEach((element) => { element.open = false; });
+    shown = null;
     show();
   });
-  // The widths of the screen are not those of paper: charts are drawn again before the page is laid out.
-  window.addEventListener("beforeprint", () => charts.forEach((chart) => {
-    const shrink = { "shares-chart": 0.72, "ranking-chart": 0.7 }[chart.view.container().id];
-    if (shrink) chart.view.height(shrink * chart.view.height());
-    chart.view.width(shrink ? 660 : 310).run();
-  }));
-  window.addEventListener("afterprint", show);
   readHash();
   show();
 })();

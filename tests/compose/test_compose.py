@@ -214,24 +214,6 @@ def test_marts_are_served_after_a_restart_in_mid_run(stack: Stack, published: st
             server.connect()
 
 
-def test_a_second_publish_replaces_the_first_while_it_is_read(stack: Stack, airflow: Airflow, published: str) -> None:
-    with stack.reader() as reader:
-        airflow.call("POST", "/dags/build_warehouse/dagRuns", json={"logical_date": None})
-        seen: set[str] = set()
-        deadline = time.monotonic() + 600
-        while len(seen) < 2 and time.monotonic() < deadline:
-            (publish_id, deviation) = reader.execute(  # type: ignore[misc]
-                "select (select publish_id from ops.publication), max(abs(total - 1)) from (select sum(share) as total"
-                " from marts.rpt_destination_shares where is_complete"
-                " group by source_code, concept_code, scope_code, reporter_code, month) as months"
-            ).fetchone()
-            assert deviation < 1e-9
-            seen.add(publish_id)
-            time.sleep(0.2)
-    assert published in seen
-    assert len(seen) == 2
-
-
 def test_superset_is_prepared_and_reads_the_marts(stack: Stack, published: str) -> None:
     url = f"http://127.0.0.1:{PORTS['SUPERSET_PORT']}"
     wait_until("Superset", lambda: requests.get(f"{url}/health", timeout=10).text == "OK", 300)

@@ -392,9 +392,9 @@ def test_no_registry_host_and_no_machine_path(page: str) -> None:
     assert hosts <= HOSTS
 
 
-@pytest.mark.parametrize(("name", "width", "size"), [("report.png", 1280, 250_000), ("dashboard.png", 1400, 400_000)])
-def test_picture_is_small_and_wide_enough(name: str, width: int, size: int) -> None:
+@pytest.mark.parametrize("name", ["dashboard.png", "report.png"])
+def test_picture_is_small_and_wide_enough(name: str) -> None:
     picture = (ROOT / "docs" / "images" / name).read_bytes()
     assert picture.startswith(b"\x89PNG")
-    assert struct.unpack(">I", picture[16:20])[0] == width
-    assert len(picture) < size
+    assert struct.unpack(">I", picture[16:20])[0] >= 1200
+    assert len(picture) < 300_000

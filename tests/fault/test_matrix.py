@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault.loads import Office, cases
-from tests.fault.matrix import LOADS, STOPS, Prepared, kinds, prepared_case, read_page, summarise, try_kind
+from tests.fault.matrix import LOADS, STOPS, TIMED, Prepared, kinds, prepared_case, read_page, summarise, try_kind
 
 pytestmark = pytest.mark.long
 NAMES = [case.name for case in cases()]
@@ -22,7 +22,9 @@ def prepared(request: pytest.FixtureRequest) -> Iterator[tuple[Prepared, Office,
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.timed if kind in TIMED else ()) for kind in kinds()]
+)
 def test_fault_leads_to_what_the_page_says(prepared: tuple[Prepared, Office, Path], kind: str) -> None:
     load, office, home = prepared
     assert load.data_requests, "no request of data was seen"

@@ -1,4 +1,4 @@
-"""The report in a real browser: from a file, on a desktop and on a phone, without a network."""
+"""The report in a real browser: from a file, at three widths and on paper, without a network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from publish.report import build_report
@@ -17,6 +18,10 @@ CHROMIUM = shutil.which("chromium")
 MARTS_SQL = Path(__file__).parents[1] / "data" / "report_marts.sql"
 MINE = "EUROSTAT.community.mine.NL"
 TOTALS = "CBS.border_crossing_excl_transit.all_goods.NL"
+
+WIDTHS = [1280, 800, 390]
+# Paper of 210 mm with margins of 14 mm, in CSS pixels.
+PAPER_WIDTH = 688
 
 pytestmark = [
     pytest.mark.browser,
@@ -49,8 +54,8 @@ def browser() -> Iterator[Browser]:
 class Visit:
     """A page that remembers what went wrong on it and what it asked for."""
 
-    def __init__(self, browser: Browser, width: int) -> None:
-        self.page: Page = browser.new_page(viewport={"width": width, "height": 900})
+    def __init__(self, browser: Browser, width: int, *, bypass_csp: bool = False) -> None:
+        self.page: Page = browser.new_page(viewport={"width": width, "height": 900}, bypass_csp=bypass_csp)
         self.troubles: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.troubles.append(f"{message.type}: {message.text}"))
@@ -66,7 +71,7 @@ class Visit:
         self.page.wait_for_function("state => document.body.dataset.drawn === state", arg=state, timeout=20_000)
 
 
-@pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
+@pytest.fixture(params=WIDTHS, ids=["desktop", "tablet", "phone"])
 def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
     visit = Visit(browser, request.param)
     yield visit
@@ -91,8 +96,8 @@ def test_page_draws_its_charts_and_asks_for_nothing(visit: Visit, report_file: P
     assert marks(page, "shares-chart", "line") == 9
     assert marks(page, "ranking-chart", "rect") >= 15
     assert marks(page, "equivalent-chart", "line") == 1
-    assert marks(page, "top5-chart", "line") == 1
-    for chart in ("shares-chart", "ranking-chart", "equivalent-chart", "top5-chart"):
+    assert marks(page, "tops-chart", "line") == 4
+    for chart in ("shares-chart", "ranking-chart", "equivalent-chart", "tops-chart"):
         described = page.locator(f"#{chart}").get_attribute("aria-label") or ""
         assert "Onedele metalen" in described
         assert "communautair concept" in described
@@ -211,3 +216,175 @@ def test_page_without_shares_says_so(visit: Visit, tmp_path: Path) -> None:
     assert "There are no shares yet" in page.locator("#figures").inner_text()
     assert overflow(page) <= 0
     assert visit.troubles == []
+
+
+def test_every_section_draws_its_charts(visit: Visit, report_file: Path) -> None:
+    page = visit.open(report_file)
+    visit.drawn(f"nl {METAL}")
+    # Countries of the world, but for Antarctica; in the window on Europe the same shapes, clipped.
+    assert marks(page, "map-world", "shape") == 176
+    assert marks(page, "map-europe", "shape") == 176
+    assert marks(page, "month-chart-0", "line") == 2
+    assert marks(page, "change-chart", "rect") == 15
+    assert marks(page, "tariffs-chart", "line") == 1
+    assert page.locator("#tariffs-chart svg .timeline_rules_marks line").count() == 2
+    assert marks(page, "frontloading-chart-control-group", "area") == 1
+    assert marks(page, "frontloading-chart-seasonal-trend", "line") == 2
+    assert marks(page, "opportunities-chart", "rect") >= 16
+    assert marks(page, "peers-chart", "symbol") == 24
+    assert marks(page, "stress-chart", "rect") == 10
+    assert marks(page, "reconciliation-chart", "line") == 3
+    for chart in page.locator(".chart").all():
+        if chart.is_visible():
+            box = chart.locator("svg").bounding_box()
+            around = chart.bounding_box()
+            assert box
+            assert around
+            assert box["height"] > 60
+            assert box["width"] <= around["width"] + 1
+            assert chart.get_attribute("role") == "img"
+            assert re.search(r"\d", chart.get_attribute("aria-label") or "")
+
+
+def test_map_is_shaded(visit: Visit, report_file: Path) -> None:
+    page = visit.open(report_file)
+    visit.drawn(f"nl {METAL}")
+    shapes = page.locator("#map-world svg .mark-shape path")
+    fills = shapes.evaluate_all("paths => paths.map(path => path.getAttribute('fill'))")
+    # Germany has the darkest shade, the Netherlands the colour of the exporter, most countries no figure.
+    assert fills.count("#0a3367") == 2
+    assert fills.count("#f2a33a") == 1
+    assert fills.count("#f0efeb") > 100
+
+
+OVERLAPS = """
+() => {
+  const seen = (element) => {
+    let { left, right, top, bottom } = element.getBoundingClientRect();
+    for (let around = element.parentElement; around; around = around.parentElement) {
+      if (around.classList.contains("scroll") || around.classList.contains("chart")) {
+        const clip = around.getBoundingClientRect();
+        left = Math.max(left, clip.left); right = Math.min(right, clip.right);
+        top = Math.max(top, clip.top); bottom = Math.min(bottom, clip.bottom);
+      }
+    }
+    return { element, left, right, top, bottom };
+  };
+  const common = (a, b, low, high) => Math.min(a[high], b[high]) - Math.max(a[low], b[low]);
+  const clash = (a, b, edge) => common(a, b, "left", "right") > edge && common(a, b, "top", "bottom") > edge;
+  const found = [];
+  const compare = (boxes, edge) => boxes.forEach((a, index) => boxes.slice(index + 1).forEach((b) => {
+    if (!a.element.contains(b.element) && !b.element.contains(a.element) && clash(a, b, edge))
+      found.push([a.element.textContent.trim().slice(0, 40), b.element.textContent.trim().slice(0, 40)]);
+  }));
+  const visible = (box) => box.element.checkVisibility({ opacityProperty: true })
+    && box.right - box.left > 0 && box.bottom - box.top > 0 && box.element.textContent.trim();
+  // Of a table only its region counts: cells cannot overlap.
+  const blocks = "h1, h2, h3, h4, p, figcaption, summary, label, select, dt, dd, li, .scroll, .chart, .headline";
+  compare([...document.querySelectorAll(blocks)].map(seen).filter(visible), 1);
+  document.querySelectorAll(".chart").forEach((chart) => {
+    const texts = [...chart.querySelectorAll("svg text")].filter((text) => !text.closest(".timeline_edges_marks"));
+    compare(texts.map(seen).filter(visible), 2);
+  });
+  return found;
+}
+"""
+
+
+@pytest.mark.parametrize("language", ["nl", "en"])
+def test_no_text_lies_on_another(visit: Visit, report_file: Path, language: str) -> None:
+    page = visit.open(report_file, f"#lang={language}")
+    visit.drawn(f"{language} {METAL}")
+    assert page.evaluate(OVERLAPS) == []
+    page.evaluate("document.querySelectorAll('details').forEach(element => { element.open = true; })")
+    assert page.evaluate(OVERLAPS) == []
+    assert overflow(page) <= 0
+    assert visit.troubles == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("language", ["nl", "en"])
+def test_accessibility_checker_finds_nothing(browser: Browser, tmp_path: Path, width: int, language: str) -> None:
+    file = make_report(tmp_path, "update ops.loads set is_simulated = true, transport = 'simulator'")
+    # The policy of the page would keep the checker out too.
+    visit = Visit(browser, width, bypass_csp=True)
+    page = visit.open(file, f"#lang={language}")
+    visit.drawn(f"{language} {METAL}")
+    page.evaluate("document.querySelectorAll('details').forEach(element => { element.open = true; })")
+    results = Axe().run(page).response
+    assert len(results["passes"]) > 20
+    found = [(rule["impact"], rule["id"], rule["nodes"][0]["html"]) for rule in results["violations"]]
+    assert found == []
+    page.close()
+
+
+def test_page_can_be_used_with_the_keyboard_alone(browser: Browser, report_file: Path) -> None:
+    visit = Visit(browser, 1280)
+    page = visit.open(report_file)
+    visit.drawn(f"nl {METAL}")
+    focus = "(() => { const e = document.activeElement; return e.id || e.textContent.trim(); })()"
+    page.keyboard.press("Tab")
+    assert "Naar de inhoud" in page.evaluate(focus)
+    assert page.locator(".skip").bounding_box()["x"] >= 0  # type: ignore[index]
+    page.keyboard.press("Enter")
+    assert page.evaluate(focus) == "main"
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+        reached.add(page.evaluate(focus))
+        style = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert style != "none", page.evaluate(focus)
+    assert {"scope", "view"} <= reached
+    assert any("Cijfers als tabel" in name for name in reached)
+    page.close()
+
+
+def test_link_to_a_section_keeps_language_and_view(browser: Browser, report_file: Path) -> None:
+    visit = Visit(browser, 1280)
+    page = visit.open(report_file, f"#lang=en&view={MINE}")
+    visit.drawn(f"en {MINE}")
+    page.locator(".contents a", has_text="Tariffs").click()
+    assert page.locator("#tariffs").bounding_box()["y"] < 100  # type: ignore[index]
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.locator("body").get_attribute("data-drawn") == f"en {MINE}"
+    page.close()
+
+
+def test_chart_of_the_page_shows_its_figures(browser: Browser, report_file: Path) -> None:
+    visit = Visit(browser, 1280)
+    page = visit.open(report_file, "#lang=en")
+    visit.drawn(f"en {METAL}")
+    page.locator("#tariffs-chart").hover(position={"x": 500, "y": 200})
+    page.wait_for_selector("#tooltip:not([hidden])")
+    assert "goods of the tariff" in page.locator("#tooltip").inner_text()
+    assert visit.troubles == []
+    page.close()
+
+
+def test_paper_holds_every_fold_and_cuts_no_chart(browser: Browser, tmp_path: Path) -> None:
+    file = make_report(tmp_path, "update ops.loads set is_simulated = true, transport = 'simulator'")
+    visit = Visit(browser, PAPER_WIDTH)
+    page = visit.open(file)
+    visit.drawn(f"nl {METAL}")
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    # Chromium shrinks all pages to the widest thing on them: nothing may be wider than the paper.
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER_WIDTH
+    for chart in page.locator(".chart svg").all():
+        if chart.is_visible():
+            box = chart.bounding_box()
+            assert box
+            assert box["width"] > 200
+            assert box["x"] + box["width"] <= PAPER_WIDTH
+    assert not page.locator(".contents").is_visible()
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    visit.drawn(f"nl {METAL}")
+    assert page.locator("details:not([open])").count() > 5
+    printed = page.pdf(prefer_css_page_size=True)
+    assert printed.startswith(b"%PDF-")
+    assert b"/MediaBox [0 0 594.95996 841.91998]" in printed or b"/MediaBox [0 0 595" in printed
+    assert visit.troubles == []
+    page.close()

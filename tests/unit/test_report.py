@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -13,11 +14,12 @@ import duckdb
 import pytest
 import yaml
 
-from publish import report
-from publish.report import build_report
+from publish.report import build_report, charts, words
+from publish.report.sections import SECTIONS
 
 MARTS_SQL = Path(__file__).parents[1] / "data" / "report_marts.sql"
 PROJECT = Path(__file__).parents[2]
+MODELS = PROJECT / "dbt_project" / "models" / "marts"
 JUDGED_SQL = PROJECT / "dbt_project" / "models" / "intermediate" / "int_scope_months.sql"
 TEXTS = PROJECT / "publish" / "templates" / "texts.yml"
 MakeReport = Callable[..., str]
@@ -101,19 +103,62 @@ def test_every_text_has_both_languages() -> None:
         for key, child in node.items():
             check(child, f"{path}.{key}")
 
-    check(yaml.safe_load((report.TEMPLATES / "texts.yml").read_text(encoding="utf-8")), "texts")
+    check(yaml.safe_load((words.TEMPLATES / "texts.yml").read_text(encoding="utf-8")), "texts")
 
 
 def test_every_text_is_used() -> None:
-    texts = yaml.safe_load((report.TEMPLATES / "texts.yml").read_text(encoding="utf-8"))
-    script = (report.TEMPLATES / "report.js").read_text(encoding="utf-8")
+    texts = yaml.safe_load((words.TEMPLATES / "texts.yml").read_text(encoding="utf-8"))
+    script = (words.TEMPLATES / "report.js").read_text(encoding="utf-8")
     # These are put together from a part and a word.
     built = {"group_metal", "group_user", "group_other", "shares_chart_r12", "shares_chart_month"}
     built |= {"basis_r12", "basis_month"}
     assert {key for key in texts["script"] if f'"{key}"' not in script} == built
-    template = (report.TEMPLATES / "report.html.j2").read_text(encoding="utf-8")
+    template = (words.TEMPLATES / "report.html.j2").read_text(encoding="utf-8")
     unused = {key for key in texts["page"] if f'"{key}"' not in template and f"page.{key}" not in template}
     assert {key for key in unused if not key.endswith(("_term", "_note"))} == set()
+    code = "".join(file.read_text(encoding="utf-8") for file in sorted((PROJECT / "publish" / "report").glob("*.py")))
+    # Some are put together from a word and a code: f"verdict_{...}".
+    families = tuple(re.findall(r'f"(\w+_)\{', code))
+    for kind in ("labels", "sentences"):
+        assert {key for key in texts[kind] if f'"{key}"' not in code and not key.startswith(families)} == set()
+
+
+def accepted_values(model: str, column: str) -> set[str]:
+    """Read which codes a column of the marts may hold."""
+    contract = yaml.safe_load((MODELS / f"{model}.yml").read_text(encoding="utf-8"))
+    columns = {entry["name"]: entry for entry in contract["models"][0]["columns"]}
+    tests = [test for test in columns[column]["data_tests"] if isinstance(test, dict)]
+    return set(next(test["accepted_values"]["arguments"]["values"] for test in tests if "accepted_values" in test))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "model", "column"),
+    [
+        ("verdict", "rpt_frontloading", "verdict"),
+        ("reason", "rpt_frontloading", "verdict_reason"),
+        ("method", "rpt_frontloading", "baseline_method"),
+        ("status", "rpt_tariff_exposure", "status"),
+    ],
+)
+def test_every_code_of_the_marts_has_its_words(prefix: str, model: str, column: str) -> None:
+    labels = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))["labels"]
+    assert {key.removeprefix(f"{prefix}_") for key in labels if key.startswith(f"{prefix}_")} == accepted_values(
+        model, column
+    )
+
+
+@pytest.mark.parametrize(
+    ("prefix", "seed", "column", "beside"),
+    [
+        ("access", "agreement_status_access", "status", {"single_market", "none"}),
+        ("confidence", "tariff_events", "confidence", set()),
+    ],
+)
+def test_every_code_of_the_seeds_has_its_words(prefix: str, seed: str, column: str, beside: set[str]) -> None:
+    labels = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))["labels"]
+    with (PROJECT / "dbt_project" / "seeds" / f"{seed}.csv").open(encoding="utf-8", newline="") as handle:
+        codes = {row[column] for row in csv.DictReader(handle)} | beside
+    assert {key.removeprefix(f"{prefix}_") for key in labels if key.startswith(f"{prefix}_")} == codes
 
 
 def test_views_are_ordered_metal_first_and_the_default_is_metal(make_report: MakeReport) -> None:
@@ -267,7 +312,7 @@ def test_publication_is_shown_when_the_file_has_it(make_report: MakeReport) -> N
 def test_simulated_data_says_so(make_report: MakeReport, change: str) -> None:
     html = make_report(change)
     assert 'class="is-simulated"' in html
-    assert html.count("Gesimuleerde gegevens / Simulated data") == 2
+    assert html.count(">Gesimuleerde gegevens / Simulated data<") == 2
     assert ".watermark" in html
 
 
@@ -311,15 +356,19 @@ def test_same_marts_give_the_same_bytes(make_marts: Callable[..., Path], tmp_pat
 
 
 def test_row_order_does_not_matter(make_report: MakeReport) -> None:
-    shuffled = """
-        create or replace table marts.rpt_destination_shares as
-        select * from marts.rpt_destination_shares order by hash(destination_code, month, scope_code)
-    """
-    assert make_report() == make_report(shuffled)
+    shuffled = [
+        f"create or replace table marts.{table} as select * from marts.{table} order by hash({table}::varchar)"
+        for table in (
+            "rpt_destination_shares",
+            *dict.fromkeys(table for tables, _ in SECTIONS.values() for table in tables),
+            "rpt_market_concentration",
+        )
+    ]
+    assert make_report() == make_report(*shuffled)
 
 
 def test_page_stays_small(make_report: MakeReport) -> None:
-    assert len(make_report()) < 1_500_000
+    assert len(make_report()) < 1_750_000
 
 
 @pytest.mark.parametrize(
@@ -384,7 +433,7 @@ def test_colours_can_be_read_on_white() -> None:
         red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    for colour in report.PALETTE:
+    for colour in charts.PALETTE:
         assert 1.05 / (luminance(colour) + 0.05) >= 4.5, colour
 
 
@@ -400,3 +449,143 @@ def test_an_office_is_named_after_what_was_loaded_of_it(make_report: MakeReport)
 
     assert "Eurostat" in as_of(make_report())
     assert as_of(make_report(on_request)) == as_of(make_report())
+
+
+def section_of(html: str, name: str) -> str:
+    found = re.search(rf'<section id="{name}".*?</section>', html, re.S)
+    assert found
+    return found[0]
+
+
+def test_sections_say_which_view_they_speak_of(make_report: MakeReport) -> None:
+    html = make_report()
+    for name in SECTIONS:
+        section = section_of(html, name)
+        assert "publicatiestand" in section, name
+        assert "release of" in section, name
+        assert "Nederland" in section, name
+    assert "onedele metalen en werken daarvan; Nederland; Eurostat, communautair concept" in html
+
+
+def test_every_chart_is_described_with_figures_and_has_a_table(make_report: MakeReport) -> None:
+    html = make_report()
+    panels = page_data(html)["panels"]
+    assert {panel["spec"] for panel in panels} == set(charts.chart_specs()) - {"shares", "equivalent"}
+    for panel in panels:
+        for language in ("nl", "en"):
+            assert re.search(r"\d", panel["aria"][language]), panel["id"]
+        assert f'id="{panel["id"]}"' in html
+        name = panel["id"].partition("-")[0]
+        assert "<table" in section_of(html, name), panel["id"]
+
+
+@pytest.mark.parametrize("table", sorted({table for tables, _ in SECTIONS.values() for table in tables[:1]}))
+def test_a_section_without_rows_says_why(make_report: MakeReport, table: str) -> None:
+    html = make_report(f"delete from marts.{table}")
+    if table == "rpt_destination_shares":
+        assert "Er zijn nog geen aandelen" in html
+        return
+    for name, (tables, _) in SECTIONS.items():
+        section = section_of(html, name)
+        assert ("Dit deel is leeg" in section) == (tables[0] == table), name
+        assert ("This part is empty" in section) == (tables[0] == table), name
+
+
+def test_a_file_without_a_table_says_what_to_do(make_report: MakeReport) -> None:
+    tables = sorted({table for tables, _ in SECTIONS.values() for table in tables} - {"rpt_destination_shares"})
+    html = make_report(*(f"drop table marts.{table}" for table in tables))
+    for name, (needed, _) in SECTIONS.items():
+        section = section_of(html, name)
+        absent = [table for table in needed if table in tables]
+        assert ("Bouw en publiceer opnieuw" in section) == bool(absent), name
+        assert ("Build and publish again" in section) == bool(absent), name
+        for table in absent:
+            assert table in section
+    # The growth of the total stands in one of them; without it the sentence says so.
+    assert "een vergelijking met een jaar eerder is er niet" in section_of(html, "month")
+
+
+def test_moves_are_beside_the_usual_revision(make_report: MakeReport) -> None:
+    section = section_of(make_report(), "month")
+    assert "the share of Germany fell from 21.25% to 20.00% (\u22121.25 percentage points)" in section
+    assert "That is more than the usual revision of that share (0.020 percentage points)." in section
+    assert "Changes in the table beyond their usual revision: 1 of 9." in section
+    rows = re.findall(r"<tr>.*?</tr>", section, re.S)
+    of = {name: next(row for row in rows if f">{name}<" in row) for name in ("Germany", "United States", "Belgium")}
+    assert ">yes<" in of["Germany"]
+    assert ">no<" in of["United States"]
+    assert ">unknown<" in of["Belgium"]
+
+
+def test_map_names_what_is_too_small_to_draw(make_report: MakeReport) -> None:
+    small = """
+        insert into marts.rpt_destination_shares by name
+        select
+            * replace ('SG' as destination_code, 'Singapore' as destination_name_nl, 'Singapore' as destination_name_en)
+        from marts.rpt_destination_shares where destination_code = 'US'
+    """
+    section = section_of(make_report(small), "map")
+    assert "1 destinations are too small" in section
+    assert "Singapore (2.0%)" in section
+    assert "All destinations with a share are on the map." in section_of(make_report(), "map")
+
+
+def test_map_is_shaded_by_the_share(make_report: MakeReport) -> None:
+    panel = next(panel for panel in page_data(make_report())["panels"] if panel["id"] == "map-world")
+    shades = {row["code"]: row["colour"] for row in panel["datasets"]["shades"]}
+    assert shades["DE"] == charts.MAP_SHADES[-1]
+    assert shades["US"] == charts.MAP_SHADES[3]
+    assert shades["NL"] == charts.MAP_REPORTER
+    # Portugal has no figure, which is not a share of zero.
+    assert "PT" not in shades
+
+
+def test_countries_of_the_map_are_those_of_the_warehouse() -> None:
+    with (PROJECT / "dbt_project" / "seeds" / "countries.csv").open(encoding="utf-8", newline="") as handle:
+        known = {row["country_code"] for row in csv.DictReader(handle)}
+    drawn = charts.countries_on_map()
+    assert len(drawn) > 170
+    assert drawn - known == set()
+
+
+def test_parts_of_a_change_add_up_in_the_chart(make_report: MakeReport) -> None:
+    panel = next(panel for panel in page_data(make_report())["panels"] if panel["id"] == "change-chart")
+    for total in panel["datasets"]["sums"]:
+        parts = [row["x"] for row in panel["datasets"]["parts"] if row["label"] == total["label"]]
+        assert sum(parts) == pytest.approx(total["x"], abs=1e-4), total["label"]
+
+
+def test_gap_in_the_flow_of_a_tariff_stays_a_gap(make_report: MakeReport) -> None:
+    gap = "delete from marts.rpt_tariff_exposure where month = '2025-06-01'"
+    panel = next(panel for panel in page_data(make_report(gap))["panels"] if panel["id"] == "tariffs-chart")
+    values = [row["y"] for row in panel["datasets"]["lines"]]
+    assert values.count(None) == 1
+    assert len(values) == 25
+
+
+def test_events_of_one_month_share_a_mark(make_report: MakeReport) -> None:
+    panel = next(panel for panel in page_data(make_report())["panels"] if panel["id"] == "tariffs-chart")
+    assert [row["label"] for row in panel["datasets"]["events"]] == ["1", "2\u20133"]
+
+
+def test_ledger_gives_the_verdict_in_words(make_report: MakeReport) -> None:
+    section = section_of(make_report(), "frontloading")
+    assert "Verdict: front-loaded and then paid back, by both methods; \u20ac70.0 mln less than expected" in section
+    assert "not detectable: the figures stray too much for 10% to be seen" in section
+    cannot = """
+        update marts.rpt_frontloading
+        set verdict = 'not_detectable', verdict_reason = 'gaps', excess_eur = null, excess_lower_eur = null
+        where scope_code = 'metal_core_hs'
+    """
+    section = section_of(make_report(cannot, "delete from marts.rpt_frontloading_months"), "frontloading")
+    assert "Verdict: not detectable (months without a figure of this market)." in section
+    assert "how much more than expected cannot be computed" in section
+    assert "For comparison" not in section
+
+
+def test_other_offices_are_said_where_only_they_are_there(make_report: MakeReport) -> None:
+    html = make_report("delete from marts.rpt_destination_shares where source_code = 'EUROSTAT'")
+    assert page_data(html)["default"] == TOTALS
+    assert "Dit deel is leeg" in section_of(html, "month")
+    assert "CBS, grensoverschrijding exclusief quasi-doorvoer" in section_of(html, "opportunities")
+    assert "In januari 2026 telt Eurostat" in section_of(html, "reconciliation")
