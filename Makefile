@@ -41,6 +41,7 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 
 # Superset cannot be installed beside Airflow.
 $(VENV_BI)/superset: bi/requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Superset needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + "; next: PYTHON=python3.11" if not (3, 11) <= sys.version_info < (3, 13) else 0)'
 	@echo "installing Superset into $(VENV_BI) (a minute or two)"
 	@test -x $(VENV_BI)/bin/python || $(PYTHON) -m venv $(VENV_BI)
 	@$(VENV_BI)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bi/requirements.lock

@@ -109,7 +109,11 @@ def test_office_products_lead_one_to_one_to_products() -> None:
 def test_exposures_name_existing_models() -> None:
     document = yaml.safe_load((MODELS / "marts" / "_exposures.yml").read_text(encoding="utf-8"))
     names = {path.stem for path in SQL_FILES}
-    assert {exposure["name"] for exposure in document["exposures"]} == {"report", "superset_dashboard", "published_file"}
+    assert {exposure["name"] for exposure in document["exposures"]} == {
+        "report",
+        "superset_dashboard",
+        "published_file",
+    }
     for exposure in document["exposures"]:
         assert exposure["depends_on"]
         assert {re.findall(r"'(\w+)'", item)[0] for item in exposure["depends_on"]} <= names
