@@ -12,6 +12,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from metaalexport.alerts import webhook_environment
 from metaalexport.dbt import write_manifest
 from metaalexport.settings import DAGS_FOLDER, Settings, SettingsError
 from metaalexport.steps import prepare_state
@@ -53,7 +54,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
     profile = {"METAALEXPORT_PROFILE": settings.profile, "METAALEXPORT_STATE": str(settings.state)}
     # Airflow starts itself by name, and a Makefile does not activate the environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**defaults, **os.environ, **profile, "PATH": path}
+    return {**defaults, **webhook_environment(os.environ), **os.environ, **profile, "PATH": path}
 
 
 def prepare_airflow(settings: Settings, *, is_shared: bool = False) -> None:

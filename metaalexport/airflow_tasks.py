@@ -16,8 +16,10 @@ from airflow.sdk import (
     task,
     task_group,
 )
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from metaalexport import orchestration
+from metaalexport import alerts, orchestration
 
 # DuckDB has one writer: whatever opens the build file takes the only slot.
 WRITER_POOL = "duckdb_writer"
@@ -49,7 +51,11 @@ RETRY_POLICY = ExceptionRetryPolicy(
     ]
 )
 # Each step can be repeated: a worker that went away must not cost a release.
-AGAIN = {"retries": orchestration.task_retries(), "retry_policy": RETRY_POLICY}
+AGAIN = {
+    "retries": orchestration.task_retries(),
+    "retry_policy": RETRY_POLICY,
+    "on_failure_callback": alerts.task_failed,
+}
 
 PARAMS = {
     "reporters": Param(
@@ -61,6 +67,16 @@ PARAMS = {
     "first_month": Param("", type="string", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM; empty: as declared."),
     "last_month": Param("", type="string", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM; empty: the newest."),
 }
+
+
+def deadline(seconds: int) -> DeadlineAlert:
+    """Return what tells that a run is not done some time after it was queued."""
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(seconds=seconds),
+        # In the executor: the notifiers find their connections there as in a task.
+        callback=SyncCallback(alerts.run_is_late),
+    )
 
 
 def landing_asset(dataset: str) -> Asset:
@@ -144,3 +160,9 @@ def serve() -> str:
 def report() -> str:
     """Write the report."""
     return orchestration.report(get_current_context())
+
+
+@task(**AGAIN, trigger_rule="all_done", execution_timeout=timedelta(hours=6))
+def maintain(name: str) -> None:
+    """Do one task of maintenance, whatever became of those before it."""
+    orchestration.maintain(name, get_current_context())
