@@ -24,6 +24,9 @@ from metaalexport import alerts, orchestration
 # DuckDB has one writer: whatever opens the build file takes the only slot.
 WRITER_POOL = "duckdb_writer"
 
+# What a publish updates; DAGs of others can be scheduled on it.
+PUBLISHED = Asset(name="published_warehouse", uri="x-metaalexport://published/warehouse")
+
 # Time heals a network; it does not heal a reply that is not data, nor a figure that a gate stopped.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
@@ -84,9 +87,14 @@ def landing_asset(dataset: str) -> Asset:
     return Asset(name=f"landing_{dataset}", uri=f"x-metaalexport://landing/{dataset}")
 
 
+def landing_assets() -> list[Asset]:
+    """Return what a build reads."""
+    return [landing_asset(dataset) for dataset in orchestration.datasets_to_load()]
+
+
 def any_landing_asset() -> AssetAny:
     """Return what a build waits for: a committed load of any dataset."""
-    return AssetAny(*(landing_asset(dataset) for dataset in orchestration.datasets_to_load()))
+    return AssetAny(*landing_assets())
 
 
 def load_dataset(dataset: str, pool: str) -> Any:
@@ -120,7 +128,7 @@ def load_dataset(dataset: str, pool: str) -> Any:
     return load_slice.expand(part=plan_slices())
 
 
-@task(**AGAIN, pool=WRITER_POOL)
+@task(**AGAIN, pool=WRITER_POOL, inlets=landing_assets())
 def prepare_candidate() -> None:
     """Start from an empty build file."""
     orchestration.prepare_candidate(get_current_context())
@@ -144,19 +152,19 @@ def record_operations() -> None:
     orchestration.record_operations(get_current_context())
 
 
-@task(**AGAIN, pool=WRITER_POOL)
+@task(**AGAIN, pool=WRITER_POOL, inlets=landing_assets(), outlets=[PUBLISHED])
 def publish() -> str:
     """Swap the published file."""
-    return orchestration.publish(get_current_context())
+    return orchestration.publish(get_current_context(), PUBLISHED)
 
 
-@task(**AGAIN)
+@task(**AGAIN, inlets=[PUBLISHED])
 def serve() -> str:
     """Fill PostgreSQL with what is published."""
     return orchestration.serve(get_current_context())
 
 
-@task(**AGAIN)
+@task(**AGAIN, inlets=[PUBLISHED])
 def report() -> str:
     """Write the report."""
     return orchestration.report(get_current_context())

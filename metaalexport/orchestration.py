@@ -148,11 +148,17 @@ def record_operations(context: Context) -> None:
     steps.record_operations(Settings.from_environment(), context["run_id"])
 
 
-def publish(context: Context) -> str:
-    """Swap the published file; return its publish id."""
+def publish(context: Context, asset: Any) -> str:
+    """Swap the published file, and tell its asset what is published; return its publish id."""
     from metaalexport import steps
 
-    return steps.publish_candidate(Settings.from_environment(), context["run_id"]).publish_id
+    publication = steps.publish_candidate(Settings.from_environment(), context["run_id"])
+    context["outlet_events"][asset].extra = {
+        "publish_id": publication.publish_id,
+        "content_sha256": publication.content_sha256,
+        "is_simulated": publication.is_simulated,
+    }
+    return publication.publish_id
 
 
 def serve(context: Context) -> str:

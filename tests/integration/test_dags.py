@@ -48,6 +48,7 @@ for dag in bag.dags.values():
             task.task_id: {
                 "pool": task.pool, "retries": task.retries, "upstream": sorted(task.upstream_task_ids),
                 "outlets": [asset.name for asset in task.outlets],
+                "inlets": sorted(asset.name for asset in task.inlets),
                 "has_retry_policy": getattr(task, "retry_policy", None) is not None,
                 "has_timeout": task.execution_timeout is not None,
                 "tells_failure": "task_failed" in [getattr(c, "__name__", "") for c in task.on_failure_callback],
@@ -124,6 +125,14 @@ def test_every_default_dataset_is_ingested_and_triggers_the_build(bag: dict[str,
     }
     assert outlets == {f"landing_{code}" for code in DEFAULT_DATASETS}
     assert "Asset" in bag["dags"]["build_warehouse"]["schedule"]
+
+
+def test_assets_lead_from_the_loads_to_what_is_published(bag: dict[str, Any]) -> None:
+    tasks = bag["dags"]["build_warehouse"]["tasks"]
+    landed = sorted(f"landing_{code}" for code in DEFAULT_DATASETS)
+    assert (tasks["publish"]["inlets"], tasks["publish"]["outlets"]) == (landed, ["published_warehouse"])
+    assert tasks["prepare_candidate"]["inlets"] == landed
+    assert tasks["serve"]["inlets"] == tasks["report"]["inlets"] == ["published_warehouse"]
 
 
 def test_office_tasks_have_pool_timeout_and_a_retry_policy(bag: dict[str, Any]) -> None:
