@@ -165,7 +165,7 @@ def run_is_late(context: Mapping[str, Any]) -> None:
     run = context["dag_run"]
     dag_id, run_id = run["dag_id"], run["dag_run_id"]
     settings = Settings.from_environment()
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
     _send(
         Alert(
             name="run_is_late",
