@@ -29,17 +29,14 @@ LOAD = f"{DATASET}__nl__202607020430__0123456789"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A published file of an hour ago, made of a load of CBS of this month, looked for two hours ago."""
+    """A published file, made of one load of CBS, for which the office was asked two hours ago."""
     settings = Settings(profile="simulator", state=tmp_path / "simulator", datasets=(DATASET,))
     settings.state.mkdir()
     with duckdb.connect(str(settings.published)) as connection:
         connection.execute("create schema ops")
-        connection.execute(
-            "create table ops.publication as select '20260710-110000' as publish_id, timestamp '2026-07-10 11:00:00' as"
-            " published_at"
-        )
+        connection.execute("create table ops.publication as select '20260710-110000' as publish_id")
+        connection.execute("create table ops.loads as select ? as load_id", [LOAD])
     write_run(settings, "fetch", SUBJECT, hours_ago=2)
-    write_run(settings, "commit", LOAD, hours_ago=2)
     return settings
 
 
@@ -67,10 +64,11 @@ def names(settings: Settings, now: datetime = NOW) -> list[str]:
     return [finding.name for finding in health.examine(settings, now)]
 
 
-def load_of(vintage_at: str, transport: str) -> LoadManifest:
-    """A load of which only the vintage and where it came from matter."""
+def load_of(vintage_at: str, transport: str, load_id: str = LOAD) -> LoadManifest:
+    """A load of which only a few things matter."""
     manifest = LoadManifest.__new__(LoadManifest)
-    for name, value in {"dataset": DATASET, "vintage_at": vintage_at, "transport": transport}.items():
+    values = {"dataset": DATASET, "vintage_at": vintage_at, "transport": transport, "load_id": load_id}
+    for name, value in {**values, "retrieved_at": "2026-07-10T11:00:00.000000Z"}.items():
         object.__setattr__(manifest, name, value)
     return manifest
 
@@ -123,10 +121,21 @@ def test_a_dataset_that_was_never_asked_is_unknown(settings: Settings) -> None:
     assert (look.last_at, look.state, release.state) == (None, "unknown", "unknown")
 
 
-def test_a_load_may_wait_for_its_publication_for_some_hours(settings: Settings) -> None:
-    write_run(settings, "commit", f"{LOAD}x", hours_ago=0.5)
-    assert names(settings) == []
-    assert names(settings, NOW + timedelta(hours=health.PUBLISH_WITHIN_HOURS)) == ["load_not_published"]
+@pytest.mark.parametrize("is_in_journal", [True, False])
+def test_a_load_may_wait_for_its_publication_for_some_hours(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, is_in_journal: bool
+) -> None:
+    vintage = "2026-07-02T04:30:00Z"
+    # The second was committed while the build of what is published had begun already.
+    both = (load_of(vintage, "simulator"), load_of(vintage, "simulator", f"{LOAD}x"))
+    monkeypatch.setattr(Landing, "committed", lambda self, dataset=None: iter(both))
+    if is_in_journal:
+        write_run(settings, "commit", f"{LOAD}x", hours_ago=1)
+    wait = timedelta(hours=health.PUBLISH_WITHIN_HOURS)
+    assert names(settings, NOW - timedelta(hours=1) + wait) == []
+    (finding,) = health.examine(settings, NOW - timedelta(hours=1) + wait + timedelta(seconds=1))
+    assert finding.name == "load_not_published"
+    assert f"{LOAD}x" in finding.what
 
 
 def test_the_newest_run_of_a_gate_on_a_dataset_decides(settings: Settings) -> None:
