@@ -6,7 +6,7 @@ from airflow.sdk import DAG
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import PRODUCER_WATCHER_TASK_ID, ExecutionMode, InvocationMode, LoadMode, TestBehavior
 
-from metaalexport import airflow_tasks, orchestration
+from metaalexport import airflow_tasks, alerts, orchestration
 
 PATHS = orchestration.dbt_paths()
 
@@ -43,6 +43,7 @@ def dbt_models() -> DbtTaskGroup:
     producer = group.children[f"models.{PRODUCER_WATCHER_TASK_ID}"]
     # The others only tell what it did, and are many: one after another they would take minutes.
     producer.pool = airflow_tasks.WRITER_POOL
+    producer.on_failure_callback = [*producer.on_failure_callback, alerts.task_failed]
     for child in group.children.values():
         if child is not producer and not child.upstream_task_ids:
             producer >> child
@@ -55,6 +56,7 @@ with DAG(
     schedule=airflow_tasks.any_landing_asset(),
     catchup=False,
     max_active_runs=1,
+    deadline=airflow_tasks.deadline(orchestration.build_deadline_seconds()),
     tags=["build"],
     doc_md=__doc__,
 ) as dag:

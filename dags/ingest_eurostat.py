@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from metaalexport.airflow_tasks import PARAMS, load_dataset
-from metaalexport.orchestration import datasets_to_load
+from metaalexport.airflow_tasks import PARAMS, deadline, load_dataset
+from metaalexport.orchestration import datasets_to_load, ingest_deadline_seconds
 
 with DAG(
     dag_id="ingest_eurostat",
@@ -15,6 +15,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
+    deadline=deadline(ingest_deadline_seconds()),
     tags=["ingest", "eurostat"],
     doc_md=__doc__,
 ) as dag:

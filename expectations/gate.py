@@ -180,8 +180,8 @@ def build_data_docs(gx_dir: Path) -> Path:
     import great_expectations as gx
 
     gx_dir.mkdir(parents=True, exist_ok=True)
+    prune_validations(gx_dir)
     with FileLock(gx_dir / ".lock", timeout=_DOCS_WAIT_SECONDS):
-        _prune(gx_dir / "gx" / "uncommitted" / "validations")
         context = gx.get_context(mode="file", project_root_dir=str(gx_dir))
         context.build_data_docs()
     return gx_dir / "gx" / "uncommitted" / "data_docs" / "local_site" / "index.html"
@@ -196,15 +196,33 @@ def _keep(project: Path, gx_dir: Path) -> None:
             path.replace(target)
 
 
-def _prune(store: Path) -> None:
-    """Drop the results of old runs: the time to build Data Docs grows with everything stored."""
-    runs: dict[str, list[Path]] = {}
-    for path in sorted(store.rglob("*.json"), key=lambda result: result.stat().st_mtime_ns):
-        runs.setdefault(path.parent.parent.name, []).append(path)
-    # Insertion order is the order of each run's first result.
-    for name in list(runs)[:-_KEPT_RUNS]:
-        for path in runs[name]:
-            shutil.rmtree(path.parent, ignore_errors=True)
+def prune_validations(gx_dir: Path, *, is_dry_run: bool = False) -> list[str]:
+    """Drop the validation results of old runs: the time to build Data Docs grows with everything stored.
+
+    Parameters
+    ----------
+    gx_dir : Path
+        As for `run_gate`.
+    is_dry_run : bool
+        Only tell what would be dropped.
+
+    Returns
+    -------
+    list of str
+        Names of the runs whose results were dropped, or would be, the oldest first.
+    """
+    gx_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(gx_dir / ".lock", timeout=_DOCS_WAIT_SECONDS):
+        runs: dict[str, list[Path]] = {}
+        store = gx_dir / "gx" / "uncommitted" / "validations"
+        for path in sorted(store.rglob("*.json"), key=lambda result: result.stat().st_mtime_ns):
+            runs.setdefault(path.parent.parent.name, []).append(path)
+        # Insertion order is the order of each run's first result.
+        old = list(runs)[:-_KEPT_RUNS]
+        for name in old if not is_dry_run else ():
+            for path in runs[name]:
+                shutil.rmtree(path.parent, ignore_errors=True)
+    return old
 
 
 def _raised(result: Any) -> str:

@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -427,6 +428,18 @@ class Landing:
         for folder in self._staging.glob(f"{_COMMITTING}{dataset}__*"):
             shutil.rmtree(folder, ignore_errors=True)
         remove_left_behind(self._staging, f"{_PRIVATE}*")
+
+    def stopped(self, *, days: int) -> list[str]:
+        """Return the ids of staged loads that were not committed within some days: gate 1 stopped them."""
+        oldest = time.time() - days * 24 * 3600
+        return sorted(
+            path.parent.name for path in self._staging.glob(f"*__*/{STAGED}") if path.stat().st_mtime < oldest
+        )
+
+    def drop_stopped(self, load_id: str) -> None:
+        """Remove a staged load; the replies that it was made of stay in the raw store."""
+        with self.hold(load_id.split("__")[0]):
+            shutil.rmtree(self._staged_folder(load_id), ignore_errors=True)
 
     def _refuse_older(self, manifest: LoadManifest) -> None:
         newer = [

@@ -87,19 +87,27 @@ def write_atomically(path: Path, text: str) -> None:
     fsync_directory(path.parent)
 
 
-def remove_left_behind(folder: Path, pattern: str = "*") -> None:
-    """Remove private files and folders of runs that were killed: those that nobody has touched for a day."""
-    for path in folder.glob(pattern):
+def left_behind(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return private files and folders of runs that were killed: those that nobody has touched for a day."""
+    found = []
+    for path in sorted(folder.glob(pattern)):
         try:
             age = time.time() - path.stat().st_mtime
         except FileNotFoundError:
             # Its own run has just removed it.
             continue
         if age > _LEFT_BEHIND_SECONDS:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            found.append(path)
+    return found
+
+
+def remove_left_behind(folder: Path, pattern: str = "*") -> None:
+    """Remove what killed runs left; see `left_behind`."""
+    for path in left_behind(folder, pattern):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def hash_file(path: Path) -> str:

@@ -109,6 +109,25 @@ class Refresh:
 
 
 @dataclass(frozen=True)
+class Release:
+    """When the office publishes again, and when the pipeline looks.
+
+    Attributes
+    ----------
+    every_days : int
+        Most days between two releases as planned; 0 where the office has no rhythm, so that nothing can be late.
+    grace_days : int
+        Days after that before the next release counts as late: holidays, and releases that slip.
+    look_hours : int
+        Hours after a look before the next one counts as late: a day, and the time that a run may take.
+    """
+
+    every_days: int
+    grace_days: int = 0
+    look_hours: int = 26
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One table of one office (a registry file).
 
@@ -156,6 +175,7 @@ class Dataset:
     citation: str
     source_url: str
     release_note: str
+    release: Release
     verified: bool
     bulk: bool = False
     fallback: str = ""
@@ -250,6 +270,7 @@ def _build(path: Path) -> Dataset:
             dimensions={str(name): str(column) for name, column in raw.pop("dimensions").items()},
             select={name: tuple(str(c) for c in codes) for name, codes in (raw.pop("select", None) or {}).items()},
             contract=Contract(**(raw.pop("contract", None) or {})),
+            release=Release(**raw.pop("release")),
             refresh=Refresh(**(raw.pop("refresh", None) or {})),
             **raw,
         )
@@ -291,6 +312,8 @@ def _problem(dataset: Dataset, path: Path) -> tuple[str, str] | None:
         for mode in declared.values() if isinstance(declared, dict) else (declared,):
             if mode not in modes:
                 return f"contract rule {rule!r} cannot have the mode {mode!r}", f"one of: {', '.join(modes)}"
+    if dataset.release.every_days < 0 or dataset.release.grace_days < 0 or dataset.release.look_hours < 1:
+        return f"`release` is {dataset.release}", "days are 0 or more, hours 1 or more"
     unknown = sorted(set(dataset.select) - set(dataset.dimensions))
     if unknown:
         return f"`select` names {unknown}, which are no dimensions", f"dimensions: {', '.join(dataset.dimensions)}"

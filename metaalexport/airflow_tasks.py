@@ -16,11 +16,16 @@ from airflow.sdk import (
     task,
     task_group,
 )
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from metaalexport import orchestration
+from metaalexport import alerts, orchestration
 
 # DuckDB has one writer: whatever opens the build file takes the only slot.
 WRITER_POOL = "duckdb_writer"
+
+# What a publish updates; DAGs of others can be scheduled on it.
+PUBLISHED = Asset(name="published_warehouse", uri="x-metaalexport://published/warehouse")
 
 # Time heals a network; it does not heal a reply that is not data, nor a figure that a gate stopped.
 RETRY_POLICY = ExceptionRetryPolicy(
@@ -49,7 +54,11 @@ RETRY_POLICY = ExceptionRetryPolicy(
     ]
 )
 # Each step can be repeated: a worker that went away must not cost a release.
-AGAIN = {"retries": orchestration.task_retries(), "retry_policy": RETRY_POLICY}
+AGAIN = {
+    "retries": orchestration.task_retries(),
+    "retry_policy": RETRY_POLICY,
+    "on_failure_callback": alerts.task_failed,
+}
 
 PARAMS = {
     "reporters": Param(
@@ -63,14 +72,29 @@ PARAMS = {
 }
 
 
+def deadline(seconds: int) -> DeadlineAlert:
+    """Return what tells that a run is not done some time after it was queued."""
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(seconds=seconds),
+        # In the executor: the notifiers find their connections there as in a task.
+        callback=SyncCallback(alerts.run_is_late),
+    )
+
+
 def landing_asset(dataset: str) -> Asset:
     """Return the asset that a committed load of a dataset updates."""
     return Asset(name=f"landing_{dataset}", uri=f"x-metaalexport://landing/{dataset}")
 
 
+def landing_assets() -> list[Asset]:
+    """Return what a build reads."""
+    return [landing_asset(dataset) for dataset in orchestration.datasets_to_load()]
+
+
 def any_landing_asset() -> AssetAny:
     """Return what a build waits for: a committed load of any dataset."""
-    return AssetAny(*(landing_asset(dataset) for dataset in orchestration.datasets_to_load()))
+    return AssetAny(*landing_assets())
 
 
 def load_dataset(dataset: str, pool: str) -> Any:
@@ -104,7 +128,7 @@ def load_dataset(dataset: str, pool: str) -> Any:
     return load_slice.expand(part=plan_slices())
 
 
-@task(**AGAIN, pool=WRITER_POOL)
+@task(**AGAIN, pool=WRITER_POOL, inlets=landing_assets())
 def prepare_candidate() -> None:
     """Start from an empty build file."""
     orchestration.prepare_candidate(get_current_context())
@@ -128,19 +152,25 @@ def record_operations() -> None:
     orchestration.record_operations(get_current_context())
 
 
-@task(**AGAIN, pool=WRITER_POOL)
+@task(**AGAIN, pool=WRITER_POOL, inlets=landing_assets(), outlets=[PUBLISHED])
 def publish() -> str:
     """Swap the published file."""
-    return orchestration.publish(get_current_context())
+    return orchestration.publish(get_current_context(), PUBLISHED)
 
 
-@task(**AGAIN)
+@task(**AGAIN, inlets=[PUBLISHED])
 def serve() -> str:
     """Fill PostgreSQL with what is published."""
     return orchestration.serve(get_current_context())
 
 
-@task(**AGAIN)
+@task(**AGAIN, inlets=[PUBLISHED])
 def report() -> str:
     """Write the report."""
     return orchestration.report(get_current_context())
+
+
+@task(**AGAIN, trigger_rule="all_done", execution_timeout=timedelta(hours=6))
+def maintain(name: str) -> None:
+    """Do one task of maintenance, whatever became of those before it."""
+    orchestration.maintain(name, get_current_context())

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -29,7 +30,9 @@ from metaalexport import airflow_run, published, serving, steps
 from metaalexport.dbt import DbtFailedError, published_keys
 from metaalexport.display import format_cell, make_table
 from metaalexport.doctor import check_machine, examine_offices
+from metaalexport.health import examine, promises
 from metaalexport.journal import Journal
+from metaalexport.maintenance import maintain as do_maintenance
 from metaalexport.settings import Settings, SettingsError
 from metaalexport.simulation import ensure_simulator, release_before, serve_simulator
 from publish.data_package import ExportError, export_data_package
@@ -376,6 +379,46 @@ def status() -> None:
 
 
 @app.command()
+def health(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")] = False,
+) -> None:
+    """Tell a monitor whether all is well: exit code 0 for yes, 1 for late or failed, 2 for nothing published."""
+    settings = Settings.from_environment()
+    kind = {"profile": settings.profile, "is_simulated": settings.is_simulated}
+    try:
+        findings = examine(settings)
+    except published.NothingPublishedError as error:
+        if as_json:
+            sys.stdout.write(json.dumps({**kind, "state": "nothing_published", "findings": []}) + "\n")
+        else:
+            errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    if as_json:
+        rows = [{**asdict(finding), "next_step": finding.next_step} for finding in findings]
+        document = {**kind, "state": "not_well" if findings else "ok", "findings": rows}
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    else:
+        for finding in findings:
+            line = f"{finding.name}: {finding.where}: {finding.what}; next: {finding.next_step}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        data = "SIMULATED data" if settings.is_simulated else "real data"
+        console.print(f"{len(findings)} finding(s), profile {settings.profile}, {data}", highlight=False)
+    if findings:
+        raise typer.Exit(1)
+
+
+@app.command()
+def maintain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
+) -> None:
+    """Remove what is not needed any more and compare the raw store with its hashes; safe at any time."""
+    done = do_maintenance(Settings.from_environment(), _run_id(), is_dry_run=dry_run, progress=_progress)
+    verb = "would remove" if dry_run else "removed"
+    for name, removed in done.items():
+        console.print(f"{name}: {verb} {len(removed)}", highlight=False)
+
+
+@app.command()
 def lineage(
     destination: Annotated[str, typer.Argument(help="Destination code, for example US.")],
     month: Annotated[str, typer.Argument(help="Month, YYYY-MM.")],
@@ -464,15 +507,7 @@ def _status(settings: Settings) -> None:
         publication = published.query(settings, "from ops.publication").rows[0]
         kind = "[bold yellow]SIMULATED[/] data" if publication[2] else "real data"
         console.print(f"published {publication[0]}, {kind}; marts content {publication[1]}")
-        _print_table(
-            published.query(
-                settings,
-                "select dataset_code, last_looked_at, last_vintage_at, newest_complete_month from ops.freshness"
-                " where last_looked_at is not null"
-                " order by dataset_code",
-            ),
-            title="Freshness",
-        )
+        _print_table(_freshness(settings), title="Freshness")
         _print_table(
             published.query(
                 settings,
@@ -500,6 +535,16 @@ def _status(settings: Settings) -> None:
         ("Airflow logs", settings.airflow_home / "logs"),
     ):
         console.print(f"  {label:13} {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _freshness(settings: Settings) -> published.Table:
+    """Return both promises of each dataset by the clock, with the newest month that is published."""
+    months = dict(published.query(settings, "select dataset_code, newest_complete_month from ops.freshness").rows)
+    both: dict[str, list[Any]] = {}
+    for promise in promises(settings):
+        both.setdefault(promise.dataset, []).extend((promise.last_at, promise.due_at, promise.state))
+    columns = ("dataset", "last look", "look due", "look", "last vintage", "release due", "release", "newest month")
+    return published.Table(columns, tuple((code, *row, months.get(code)) for code, row in both.items()))
 
 
 def _print_table(result: published.Table, title: str | None = None) -> None:

@@ -44,6 +44,17 @@ class Journal:
         """Keep the results of one gate run."""
         self._write("checks", (gate, subject, run_id), results)
 
+    def is_first_alert(self, dag_id: str, run_id: str, name: str, alert: dict[str, Any]) -> bool:
+        """Keep an alert, unless one of its kind was kept in this run; whether it was."""
+        path = self._path("alerts", (dag_id, run_id, name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("x", encoding="utf-8") as handle:
+                handle.write(json.dumps({**alert, "raised_at": utc_now()}, ensure_ascii=False) + "\n")
+        except FileExistsError:
+            return False
+        return True
+
     @contextmanager
     def step(self, run_id: str, step: str, subject: str) -> Iterator[StepNote]:
         """Record start, end and outcome of a step, whether it works or not."""
@@ -84,6 +95,9 @@ class Journal:
         return rows
 
     def _write(self, kind: str, key: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-        name = hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        write_atomically(self.root / kind / f"{name}.jsonl", text)
+        write_atomically(self._path(kind, key), text)
+
+    def _path(self, kind: str, key: tuple[str, ...]) -> Path:
+        name = hashlib.sha256("\0".join(key).encode()).hexdigest()[:24]
+        return self.root / kind / f"{name}.jsonl"

@@ -22,6 +22,16 @@ def retry_delay_seconds() -> int:
     return Settings.from_environment().retry_delay_seconds
 
 
+def ingest_deadline_seconds() -> int:
+    """How long after it was queued a run that loads counts as late."""
+    return Settings.from_environment().ingest_deadline_seconds
+
+
+def build_deadline_seconds() -> int:
+    """How long after it was queued a run that builds counts as late."""
+    return Settings.from_environment().build_deadline_seconds
+
+
 def dbt_paths() -> dict[str, str]:
     """Where Cosmos finds project, profile and manifest."""
     settings = Settings.from_environment()
@@ -44,14 +54,30 @@ def plan(dataset: str, context: Context) -> list[dict[str, Any]]:
     from metaalexport import steps
 
     params = context["params"]
+    first_month, last_month = months_asked(context)
     return steps.plan_loads(
         Settings.from_environment(),
         dataset,
         reporters=tuple(params["reporters"]) or None,
-        first_month=params["first_month"] or None,
-        last_month=params["last_month"] or None,
+        first_month=first_month,
+        last_month=last_month,
         run_id=context["run_id"],
     )
+
+
+def months_asked(context: Context) -> tuple[str | None, str | None]:
+    """Return first and last month that a run asks for (``YYYY-MM``); None for as declared, and the newest.
+
+    A run of a backfill that is given no months loads the month of its logical date, and no other.
+    """
+    params = context["params"]
+    first, last = params["first_month"] or None, params["last_month"] or None
+    run = context["dag_run"]
+    if run.run_type == "backfill" and not (first or last):
+        # The schedules are by day: there it is the same day as in UTC.
+        month = f"{run.logical_date:%Y-%m}"
+        return month, month
+    return first, last
 
 
 def fetch(part: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -122,11 +148,17 @@ def record_operations(context: Context) -> None:
     steps.record_operations(Settings.from_environment(), context["run_id"])
 
 
-def publish(context: Context) -> str:
-    """Swap the published file; return its publish id."""
+def publish(context: Context, asset: Any) -> str:
+    """Swap the published file, and tell its asset what is published; return its publish id."""
     from metaalexport import steps
 
-    return steps.publish_candidate(Settings.from_environment(), context["run_id"]).publish_id
+    publication = steps.publish_candidate(Settings.from_environment(), context["run_id"])
+    context["outlet_events"][asset].extra = {
+        "publish_id": publication.publish_id,
+        "content_sha256": publication.content_sha256,
+        "is_simulated": publication.is_simulated,
+    }
+    return publication.publish_id
 
 
 def serve(context: Context) -> str:
@@ -145,3 +177,17 @@ def report(context: Context) -> str:
     from metaalexport import steps
 
     return str(steps.write_report(Settings.from_environment(), context["run_id"]))
+
+
+def maintain(task: str, context: Context) -> None:
+    """Do one task of maintenance."""
+    from metaalexport import maintenance
+
+    maintenance.maintain(Settings.from_environment(), context["run_id"], tasks=(task,))
+
+
+def maintenance_tasks() -> tuple[str, ...]:
+    """Return the names of the tasks of maintenance, in their order."""
+    from metaalexport import maintenance
+
+    return tuple(maintenance.TASKS)

@@ -48,6 +48,8 @@ class Settings:
         Recorded payloads, for the replay profile.
     task_retries, retry_delay_seconds
         How often Airflow repeats a task that met a passing trouble.
+    ingest_deadline_seconds, build_deadline_seconds : int
+        How long after it was queued a run of the scheduler counts as late.
     http_attempts, http_base_seconds
         Tries of one request, and the first wait between two.
     datasets : tuple of str
@@ -69,6 +71,8 @@ class Settings:
     simulator_url: str = DEFAULT_SIMULATOR_URL
     task_retries: int = 3
     retry_delay_seconds: int = 300
+    ingest_deadline_seconds: int = 6 * 3600
+    build_deadline_seconds: int = 2 * 3600
     http_attempts: int = 4
     http_base_seconds: float = 2.0
     datasets: tuple[str, ...] = ()
@@ -203,6 +207,8 @@ class Settings:
             simulator_url=env.get("METAALEXPORT_SIMULATOR_URL", DEFAULT_SIMULATOR_URL),
             task_retries=_whole_number(env, "METAALEXPORT_TASK_RETRIES", 3, least=0),
             retry_delay_seconds=_whole_number(env, "METAALEXPORT_RETRY_DELAY_SECONDS", 300, least=0),
+            ingest_deadline_seconds=_whole_number(env, "METAALEXPORT_INGEST_DEADLINE_SECONDS", 6 * 3600, least=1),
+            build_deadline_seconds=_whole_number(env, "METAALEXPORT_BUILD_DEADLINE_SECONDS", 2 * 3600, least=1),
             http_attempts=_whole_number(env, "METAALEXPORT_HTTP_ATTEMPTS", 4, least=1),
             http_base_seconds=_seconds(env, "METAALEXPORT_HTTP_BASE_SECONDS", 2.0),
             datasets=_datasets(env),

@@ -40,6 +40,7 @@ class GateFailedError(Exception):
     """A gate stopped bad data. What was published stays as it is."""
 
     def __init__(self, gate: str, subject: str, failed: list[CheckResult]) -> None:
+        self.gate = gate
         self.failed = failed
         lines = [f"gate '{gate}' stopped {subject}: {len(failed)} check(s) failed; what is published stays as it is"]
         lines += [f"  {check.check_name}: {check.message}\n    found: {check.observed}" for check in failed]
@@ -54,6 +55,7 @@ def prepare_state(settings: Settings) -> None:
         landing.ensure_schema(dataset)
     RawStore(settings.raw).ensure_schema()
     Journal(settings.journal).prepare()
+    scheduled = settings.datasets_to_load()
     rows = [
         {
             "dataset_code": dataset.code,
@@ -66,6 +68,12 @@ def prepare_state(settings: Settings) -> None:
             "citation": dataset.citation,
             "source_url": dataset.source_url,
             "release_note": dataset.release_note,
+            "look_hours": dataset.release.look_hours,
+            # Nobody looks by the clock at what is loaded on request, and no rhythm is not a rhythm of 0 days.
+            "is_scheduled": dataset.code in scheduled,
+            "release_days": dataset.release.every_days + dataset.release.grace_days
+            if dataset.release.every_days
+            else None,
             "is_verified": dataset.verified,
             "rounding_unit_eur": dataset.threshold("rounding_unit_eur"),
         }

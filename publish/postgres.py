@@ -552,19 +552,52 @@ def _end(connection: psycopg.Connection, sessions: list[_Session], progress: Pro
     return ended
 
 
-def _drop_generations(connection: psycopg.Connection, progress: Progress) -> None:
-    """Drop former generations and what a killed publish left; one that is still in use waits for the next time."""
+def drop_former_generations(
+    server: PostgresServer, *, is_dry_run: bool = False, progress: Progress = print
+) -> list[str]:
+    """Drop what was served before and what a killed publish left; one that is still in use waits for the next time.
+
+    Parameters
+    ----------
+    server : PostgresServer
+        Database of the marts, as role ``loader``.
+    is_dry_run : bool
+        Only tell what would be dropped.
+
+    Returns
+    -------
+    list of str
+        Schemas that were dropped, or would be.
+
+    Raises
+    ------
+    PostgresServingError
+        If the server cannot be reached, or a publish is running.
+    """
+    with _publish_alone(server), server.connect() as connection:
+        return _former_generations(connection) if is_dry_run else _drop_generations(connection, progress)
+
+
+def _former_generations(connection: psycopg.Connection) -> list[str]:
     rows = connection.execute(
         "select nspname from pg_namespace where nspname = any(%s) or nspname ~ %s order by 1",
         [[f"{schema}_next" for schema in PUBLISHED_SCHEMAS], f"^({'|'.join(PUBLISHED_SCHEMAS)})_until_"],
     ).fetchall()
-    for (schema,) in rows:
+    return [name for (name,) in rows]
+
+
+def _drop_generations(connection: psycopg.Connection, progress: Progress) -> list[str]:
+    dropped = []
+    for schema in _former_generations(connection):
         try:
             with connection.transaction():
                 connection.execute(f"set local lock_timeout = '{_DROP_WAIT}'")
                 connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
         except psycopg.errors.LockNotAvailable:
             progress(f"PostgreSQL: schema {schema} is in use; it is dropped at the next publish")
+        else:
+            dropped.append(schema)
+    return dropped
 
 
 def _next(schema: str) -> sql.Identifier:

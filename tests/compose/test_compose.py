@@ -148,7 +148,7 @@ def airflow(stack: Stack) -> Airflow:
     """Wait for Airflow's API and its DAGs."""
     api = Airflow(stack)
     wait_until("Airflow's API", lambda: api.token_reply(stack.environment["AIRFLOW_ADMIN_PASSWORD"]).ok, 300)
-    wait_until("the DAGs", lambda: api.call("GET", "/dags")["total_entries"] == 3, 180)
+    wait_until("the DAGs", lambda: api.call("GET", "/dags")["total_entries"] == 4, 180)
     return api
 
 

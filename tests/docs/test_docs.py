@@ -27,7 +27,10 @@ from extract.errors import ExtractError
 from extract.landing import LoadManifest
 from extract.registry import CONTRACT_MODES, Dataset, load_registry
 from extract.slices import Slice
+from metaalexport import alerts
 from metaalexport.cli import app
+from metaalexport.health import FINDINGS
+from metaalexport.maintenance import TASKS
 from metaalexport.steps import landing_gate_input
 from publish.duckdb_file import Publication, _write_publication
 
@@ -342,8 +345,10 @@ def test_gate_checks_are_in_the_runbook() -> None:
     runbook = read("docs/runbook.md")
     assert {name for name in names if f"`{name}`" not in runbook} == set()
     named = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`\w+`.*?) \|", runbook, re.MULTILINE))))
-    # Other tables of the page begin with the rules of contracts and with the outcomes of `doctor`.
-    others = {*CONTRACT_MODES, "code_not_offered", "fallback_used", "answers", "differs", "fails", "reply_is_data"}
+    # Other tables of the page begin with the rules of contracts, the outcomes of `doctor`, alerts and their settings,
+    # findings of `health` and tasks of maintenance.
+    others = {*alerts.SECTIONS, alerts.MAIL, alerts.WEBHOOK, *FINDINGS, *TASKS}
+    others |= {*CONTRACT_MODES, "code_not_offered", "fallback_used", "answers", "differs", "fails", "reply_is_data"}
     assert named - names - others == set(), "the runbook names checks that no gate has"
 
 
@@ -368,7 +373,7 @@ def test_errors_that_a_reader_meets_are_in_the_runbook() -> None:
 
 
 def test_environment_variables_exist_and_are_documented() -> None:
-    modules = ("metaalexport/settings.py", "metaalexport/serving.py", "metaalexport/airflow_run.py")
+    modules = [f"metaalexport/{name}.py" for name in ("settings", "serving", "airflow_run", "alerts")]
     settings = {word for module in modules for word in re.findall(r'"(METAALEXPORT_[A-Z_]+)"', read(module))}
     settings |= {"METAALEXPORT_CBS_URL", "METAALEXPORT_EUROSTAT_URL"}
     # Whose value is a secret can also be the name of a file that holds it.

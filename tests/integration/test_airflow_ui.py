@@ -5,19 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from playwright.sync_api import sync_playwright
+
+from tests.integration.airflow_here import DAG_IDS, Airflow, running_airflow
 
 pytestmark = pytest.mark.browser
 
@@ -25,91 +20,14 @@ CHROMIUM = shutil.which("chromium")
 SCREENSHOTS = Path(os.environ.get("METAALEXPORT_SCREENSHOTS", ""))
 
 
-@dataclass
-class Airflow:
-    """A running Airflow."""
-
-    url: str
-    published: Path
-
-    def get(self, path: str, **parameters: Any) -> Any:
-        """Ask the public API."""
-        reply = requests.get(f"{self.url}/api/v2/{path}", params=parameters, timeout=30)
-        reply.raise_for_status()
-        return reply.json()
-
-    def trigger(self, dag_id: str) -> str:
-        """Start a run; returns its id."""
-        reply = requests.post(f"{self.url}/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None}, timeout=30)
-        reply.raise_for_status()
-        return str(reply.json()["dag_run_id"])
-
-    def wait(self, what: str, condition: Any, seconds: float) -> Any:
-        """Wait until the condition gives something."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if found := condition():
-                return found
-            time.sleep(1)
-        raise AssertionError(f"waited {seconds:.0f} s for {what}")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """Start Airflow on the simulator, small: NL, from June 2025."""
+    """Start Airflow on four datasets."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed; make test-browser installs it")
-    port = free_port()
-    folder = tmp_path_factory.mktemp("up")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
-    environment = {
-        **clean,
-        "METAALEXPORT_VAR": str(folder),
-        "METAALEXPORT_SIMULATOR_URL": f"http://127.0.0.1:{free_port()}",
-        "METAALEXPORT_REPORTERS": "NL",
-        "METAALEXPORT_FIRST_MONTH": "2025-06",
-        "METAALEXPORT_DATASETS": "cbs_85427ned,cbs_85429ned,eurostat_ds_045409,eurostat_comext_bulk",
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-    }
-    log = (folder / "up.log").open("w")
-    process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("metaalexport")), "up"],
-        env=environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    running = Airflow(f"http://127.0.0.1:{port}", folder / "simulator" / "metaalexport.duckdb")
-
-    def healthy() -> bool:
-        assert process.poll() is None, (folder / "up.log").read_text()
-        try:
-            health = running.get("monitor/health")
-        except requests.RequestException:
-            return False
-        return all(
-            health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor", "triggerer")
-        )
-
-    try:
-        running.wait("a healthy Airflow", healthy, 150)
-        running.wait("three DAGs", lambda: running.get("dags")["total_entries"] == 3, 90)
+    datasets = "cbs_85427ned,cbs_85429ned,eurostat_ds_045409,eurostat_comext_bulk"
+    with running_airflow(tmp_path_factory.mktemp("up"), {"METAALEXPORT_DATASETS": datasets}) as running:
         yield running
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=45)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        log.close()
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +70,7 @@ def test_ui_shows_dags_assets_and_models(airflow: Airflow, built: dict[str, Any]
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1500, "height": 1100})
         page.goto(f"{airflow.url}/dags")
-        for dag_id in ("build_warehouse", "ingest_cbs", "ingest_eurostat"):
+        for dag_id in sorted(DAG_IDS):
             page.get_by_text(dag_id, exact=True).first.wait_for(timeout=30_000)
         page.screenshot(path=str(folder / "airflow-dags.png"))
         page.goto(f"{airflow.url}/assets")

@@ -48,11 +48,14 @@ for dag in bag.dags.values():
             task.task_id: {
                 "pool": task.pool, "retries": task.retries, "upstream": sorted(task.upstream_task_ids),
                 "outlets": [asset.name for asset in task.outlets],
+                "inlets": sorted(asset.name for asset in task.inlets),
                 "has_retry_policy": getattr(task, "retry_policy", None) is not None,
                 "has_timeout": task.execution_timeout is not None,
+                "tells_failure": "task_failed" in [getattr(c, "__name__", "") for c in task.on_failure_callback],
             } for task in dag.tasks
         },
         "params": sorted(dag.params), "schedule": str(dag.timetable.__class__.__name__),
+        "deadlines": [[d.interval.total_seconds(), d.callback.path] for d in (dag.deadline or [])],
         "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
     }
 print("DAGS " + json.dumps({"dags": dags, "errors": {str(k): str(v) for k, v in bag.import_errors.items()}}))
@@ -79,9 +82,38 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return described
 
 
-def test_dag_folder_imports_exactly_the_three_dags(bag: dict[str, Any]) -> None:
+def test_dag_folder_imports_exactly_the_four_dags(bag: dict[str, Any]) -> None:
     assert bag["errors"] == {}
-    assert set(bag["dags"]) == {"ingest_cbs", "ingest_eurostat", "build_warehouse"}
+    assert set(bag["dags"]) == {"ingest_cbs", "ingest_eurostat", "build_warehouse", "maintain_warehouse"}
+
+
+def test_every_task_tells_of_its_failure_but_those_that_show_what_the_dbt_process_did(bag: dict[str, Any]) -> None:
+    silent = {
+        f"{dag_id}.{name}"
+        for dag_id, dag in bag["dags"].items()
+        for name, task in dag["tasks"].items()
+        if not task["tells_failure"]
+    }
+    assert silent
+    assert all(name.startswith("build_warehouse.models.") for name in silent)
+    assert "build_warehouse.models.dbt_producer_watcher" not in silent
+
+
+def test_runs_of_office_and_build_have_a_deadline(bag: dict[str, Any]) -> None:
+    deadlines = {dag_id: dag["deadlines"] for dag_id, dag in bag["dags"].items()}
+    callback = "metaalexport.alerts.run_is_late"
+    assert deadlines == {
+        "ingest_cbs": [[6 * 3600, callback]],
+        "ingest_eurostat": [[6 * 3600, callback]],
+        "build_warehouse": [[2 * 3600, callback]],
+        "maintain_warehouse": [],
+    }
+
+
+def test_maintenance_looks_for_damage_last_and_whatever_failed_before(bag: dict[str, Any]) -> None:
+    tasks = bag["dags"]["maintain_warehouse"]["tasks"]
+    assert tasks["compare_raw_hashes"]["upstream"] == ["drop_served_generations"]
+    assert len(tasks) == 5
 
 
 def test_every_default_dataset_is_ingested_and_triggers_the_build(bag: dict[str, Any]) -> None:
@@ -93,6 +125,14 @@ def test_every_default_dataset_is_ingested_and_triggers_the_build(bag: dict[str,
     }
     assert outlets == {f"landing_{code}" for code in DEFAULT_DATASETS}
     assert "Asset" in bag["dags"]["build_warehouse"]["schedule"]
+
+
+def test_assets_lead_from_the_loads_to_what_is_published(bag: dict[str, Any]) -> None:
+    tasks = bag["dags"]["build_warehouse"]["tasks"]
+    landed = sorted(f"landing_{code}" for code in DEFAULT_DATASETS)
+    assert (tasks["publish"]["inlets"], tasks["publish"]["outlets"]) == (landed, ["published_warehouse"])
+    assert tasks["prepare_candidate"]["inlets"] == landed
+    assert tasks["serve"]["inlets"] == tasks["report"]["inlets"] == ["published_warehouse"]
 
 
 def test_office_tasks_have_pool_timeout_and_a_retry_policy(bag: dict[str, Any]) -> None:
@@ -148,7 +188,7 @@ def test_dags_do_not_overlap_and_do_not_catch_up(bag: dict[str, Any]) -> None:
 def test_dag_files_are_thin(bag: dict[str, Any]) -> None:
     folder = Path(__file__).resolve().parents[2] / "dags"
     files = sorted(folder.glob("*.py"))
-    assert len(files) == 3
+    assert len(files) == 4
     for path in files:
         text = path.read_text(encoding="utf-8")
         for forbidden in ("import duckdb", "import requests", "import pandas", "open(", "select ", "os.environ"):

@@ -286,6 +286,21 @@ def test_a_killed_publish_leaves_the_old_and_the_next_one_cleans_up(
     assert schemas(server) == ["marts", "ops", "serving"]
 
 
+def test_former_generations_are_told_then_dropped_and_what_is_served_stays(
+    server: PostgresServer, extensions: Path, tmp_path: Path
+) -> None:
+    publish_postgres(make_publication(tmp_path, 1), server, extensions=extensions, progress=silent)
+    left = ["marts_until_20260101", "ops_next"]
+    with server.connect() as connection:
+        for schema in left:
+            connection.execute(f"create schema {schema}")
+    assert postgres.drop_former_generations(server, is_dry_run=True, progress=silent) == left
+    assert set(left) < set(schemas(server))
+    assert postgres.drop_former_generations(server, progress=silent) == left
+    assert postgres.drop_former_generations(server, progress=silent) == []
+    assert schemas(server) == ["marts", "ops", "serving"]
+
+
 def publish_to(port: int, published: str, extensions: str) -> None:
     """Publish from a process of its own."""
     server = PostgresServer("127.0.0.1", port, DATABASE, LOADER, LOADER_PASSWORD)

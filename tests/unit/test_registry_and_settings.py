@@ -50,6 +50,7 @@ licence_url: https://x.example
 citation: x
 source_url: https://x.example
 release_note: x
+release: {every_days: 31, grace_days: 14}
 verified: true
 """
 UNITS = {"EUR", "KG", "SUPPLEMENTARY", "INDEX", "PERCENT", "COUNT", "BALANCE", "RATE"}

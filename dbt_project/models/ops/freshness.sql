@@ -1,16 +1,19 @@
--- Two promises: we looked (last request), and the office published (last vintage, newest month with a total).
-with requests as (
+-- Two promises: we looked (last look that ended well), and the office published (newest vintage). Each has the moment
+-- after which it counts as broken; whoever reads it compares that with the clock.
+with looks as (
     select
-        dataset_code,
-        max(retrieved_at) filter (where outcome = 'ok') as last_looked_at
-    from {{ ref('stg_landing__requests') }}
+        split_part(subject, ' ', 1) as dataset_code,
+        max(finished_at) as last_looked_at
+    from {{ ref('stg_journal__runs') }}
+    where step = 'fetch' and outcome in ('done', 'unchanged')
     group by dataset_code
 ),
 
 loads as (
     select
         dataset_code,
-        max(vintage_at) as last_vintage_at
+        max(vintage_at) as last_vintage_at,
+        bool_or(transport = 'live') as is_live
     from {{ ref('stg_landing__loads') }}
     group by dataset_code
 ),
@@ -30,11 +33,16 @@ datasets as (
 
 select
     datasets.dataset_code,
-    requests.last_looked_at,
+    looks.last_looked_at,
+    case when datasets.is_scheduled then looks.last_looked_at + to_hours(datasets.look_hours) end as look_due_at,
     loads.last_vintage_at,
+    -- A release that was invented or recorded says nothing of the next one.
+    case
+        when datasets.is_scheduled and loads.is_live then loads.last_vintage_at + to_days(datasets.release_days)
+    end as release_due_at,
     totals.newest_complete_month,
     datasets.release_note
 from datasets
-left join requests on datasets.dataset_code = requests.dataset_code
+left join looks on datasets.dataset_code = looks.dataset_code
 left join loads on datasets.dataset_code = loads.dataset_code
 left join totals on datasets.dataset_code = totals.dataset_code

@@ -1,0 +1,280 @@
+"""Whether what is published is fresh and whole, for a monitor that is not Airflow.
+
+Looks at files only: the journal, the markers of the loads, the published file; and at PostgreSQL where it serves.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from extract.landing import Landing
+from extract.registry import get_dataset, load_registry
+from metaalexport import published, serving
+from metaalexport.alerts import SECTIONS
+from metaalexport.journal import Journal
+from metaalexport.settings import Settings
+from publish.postgres import PostgresServingError, served_publication
+
+# A commit starts a build; it may wait for another one and be tried again.
+PUBLISH_WITHIN_HOURS = 6
+# What failed longer ago shows in the promises, if it matters still.
+FAILURE_DAYS = 14
+LEAST_FREE_BYTES = 2 << 30
+# Each check that can find something, and its section of docs/runbook.md.
+FINDINGS = {
+    "load_not_published": "A load is not published",
+    "look_is_late": "Nobody asked the office",
+    "release_is_late": "The office did not publish",
+    "gate_1_stopped": SECTIONS["gate_1_stopped"],
+    "gate_2_stopped": SECTIONS["gate_2_stopped"],
+    "step_failed": SECTIONS["task_failed"],
+    "disk_is_short": SECTIONS["disk_full"],
+    "server_is_away": SECTIONS["serving_failed"],
+    "served_is_older": SECTIONS["serving_failed"],
+}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One of the two promises of a dataset: we looked, or the office published.
+
+    Attributes
+    ----------
+    kind : str
+        ``look`` or ``release``.
+    last_at : datetime or None
+        When it was last kept, UTC.
+    due_at : datetime or None
+        When it counts as broken, UTC; None where it is not made or nothing is known.
+    state : str
+        ``ok``, ``late`` or ``unknown``, at the moment asked for.
+    """
+
+    dataset: str
+    kind: str
+    last_at: datetime | None
+    due_at: datetime | None
+    state: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Attributes
+    ----------
+    name : str
+        Which check, of `FINDINGS`.
+    what, where : str
+        In words.
+    """
+
+    name: str
+    what: str
+    where: str
+
+    @property
+    def next_step(self) -> str:
+        """Where the remedy is written."""
+        return f"docs/runbook.md, section '{FINDINGS[self.name]}'"
+
+
+def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
+    """Return everything that is not as it should be; empty when all is well.
+
+    Parameters
+    ----------
+    now : datetime or None
+        The moment to judge by, with a time zone; None for the clock.
+
+    Raises
+    ------
+    NothingPublishedError
+        If nothing was published under this profile.
+    """
+    moment = now or datetime.now(UTC)
+    with published.open_published(settings) as connection:
+        ((publish_id,),) = connection.execute("select publish_id from ops.publication").fetchall()
+        published_loads = {load_id for (load_id,) in connection.execute("select load_id from ops.loads").fetchall()}
+    runs = Journal(settings.journal).read("runs")
+    return [
+        *_unpublished_loads(settings, runs, published_loads, moment),
+        *_late_promises(settings, moment),
+        *_last_gates(settings),
+        *_unrepaired_steps(settings, runs, moment),
+        *_disk(settings),
+        *_serving(publish_id),
+    ]
+
+
+def promises(settings: Settings, now: datetime | None = None) -> list[Promise]:
+    """Return both promises of each dataset that the DAGs load, with looks and loads up to this moment.
+
+    The due times are those of ``ops.freshness``, which is as old as the newest build.
+    """
+    moment = now or datetime.now(UTC)
+    looks: dict[str, datetime] = {}
+    for row in Journal(settings.journal).read("runs"):
+        if row["step"] == "fetch" and row["outcome"] in ("done", "unchanged"):
+            code, at = row["subject"].split(" ")[0], datetime.fromisoformat(row["finished_at"])
+            looks[code] = max(at, looks.get(code, at))
+    vintages: dict[str, datetime] = {}
+    is_live = set()
+    for load in Landing(settings.landing).committed():
+        at = datetime.fromisoformat(load.vintage_at)
+        vintages[load.dataset] = max(at, vintages.get(load.dataset, at))
+        if load.transport == "live":
+            is_live.add(load.dataset)
+    found = []
+    for code in settings.datasets_to_load():
+        release = get_dataset(code).release
+        look, vintage = looks.get(code), vintages.get(code)
+        look_due = look + timedelta(hours=release.look_hours) if look else None
+        # A release that was invented or recorded says nothing of the next one.
+        release_due = None
+        if vintage and code in is_live and release.every_days:
+            release_due = vintage + timedelta(days=release.every_days + release.grace_days)
+        found += [
+            Promise(code, "look", look, look_due, _state(look_due, moment)),
+            Promise(code, "release", vintage, release_due, _state(release_due, moment)),
+        ]
+    return found
+
+
+def _state(due: datetime | None, moment: datetime) -> str:
+    if due is None:
+        return "unknown"
+    return "late" if moment > due else "ok"
+
+
+def _text(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%dT%H:%MZ}" if moment else "no time known"
+
+
+def _unpublished_loads(
+    settings: Settings, runs: list[dict[str, Any]], published_loads: set[str], moment: datetime
+) -> Iterator[Finding]:
+    committed_at = {row["subject"]: row["finished_at"] for row in runs if row["step"] == "commit"}
+    since = (moment - timedelta(hours=PUBLISH_WITHIN_HOURS)).isoformat()
+    late = [
+        load.load_id
+        for load in Landing(settings.landing).committed()
+        # A restored landing may know more than its journal.
+        if load.load_id not in published_loads and committed_at.get(load.load_id, load.retrieved_at) < since
+    ]
+    if late:
+        yield Finding(
+            "load_not_published",
+            f"{len(late)} load(s) are committed and not published, for example {late[0]}",
+            str(settings.published),
+        )
+
+
+def _late_promises(settings: Settings, moment: datetime) -> Iterator[Finding]:
+    for promise in promises(settings, moment):
+        if promise.state != "late":
+            continue
+        if promise.kind == "look":
+            yield Finding(
+                "look_is_late",
+                f"the office was last asked at {_text(promise.last_at)}, the next look was due by"
+                f" {_text(promise.due_at)}",
+                promise.dataset,
+            )
+        else:
+            yield Finding(
+                "release_is_late",
+                f"the newest vintage is of {_text(promise.last_at)}, the next was due by {_text(promise.due_at)}",
+                promise.dataset,
+            )
+
+
+def _slice_of(subject: str) -> str:
+    """Return dataset and reporter of a subject: a load id, or a dataset with the description of a slice."""
+    parts = subject.split("__") if "__" in subject else subject.split(" ")
+    return "__".join(parts[:2]).lower().replace("*", "all")
+
+
+def _last_gates(settings: Settings) -> Iterator[Finding]:
+    """Judge the newest run of each gate on each subject: of gate 1 that is a dataset and reporter."""
+    scheduled = settings.datasets_to_load()
+    newest: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in Journal(settings.journal).read("checks"):
+        subject = _slice_of(row["subject"])
+        if row["gate"] == "landing" and subject.split("__")[0] not in scheduled:
+            continue
+        rows = newest.setdefault((row["gate"], subject), [])
+        if rows and rows[0]["checked_at"] != row["checked_at"]:
+            if rows[0]["checked_at"] > row["checked_at"]:
+                continue
+            rows.clear()
+        rows.append(row)
+    for (gate, _), rows in sorted(newest.items()):
+        failed = [row["check_name"] for row in rows if not row["is_passed"] and row["severity"] == "error"]
+        if failed:
+            yield Finding(
+                "gate_1_stopped" if gate == "landing" else "gate_2_stopped",
+                f"the last run of gate '{gate}' failed: {', '.join(failed)}",
+                rows[0]["subject"],
+            )
+
+
+def _unrepaired_steps(settings: Settings, runs: list[dict[str, Any]], moment: datetime) -> Iterator[Finding]:
+    """Name each step that failed of late and did not work since; of loads, those that the DAGs make."""
+    others = load_registry().keys() - set(settings.datasets_to_load())
+    newest: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in sorted(runs, key=lambda row: row["finished_at"]):
+        steps = newest.setdefault(_slice_of(row["subject"]), {})
+        if row["step"] == "fetch" and row["outcome"] == "unchanged":
+            # What the office has is loaded, whatever failed on the way.
+            steps.clear()
+        steps[row["step"]] = row
+    since = (moment - timedelta(days=FAILURE_DAYS)).isoformat()
+    for subject, steps in newest.items():
+        for row in steps.values():
+            # What a gate stopped has the outcome `blocked`, and is told by its checks.
+            if row["outcome"] == "failed" and row["finished_at"] > since and subject.split("__")[0] not in others:
+                first_line = (row["detail"].splitlines() or [""])[0]
+                yield Finding(
+                    "step_failed",
+                    f"{row['step']} failed at {row['finished_at'][:16]}Z: {first_line[:200]}",
+                    f"{row['subject']}, run {row['run_id']}",
+                )
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    free = shutil.disk_usage(_existing(settings.state)).free
+    if free < LEAST_FREE_BYTES:
+        yield Finding(
+            "disk_is_short",
+            f"{free / 1e9:.1f} GB are free; a build needs {LEAST_FREE_BYTES / 1e9:.1f} GB",
+            str(settings.state),
+        )
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)
+
+
+def _serving(publish_id: str) -> Iterator[Finding]:
+    """Compare what PostgreSQL serves with the published file, where a server is named."""
+    if not serving.is_served():
+        return
+    server = serving.marts_server()
+    where = f"{server.host}:{server.port}, database {server.database}"
+    try:
+        served = served_publication(server)
+    except PostgresServingError as error:
+        yield Finding("server_is_away", str(error).splitlines()[0], where)
+        return
+    if served is None or served["publish_id"] != publish_id:
+        yield Finding(
+            "served_is_older",
+            f"PostgreSQL serves {served['publish_id'] if served else 'nothing'}, the published file is {publish_id}",
+            where,
+        )

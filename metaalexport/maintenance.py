@@ -1,0 +1,117 @@
+"""What is done once a week: remove what is not needed any more, compare what is kept with its hashes.
+
+Raw replies, committed loads and the journal are never removed: they are the memory that the offices do not keep. Each
+task can be repeated at any time, also while loads and builds run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from expectations.gate import prune_validations
+from extract.errors import RawIntegrityError
+from extract.landing import Landing
+from extract.raw import RawStore, hash_file, left_behind, remove_left_behind
+from metaalexport import serving
+from metaalexport.journal import Journal
+from metaalexport.settings import Settings
+from publish.postgres import drop_former_generations
+
+Progress = Callable[[str], None]
+# Long enough to look at what gate 1 stopped and to ask the office.
+STOPPED_LOADS_DAYS = 90
+
+
+def maintain(
+    settings: Settings,
+    run_id: str,
+    *,
+    tasks: Sequence[str] = (),
+    is_dry_run: bool = False,
+    progress: Progress = print,
+) -> dict[str, list[str]]:
+    """Do the tasks of maintenance.
+
+    Parameters
+    ----------
+    tasks : sequence of str
+        Of `TASKS`; empty for all.
+    is_dry_run : bool
+        Only tell what would be removed; the journal is not written.
+
+    Returns
+    -------
+    dict of str to list of str
+        By task, what was removed or would be.
+
+    Raises
+    ------
+    RawIntegrityError
+        If a raw payload is not what its name says; the other tasks are done before.
+    PostgresServingError
+        If a server is named and cannot be reached.
+    """
+    done: dict[str, list[str]] = {}
+    for name in tasks or TASKS:
+        if is_dry_run:
+            done[name] = TASKS[name](settings, True)
+        else:
+            with Journal(settings.journal).step(run_id, name, settings.profile) as note:
+                done[name] = TASKS[name](settings, False)
+                note.outcome = "done" if done[name] else "unchanged"
+                note.detail = f"{len(done[name])} removed"
+        for item in done[name]:
+            progress(f"{name}: {'would remove' if is_dry_run else 'removed'} {item}")
+    return done
+
+
+def _drop_stopped_loads(settings: Settings, is_dry_run: bool) -> list[str]:
+    landing = Landing(settings.landing)
+    stopped = landing.stopped(days=STOPPED_LOADS_DAYS)
+    for load_id in stopped if not is_dry_run else ():
+        landing.drop_stopped(load_id)
+    return stopped
+
+
+def _remove_leftovers(settings: Settings, is_dry_run: bool) -> list[str]:
+    found = []
+    for folder in (settings.state / "gates", settings.raw / "incoming"):
+        found += [str(path.relative_to(settings.state)) for path in left_behind(folder)]
+        if not is_dry_run:
+            remove_left_behind(folder)
+    return found
+
+
+def _prune_gate_results(settings: Settings, is_dry_run: bool) -> list[str]:
+    return prune_validations(settings.gx, is_dry_run=is_dry_run)
+
+
+def _drop_served_generations(settings: Settings, is_dry_run: bool) -> list[str]:
+    if not serving.is_served():
+        return []
+    return drop_former_generations(serving.marts_server(), is_dry_run=is_dry_run)
+
+
+def _compare_raw_hashes(settings: Settings, is_dry_run: bool) -> list[str]:
+    if is_dry_run:
+        return []
+    raw = RawStore(settings.raw)
+    changed = [path for name in raw.hashes() if hash_file(path := raw.path(name)) != name]
+    if changed:
+        raise RawIntegrityError(
+            f"{len(changed)} raw payload(s) were changed on disk",
+            dataset="all datasets",
+            where=", ".join(map(str, changed[:5])),
+            next_step="restore the files from a backup; see docs/runbook.md",
+        )
+    return []
+
+
+# In this order; what can find damage comes last.
+TASKS: dict[str, Callable[[Settings, bool], list[str]]] = {
+    "drop_stopped_loads": _drop_stopped_loads,
+    "remove_leftovers": _remove_leftovers,
+    "prune_gate_results": _prune_gate_results,
+    "drop_served_generations": _drop_served_generations,
+    "compare_raw_hashes": _compare_raw_hashes,
+}

@@ -1,0 +1,194 @@
+"""The real scheduler: backfills of chosen months, alerts by mail and webhook for failed and for late runs."""
+
+from __future__ import annotations
+
+import html
+import json
+import socketserver
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email import message_from_string
+from email.message import EmailMessage
+from email.policy import default
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import requests
+
+from extract.landing import Landing
+from metaalexport.settings import Settings
+from tests.integration.airflow_here import METAALEXPORT, Airflow, running_airflow
+
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(420)]
+SECRET = "path-that-nobody-may-see"
+
+
+@dataclass
+class Sinks:
+    """Where messages arrive: a webhook and a mail server."""
+
+    posts: list[dict[str, Any]] = field(default_factory=list)
+    mails: list[EmailMessage] = field(default_factory=list)
+
+    def mail_about(self, section: str) -> EmailMessage | None:
+        """Return the first mail whose subject has some words."""
+        return next((mail for mail in self.mails if section in mail["Subject"]), None)
+
+    def of(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return what the webhook was told of a DAG."""
+        return [post for post in self.posts if post["dag_id"] == dag_id]
+
+
+@pytest.fixture(scope="module")
+def sinks() -> Sinks:
+    return Sinks()
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory, sinks: Sinks) -> Iterator[Airflow]:
+    """Start Airflow with both channels, no retries, and a deadline for ingests that no run can meet."""
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == f"/{SECRET}"
+            sinks.posts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Say nothing."""
+
+    class Mail(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.say("220 sink")
+            while line := self.rfile.readline().decode().strip():
+                if line.upper() == "DATA":
+                    self.say("354 go on")
+                    lines = []
+                    while (text := self.rfile.readline().decode().rstrip("\r\n")) != ".":
+                        lines.append(text)
+                    sinks.mails.append(message_from_string("\n".join(lines), policy=default))
+                elif line.upper() == "QUIT":
+                    self.say("221 bye")
+                    return
+                self.say("250 ok")
+
+        def say(self, text: str) -> None:
+            self.wfile.write(f"{text}\r\n".encode())
+
+    hook = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    mail = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail)
+    for server in (hook, mail):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    smtp = {
+        "conn_type": "smtp",
+        "host": "127.0.0.1",
+        "port": mail.server_address[1],
+        "extra": {"disable_ssl": True, "disable_tls": True, "from_email": "airflow@example.org", "retry_limit": 1},
+    }
+    settings = {
+        "METAALEXPORT_DATASETS": "cbs_85429ned,eurostat_ds_045409",
+        "METAALEXPORT_TASK_RETRIES": "0",
+        "METAALEXPORT_HTTP_ATTEMPTS": "1",
+        "METAALEXPORT_INGEST_DEADLINE_SECONDS": "1",
+        "METAALEXPORT_ALERT_WEBHOOK": f"http://127.0.0.1:{hook.server_address[1]}/{SECRET}",
+        "METAALEXPORT_ALERT_MAIL": "ops@example.org",
+        "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(smtp),
+    }
+    try:
+        with running_airflow(tmp_path_factory.mktemp("alerts"), settings) as running:
+            yield running
+    finally:
+        for server in (hook, mail):
+            server.shutdown()
+            server.server_close()
+
+
+def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
+    """Backfill one day of the Eurostat DAG as a user does; returns the finished run."""
+    # A command that writes may meet a locked database while runs go on: that is SQLite.
+    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
+    before = {run["dag_run_id"] for run in airflow.get("dags/ingest_eurostat/dagRuns")["dag_runs"]}
+    command = [METAALEXPORT, "airflow", "--", "backfill", "create", "--dag-id", "ingest_eurostat", *options]
+    done = subprocess.run(command, env=airflow.environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    def finished() -> Any:
+        runs = airflow.get("dags/ingest_eurostat/dagRuns")["dag_runs"]
+        return next((r for r in runs if r["dag_run_id"] not in before and r["state"] in ("success", "failed")), None)
+
+    run: dict[str, Any] = airflow.wait("a finished backfill", finished, 180)
+    assert (run["run_type"], run["state"]) == ("backfill", "success")
+    # There is one backfill of a DAG at a time, and the scheduler closes it some time after its last run.
+    airflow.wait(
+        "the end of the backfill",
+        lambda: all(one["completed_at"] for one in airflow.get("backfills", dag_id="ingest_eurostat")["backfills"]),
+        90,
+    )
+    return run
+
+
+def loaded_slices(airflow: Airflow) -> set[tuple[str, str, str]]:
+    """Return what was loaded beside the months of the scheduled run, which Airflow starts by itself."""
+    settings = Settings.from_environment(airflow.environment)
+    loads = Landing(settings.landing).committed("eurostat_ds_045409")
+    slices = {(load.reporter, load.slice["first_month"], load.slice["last_month"]) for load in loads}
+    return slices - {("NL", airflow.environment["METAALEXPORT_FIRST_MONTH"], "")}
+
+
+def test_a_backfill_loads_the_month_of_its_day_or_the_months_that_it_is_given(airflow: Airflow) -> None:
+    # The builds that would follow have nothing to do with it.
+    requests.patch(
+        f"{airflow.url}/api/v2/dags/build_warehouse", json={"is_paused": True}, timeout=30
+    ).raise_for_status()
+    backfill(airflow, "--from-date", "2024-03-15", "--to-date", "2024-03-15T23:00")
+    assert loaded_slices(airflow) == {("NL", "2024-03", "2024-03")}
+    conf = {"reporters": ["DE"], "first_month": "2024-05", "last_month": "2024-06"}
+    backfill(airflow, "--from-date", "2024-06-15", "--to-date", "2024-06-15T23:00", "--dag-run-conf", json.dumps(conf))
+    assert loaded_slices(airflow) == {("NL", "2024-03", "2024-03"), ("DE", "2024-05", "2024-06")}
+
+
+def test_a_run_that_is_not_done_in_time_is_told_once_by_both_channels(airflow: Airflow, sinks: Sinks) -> None:
+    run_id = airflow.trigger("ingest_eurostat", first_month="2025-06", last_month="2025-06")
+    airflow.wait("the alert", lambda: any(post["run_id"] == run_id for post in sinks.of("ingest_eurostat")), 90)
+    (post,) = [post for post in sinks.posts if post["run_id"] == run_id]
+    assert post["name"] == "run_is_late"
+    assert post["subject"] == "[metaalexport, simulator, SIMULATED data] A run is late: ingest_eurostat"
+    assert post["what"].startswith("not done by 20")
+    assert post["log_url"].startswith(f"{airflow.url}/dags/ingest_eurostat/runs/")
+    airflow.wait("the mail", lambda: sinks.mail_about("A run is late"), 30)
+
+
+def test_a_failed_task_is_told_with_what_where_and_what_next(airflow: Airflow, sinks: Sinks) -> None:
+    simulator = airflow.environment["METAALEXPORT_SIMULATOR_URL"]
+    fault = {"match": "85429NED", "kind": "http_503", "times": 50}
+    requests.post(f"{simulator}/_simulator/faults", json=[fault], timeout=10).raise_for_status()
+    run_id = airflow.trigger("ingest_cbs")
+
+    def told() -> list[dict[str, Any]]:
+        return [post for post in sinks.posts if post["run_id"] == run_id and post["name"] != "run_is_late"]
+
+    airflow.wait("the alert", told, 120)
+    (post,) = told()
+    assert post["name"] == "office_not_reachable"
+    assert post["task_id"] == "load_cbs_85429ned.fetch"
+    assert "cbs_85429ned" in post["what"]
+    assert post["next_step"] == "docs/runbook.md, section 'The office is not reachable'"
+    assert f"/runs/{run_id.replace(':', '%3A').replace('+', '%2B')}" in post["log_url"]
+    mail = airflow.wait("the mail", lambda: sinks.mail_about("The office is not reachable"), 30)
+    assert mail["To"] == "ops@example.org"
+    assert "SIMULATED data" in mail["Subject"]
+    (part,) = mail.walk() if not mail.is_multipart() else mail.iter_parts()
+    assert post["next_step"] in html.unescape(part.get_content())
+    assert SECRET not in json.dumps(sinks.posts) + part.get_content()
+
+
+def test_what_goes_well_is_not_told(airflow: Airflow, sinks: Sinks) -> None:
+    run_id = airflow.trigger("maintain_warehouse")
+    path = f"dags/maintain_warehouse/dagRuns/{run_id}"
+    state = airflow.wait("the end of maintenance", lambda: {airflow.get(path)["state"]} & {"success", "failed"}, 120)
+    assert state == {"success"}
+    assert sinks.of("maintain_warehouse") == []

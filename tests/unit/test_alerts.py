@@ -1,0 +1,171 @@
+"""What a message says, what it never says, and when none is sent."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from expectations.gate import CheckResult
+from extract import errors as extract_errors
+from extract.politeness import BudgetSpentError, OfficeBusyError
+from metaalexport import alerts, health
+from metaalexport.dbt import DbtFailedError
+from metaalexport.steps import GateFailedError
+from publish.postgres import PostgresServingError
+
+RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
+CHECK = CheckResult("r", "landing", "s", "key_is_unique", "error", False, "2 rows", "Each cell is there once.", "now")
+
+
+class Channel:
+    """A notifier that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.alerts: list[alerts.Alert] = []
+
+    def __call__(self, context: dict[str, Any]) -> None:
+        self.alerts.append(context["alert"])
+
+
+@pytest.fixture
+def channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Channel:
+    """One channel that works, after one that does not."""
+    channel = Channel()
+
+    def broken(context: dict[str, Any]) -> None:
+        raise OSError("https://hooks.example/secret-path refused the connection")
+
+    monkeypatch.setenv(alerts.MAIL, "ops@example.org")
+    monkeypatch.setenv("METAALEXPORT_VAR", str(tmp_path))
+    monkeypatch.setattr(alerts, "_notifiers", lambda: {"webhook": broken, "mail": channel})
+    return channel
+
+
+def context_of(error: object, task_id: str = "load_cbs_85429ned.gate", run_id: str = "run-1") -> dict[str, Any]:
+    instance = SimpleNamespace(task_id=task_id, dag_id="ingest_cbs", log_url="http://localhost:8080/log")
+    return {"task_instance": instance, "exception": error, "run_id": run_id}
+
+
+def error_of(kind: type[extract_errors.ExtractError]) -> extract_errors.ExtractError:
+    return kind("p", dataset="d")
+
+
+@pytest.mark.parametrize(
+    ("error", "task_id", "kind"),
+    [
+        (GateFailedError("landing", "s", []), "", "gate_1_stopped"),
+        (GateFailedError("candidate", "s", []), "", "gate_2_stopped"),
+        (DbtFailedError("x"), "test_candidate", "dbt_failed"),
+        (RuntimeError("x"), "models.dbt_producer_watcher", "dbt_failed"),
+        (error_of(extract_errors.TornReadError), "", "torn_read"),
+        (error_of(extract_errors.TransientOfficeError), "", "office_not_reachable"),
+        (error_of(extract_errors.OfficeRefusedError), "", "office_refused"),
+        (error_of(extract_errors.BadReplyError), "", "reply_is_not_data"),
+        (error_of(extract_errors.RawIntegrityError), "", "raw_payload_changed"),
+        (error_of(extract_errors.StorageError), "", "disk_full"),
+        (error_of(OfficeBusyError), "", "office_busy"),
+        (error_of(BudgetSpentError), "", "budget_spent"),
+        (PostgresServingError("x"), "serve", "serving_failed"),
+        (error_of(extract_errors.ExtractError), "", "task_failed"),
+        ("a worker went away", "fetch", "task_failed"),
+        (None, "fetch", "task_failed"),
+    ],
+)
+def test_the_error_decides_the_kind_of_alert(error: object, task_id: str, kind: str) -> None:
+    assert alerts.kind_of(error, task_id) == kind
+
+
+def test_a_message_says_what_where_and_what_next(channel: Channel) -> None:
+    alerts.task_failed(context_of(GateFailedError("landing", "cbs_85429ned__nl__v1", [CHECK])))
+    (alert,) = channel.alerts
+    assert alert.subject == (
+        "[metaalexport, simulator, SIMULATED data] Gate 1 stopped a load: ingest_cbs load_cbs_85429ned.gate"
+    )
+    for part in (
+        "gate 'landing' stopped cbs_85429ned__nl__v1",
+        "key_is_unique: Each cell is there once.",
+        "found: 2 rows",
+        "where: DAG ingest_cbs, run run-1, task load_cbs_85429ned.gate",
+        "log: http://localhost:8080/log",
+        "next: docs/runbook.md, section 'Gate 1 stopped a load'",
+    ):
+        assert part in alert.text
+
+
+def test_a_long_error_is_cut(channel: Channel) -> None:
+    alerts.task_failed(context_of(RuntimeError("\n".join(f"line {number} {'x' * 1000}" for number in range(100)))))
+    (alert,) = channel.alerts
+    assert "… 88 more lines in the log" in alert.what
+    assert len(alert.what) < 6000
+
+
+def test_one_message_of_a_kind_is_sent_in_a_run(channel: Channel, tmp_path: Path) -> None:
+    for error, run_id in (
+        (error_of(extract_errors.TransientOfficeError), "run-1"),
+        (error_of(extract_errors.TransientOfficeError), "run-1"),
+        (error_of(extract_errors.BadReplyError), "run-1"),
+        (error_of(extract_errors.TransientOfficeError), "run-2"),
+    ):
+        alerts.task_failed(context_of(error, run_id=run_id))
+    assert [(alert.name, alert.run_id) for alert in channel.alerts] == [
+        ("office_not_reachable", "run-1"),
+        ("reply_is_not_data", "run-1"),
+        ("office_not_reachable", "run-2"),
+    ]
+    kept = [json.loads(path.read_text()) for path in (tmp_path / "simulator" / "ops" / "alerts").iterdir()]
+    assert len(kept) == 3
+    assert all(row["raised_at"] for row in kept)
+
+
+def test_a_channel_that_fails_is_a_warning_without_its_address_and_stops_no_other(
+    channel: Channel, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="metaalexport.alerts"):
+        alerts.task_failed(context_of(RuntimeError("x")))
+    assert len(channel.alerts) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "alert task_failed could not be sent by webhook: OSError"
+    ]
+
+
+def test_nothing_is_sent_or_kept_where_no_channel_is_named(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(alerts.MAIL)
+    alerts.task_failed(context_of(RuntimeError("x")))
+    alerts.run_is_late({"dag_run": {}, "deadline": {}})
+    assert channel.alerts == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_secrets_are_taken_out_of_a_message(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("from-a-file\n", encoding="utf-8")
+    environment = {
+        "METAALEXPORT_POSTGRES_PASSWORD": "s3cret-of-loader",
+        "METAALEXPORT_BI_READER_PASSWORD_FILE": str(secret),
+        "METAALEXPORT_ALERT_WEBHOOK": "https://hooks.example/T0/B0/xyz",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://airflow:metadata-pw@db/airflow",
+        "METAALEXPORT_PROFILE": "simulator",
+    }
+    text = "s3cret-of-loader from-a-file https://hooks.example/T0/B0/xyz metadata-pw http://me:pw@host/x simulator"
+    assert alerts.without_secrets(text, environment) == "*** *** *** *** http://***@host/x simulator"
+
+
+def test_a_webhook_that_is_a_url_becomes_a_connection_and_an_id_stays_one() -> None:
+    assert alerts.webhook_environment({alerts.WEBHOOK: "my_hook"}) == {}
+    given = alerts.webhook_environment({alerts.WEBHOOK: "https://hooks.example/T0?x=1"})
+    assert {name: json.loads(value) for name, value in given.items()} == {
+        "AIRFLOW_CONN_METAALEXPORT_ALERT_WEBHOOK": {"conn_type": "http", "host": "https://hooks.example/T0?x=1"}
+    }
+
+
+@pytest.mark.parametrize("section", sorted({*alerts.SECTIONS.values(), *health.FINDINGS.values()}))
+def test_every_alert_and_finding_has_a_section_in_the_runbook(section: str) -> None:
+    assert re.search(f"^## {re.escape(section)}$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)

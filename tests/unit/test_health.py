@@ -1,0 +1,239 @@
+"""What a monitor is told: promises, gates, failed steps, disk, PostgreSQL, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from extract.landing import Landing, LoadManifest
+from metaalexport import health
+from metaalexport.cli import app
+from metaalexport.journal import Journal
+from metaalexport.published import NothingPublishedError
+from metaalexport.settings import Settings
+from publish.postgres import PostgresServingError
+
+NOW = datetime(2026, 7, 10, 12, tzinfo=UTC)
+DATASET = "cbs_85429ned"
+SUBJECT = f"{DATASET} NL 2015-01..newest"
+LOAD = f"{DATASET}__nl__202607020430__0123456789"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A published file, made of one load of CBS, for which the office was asked two hours ago."""
+    settings = Settings(profile="simulator", state=tmp_path / "simulator", datasets=(DATASET,))
+    settings.state.mkdir()
+    with duckdb.connect(str(settings.published)) as connection:
+        connection.execute("create schema ops")
+        connection.execute("create table ops.publication as select '20260710-110000' as publish_id")
+        connection.execute("create table ops.loads as select ? as load_id", [LOAD])
+    write_run(settings, "fetch", SUBJECT, hours_ago=2)
+    return settings
+
+
+def write_run(
+    settings: Settings, step: str, subject: str, *, hours_ago: float, outcome: str = "done", detail: str = ""
+) -> None:
+    """Write a step into the journal that ended some hours ago."""
+    at = (NOW - timedelta(hours=hours_ago)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    row = {"run_id": "r", "step": step, "subject": subject, "outcome": outcome, "detail": detail}
+    folder = settings.journal / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{len(list(folder.iterdir())):04}.jsonl"
+    (folder / name).write_text(json.dumps({**row, "started_at": at, "finished_at": at}) + "\n", encoding="utf-8")
+
+
+def write_check(settings: Settings, gate: str, subject: str, checked_at: str, *, is_passed: bool) -> None:
+    """Write the result of a gate with one check into the journal."""
+    row = {"gate": gate, "subject": subject, "check_name": "key_is_unique", "severity": "error"}
+    Journal(settings.journal).checks(
+        gate, subject, checked_at, [{**row, "is_passed": is_passed, "checked_at": checked_at}]
+    )
+
+
+def names(settings: Settings, now: datetime = NOW) -> list[str]:
+    return [finding.name for finding in health.examine(settings, now)]
+
+
+def load_of(vintage_at: str, transport: str, load_id: str = LOAD) -> LoadManifest:
+    """A load of which only a few things matter."""
+    manifest = LoadManifest.__new__(LoadManifest)
+    values = {"dataset": DATASET, "vintage_at": vintage_at, "transport": transport, "load_id": load_id}
+    for name, value in {**values, "retrieved_at": "2026-07-10T11:00:00.000000Z"}.items():
+        object.__setattr__(manifest, name, value)
+    return manifest
+
+
+def committed(monkeypatch: pytest.MonkeyPatch, *loads: LoadManifest) -> None:
+    monkeypatch.setattr(Landing, "committed", lambda self, dataset=None: iter(loads))
+
+
+def test_nothing_is_found_when_all_is_well(settings: Settings) -> None:
+    assert names(settings) == []
+
+
+def test_a_look_is_late_when_its_hours_are_over_and_not_before(settings: Settings) -> None:
+    last = NOW - timedelta(hours=2)
+    assert names(settings, last + timedelta(hours=26)) == []
+    (finding,) = health.examine(settings, last + timedelta(hours=26, seconds=1))
+    assert (finding.name, finding.where) == ("look_is_late", DATASET)
+    assert "last asked at 2026-07-10T10:00Z, the next look was due by 2026-07-11T12:00Z" in finding.what
+
+
+def test_a_look_that_found_nothing_newer_counts_and_one_that_failed_does_not(settings: Settings) -> None:
+    write_run(settings, "fetch", SUBJECT, hours_ago=1, outcome="unchanged")
+    write_run(settings, "fetch", SUBJECT, hours_ago=0.5, outcome="failed")
+    (look, _) = health.promises(settings, NOW)
+    assert look.last_at == NOW - timedelta(hours=1)
+    assert look.state == "ok"
+
+
+def test_a_release_is_late_after_rhythm_and_grace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(monkeypatch, load_of("2026-05-02T04:30:00Z", "live"), load_of("2026-06-02T04:30:00Z", "live"))
+    due = datetime(2026, 7, 17, 4, 30, tzinfo=UTC)
+    (_, release) = health.promises(settings, due)
+    assert (release.last_at, release.due_at, release.state) == (due - timedelta(days=45), due, "ok")
+    (_, release) = health.promises(settings, due + timedelta(seconds=1))
+    assert release.state == "late"
+    assert "release_is_late" in names(settings, due + timedelta(days=1))
+
+
+@pytest.mark.parametrize("transport", ["simulator", "replay"])
+def test_a_release_that_no_office_made_is_never_late(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    committed(monkeypatch, load_of("2020-06-02T04:30:00Z", transport))
+    (_, release) = health.promises(settings, NOW)
+    assert (release.due_at, release.state) == (None, "unknown")
+
+
+def test_a_dataset_that_was_never_asked_is_unknown(settings: Settings) -> None:
+    (look, release) = health.promises(replace(settings, datasets=("cbs_85427ned",)), NOW)
+    assert (look.last_at, look.state, release.state) == (None, "unknown", "unknown")
+
+
+@pytest.mark.parametrize("is_in_journal", [True, False])
+def test_a_load_may_wait_for_its_publication_for_some_hours(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, is_in_journal: bool
+) -> None:
+    vintage = "2026-07-02T04:30:00Z"
+    # The second was committed while the build of what is published had begun already.
+    both = (load_of(vintage, "simulator"), load_of(vintage, "simulator", f"{LOAD}x"))
+    monkeypatch.setattr(Landing, "committed", lambda self, dataset=None: iter(both))
+    if is_in_journal:
+        write_run(settings, "commit", f"{LOAD}x", hours_ago=1)
+    wait = timedelta(hours=health.PUBLISH_WITHIN_HOURS)
+    assert names(settings, NOW - timedelta(hours=1) + wait) == []
+    (finding,) = health.examine(settings, NOW - timedelta(hours=1) + wait + timedelta(seconds=1))
+    assert finding.name == "load_not_published"
+    assert f"{LOAD}x" in finding.what
+
+
+def test_the_newest_run_of_a_gate_on_a_dataset_decides(settings: Settings) -> None:
+    write_check(settings, "landing", LOAD, "2026-07-10T09:00:00Z", is_passed=True)
+    write_check(settings, "landing", SUBJECT, "2026-07-10T10:00:00Z", is_passed=False)
+    write_check(settings, "candidate", "warehouse.duckdb", "2026-07-10T10:30:00Z", is_passed=False)
+    found = health.examine(settings, NOW)
+    assert [finding.name for finding in found] == ["gate_2_stopped", "gate_1_stopped"]
+    assert "key_is_unique" in found[1].what
+    assert found[1].where == SUBJECT
+    write_check(settings, "landing", f"{LOAD}x", "2026-07-10T11:00:00Z", is_passed=True)
+    write_check(settings, "candidate", "warehouse.duckdb", "2026-07-10T11:30:00Z", is_passed=True)
+    assert names(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "outcome"), [("land", "done"), ("fetch", "unchanged")], ids=["the same step", "all is loaded"]
+)
+def test_a_failed_step_is_told_until_it_worked(settings: Settings, step: str, outcome: str) -> None:
+    write_run(settings, "land", SUBJECT, hours_ago=1, outcome="failed", detail="BadReplyError: no such column\n  where")
+    (finding,) = health.examine(settings, NOW)
+    assert finding.name == "step_failed"
+    assert finding.what == "land failed at 2026-07-10T11:00Z: BadReplyError: no such column"
+    write_run(settings, step, f"{DATASET} NL 2024-01..newest", hours_ago=0.5, outcome=outcome)
+    assert names(settings) == []
+
+
+def test_failures_of_loads_on_request_and_of_long_ago_are_not_told(settings: Settings) -> None:
+    write_run(settings, "fetch", "cbs_85682ned NL 2015-01..newest", hours_ago=1, outcome="failed")
+    write_run(settings, "report", "index.html", hours_ago=24 * health.FAILURE_DAYS + 1, outcome="failed")
+    assert names(settings) == []
+    write_run(settings, "report", "index.html", hours_ago=1, outcome="failed")
+    assert names(settings) == ["step_failed"]
+
+
+def test_a_disk_that_is_short_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "LEAST_FREE_BYTES", 1 << 62)
+    assert names(settings) == ["disk_is_short"]
+
+
+def served(publish_id: str | None) -> Callable[[Any], dict[str, str] | None]:
+    return lambda server: {"publish_id": publish_id, "profile": "simulator"} if publish_id else None
+
+
+def refuse(server: Any) -> dict[str, str] | None:
+    raise PostgresServingError("PostgreSQL at db:5432 is not there")
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (served("20260710-110000"), []),
+        (served("20260709-110000"), ["served_is_older"]),
+        (served(None), ["served_is_older"]),
+        (refuse, ["server_is_away"]),
+    ],
+    ids=["the same", "an older one", "nothing", "not there"],
+)
+def test_postgresql_must_serve_what_is_published(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, answer: Any, found: list[str]
+) -> None:
+    monkeypatch.setenv("METAALEXPORT_POSTGRES_URL", "postgresql://db/marts")
+    monkeypatch.setenv("METAALEXPORT_POSTGRES_PASSWORD", "secret-of-loader")
+    monkeypatch.setattr(health, "served_publication", answer)
+    findings = health.examine(settings, NOW)
+    assert [finding.name for finding in findings] == found
+    assert "secret-of-loader" not in str(findings)
+
+
+def test_nothing_published_is_an_error_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(NothingPublishedError):
+        health.examine(Settings(profile="simulator", state=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("case", "code", "state"), [("well", 0, "ok"), ("late", 1, "not_well"), ("nothing", 2, "nothing_published")]
+)
+def test_the_exit_code_and_the_document_say_the_same(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, case: str, code: int, state: str
+) -> None:
+    monkeypatch.setenv("METAALEXPORT_VAR", str(settings.state.parent))
+    monkeypatch.setenv("METAALEXPORT_DATASETS", DATASET)
+    # The command judges by the clock.
+    write_run(settings, "fetch", SUBJECT, hours_ago=(NOW - datetime.now(UTC)).total_seconds() / 3600)
+    if case == "late":
+        write_run(
+            settings,
+            "report",
+            "index.html",
+            hours_ago=(NOW - datetime.now(UTC)).total_seconds() / 3600,
+            outcome="failed",
+        )
+    if case == "nothing":
+        settings.published.unlink()
+    done = CliRunner().invoke(app, ["health", "--json"])
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["state"], document["is_simulated"]) == (code, state, True)
+    assert [finding["name"] for finding in document["findings"]] == (["step_failed"] if case == "late" else [])
+    plain = CliRunner().invoke(app, ["health"])
+    assert plain.exit_code == code
+    assert ("next: docs/runbook.md, section 'A task failed'" in plain.output) == (case == "late")
