@@ -23,7 +23,7 @@ help: ## List the targets
 	@echo
 	@echo "  SOURCE=simulator|live|replay   where the figures come from (simulator)"
 	@echo "  REPLAY=<folder>                recorded payloads, for SOURCE=replay"
-	@echo "  FAULTS=quick                   leave faults of time out of test-long"
+	@echo "  FAULTS=quick                   test-long tries no faults of time, and three protocols"
 	@echo "  SCOPES=<file.csv>              your own product scopes, beside the shipped ones"
 
 $(VENV)/runtime: requirements.lock pyproject.toml
@@ -69,7 +69,7 @@ test-marts: setup-dev ## Load two releases, compute every metric again in Python
 	$(BIN)/pytest tests/marts -n 2 --dist loadscope
 
 test-long: setup-dev ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
-	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not timed)" tests/fault -n 2 --dist load
+	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/fault -n 2 --dist load
 	$(BIN)/pytest -m long tests/integration -n 2 --dist loadscope
 
 test-browser: setup-dev ## Run the tests that need Chromium, installing it from Debian's packages where it is missing

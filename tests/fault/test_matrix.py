@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,18 +14,27 @@ from tests.fault.matrix import LOADS, STOPS, TIMED, Prepared, kinds, prepared_ca
 pytestmark = pytest.mark.long
 NAMES = [case.name for case in cases()]
 TIMEOUT_SECONDS = 300
+# What every change is tried on: a protocol of pages, one of a single reply, one of files. The others differ in parsing,
+# which the contract tests cover.
+QUICK = ("CBS OData v4", "Comext SDMX", "Comext bulk 7z")
 
 
-@pytest.fixture(scope="module", params=NAMES)
+def _thorough(is_so: bool) -> Any:
+    return pytest.mark.thorough if is_so else ()
+
+
+def test_the_quick_protocols_are_there() -> None:
+    assert {*QUICK} < {*NAMES}
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=_thorough(name not in QUICK)) for name in NAMES])
 def prepared(request: pytest.FixtureRequest) -> Iterator[tuple[Prepared, Office, Path]]:
     with prepared_case(request.param) as found:
         yield found
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=pytest.mark.timed if kind in TIMED else ()) for kind in kinds()]
-)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=_thorough(kind in TIMED)) for kind in kinds()])
 def test_fault_leads_to_what_the_page_says(prepared: tuple[Prepared, Office, Path], kind: str) -> None:
     load, office, home = prepared
     assert load.data_requests, "no request of data was seen"
