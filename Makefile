@@ -66,7 +66,8 @@ test-unit: setup-dev ## Run the tests that take seconds
 	$(BIN)/pytest tests/unit
 
 test-marts: setup-dev ## Load two releases, compute every metric again in Python and compare every row
-	$(BIN)/pytest tests/marts -n 2 --dist loadscope
+	@# The first test waits for two releases to be loaded and built.
+	$(BIN)/pytest tests/marts -n 2 --dist loadscope --timeout 900
 
 test-long: setup-dev ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
 	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/fault -n 2 --dist load
@@ -83,7 +84,7 @@ test-postgres: setup-dev ## Serve from a real PostgreSQL, installing it from Deb
 test-bi: setup-dev $(VENV_BI)/superset ## Provision Superset over a real PostgreSQL and look at every chart, installing what is missing from Debian's packages
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null)
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null)
-	$(BIN)/pytest -m bi tests/bi
+	$(BIN)/pytest -m bi tests/bi --timeout 900
 
 test-compose: setup-dev ## Start the containers of docker-compose.yml and use them, where a container engine can be had
 	@compose=$$(tests/compose/ensure-engine); status=$$?; \
