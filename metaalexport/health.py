@@ -115,7 +115,8 @@ def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
 def promises(settings: Settings, now: datetime | None = None) -> list[Promise]:
     """Return both promises of each dataset that the DAGs load, with looks and loads up to this moment.
 
-    The due times are those of ``ops.freshness``, which is as old as the newest build.
+    The rule is that of ``ops.freshness``. That table is as old as the newest build; here the journal and the markers
+    of the loads are read, since a monitor must also see what happened while nothing was built.
     """
     moment = now or datetime.now(UTC)
     looks: dict[str, datetime] = {}

@@ -142,14 +142,19 @@ def _pointer(name: str, tick_count: int = 8) -> alt.Chart:
     )
 
 
-def _shares() -> alt.LayerChart:
-    x = _month_axis()
-    y_shares = alt.Y(
+def _from_zero() -> alt.Y:
+    """Figures from zero up to the largest of what is shown."""
+    return alt.Y(
         "y:Q",
         title=None,
         axis=_figure_axis(),
         scale=alt.Scale(domainMin=0, domainMax=alt.ExprRef("y_max"), nice=False),
     )
+
+
+def _shares() -> alt.LayerChart:
+    x = _month_axis()
+    y_shares = _from_zero()
     lines = (
         alt.Chart(alt.NamedData("lines"), name="shares_lines")
         .mark_line(strokeWidth=2, interpolate="linear", invalid="break-paths-show-domains")
@@ -281,12 +286,7 @@ def _split() -> alt.LayerChart:
 def _timeline() -> alt.LayerChart:
     """A flow over time, with numbered events."""
     x = _month_axis()
-    y = alt.Y(
-        "y:Q",
-        title=None,
-        axis=_figure_axis(),
-        scale=alt.Scale(domainMin=0, domainMax=alt.ExprRef("y_max"), nice=False),
-    )
+    y = _from_zero()
     line = (
         alt.Chart(alt.NamedData("lines"), name="timeline_line")
         .mark_line(color=PALETTE[0], strokeWidth=2, invalid="break-paths-show-domains")

@@ -53,11 +53,13 @@ def terminal(environment: dict[str, str]) -> Iterator[pexpect.spawn]:
     process.close(force=True)
 
 
-def ask(terminal: pexpect.spawn, text: str, answer: str) -> None:
-    """Type a statement and Enter, and wait for what its answer holds and for the next prompt."""
+def ask(terminal: pexpect.spawn, text: str, answer: str) -> str:
+    """Type a statement and Enter, and wait for what its answer holds and for the next prompt; return what matched."""
     terminal.send(f"{text}\r")
     terminal.expect(answer)
+    found = str(terminal.match[0])
     terminal.expect("simulator>")
+    return found
 
 
 def test_query_is_answered_and_end_of_input_leaves(terminal: pexpect.spawn, settings: Settings) -> None:
@@ -79,7 +81,7 @@ def test_table_is_completed_by_the_key(terminal: pexpect.spawn) -> None:
     # The menu.
     terminal.expect("wide")
     terminal.send("\t")
-    ask(terminal, " limit 1;", r"measure_29\s+29")
+    assert "29" in ask(terminal, " limit 1;", r"measure_29\s+29")
 
 
 def test_ctrl_c_cancels_a_long_query_and_the_next_one_is_answered(terminal: pexpect.spawn) -> None:
@@ -91,22 +93,28 @@ def test_ctrl_c_cancels_a_long_query_and_the_next_one_is_answered(terminal: pexp
     terminal.expect("cancelled")
     assert time.monotonic() - began < 10
     terminal.expect("simulator>")
-    ask(terminal, "select 6 * 7 as answer;", r"│\s+42 │")
+    assert "42" in ask(terminal, "select 6 * 7 as answer;", r"│\s+42 │")
 
 
 def test_ctrl_c_drops_the_line(terminal: pexpect.spawn) -> None:
     terminal.send("select 'unfinished")
     terminal.sendintr()
     terminal.expect("simulator>")
-    ask(terminal, "select 6 * 7 as answer;", r"│\s+42 │")
+    assert "42" in ask(terminal, "select 6 * 7 as answer;", r"│\s+42 │")
 
 
 def test_new_publication_is_announced(terminal: pexpect.spawn, settings: Settings) -> None:
-    ask(terminal, "from marts.shares;", "2 rows")
+    before = ask(terminal, "from marts.shares;", r"(?s:.*)\d+ rows")
+    assert "2 rows" in before
+    assert "FR" not in before
+    assert "published anew" not in before
     publish_id = publish_small(
         settings, "insert into marts.shares values ('FR', 0.1)", published_at="2026-02-02T03:04:05Z"
     )
-    ask(terminal, "from marts.shares;", rf"published anew: published {publish_id}(?s:.*)3 rows")
+    after = ask(terminal, "from marts.shares;", r"(?s:.*)\d+ rows")
+    assert f"published anew: published {publish_id}" in after
+    assert "3 rows" in after
+    assert "FR" in after
 
 
 def test_quit_leaves(terminal: pexpect.spawn) -> None:
