@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import PRODUCER_WATCHER_TASK_ID, ExecutionMode, InvocationMode, LoadMode, TestBehavior
@@ -11,12 +13,12 @@ from metaalexport import airflow_tasks, alerts, orchestration
 PATHS = orchestration.dbt_paths()
 
 
-def dbt_models() -> DbtTaskGroup:
-    """Return dbt models as tasks: one dbt process builds them, then a task a model shows how it went.
+def dbt_models() -> tuple[DbtTaskGroup, Any]:
+    """Return dbt models as tasks, and of them the one whose dbt process builds them all.
 
-    The tasks of the models wait for the build instead of watching it, so that they need no worker meanwhile and
-    the build never waits for a slot that they hold. dbt's tests run after all models, as one task: nobody reads a
-    candidate before they passed.
+    The others show afterwards how each model went. They wait for the build instead of watching it, so that they need
+    no worker meanwhile and the build never waits for a slot that they hold; and nothing waits for them: what became of
+    the build is known when its process ends.
     """
     group = DbtTaskGroup(
         group_id="models",
@@ -41,13 +43,13 @@ def dbt_models() -> DbtTaskGroup:
         default_args={"retries": 0},
     )
     producer = group.children[f"models.{PRODUCER_WATCHER_TASK_ID}"]
-    # The others only tell what it did, and are many: one after another they would take minutes.
-    producer.pool = airflow_tasks.WRITER_POOL
     producer.on_failure_callback = [*producer.on_failure_callback, alerts.task_failed]
     for child in group.children.values():
+        child.pool = airflow_tasks.SHOW_POOL
         if child is not producer and not child.upstream_task_ids:
             producer >> child
-    return group
+    producer.pool = airflow_tasks.WRITER_POOL
+    return group, producer
 
 
 with DAG(
@@ -60,9 +62,10 @@ with DAG(
     tags=["build"],
     doc_md=__doc__,
 ) as dag:
+    models, build = dbt_models()
+    airflow_tasks.prepare_candidate() >> models
     published = (
-        airflow_tasks.prepare_candidate()
-        >> dbt_models()
+        build
         >> airflow_tasks.test_candidate()
         >> airflow_tasks.gate_candidate()
         >> airflow_tasks.record_operations()

@@ -7,6 +7,8 @@ Layout
 ``<root>/.staging/loads/<load_id>/`` holds a load that is not committed, with all its ``observations``; nobody but gate
 1 reads it. It lies a level deeper than committed loads: no pattern of a reader meets a folder that comes and goes.
 ``rejected_cells`` beside them names the cells of which it holds a row that was rejected.
+``<root>/.withdrawn/loads/<load_id>/`` holds a load that a person took back, as it was, with the reason in
+``withdrawn.json``.
 ``<root>/.locks/<dataset>`` is held by whoever works on the dataset's loads.
 
 Tables of a committed load: ``changes`` (the cells that differ from what the loads before it had said), ``measures``
@@ -42,6 +44,7 @@ from extract.sql import quote, text_list, values_table
 
 MARKER = "load.json"
 STAGED = "manifest.json"
+WITHDRAWN = "withdrawn.json"
 SCHEMA_FOLDER = "_schema"
 LOCK_WAIT_SECONDS = 900.0
 # Of one DuckDB connection; a load has two open at a time, of which one works.
@@ -207,6 +210,23 @@ class LoadManifest:
     def order(self) -> tuple[str, str, str]:
         """What orders the loads of a dataset."""
         return (self.vintage_at, self.retrieved_at, self.load_id)
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """A committed load that was taken back, and why.
+
+    Attributes
+    ----------
+    withdrawn_at : str
+        UTC, ISO 8601.
+    reason : str
+        In a person's words.
+    """
+
+    load: LoadManifest
+    withdrawn_at: str
+    reason: str
 
 
 class Landing:
@@ -400,6 +420,7 @@ class Landing:
                 raise _not_staged(load_id, source)
             manifest = _read_manifest(source / STAGED)
             self._refuse_older(manifest)
+            self._refuse_withdrawn(manifest)
             manifest = self._write_changes(source, manifest, dataset)
             target.parent.mkdir(parents=True, exist_ok=True)
             unfinished = self._staging / f"{_COMMITTING}{load_id}"
@@ -441,15 +462,75 @@ class Landing:
         with self.hold(load_id.split("__")[0]):
             shutil.rmtree(self._staged_folder(load_id), ignore_errors=True)
 
-    def _refuse_older(self, manifest: LoadManifest) -> None:
-        newer = [
+    def withdraw(self, load_id: str, *, reason: str, withdrawn_at: str) -> LoadManifest:
+        """Take a committed load back: no reader meets it any more, and nothing of it is lost.
+
+        Raises
+        ------
+        ExtractError
+            If there is no such load, or if a newer one was compared with it: what that one holds are differences.
+        """
+        dataset = load_id.split("__")[0]
+        with self.hold(dataset), writing(dataset, self.root):
+            folder = self.root / dataset / load_id
+            manifest = _manifest_of(folder, "committed")
+            if newer := self._newer(manifest):
+                raise ExtractError(
+                    f"{load_id} cannot be withdrawn alone: newer loads hold only what differs from it",
+                    dataset=dataset,
+                    where=", ".join(load.load_id for load in newer),
+                    next_step="withdraw the newest load first, then the one before it",
+                )
+            note = {"withdrawn_at": withdrawn_at, "reason": reason}
+            write_atomically(folder / WITHDRAWN, json.dumps(note, ensure_ascii=False) + "\n")
+            target = self._withdrawn_folder(load_id)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder.replace(target)
+            fsync_directory(folder.parent)
+            return manifest
+
+    def reinstate(self, load_id: str) -> LoadManifest:
+        """Make a withdrawn load visible again.
+
+        Raises
+        ------
+        ExtractError
+            If there is none.
+        BadReplyError
+            If a newer load of the same cells was committed meanwhile.
+        """
+        dataset = load_id.split("__")[0]
+        with self.hold(dataset), writing(dataset, self.root):
+            source = self._withdrawn_folder(load_id)
+            manifest = _manifest_of(source, "withdrawn")
+            self._refuse_older(manifest)
+            target = self.root / dataset / load_id
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+            (target / WITHDRAWN).unlink()
+            fsync_directory(target.parent)
+            return manifest
+
+    def withdrawn(self, dataset: str | None = None) -> list[Withdrawal]:
+        """Return the loads that were taken back, oldest vintage first within a dataset."""
+        found = []
+        for path in self._withdrawn_folder("x").parent.glob(f"{dataset or '*'}__*/{WITHDRAWN}"):
+            note = json.loads(path.read_text(encoding="utf-8"))
+            found.append(Withdrawal(_read_manifest(path.with_name(MARKER)), note["withdrawn_at"], note["reason"]))
+        return sorted(found, key=lambda withdrawal: (withdrawal.load.dataset, *withdrawal.load.order))
+
+    def _newer(self, manifest: LoadManifest) -> list[LoadManifest]:
+        """Return the committed loads that were compared with a load, oldest vintage first."""
+        return [
             other
             for other in self.committed(manifest.dataset)
             if (other.vintage_at, other.retrieved_at) > (manifest.vintage_at, manifest.retrieved_at)
             and other.panel == manifest.panel
             and _slices_meet(other, manifest)
         ]
-        if newer:
+
+    def _refuse_older(self, manifest: LoadManifest) -> None:
+        if newer := self._newer(manifest):
             raise BadReplyError(
                 f"the load is of {manifest.vintage_at}, retrieved at {manifest.retrieved_at}, but {newer[-1].load_id}"
                 f" of {newer[-1].vintage_at}, retrieved at {newer[-1].retrieved_at}, is loaded already: what an office"
@@ -459,6 +540,17 @@ class Landing:
                 next_step="load it again if another run was quicker; load older vintages first, into an empty landing"
                 " area",
             )
+
+    def _refuse_withdrawn(self, manifest: LoadManifest) -> None:
+        for withdrawal in self.withdrawn(manifest.dataset):
+            if withdrawal.load.load_id == manifest.load_id:
+                raise ExtractError(
+                    f"the same replies were loaded before and withdrawn at {withdrawal.withdrawn_at}:"
+                    f" {withdrawal.reason}",
+                    dataset=manifest.dataset,
+                    where=manifest.load_id,
+                    next_step=f"`metaalexport reinstate {manifest.load_id}` if they are right after all",
+                )
 
     def _write_changes(self, source: Path, manifest: LoadManifest, dataset: Dataset) -> LoadManifest:
         """Write table ``changes`` of a staged load, and count it in the manifest."""
@@ -537,6 +629,10 @@ class Landing:
                 digest.update(f"{path.name} {hash_file(path)}\n".encode())
         return digest.hexdigest()
 
+    def _withdrawn_folder(self, load_id: str) -> Path:
+        # As deep as the staged loads, for the same reason.
+        return self.root / ".withdrawn" / "loads" / load_id
+
     def _staged_folder(self, load_id: str) -> Path:
         return self._staging / load_id
 
@@ -608,6 +704,18 @@ def _codes_meet(one: str, other: str) -> bool:
         prefix, code = (one, other) if one.endswith("*") else (other, one)
         return code.startswith(prefix[:-1])
     return one == other
+
+
+def _manifest_of(folder: Path, kind: str) -> LoadManifest:
+    """Read the marker of a load that a person named."""
+    if not (folder / MARKER).exists():
+        raise ExtractError(
+            f"there is no {kind} load {folder.name}",
+            dataset=folder.name.split("__")[0],
+            where=str(folder),
+            next_step="`metaalexport status` shows the newest loads and those that were withdrawn, `ops.loads` all",
+        )
+    return _read_manifest(folder / MARKER)
 
 
 def _not_staged(load_id: str, folder: Path) -> ExtractError:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from extract.landing import LoadManifest
+from extract.landing import LoadManifest, Withdrawal
 from extract.offices.base import OfficeVersion
 from extract.registry import Dataset
 from extract.slices import Slice
@@ -24,6 +24,27 @@ def find_unchanged(
     asked = narrow(dataset, loads, part, version)
     answering = [load for load in loads if load.vintage_at >= version.vintage_at and _covers(load, asked)]
     return max(answering, key=lambda load: load.order) if answering else None
+
+
+def find_withdrawn(
+    dataset: Dataset,
+    loads: Iterable[LoadManifest],
+    withdrawals: Iterable[Withdrawal],
+    part: Slice,
+    version: OfficeVersion,
+) -> Withdrawal | None:
+    """Return the withdrawal because of which a version is not asked for again, if there is one.
+
+    A person took back what the office said under this version, or a later one: there is something to ask for when the
+    office has a newer one.
+    """
+    asked = narrow(dataset, loads, part, version)
+    found = [
+        withdrawal
+        for withdrawal in withdrawals
+        if withdrawal.load.vintage_at >= version.vintage_at and _covers(withdrawal.load, asked)
+    ]
+    return max(found, key=lambda withdrawal: withdrawal.load.order) if found else None
 
 
 def find_full(loads: Iterable[LoadManifest], part: Slice) -> LoadManifest | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from metaalexport.steps import prepare_state
 
 POOLS = {
     "duckdb_writer": {"slots": 1, "description": "DuckDB has one writer.", "include_deferred": False},
+    "dbt_models": {"slots": 2, "description": "Tasks that show how each model went.", "include_deferred": False},
     "cbs_api": {"slots": 1, "description": "One extraction at a time at CBS.", "include_deferred": False},
     "eurostat_api": {"slots": 1, "description": "One extraction at a time at Eurostat.", "include_deferred": False},
 }
@@ -70,7 +72,8 @@ def prepare_airflow(settings: Settings, *, is_shared: bool = False) -> None:
     prepare_state(settings)
     write_manifest(settings)
     # Migrating takes half of a second run's start and changes nothing while Airflow is the same.
-    migrated = settings.airflow_home / f"migrated-{version('apache-airflow')}"
+    pools_hash = hashlib.sha256(json.dumps(POOLS, sort_keys=True).encode()).hexdigest()[:8]
+    migrated = settings.airflow_home / f"migrated-{version('apache-airflow')}-{pools_hash}"
     if migrated.exists() and not is_shared:
         return
     environment = airflow_environment(settings)

@@ -23,6 +23,8 @@ from metaalexport import alerts, orchestration
 
 # DuckDB has one writer: whatever opens the build file takes the only slot.
 WRITER_POOL = "duckdb_writer"
+# What only shows how each model went is a hundred tasks: they must not take the workers from what publishes.
+SHOW_POOL = "dbt_models"
 
 # What a publish updates; DAGs of others can be scheduled on it.
 PUBLISHED = Asset(name="published_warehouse", uri="x-metaalexport://published/warehouse")

@@ -136,6 +136,7 @@ def load(
     first: Annotated[str | None, typer.Option("--from", help="First month, YYYY-MM.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last month, YYYY-MM.")] = None,
     reporter: Annotated[list[str] | None, typer.Option(help="Reporting country; may be repeated.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Ask for a version that was withdrawn, too.")] = False,
 ) -> None:
     """Fetch, land, gate and commit one dataset, without building."""
     settings = Settings.from_environment()
@@ -158,7 +159,28 @@ def load(
                 next_step="the replay folder holds no recording of this dataset for these reporters",
             )
         for part in parts:
-            steps.load_slice(settings, part, run_id, _progress)
+            steps.load_slice(settings, part, run_id, _progress, again=again)
+
+
+@app.command()
+def withdraw(
+    load_id: Annotated[str, typer.Argument(help="Load id, as `metaalexport status` and alerts show it.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept and shown.")],
+) -> None:
+    """Take a committed load back: the next build is made without it. Nothing is lost; see `reinstate`."""
+    load = steps.withdraw_load(Settings.from_environment(), load_id, reason, _run_id())
+    console.print(
+        f"withdrawn: {load.load_id}, version {load.office_version}. It will not be loaded again; a newer version will."
+        "\nNext: metaalexport build, publish, report (or trigger build_warehouse in Airflow).",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+@app.command()
+def reinstate(load_id: Annotated[str, typer.Argument(help="Load id, as `metaalexport status` shows it.")]) -> None:
+    """Make a withdrawn load visible again, unless a newer one has taken its place."""
+    load = steps.reinstate_load(Settings.from_environment(), load_id, _run_id())
+    console.print(f"reinstated: {load.load_id}, version {load.office_version}", markup=False, highlight=False)
 
 
 @app.command()
@@ -511,7 +533,7 @@ def _status(settings: Settings) -> None:
         _print_table(
             published.query(
                 settings,
-                "select dataset_code, reporter_code, vintage_at, rows_read, rows_loaded, rows_rejected, transport"
+                "select load_id, vintage_at, rows_read, rows_loaded, rows_rejected, transport"
                 " from ops.loads order by vintage_at desc, load_id limit 8",
             ),
             title="Last loads",
@@ -519,6 +541,12 @@ def _status(settings: Settings) -> None:
         _print_table(published.gate_summary(settings), title="Gates, newest run of each")
     else:
         console.print(f"nothing is published under profile {settings.profile!r} yet")
+    withdrawals = Landing(settings.landing).withdrawn()
+    if withdrawals:
+        rows = tuple((each.load.load_id, each.load.vintage_at, each.withdrawn_at, each.reason) for each in withdrawals)
+        _print_table(
+            published.Table(("load_id", "vintage_at", "withdrawn_at", "reason"), rows), title="Withdrawn loads"
+        )
     failed = [row for row in Journal(settings.journal).read("runs") if row["outcome"] in ("failed", "blocked")]
     for row in failed[-3:]:
         errors.print(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from extract import load as loading
 from extract import refresh
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TransientOfficeError
 from extract.http import OfficeSession, RetryPolicy
-from extract.landing import Landing, LoadManifest, cell_key
+from extract.landing import Landing, LoadManifest, Withdrawal, cell_key
 from extract.offices import OFFICES, comext_bulk
 from extract.offices.base import CatalogueEntry, Fetched
 from extract.offices.cbs import CbsOffice
@@ -37,14 +37,31 @@ Progress = Callable[[str], None]
 
 
 class GateFailedError(Exception):
-    """A gate stopped bad data. What was published stays as it is."""
+    """A gate stopped bad data. What was published stays as it is.
 
-    def __init__(self, gate: str, subject: str, failed: list[CheckResult]) -> None:
+    Parameters
+    ----------
+    failed : list of CheckResult
+        The checks of severity ``error`` that did not hold.
+    new_loads : sequence of str
+        Of gate 2: the loads that are not in what is published; one of them brought what it stopped.
+    """
+
+    def __init__(self, gate: str, subject: str, failed: list[CheckResult], new_loads: Sequence[str] = ()) -> None:
         self.gate = gate
         self.failed = failed
         lines = [f"gate '{gate}' stopped {subject}: {len(failed)} check(s) failed; what is published stays as it is"]
+        if new_loads:
+            lines.append(f"  loads since what is published: {', '.join(new_loads)}")
         lines += [f"  {check.check_name}: {check.message}\n    found: {check.observed}" for check in failed]
-        lines.append("  next: look at the rows above and at the Data Docs; load again when the office has mended it")
+        if gate == "landing":
+            lines.append(
+                "  next: look at the rows above and at the Data Docs; load again when the office has mended it"
+            )
+        else:
+            lines.append(
+                "  next: look at the rows above; `metaalexport withdraw <load_id>` builds without a load that is wrong"
+            )
         super().__init__("\n".join(lines))
 
 
@@ -125,14 +142,20 @@ def plan_loads(
 
 
 def fetch_load(
-    settings: Settings, part_dict: dict[str, Any], run_id: str, progress: Progress = print
+    settings: Settings, part_dict: dict[str, Any], run_id: str, progress: Progress = print, *, again: bool = False
 ) -> dict[str, Any] | None:
     """Bring a slice's replies into the raw store: all of it the first time, then what the office may have revised.
+
+    Parameters
+    ----------
+    again : bool
+        Whether to ask for a version that was loaded and withdrawn: the office may have corrected it under its old
+        stamp.
 
     Returns
     -------
     dict or None
-        The slice and its replies; None if the office has nothing newer than what is loaded.
+        The slice and its replies; None if the office has nothing newer than what is loaded or was withdrawn.
 
     Raises
     ------
@@ -147,11 +170,16 @@ def fetch_load(
         try:
             with asking(settings, dataset, run_id, progress) as (session, hosts):
                 # Behind the office's lock: a run that waited for another one sees what that one loaded.
-                loads = list(Landing(settings.landing).committed(dataset.code))
+                landing = Landing(settings.landing)
+                loads = list(landing.committed(dataset.code))
+                withdrawals = [] if again else landing.withdrawn(dataset.code)
                 if settings.profile != "replay":
                     version = OFFICES[dataset.office].probe(session, hosts, dataset, part)
                     if unchanged := refresh.find_unchanged(dataset, loads, part, version):
                         _note_unchanged(note, progress, subject, unchanged, "nothing downloaded")
+                        return None
+                    if withdrawal := refresh.find_withdrawn(dataset, loads, withdrawals, part, version):
+                        _note_withdrawn(note, progress, subject, withdrawal)
                         return None
                     part = refresh.narrow(dataset, loads, part, version)
                 fetched = loading.fetch(session, hosts, dataset, part)
@@ -162,6 +190,10 @@ def fetch_load(
             raise
         if unchanged := refresh.find_unchanged(dataset, loads, part, fetched.version):
             _note_unchanged(note, progress, subject, unchanged, "the replies are those already loaded")
+            return None
+        # A recording tells its version by its replies alone.
+        if withdrawal := refresh.find_withdrawn(dataset, loads, withdrawals, part, fetched.version):
+            _note_withdrawn(note, progress, subject, withdrawal)
             return None
         size = sum(record.bytes for record in session.records)
         note.detail = (
@@ -280,11 +312,41 @@ def commit_load(settings: Settings, load_id: str, run_id: str) -> dict[str, Any]
         return manifest.to_dict()
 
 
+def withdraw_load(settings: Settings, load_id: str, reason: str, run_id: str) -> LoadManifest:
+    """Take a committed load back, so that the next build is made without it.
+
+    Raises
+    ------
+    RegistryError
+        If the id names no dataset.
+    ExtractError
+        If there is no such load, or newer ones hold what differs from it.
+    """
+    get_dataset(load_id.split("__")[0])
+    with Journal(settings.journal).step(run_id, "withdraw", load_id) as note:
+        manifest = Landing(settings.landing).withdraw(load_id, reason=reason, withdrawn_at=utc_now())
+        note.detail = reason
+        return manifest
+
+
+def reinstate_load(settings: Settings, load_id: str, run_id: str) -> LoadManifest:
+    """Make a withdrawn load visible again.
+
+    Raises
+    ------
+    ExtractError
+        If there is none, or a newer load of the same cells was committed meanwhile.
+    """
+    get_dataset(load_id.split("__")[0])
+    with Journal(settings.journal).step(run_id, "reinstate", load_id):
+        return Landing(settings.landing).reinstate(load_id)
+
+
 def load_slice(
-    settings: Settings, part: dict[str, Any], run_id: str, progress: Progress = print
+    settings: Settings, part: dict[str, Any], run_id: str, progress: Progress = print, *, again: bool = False
 ) -> LoadManifest | None:
     """Run all steps of one load: fetch, land, gate 1, commit. None if the office has nothing newer."""
-    fetched = fetch_load(settings, part, run_id, progress)
+    fetched = fetch_load(settings, part, run_id, progress, again=again)
     if fetched is None:
         return None
     load_id = gate_load(settings, stage_load(settings, fetched, run_id, progress), run_id, progress)
@@ -359,7 +421,8 @@ def gate_candidate(settings: Settings, run_id: str, progress: Progress = print) 
     with _gate_database(settings) as database:
         candidate_gate.prepare_database(database, gate_input)
         checks = candidate_gate.candidate_checks(gate_input)
-        _run_gate(settings, "candidate", settings.warehouse.name, run_id, database, checks, progress)
+        new_loads = candidate_gate.new_loads(database)
+        _run_gate(settings, "candidate", settings.warehouse.name, run_id, database, checks, progress, new_loads)
     build_data_docs(settings.gx)
 
 
@@ -463,6 +526,16 @@ def _note_unchanged(note: StepNote, progress: Progress, subject: str, manifest: 
     progress(f"{subject}: unchanged, {note.detail}")
 
 
+def _note_withdrawn(note: StepNote, progress: Progress, subject: str, withdrawal: Withdrawal) -> None:
+    load = withdrawal.load
+    note.outcome = "unchanged"
+    note.detail = (
+        f"version {load.office_version} was withdrawn at {withdrawal.withdrawn_at} ({load.load_id}):"
+        f" {withdrawal.reason}; the next version will be loaded"
+    )
+    progress(f"{subject}: {note.detail}")
+
+
 def _keep_refusal(journal: Journal, subject: str, run_id: str, error: ExtractError) -> None:
     """A reply that is not data fails gate 1 before there is anything to land; it belongs to the same record."""
     result = CheckResult(
@@ -502,6 +575,7 @@ def _run_gate(
     database: Path,
     checks: list[Any],
     progress: Progress,
+    new_loads: Sequence[str] = (),
 ) -> None:
     journal = Journal(settings.journal)
     with journal.step(run_id, f"gate_{gate}", subject) as note:
@@ -523,5 +597,5 @@ def _run_gate(
         if failed:
             note.outcome = "blocked"
             build_data_docs(settings.gx)
-            raise GateFailedError(gate, subject, failed)
+            raise GateFailedError(gate, subject, failed, new_loads)
         progress(f"gate '{gate}' passed {subject}: {note.detail}")

@@ -21,6 +21,7 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
@@ -522,12 +523,16 @@ def _renamed_aggregate(fault: Fault, rows: Rows) -> bool:
     return rows.change(f"update {rows.table} set {rows.partner} = ? where {rows.partner} = ?", [code, rows.total])
 
 
-@spoils_rows("unit_10x")
-def _unit_10x(fault: Fault, rows: Rows) -> bool:
-    """The values of the main measures are ten times too high, and nothing says so."""
+@spoils_rows("wrong_scale")
+def _wrong_scale(fault: Fault, rows: Rows) -> bool:
+    """The values of the main measures are ``factor`` (10) times what they should be, and nothing says so."""
+    factor = str(Decimal(str(fault.options.get("factor", 10))))
+    # Whole numbers stay whole, and nothing is padded: the office's own way of writing is no hint.
+    scaled = f"cast({rows.value} as decimal(30, 6)) * cast('{factor}' as decimal(8, 4))"
+    whole = f"cast(cast(round({scaled}) as hugeint) as varchar)"
     return rows.change(
         f"update {rows.table} set {rows.value} = if(contains({rows.value}, '.'), "
-        f"rtrim(rtrim(cast(cast({rows.value} as decimal(38, 6)) * 10 as varchar), '0'), '.'), {rows.value} || '0') "
+        f"rtrim(rtrim(cast(round({scaled}, 6) as varchar), '0'), '.'), {whole}) "
         f"where list_contains(?, {rows.indicator}) and try_cast({rows.value} as double) <> 0",
         [list(rows.main_indicators)],
     )

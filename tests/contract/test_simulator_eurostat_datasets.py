@@ -520,14 +520,14 @@ def test_the_footer_of_before_2023(base: str, shared_data: Path) -> None:
 def test_row_faults_know_the_main_host(base: str) -> None:
     key = "A.EXP.C24.US+WORLD.THS_EUR.NL"
     whole = read(base, "EXT_TEC03", key)
-    for kind in ("renamed_aggregate", "unit_10x", "duplicate_key"):
+    for kind in ("renamed_aggregate", "wrong_scale", "duplicate_key"):
         requests.post(
             f"{base}/_simulator/faults", json={"match": "/data/EXT_TEC03", "kind": kind, "times": 1}, timeout=10
         )
         spoilt = read(base, "EXT_TEC03", key)
         if kind == "renamed_aggregate":
             assert {row["partner"] for row in spoilt} == {"US", "WRLD"}
-        elif kind == "unit_10x":
+        elif kind == "wrong_scale":
             assert [float(row["OBS_VALUE"]) for row in spoilt] == [10 * float(row["OBS_VALUE"]) for row in whole]
         else:
             assert len(spoilt) == len(whole) + 1

@@ -342,14 +342,16 @@ def test_a_renamed_total(base: str) -> None:
     assert {row["partner"] for row in read(ask(base))} == {"DE", "US", "EU27_2020_EXTRA"}
 
 
-def test_ten_times_the_value(base: str) -> None:
+@pytest.mark.parametrize("factor", [10, 1.22])
+def test_values_in_a_wrong_scale(base: str, factor: float) -> None:
     whole = read(ask(base))
-    switch_on(base, "unit_10x", times=1)
+    switch_on(base, "wrong_scale", times=1, **({} if factor == 10 else {"factor": factor}))
     changed = read(ask(base))
     assert len(whole) == len(changed)
     for before, after in zip(whole, changed, strict=True):
-        factor = 10 if before["indicators"] == MAIN_INDICATOR else 1
-        assert float(after["OBS_VALUE"]) == factor * float(before["OBS_VALUE"])
+        scale = factor if before["indicators"] == MAIN_INDICATOR else 1
+        assert float(after["OBS_VALUE"]) == pytest.approx(scale * float(before["OBS_VALUE"]), abs=0.5)
+        assert ("." in after["OBS_VALUE"]) <= ("." in before["OBS_VALUE"])
         assert {**before, "OBS_VALUE": ""} == {**after, "OBS_VALUE": ""}
 
 
@@ -399,7 +401,7 @@ def bulk_rows(base: str, kind: str = "", **options: Any) -> list[dict[str, str]]
 def test_wrong_rows_in_a_bulk_file(small_server: str) -> None:
     whole = bulk_rows(small_server)
     assert len(whole) > 1000
-    tenfold = bulk_rows(small_server, "unit_10x")
+    tenfold = bulk_rows(small_server, "wrong_scale")
     assert [int(row["VALUE_EUR"]) for row in tenfold] == [10 * int(row["VALUE_EUR"]) for row in whole]
     assert [{**row, "VALUE_EUR": ""} for row in tenfold] == [{**row, "VALUE_EUR": ""} for row in whole]
     assert len(bulk_rows(small_server, "duplicate_key")) == len(whole) + 1

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import html
 import json
-import socketserver
 import subprocess
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from email import message_from_string
-from email.message import EmailMessage
-from email.policy import default
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -21,90 +14,29 @@ import requests
 from extract.landing import Landing
 from metaalexport.settings import Settings
 from tests.integration.airflow_here import METAALEXPORT, Airflow, running_airflow
+from tests.integration.alert_sinks import SECRET, Sinks, listening_sinks
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(420)]
-SECRET = "path-that-nobody-may-see"
-
-
-@dataclass
-class Sinks:
-    """Where messages arrive: a webhook and a mail server."""
-
-    posts: list[dict[str, Any]] = field(default_factory=list)
-    mails: list[EmailMessage] = field(default_factory=list)
-
-    def mail_about(self, section: str) -> EmailMessage | None:
-        """Return the first mail whose subject has some words."""
-        return next((mail for mail in self.mails if section in mail["Subject"]), None)
-
-    def of(self, dag_id: str) -> list[dict[str, Any]]:
-        """Return what the webhook was told of a DAG."""
-        return [post for post in self.posts if post["dag_id"] == dag_id]
 
 
 @pytest.fixture(scope="module")
-def sinks() -> Sinks:
-    return Sinks()
+def sinks() -> Iterator[Sinks]:
+    with listening_sinks() as listening:
+        yield listening
 
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory, sinks: Sinks) -> Iterator[Airflow]:
     """Start Airflow with both channels, no retries, and a deadline for ingests that no run can meet."""
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            assert self.path == f"/{SECRET}"
-            sinks.posts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Say nothing."""
-
-    class Mail(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self.say("220 sink")
-            while line := self.rfile.readline().decode().strip():
-                if line.upper() == "DATA":
-                    self.say("354 go on")
-                    lines = []
-                    while (text := self.rfile.readline().decode().rstrip("\r\n")) != ".":
-                        lines.append(text)
-                    sinks.mails.append(message_from_string("\n".join(lines), policy=default))
-                elif line.upper() == "QUIT":
-                    self.say("221 bye")
-                    return
-                self.say("250 ok")
-
-        def say(self, text: str) -> None:
-            self.wfile.write(f"{text}\r\n".encode())
-
-    hook = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    mail = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail)
-    for server in (hook, mail):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    smtp = {
-        "conn_type": "smtp",
-        "host": "127.0.0.1",
-        "port": mail.server_address[1],
-        "extra": {"disable_ssl": True, "disable_tls": True, "from_email": "airflow@example.org", "retry_limit": 1},
-    }
     settings = {
         "METAALEXPORT_DATASETS": "cbs_85429ned,eurostat_ds_045409",
         "METAALEXPORT_TASK_RETRIES": "0",
         "METAALEXPORT_HTTP_ATTEMPTS": "1",
         "METAALEXPORT_INGEST_DEADLINE_SECONDS": "1",
-        "METAALEXPORT_ALERT_WEBHOOK": f"http://127.0.0.1:{hook.server_address[1]}/{SECRET}",
-        "METAALEXPORT_ALERT_MAIL": "ops@example.org",
-        "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(smtp),
+        **sinks.settings,
     }
-    try:
-        with running_airflow(tmp_path_factory.mktemp("alerts"), settings) as running:
-            yield running
-    finally:
-        for server in (hook, mail):
-            server.shutdown()
-            server.server_close()
+    with running_airflow(tmp_path_factory.mktemp("alerts"), settings) as running:
+        yield running
 
 
 def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:

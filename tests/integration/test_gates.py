@@ -169,6 +169,40 @@ def test_reader_sees_no_error_and_no_half_refresh_while_the_warehouse_is_built(s
     assert len(seen["publish_ids"]) == 2, "the reader should have seen the old and the new publication"
 
 
+def test_totals_that_jump_are_not_published_unless_the_revision_is_accepted(simulated: SimulatedOffice) -> None:
+    settings = simulated.settings
+    build_and_publish(settings, "before_the_jump")
+    as_built = settings.warehouse.read_bytes()
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        connection.execute(
+            "update marts.rpt_destination_shares set total_eur = 1.3 * total_eur"
+            " where source_code = 'EUROSTAT' and month = '2025-06-01'"
+        )
+    try:
+        with pytest.raises(steps.GateFailedError, match="totals_move_little") as caught:
+            steps.gate_candidate(settings, "jumped", lambda message: None)
+        assert [check.check_name for check in caught.value.failed] == ["totals_move_little"]
+
+        def accept(vintage: str, month: str) -> None:
+            with duckdb.connect(str(settings.warehouse)) as connection:
+                connection.execute("delete from reference.accepted_revisions")
+                connection.execute(
+                    "insert into reference.accepted_revisions select 'EUROSTAT', 'NL', ?, ?,"
+                    f" ({vintage})::date, 'a late declaration', 'note of the office'"
+                    " from marts.rpt_destination_shares where source_code = 'EUROSTAT'",
+                    [month, month],
+                )
+
+        for vintage, month in (("max(vintage_at)", "2025-05-01"), ("max(vintage_at) - interval 1 day", "2025-06-01")):
+            accept(vintage, month)
+            with pytest.raises(steps.GateFailedError, match="totals_move_little"):
+                steps.gate_candidate(settings, "accepted_another", lambda message: None)
+        accept("max(vintage_at)", "2025-06-01")
+        steps.gate_candidate(settings, "accepted", lambda message: None)
+    finally:
+        settings.warehouse.write_bytes(as_built)
+
+
 def test_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice) -> None:
     settings = simulated.settings
     before = file_hash(settings.published)

@@ -18,7 +18,7 @@ import pytest
 
 from extract import landing as landing_module
 from extract import load
-from extract.errors import BadReplyError, RawIntegrityError
+from extract.errors import BadReplyError, ExtractError, RawIntegrityError
 from extract.landing import (
     COMMON_TABLES,
     MARKER,
@@ -324,6 +324,71 @@ def test_committed_loads_come_oldest_vintage_first(landing: Landing, stage_cbs: 
     assert [manifest.vintage_at for manifest in landing.committed()] == stamps
     assert [manifest.vintage_at for manifest in landing.committed(CBS.code)] == stamps
     assert list(landing.committed(EUROSTAT.code)) == []
+
+
+NEXT_VERSION = OfficeVersion("202608030630", "2026-08-03T04:30:00Z")
+
+
+def committed_ids(landing: Landing) -> list[str]:
+    return [load.load_id for load in landing.committed()]
+
+
+def test_a_withdrawn_load_is_met_by_nobody_and_kept_as_it_was(landing: Landing, stage_cbs: StageCbs) -> None:
+    first, second = (landing.commit(stage_cbs(*arguments).load_id, CBS) for arguments in ((10,), (99, NEXT_VERSION)))
+    before = tree_hash(landing.folder(second))
+    landing.withdraw(second.load_id, reason="ten times too high", withdrawn_at="2026-08-04T08:00:00Z")
+    assert committed_ids(landing) == [first.load_id]
+    (withdrawal,) = landing.withdrawn(CBS.code)
+    assert (withdrawal.load, withdrawal.reason) == (second, "ten times too high")
+    assert landing.withdrawn("another") == []
+    kept = landing.root / ".withdrawn" / "loads" / second.load_id
+    assert tree_hash(kept) == before
+    # What readers look for: two levels below the landing area.
+    assert [path.parent.name for path in landing.root.glob("*/*/load.json")] == [first.load_id]
+    landing.tidy(CBS.code)
+    assert tree_hash(kept) == before
+    landing.reinstate(second.load_id)
+    assert committed_ids(landing) == [first.load_id, second.load_id]
+    assert tree_hash(landing.folder(second)) == before
+    assert landing.withdrawn() == []
+
+
+def test_what_comes_after_a_withdrawn_load_is_compared_with_what_was_before_it(
+    landing: Landing, stage_cbs: StageCbs
+) -> None:
+    landing.commit(stage_cbs(10).load_id, CBS)
+    wrong = landing.commit(stage_cbs(99, NEXT_VERSION).load_id, CBS)
+    landing.withdraw(wrong.load_id, reason="wrong", withdrawn_at="2026-08-04T08:00:00Z")
+    corrected = OfficeVersion("202608050630", "2026-08-05T04:30:00Z")
+    same_as_first = landing.commit(stage_cbs(10, corrected).load_id, CBS)
+    assert (same_as_first.rows_changed, same_as_first.rows_withdrawn) == (0, 0)
+    with pytest.raises(BadReplyError, match="is loaded already"):
+        landing.reinstate(wrong.load_id)
+    assert [withdrawal.load.load_id for withdrawal in landing.withdrawn()] == [wrong.load_id]
+
+
+def test_a_load_that_newer_ones_were_compared_with_cannot_be_withdrawn(landing: Landing, stage_cbs: StageCbs) -> None:
+    first, second = (landing.commit(stage_cbs(*arguments).load_id, CBS) for arguments in ((10,), (11, NEXT_VERSION)))
+    with pytest.raises(ExtractError, match="withdraw the newest load first") as caught:
+        landing.withdraw(first.load_id, reason="wrong", withdrawn_at="2026-08-04T08:00:00Z")
+    assert second.load_id in str(caught.value)
+    assert committed_ids(landing) == [first.load_id, second.load_id]
+
+
+def test_a_withdrawn_load_does_not_come_back_by_itself(landing: Landing, stage_cbs: StageCbs) -> None:
+    load_id = landing.commit(stage_cbs(99).load_id, CBS).load_id
+    landing.withdraw(load_id, reason="wrong", withdrawn_at="2026-08-04T08:00:00Z")
+    assert stage_cbs(99).load_id == load_id
+    with pytest.raises(ExtractError, match=f"reinstate {load_id}"):
+        landing.commit(load_id, CBS)
+    assert committed_ids(landing) == []
+
+
+@pytest.mark.parametrize("act", ["withdraw", "reinstate"])
+def test_a_load_that_is_not_there_is_named(landing: Landing, act: str) -> None:
+    arguments = {"reason": "wrong", "withdrawn_at": "2026-08-04T08:00:00Z"} if act == "withdraw" else {}
+    with pytest.raises(ExtractError, match="cbs_85429ned__nl__nothing"):
+        getattr(landing, act)("cbs_85429ned__nl__nothing", **arguments)
 
 
 def test_make_load_id_same_replies_give_the_same_id(fetch: Fetch) -> None:

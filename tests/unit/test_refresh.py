@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from extract.landing import LoadManifest, panel_of
+from extract.landing import LoadManifest, Withdrawal, panel_of
 from extract.offices.base import OfficeVersion
-from extract.refresh import find_full, find_unchanged, narrow
+from extract.refresh import find_full, find_unchanged, find_withdrawn, narrow
 from extract.registry import Refresh, get_dataset
 from extract.slices import Slice
 
@@ -59,6 +59,16 @@ def test_load_of_the_same_version_is_found() -> None:
 def test_load_of_a_later_version_than_the_office_shows_is_enough() -> None:
     full = load(PART, "2026-09-15")
     assert find_unchanged(EUROSTAT, [full], PART, version("2026-08-14")) is full
+
+
+def test_a_version_that_was_withdrawn_is_not_asked_for_again() -> None:
+    full, wrong = load(PART, "2026-07-16"), load(TRAILING, "2026-08-14")
+    withdrawals = [Withdrawal(wrong, "2026-08-14T12:00:00Z", "wrong")]
+    assert find_withdrawn(EUROSTAT, [full], withdrawals, PART, version("2026-08-14")) is withdrawals[0]
+    assert find_withdrawn(EUROSTAT, [full], withdrawals, PART, version("2026-09-15")) is None
+    other = replace(PART, reporter="DE")
+    assert find_withdrawn(EUROSTAT, [full], withdrawals, other, version("2026-08-14")) is None
+    assert find_withdrawn(EUROSTAT, [full], [], PART, version("2026-08-14")) is None
 
 
 def test_trailing_months_behind_a_full_load_answer_for_the_whole() -> None:

@@ -1,0 +1,266 @@
+"""Release days from the office to the report, the real scheduler between them: a good one, and two bad ones."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import duckdb
+import psycopg
+import pytest
+import requests
+
+from extract.landing import Landing
+from metaalexport.settings import Settings
+from publish.postgres import LOADER, READER, PostgresServer
+from simulator.server import run_simulator
+from tests.integration.airflow_here import METAALEXPORT, Airflow, running_airflow
+from tests.integration.alert_sinks import Sinks, listening_sinks
+from tests.integration.conftest import SimulatedOffice, file_hash
+from tests.postgres.server import running_server
+
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(600)]
+
+FIRST_RELEASE = 11
+COMEXT = "/data/DS-045409"
+LOADER_PASSWORD, READER_PASSWORD = "of the loader", "of the readers"
+SHARES = """
+    select month, share, (select publish_id from ops.publication) as publish_id
+    from marts.rpt_destination_shares
+    where source_code = 'EUROSTAT' and scope_code = 'metal_core_hs' and reporter_code = 'NL'
+        and destination_code = 'US' and is_complete
+    order by month
+"""
+
+
+@dataclass
+class Shown:
+    """What the people see at one moment, in each of the three places where they look."""
+
+    publish_id: str
+    us_shares: dict[date, float]
+    report: str
+    file_sha256: str
+
+    @property
+    def newest_month(self) -> date:
+        """The newest month with shares."""
+        return max(self.us_shares)
+
+
+@dataclass
+class Team:
+    """An office that publishes, a team's Airflow, its PostgreSQL, and its channel of alerts."""
+
+    office: SimulatedOffice
+    airflow: Airflow
+    sinks: Sinks
+    server: PostgresServer
+
+    def runs(self, dag_id: str) -> dict[str, str]:
+        """Return the states of a DAG's runs by their ids."""
+        found = self.airflow.get(f"dags/{dag_id}/dagRuns", limit=100)["dag_runs"]
+        return {run["dag_run_id"]: run["state"] for run in found}
+
+    def look(self, dag_id: str) -> str:
+        """Run a DAG that loads; return the state it ended in."""
+        run_id = self.airflow.trigger(dag_id)
+        return str(
+            self.airflow.wait(
+                f"the end of {dag_id}",
+                lambda: (state := self.runs(dag_id)[run_id]) in ("success", "failed") and state,
+                240,
+            )
+        )
+
+    def wait_for_builds(self, builds_before: set[str]) -> set[str]:
+        """Wait until all that is committed was built by runs that nobody triggered; return their states."""
+        committed = {load.load_id for load in Landing(self.office.settings.landing).committed()}
+
+        def built() -> set[str]:
+            waiting = self.are_builds_waiting()
+            new = {name: state for name, state in self.runs("build_warehouse").items() if name not in builds_before}
+            if waiting or not new or set(new.values()) & {"queued", "running"}:
+                return set()
+            assert all(name.startswith("asset_triggered") for name in new)
+            if set(new.values()) == {"success"}:
+                assert committed <= self.published_loads()
+            return set(new.values())
+
+        return set(self.airflow.wait("the builds", built, 400))
+
+    def are_builds_waiting(self) -> bool:
+        """Whether a commit has asked for a build that has not begun: there is one at a time."""
+        reply = requests.get(f"{self.airflow.url}/api/v2/dags/build_warehouse/assets/queuedEvents", timeout=30)
+        # Nothing waiting is "not found".
+        assert reply.status_code in (200, 404), reply.text
+        return reply.status_code == 200 and reply.json()["total_entries"] > 0
+
+    def published_loads(self) -> set[str]:
+        """Return the loads that the published file was built from."""
+        with duckdb.connect(str(self.airflow.published), read_only=True) as connection:
+            return {load_id for (load_id,) in connection.execute("select load_id from ops.loads").fetchall()}
+
+    def shown(self) -> Shown:
+        """Look where people look; file, server and report show the same publication."""
+        with duckdb.connect(str(self.airflow.published), read_only=True) as connection:
+            rows = connection.execute(SHARES).fetchall()
+        assert rows
+        with self.reader() as connection:
+            assert connection.execute(SHARES).fetchall() == rows
+        ((publish_id),) = {row[2] for row in rows}
+        report = self.office.settings.report.read_text(encoding="utf-8")
+        assert publish_id in report
+        return Shown(publish_id, {row[0]: row[1] for row in rows}, report, file_hash(self.airflow.published))
+
+    def reader(self) -> psycopg.Connection:
+        """Connect as a BI tool does."""
+        return PostgresServer(self.server.host, self.server.port, "marts", READER, READER_PASSWORD).connect()
+
+    def health(self) -> tuple[int, list[dict[str, str]]]:
+        """Return exit code and findings of the monitor."""
+        done = self.command("health", "--json")
+        return done.returncode, json.loads(done.stdout)["findings"]
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of ours as the team does."""
+        return subprocess.run(
+            [METAALEXPORT, *arguments],
+            env=self.airflow.environment, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    folder = tmp_path_factory.mktemp("release-day")
+    with (
+        run_simulator(release=FIRST_RELEASE) as office,
+        running_server() as admin,
+        listening_sinks() as sinks,
+    ):
+        address = f"{admin.host}:{admin.port}"
+        settings = {
+            "METAALEXPORT_SIMULATOR_URL": office,
+            "METAALEXPORT_DATASETS": "cbs_85429ned,eurostat_ds_045409",
+            "METAALEXPORT_FIRST_MONTH": "2025-01",
+            "METAALEXPORT_HTTP_ATTEMPTS": "1",
+            "METAALEXPORT_POSTGRES_URL": f"postgresql://{LOADER}@{address}/marts",
+            "METAALEXPORT_POSTGRES_PASSWORD": LOADER_PASSWORD,
+            "METAALEXPORT_POSTGRES_ADMIN_URL": f"postgresql://postgres@{address}/postgres",
+            "METAALEXPORT_POSTGRES_ADMIN_PASSWORD": admin.password,
+            "METAALEXPORT_BI_READER_PASSWORD": READER_PASSWORD,
+            **sinks.settings,
+        }
+        with running_airflow(folder, settings) as airflow:
+            team = Team(SimulatedOffice(office, Settings.from_environment(airflow.environment)), airflow, sinks, admin)
+            prepared = team.command("prepare-postgres")
+            assert prepared.returncode == 0, prepared.stderr
+            for dag_id in ("ingest_cbs", "ingest_eurostat"):
+                assert team.look(dag_id) == "success"
+            assert team.wait_for_builds(set()) == {"success"}
+            yield team
+
+
+def test_a_day_without_a_release_builds_nothing(team: Team) -> None:
+    before, builds = team.shown(), team.runs("build_warehouse")
+    assert [team.look(dag_id) for dag_id in ("ingest_cbs", "ingest_eurostat")] == ["success", "success"]
+    assert team.runs("build_warehouse") == builds
+    assert team.shown() == before
+    assert team.sinks.posts == []
+
+
+def test_a_release_reaches_file_server_and_report_and_nobody_is_alarmed(team: Team) -> None:
+    before, builds = team.shown(), set(team.runs("build_warehouse"))
+    team.office.release(FIRST_RELEASE + 1)
+    assert [team.look(dag_id) for dag_id in ("ingest_cbs", "ingest_eurostat")] == ["success", "success"]
+    assert team.wait_for_builds(builds) == {"success"}
+    after = team.shown()
+    assert after.publish_id > before.publish_id
+    assert after.newest_month > before.newest_month
+    revised = [month for month, share in before.us_shares.items() if after.us_shares[month] != share]
+    assert revised, "a release revises some of the months before"
+    for office in ("CBS", "Eurostat"):
+        was, now = _stated(before.report, office), _stated(after.report, office)
+        assert now[0] > was[0]
+        assert now[1] > was[1]
+    assert _stated(after.report, "Eurostat")[0] == after.newest_month
+    assert f"{100 * after.us_shares[after.newest_month]:.2f}" in after.report
+    assert team.health() == (0, [])
+    assert (team.sinks.posts, team.sinks.mails) == ([], [])
+
+
+def test_a_release_that_gate_1_stops_is_told_by_dataset_and_rule_and_yesterdays_marts_still_serve(team: Team) -> None:
+    before, builds = team.shown(), set(team.runs("build_warehouse"))
+    team.office.release(FIRST_RELEASE + 2)
+    team.office.fault(match=COMEXT, kind="wrong_total")
+    assert team.look("ingest_eurostat") == "failed"
+    (post,) = team.airflow.wait("the alert", lambda: list(team.sinks.posts), 60)
+    assert post["name"] == "gate_1_stopped"
+    assert "eurostat_ds_045409" in post["what"]
+    assert "totals_move_with_their_members" in post["what"]
+    assert post["next_step"] == "docs/runbook.md, section 'Gate 1 stopped a load'"
+    (mail,) = team.airflow.wait("the mail", lambda: list(team.sinks.mails), 60)
+    assert mail["Subject"] == post["subject"]
+    assert set(team.runs("build_warehouse")) == builds
+    assert team.shown() == before
+    code, findings = team.health()
+    assert code == 1
+    assert [finding["name"] for finding in findings] == ["gate_1_stopped"]
+
+    team.office.heal()
+    assert [team.look(dag_id) for dag_id in ("ingest_cbs", "ingest_eurostat")] == ["success", "success"]
+    assert team.wait_for_builds(builds) == {"success"}
+    assert team.shown().newest_month > before.newest_month
+    assert team.health() == (0, [])
+    assert len(team.sinks.posts) == 1
+
+
+def test_a_release_that_gate_2_stops_is_withdrawn_until_the_office_corrects_it(team: Team) -> None:
+    before, builds = team.shown(), set(team.runs("build_warehouse"))
+    told = len(team.sinks.posts)
+    team.office.release(FIRST_RELEASE + 3)
+    # Within what gate 1 allows of a level, and all figures alike; beyond what a published total may move.
+    team.office.fault(match=COMEXT, kind="wrong_scale", factor=1.22)
+    assert team.look("ingest_eurostat") == "success"
+    assert team.wait_for_builds(builds) == {"failed"}
+    (post,) = team.airflow.wait("the alert", lambda: team.sinks.posts[told:], 60)
+    assert post["name"] == "gate_2_stopped"
+    assert "totals_move_little" in post["what"]
+    (bad,) = re.findall(r"eurostat_ds_045409__\w+", post["what"])
+    assert team.shown() == before
+    code, findings = team.health()
+    assert code == 1
+    assert "gate_2_stopped" in [finding["name"] for finding in findings]
+
+    # What CBS published on the same day must not wait for Eurostat's correction.
+    done = team.command("withdraw", bad, "--reason", "level of all values 22 % too high; told Eurostat")
+    assert done.returncode == 0, done.stderr
+    builds = set(team.runs("build_warehouse"))
+    assert [team.look(dag_id) for dag_id in ("ingest_cbs", "ingest_eurostat")] == ["success", "success"]
+    assert team.wait_for_builds(builds) == {"success"}
+    meanwhile = team.shown()
+    assert meanwhile.us_shares == before.us_shares
+    assert _stated(meanwhile.report, "CBS") > _stated(before.report, "CBS")
+    assert "22 % too high" in team.command("status").stdout
+    assert team.health() == (0, [])
+
+    team.office.heal()
+    team.office.release(FIRST_RELEASE + 4)
+    builds = set(team.runs("build_warehouse"))
+    assert [team.look(dag_id) for dag_id in ("ingest_cbs", "ingest_eurostat")] == ["success", "success"]
+    assert team.wait_for_builds(builds) == {"success"}
+    assert team.shown().newest_month > before.newest_month
+    assert team.health() == (0, [])
+    assert len(team.sinks.posts) == told + 1
+
+
+def _stated(report: str, office: str) -> tuple[date, date]:
+    """Return the newest month and the day of the release that the report's first lines state of an office."""
+    line = re.search(f"<strong>{office}</strong>:(.*?)</li>", report, re.DOTALL)
+    assert line
+    _, month, _, release, _ = re.findall(r'<span class="en" lang="en">(.*?)</span>', line[1])
+    return datetime.strptime(month, "%B %Y").date(), datetime.strptime(release, "%d %B %Y").date()
