@@ -9,6 +9,9 @@ SCOPES ?=
 VENV := .venv
 BIN := $(VENV)/bin
 VENV_BI := .venv-bi
+INSTALL := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
+INSTALL_POSTGRES := ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || ($(INSTALL) postgresql >/dev/null)
+INSTALL_CHROMIUM := command -v chromium >/dev/null || ($(INSTALL) chromium >/dev/null)
 
 export METAALEXPORT_PROFILE := $(SOURCE)
 export METAALEXPORT_REPLAY := $(REPLAY)
@@ -23,7 +26,7 @@ help: ## List the targets
 	@echo
 	@echo "  SOURCE=simulator|live|replay   where the figures come from (simulator)"
 	@echo "  REPLAY=<folder>                recorded payloads, for SOURCE=replay"
-	@echo "  FAULTS=quick                   test-long tries no faults of time, and three protocols"
+	@echo "  FAULTS=quick                   test-long tries no faults of time, three protocols, one bad release day"
 	@echo "  SCOPES=<file.csv>              your own product scopes, beside the shipped ones"
 
 $(VENV)/runtime: requirements.lock pyproject.toml
@@ -70,20 +73,21 @@ test-marts: setup-dev ## Load two releases, compute every metric again in Python
 	$(BIN)/pytest tests/marts -n 2 --dist loadscope --timeout 900
 
 test-long: setup-dev ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
+	@$(INSTALL_POSTGRES)
 	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/fault -n 2 --dist load
-	$(BIN)/pytest -m long tests/integration -n 2 --dist loadscope
+	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/integration -n 2 --dist loadscope
 
 test-browser: setup-dev ## Run the tests that need Chromium, installing it from Debian's packages where it is missing
-	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null)
+	@$(INSTALL_CHROMIUM)
 	$(BIN)/pytest -m browser
 
 test-postgres: setup-dev ## Serve from a real PostgreSQL, installing it from Debian's packages where it is missing
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null)
+	@$(INSTALL_POSTGRES)
 	$(BIN)/pytest -m postgres
 
 test-bi: setup-dev $(VENV_BI)/superset ## Provision Superset over a real PostgreSQL and look at every chart, installing what is missing from Debian's packages
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null)
-	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null)
+	@$(INSTALL_POSTGRES)
+	@$(INSTALL_CHROMIUM)
 	$(BIN)/pytest -m bi tests/bi --timeout 900
 
 test-compose: setup-dev ## Start the containers of docker-compose.yml and use them, where a container engine can be had

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
-from cosmos.constants import PRODUCER_WATCHER_TASK_ID, ExecutionMode, InvocationMode, LoadMode, TestBehavior
+from cosmos.constants import (
+    PRODUCER_WATCHER_TASK_ID,
+    DbtResourceType,
+    ExecutionMode,
+    InvocationMode,
+    LoadMode,
+    TestBehavior,
+)
 
 from metaalexport import airflow_tasks, alerts, orchestration
 
 PATHS = orchestration.dbt_paths()
 
 
-def dbt_models() -> tuple[DbtTaskGroup, Any]:
-    """Return dbt models as tasks, and of them the one whose dbt process builds them all.
+def show_model(*, task_id: str, dag: DAG, task_group: Any, **_: Any) -> EmptyOperator:
+    """Return the task that shows a model or a seed in Airflow's graph; the scheduler ends it without a worker."""
+    return EmptyOperator(task_id=task_id, dag=dag, task_group=task_group)
 
-    The others show afterwards how each model went. They wait for the build instead of watching it, so that they need
-    no worker meanwhile and the build never waits for a slot that they hold; and nothing waits for them: what became of
-    the build is known when its process ends.
+
+def dbt_models() -> tuple[DbtTaskGroup, Any]:
+    """Return dbt's models as tasks, and of them the one whose dbt process builds them all.
+
+    The others show what the build holds and depends on. They end well with the build and do not run without it, and
+    nothing waits for them.
     """
     group = DbtTaskGroup(
         group_id="models",
@@ -38,17 +50,22 @@ def dbt_models() -> tuple[DbtTaskGroup, Any]:
             load_method=LoadMode.DBT_MANIFEST,
             test_behavior=TestBehavior.NONE,
             emit_datasets=False,
+            node_converters={DbtResourceType.MODEL: show_model, DbtResourceType.SEED: show_model},
         ),
-        operator_args={"install_deps": False, "env": {"METAALEXPORT_STATE": PATHS["state"]}, "append_env": True},
+        operator_args={
+            "install_deps": False,
+            "env": {"METAALEXPORT_STATE": PATHS["state"]},
+            "append_env": True,
+            "callback": "metaalexport.dbt.raise_failed_nodes",
+        },
         default_args={"retries": 0},
     )
     producer = group.children[f"models.{PRODUCER_WATCHER_TASK_ID}"]
+    producer.pool = airflow_tasks.WRITER_POOL
     producer.on_failure_callback = [*producer.on_failure_callback, alerts.task_failed]
     for child in group.children.values():
-        child.pool = airflow_tasks.SHOW_POOL
         if child is not producer and not child.upstream_task_ids:
             producer >> child
-    producer.pool = airflow_tasks.WRITER_POOL
     return group, producer
 
 

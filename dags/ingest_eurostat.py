@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, CronTriggerTimetable
+from airflow.sdk import DAG
 
-from metaalexport.airflow_tasks import PARAMS, deadline, load_dataset
+from metaalexport.airflow_tasks import PARAMS, deadline, load_dataset, looks
 from metaalexport.orchestration import datasets_to_load, ingest_deadline_seconds
 
 with DAG(
     dag_id="ingest_eurostat",
     description="Ask Eurostat for new releases and bring them through gate 1 into the landing area.",
     # Eurostat publishes at 11:00 and 23:00.
-    schedule=CronTriggerTimetable("30 11 * * *", timezone="Europe/Brussels"),
+    schedule=looks("30 11 * * *", "30 23 * * *", timezone="Europe/Brussels"),
     catchup=False,
     max_active_runs=1,
     params=PARAMS,

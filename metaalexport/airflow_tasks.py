@@ -9,6 +9,7 @@ from airflow.sdk import (
     Asset,
     AssetAny,
     ExceptionRetryPolicy,
+    MultipleCronTriggerTimetable,
     Param,
     RetryAction,
     RetryRule,
@@ -23,8 +24,6 @@ from metaalexport import alerts, orchestration
 
 # DuckDB has one writer: whatever opens the build file takes the only slot.
 WRITER_POOL = "duckdb_writer"
-# What only shows how each model went is a hundred tasks: they must not take the workers from what publishes.
-SHOW_POOL = "dbt_models"
 
 # What a publish updates; DAGs of others can be scheduled on it.
 PUBLISHED = Asset(name="published_warehouse", uri="x-metaalexport://published/warehouse")
@@ -82,6 +81,14 @@ def deadline(seconds: int) -> DeadlineAlert:
         # In the executor: the notifiers find their connections there as in a task.
         callback=SyncCallback(alerts.run_is_late),
     )
+
+
+def looks(*crons: str, timezone: str) -> MultipleCronTriggerTimetable:
+    """Return the schedule of an office's DAG: at each of these times, and at once when it is first started.
+
+    A look costs a few requests, unless the office has something newer.
+    """
+    return MultipleCronTriggerTimetable(*crons, timezone=timezone, run_immediately=True)
 
 
 def landing_asset(dataset: str) -> Asset:

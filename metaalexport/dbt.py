@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from metaalexport.settings import DBT_PROJECT, Settings
 from publish.duckdb_file import PUBLISHED_SCHEMAS
+
+_FAILED_STATUSES = ("error", "fail", "runtime error")
 
 
 class DbtFailedError(Exception):
@@ -61,11 +65,40 @@ def run_dbt(settings: Settings, arguments: list[str]) -> None:
             DuckDBConnectionManager.close_all_connections()
     if not outcome.success:
         results = getattr(outcome.result, "results", None) or []
-        bad = [f"  {r.node.unique_id}: {r.message}" for r in results if r.status in ("error", "fail", "runtime error")]
-        detail = "\n".join(bad) if bad else str(outcome.exception)
-        raise DbtFailedError(
-            f"dbt {arguments[0]} failed; what is published stays as it is\n{detail}\n  next: {settings.dbt / 'logs'}"
-        )
+        detail = _failed_nodes((r.status, r.node.unique_id, r.message) for r in results) or str(outcome.exception)
+        raise _error(arguments[0], detail, str(settings.dbt / "logs"))
+
+
+def raise_failed_nodes(project_dir: str, **_: Any) -> None:
+    """Name what failed when dbt ran in a process of its own; what Cosmos says of it is the exit code.
+
+    Parameters
+    ----------
+    project_dir : str
+        Folder in which dbt ran; its results are in ``target``.
+
+    Raises
+    ------
+    DbtFailedError
+        If a node failed.
+    """
+    results = Path(project_dir) / "target" / "run_results.json"
+    # Without it dbt ended before its first node, and Cosmos raises.
+    if results.exists():
+        rows = json.loads(results.read_text(encoding="utf-8"))["results"]
+        if detail := _failed_nodes((row["status"], row["unique_id"], row["message"]) for row in rows):
+            raise _error("build", detail, "the log of this task")
+
+
+def _failed_nodes(results: Iterable[tuple[str, str, str | None]]) -> str:
+    """Return a line for each node that failed, of status, id and message of all."""
+    return "\n".join(
+        f"  {unique_id}: {message}" for status, unique_id, message in results if status in _FAILED_STATUSES
+    )
+
+
+def _error(command: str, detail: str, logs: str) -> DbtFailedError:
+    return DbtFailedError(f"dbt {command} failed; what is published stays as it is\n{detail}\n  next: {logs}")
 
 
 def write_manifest(settings: Settings) -> Path:

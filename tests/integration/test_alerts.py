@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -76,10 +77,10 @@ def test_a_backfill_loads_the_month_of_its_day_or_the_months_that_it_is_given(ai
     requests.patch(
         f"{airflow.url}/api/v2/dags/build_warehouse", json={"is_paused": True}, timeout=30
     ).raise_for_status()
-    backfill(airflow, "--from-date", "2024-03-15", "--to-date", "2024-03-15T23:00")
+    backfill(airflow, "--from-date", "2024-03-15", "--to-date", "2024-03-15T12:00")
     assert loaded_slices(airflow) == {("NL", "2024-03", "2024-03")}
     conf = {"reporters": ["DE"], "first_month": "2024-05", "last_month": "2024-06"}
-    backfill(airflow, "--from-date", "2024-06-15", "--to-date", "2024-06-15T23:00", "--dag-run-conf", json.dumps(conf))
+    backfill(airflow, "--from-date", "2024-06-15", "--to-date", "2024-06-15T12:00", "--dag-run-conf", json.dumps(conf))
     assert loaded_slices(airflow) == {("NL", "2024-03", "2024-03"), ("DE", "2024-05", "2024-06")}
 
 
@@ -116,6 +117,33 @@ def test_a_failed_task_is_told_with_what_where_and_what_next(airflow: Airflow, s
     (part,) = mail.walk() if not mail.is_multipart() else mail.iter_parts()
     assert post["next_step"] in html.unescape(part.get_content())
     assert SECRET not in json.dumps(sinks.posts) + part.get_content()
+
+
+def test_a_failed_model_is_told_by_its_name(airflow: Airflow, sinks: Sinks) -> None:
+    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
+    landing = Landing(Settings.from_environment(airflow.environment).landing)
+    changes = landing.folder(next(iter(landing.committed("eurostat_ds_045409")))) / "changes.parquet"
+    as_committed = changes.read_bytes()
+    changes.write_bytes(as_committed[: len(as_committed) // 2])
+    try:
+        requests.patch(
+            f"{airflow.url}/api/v2/dags/build_warehouse", json={"is_paused": False}, timeout=30
+        ).raise_for_status()
+        run_id = airflow.trigger("build_warehouse")
+        path = f"dags/build_warehouse/dagRuns/{run_id}"
+        state = airflow.wait("the end of the build", lambda: {airflow.get(path)["state"]} & {"success", "failed"}, 240)
+    finally:
+        changes.write_bytes(as_committed)
+    assert state == {"failed"}
+    (post,) = [post for post in sinks.posts if post["run_id"] == run_id]
+    assert post["name"] == "dbt_failed"
+    assert post["task_id"] == "models.dbt_producer_watcher"
+    # The first model that meets the broken file, and the file.
+    assert re.search(r"model\.metaalexport\.int_\w+: ", post["what"])
+    assert f"{changes.parent.name}/changes.parquet" in post["what"]
+    tasks = airflow.get(f"{path}/taskInstances", limit=200)["task_instances"]
+    states = {task["task_id"]: task["state"] for task in tasks}
+    assert {states[name] for name in ("models.fct_exports_run", "test_candidate", "publish")} == {"upstream_failed"}
 
 
 def test_what_goes_well_is_not_told(airflow: Airflow, sinks: Sinks) -> None:

@@ -46,7 +46,8 @@ for dag in bag.dags.values():
     dags[dag.dag_id] = {
         "tasks": {
             task.task_id: {
-                "pool": task.pool, "retries": task.retries, "upstream": sorted(task.upstream_task_ids),
+                "type": task.task_type, "pool": task.pool, "retries": task.retries,
+                "upstream": sorted(task.upstream_task_ids),
                 "outlets": [asset.name for asset in task.outlets],
                 "inlets": sorted(asset.name for asset in task.inlets),
                 "has_retry_policy": getattr(task, "retry_policy", None) is not None,
@@ -55,6 +56,10 @@ for dag in bag.dags.values():
             } for task in dag.tasks
         },
         "params": sorted(dag.params), "schedule": str(dag.timetable.__class__.__name__),
+        "looks": [
+            [cron.expression, str(cron.timezone), cron.run_immediately]
+            for cron in getattr(dag.timetable, "timetables", [])
+        ],
         "deadlines": [[d.interval.total_seconds(), d.callback.path] for d in (dag.deadline or [])],
         "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
     }
@@ -127,6 +132,17 @@ def test_every_default_dataset_is_ingested_and_triggers_the_build(bag: dict[str,
     assert "Asset" in bag["dags"]["build_warehouse"]["schedule"]
 
 
+def test_offices_are_asked_after_their_hours_and_at_the_first_start(bag: dict[str, Any]) -> None:
+    assert bag["dags"]["ingest_cbs"]["looks"] == [
+        ["0 7 * * *", "Europe/Amsterdam", True],
+        ["0 12 * * *", "Europe/Amsterdam", True],
+    ]
+    assert bag["dags"]["ingest_eurostat"]["looks"] == [
+        ["30 11 * * *", "Europe/Brussels", True],
+        ["30 23 * * *", "Europe/Brussels", True],
+    ]
+
+
 def test_assets_lead_from_the_loads_to_what_is_published(bag: dict[str, Any]) -> None:
     tasks = bag["dags"]["build_warehouse"]["tasks"]
     landed = sorted(f"landing_{code}" for code in DEFAULT_DATASETS)
@@ -160,10 +176,10 @@ def test_all_tasks_that_open_the_build_file_share_the_writer_slot(bag: dict[str,
         "record_operations",
         "publish",
     }
-    # Tasks of models tell what the one process did, and open nothing.
+    # The tasks of single models open nothing: no worker is started for them.
     shown = {name for name in tasks if name.startswith("models.")} - writers
-    assert len(shown) > 40
-    assert {tasks[name]["pool"] for name in shown} == {"dbt_models"}
+    assert len(shown) > 80
+    assert {tasks[name]["type"] for name in shown} == {"EmptyOperator"}
 
 
 def test_dbt_models_are_tasks_and_gate_2_stands_between_them_and_publish(bag: dict[str, Any]) -> None:
