@@ -126,6 +126,11 @@ class Release:
     grace_days: int = 0
     look_hours: int = 26
 
+    @property
+    def days(self) -> int | None:
+        """Days after a release from which the next one is late; None where nothing can be."""
+        return self.every_days + self.grace_days if self.every_days else None
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -5,6 +5,7 @@ Looks at files only: the journal, the markers of the loads, the published file; 
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from extract.landing import Landing
-from extract.registry import get_dataset, load_registry
+from extract.registry import load_registry
 from metaalexport import published, serving
 from metaalexport.alerts import SECTIONS
 from metaalexport.journal import Journal
-from metaalexport.settings import Settings
+from metaalexport.settings import DBT_PROJECT, Settings
 from publish.postgres import PostgresServingError, served_publication
 
 # A commit starts a build; it may wait for another one and be tried again.
@@ -115,36 +118,61 @@ def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
 def promises(settings: Settings, now: datetime | None = None) -> list[Promise]:
     """Return both promises of each dataset that the DAGs load, with looks and loads up to this moment.
 
-    The rule is that of ``ops.freshness``. That table is as old as the newest build; here the journal and the markers
-    of the loads are read, since a monitor must also see what happened while nothing was built.
+    The rule is that of ``ops.freshness``, whose SQL runs here over the journal and the markers of the loads: the table
+    is as old as the newest build, and a monitor must also see what happened while nothing was built.
     """
     moment = now or datetime.now(UTC)
-    looks: dict[str, datetime] = {}
-    for row in Journal(settings.journal).read("runs"):
-        if row["step"] == "fetch" and row["outcome"] in ("done", "unchanged"):
-            code, at = row["subject"].split(" ")[0], datetime.fromisoformat(row["finished_at"])
-            looks[code] = max(at, looks.get(code, at))
-    vintages: dict[str, datetime] = {}
-    is_live = set()
+    with duckdb.connect() as connection:
+        _relate_to_now(connection, settings)
+        rows = connection.execute(
+            "select dataset_code, last_looked_at, look_due_at, last_vintage_at, release_due_at"
+            f" from ({_freshness_sql()})"
+        ).fetchall()
+    found = {code: [at.replace(tzinfo=UTC) if at else None for at in times] for code, *times in rows}
+    return [
+        Promise(code, kind, last, due, _state(due, moment))
+        for code in settings.datasets_to_load()
+        for kind, (last, due) in (("look", found[code][:2]), ("release", found[code][2:]))
+    ]
+
+
+def _freshness_sql() -> str:
+    """Return the model's SQL with the names of its sources in place of dbt's references."""
+    text = (DBT_PROJECT / "models" / "ops" / "freshness.sql").read_text(encoding="utf-8")
+    return re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", text)
+
+
+def _relate_to_now(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Make the tables that the model reads, of journal, markers and registry as they are now."""
+    connection.execute(
+        "create table stg_journal__runs (step varchar, subject varchar, outcome varchar, finished_at timestamp)"
+    )
+    runs = settings.journal / "runs"
+    if any(runs.glob("*.jsonl")):
+        connection.execute(
+            "insert into stg_journal__runs select step, subject, outcome, finished_at from read_json(?, columns ="
+            " {step: 'varchar', subject: 'varchar', outcome: 'varchar', finished_at: 'timestamp'})",
+            [str(runs / "*.jsonl")],
+        )
+    connection.execute(
+        "create table stg_landing__loads (dataset_code varchar, vintage_at timestamp, transport varchar)"
+    )
     for load in Landing(settings.landing).committed():
-        at = datetime.fromisoformat(load.vintage_at)
-        vintages[load.dataset] = max(at, vintages.get(load.dataset, at))
-        if load.transport == "live":
-            is_live.add(load.dataset)
-    found = []
-    for code in settings.datasets_to_load():
-        release = get_dataset(code).release
-        look, vintage = looks.get(code), vintages.get(code)
-        look_due = look + timedelta(hours=release.look_hours) if look else None
-        # A release that was invented or recorded says nothing of the next one.
-        release_due = None
-        if vintage and code in is_live and release.every_days:
-            release_due = vintage + timedelta(days=release.every_days + release.grace_days)
-        found += [
-            Promise(code, "look", look, look_due, _state(look_due, moment)),
-            Promise(code, "release", vintage, release_due, _state(release_due, moment)),
-        ]
-    return found
+        connection.execute(
+            "insert into stg_landing__loads values (?, ?, ?)", [load.dataset, load.vintage_at, load.transport]
+        )
+    connection.execute(
+        "create table stg_journal__datasets (dataset_code varchar, look_hours integer, is_scheduled boolean,"
+        " release_days integer, release_note varchar)"
+    )
+    scheduled = settings.datasets_to_load()
+    for code, dataset in load_registry().items():
+        connection.execute(
+            "insert into stg_journal__datasets values (?, ?, ?, ?, ?)",
+            [code, dataset.release.look_hours, code in scheduled, dataset.release.days, dataset.release_note],
+        )
+    # Which months the figures reach is of no concern to a promise.
+    connection.execute("create table int_export_totals (dataset_code varchar, period_start date, period_type varchar)")
 
 
 def _state(due: datetime | None, moment: datetime) -> str:

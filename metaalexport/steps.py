@@ -86,11 +86,9 @@ def prepare_state(settings: Settings) -> None:
             "source_url": dataset.source_url,
             "release_note": dataset.release_note,
             "look_hours": dataset.release.look_hours,
-            # Nobody looks by the clock at what is loaded on request, and no rhythm is not a rhythm of 0 days.
+            # Nobody looks by the clock at what is loaded on request.
             "is_scheduled": dataset.code in scheduled,
-            "release_days": dataset.release.every_days + dataset.release.grace_days
-            if dataset.release.every_days
-            else None,
+            "release_days": dataset.release.days,
             "is_verified": dataset.verified,
             "rounding_unit_eur": dataset.threshold("rounding_unit_eur"),
         }
