@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 VENV_BI := .venv-bi
 INSTALL := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 INSTALL_POSTGRES := ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || ($(INSTALL) postgresql >/dev/null)
+INSTALL_ODBC := command -v isql >/dev/null && odbcinst -q -d | grep -q PostgreSQL || ($(INSTALL) unixodbc odbcinst odbc-postgresql >/dev/null)
 INSTALL_CHROMIUM := command -v chromium >/dev/null || ($(INSTALL) chromium >/dev/null)
 
 export METAALEXPORT_PROFILE := $(SOURCE)
@@ -83,6 +84,7 @@ test-browser: setup-dev ## Run the tests that need Chromium, installing it from 
 
 test-postgres: setup-dev ## Serve from a real PostgreSQL, installing it from Debian's packages where it is missing
 	@$(INSTALL_POSTGRES)
+	@$(INSTALL_ODBC)
 	$(BIN)/pytest -m postgres
 
 test-bi: setup-dev $(VENV_BI)/superset ## Provision Superset over a real PostgreSQL and look at every chart, installing what is missing from Debian's packages

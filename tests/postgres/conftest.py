@@ -42,6 +42,12 @@ def reader(server: PostgresServer) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.fixture(scope="session")
+def extensions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one folder for DuckDB's extension."""
+    return tmp_path_factory.mktemp("extensions")
+
+
 def connect_reader(server: PostgresServer, *, autocommit: bool = True) -> psycopg.Connection:
     """Open a connection as role bi_reader."""
     connection = replace(server, user=READER, password=READER_PASSWORD).connect()

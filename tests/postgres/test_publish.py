@@ -31,12 +31,6 @@ from tests.postgres.conftest import (
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(scope="session")
-def extensions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return one folder for DuckDB's extension."""
-    return tmp_path_factory.mktemp("extensions")
-
-
 def silent(message: str) -> None:
     """Show no progress."""
 
