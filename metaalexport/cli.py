@@ -543,7 +543,15 @@ def _status(settings: Settings) -> None:
         console.print(f"nothing is published under profile {settings.profile!r} yet")
     withdrawals = Landing(settings.landing).withdrawn()
     if withdrawals:
-        rows = tuple((each.load.load_id, each.load.vintage_at, each.withdrawn_at, each.reason) for each in withdrawals)
+        rows = tuple(
+            (
+                each.load.load_id,
+                datetime.fromisoformat(each.load.vintage_at),
+                datetime.fromisoformat(each.withdrawn_at),
+                each.reason,
+            )
+            for each in withdrawals
+        )
         _print_table(
             published.Table(("load_id", "vintage_at", "withdrawn_at", "reason"), rows), title="Withdrawn loads"
         )

@@ -321,10 +321,11 @@ def withdraw_load(settings: Settings, load_id: str, reason: str, run_id: str) ->
         If there is no such load, or newer ones hold what differs from it.
     """
     get_dataset(load_id.split("__")[0])
+    manifest = Landing(settings.landing).withdraw(load_id, reason=reason, withdrawn_at=utc_now())
+    # What was refused to a person is no step that failed.
     with Journal(settings.journal).step(run_id, "withdraw", load_id) as note:
-        manifest = Landing(settings.landing).withdraw(load_id, reason=reason, withdrawn_at=utc_now())
         note.detail = reason
-        return manifest
+    return manifest
 
 
 def reinstate_load(settings: Settings, load_id: str, run_id: str) -> LoadManifest:
@@ -336,8 +337,9 @@ def reinstate_load(settings: Settings, load_id: str, run_id: str) -> LoadManifes
         If there is none, or a newer load of the same cells was committed meanwhile.
     """
     get_dataset(load_id.split("__")[0])
+    manifest = Landing(settings.landing).reinstate(load_id)
     with Journal(settings.journal).step(run_id, "reinstate", load_id):
-        return Landing(settings.landing).reinstate(load_id)
+        return manifest
 
 
 def load_slice(

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from extract.landing import Landing
+from metaalexport.journal import Journal
 from metaalexport.settings import Settings
 from simulator.server import run_simulator
 
@@ -133,6 +134,29 @@ def test_load_that_is_killed_gives_the_office_back_and_the_next_one_ends_like_a_
     code, said = metaalexport({**environment, "METAALEXPORT_LOCK_WAIT_SECONDS": "0"}, *LOAD)
     assert code == 0, said
     assert landing_of(environment).content_hash() == expected
+
+
+def test_a_load_that_a_person_took_back_waits_for_the_next_version(environment: dict[str, str]) -> None:
+    settings = Settings.from_environment(environment)
+    assert metaalexport(environment, *LOAD)[0] == 0
+    (load,) = Landing(settings.landing).committed()
+    code, said = metaalexport(environment, "withdraw", load.load_id, "--reason", "values of May are too high")
+    assert (code, load.load_id in said) == (0, True)
+    assert list(Landing(settings.landing).committed()) == []
+    code, said = metaalexport(environment, *LOAD)
+    assert code == 0
+    assert "values of May are too high; the next version will be loaded" in said
+    # The same replies again are not loaded under another name either.
+    code, said = metaalexport(environment, *LOAD, "--again")
+    assert (code, f"reinstate {load.load_id}" in said) == (1, True)
+    assert "values of May are too high" in metaalexport(environment, "status")[1]
+    assert metaalexport(environment, "reinstate", load.load_id)[0] == 0
+    assert list(Landing(settings.landing).committed()) == [load]
+    # What was refused to a person is told to him, and is no failure of the pipeline.
+    code, said = metaalexport(environment, "reinstate", load.load_id)
+    assert (code, "there is no withdrawn load" in said) == (1, True)
+    steps = [row for row in Journal(settings.journal).read("runs") if row["step"] in ("withdraw", "reinstate")]
+    assert [row["outcome"] for row in steps] == ["done", "done"]
 
 
 def test_doctor_of_this_machine_names_each_check(environment: dict[str, str]) -> None:
