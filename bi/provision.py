@@ -6,6 +6,7 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -19,6 +20,7 @@ MARTS_URL = "SUPERSET_MARTS_URL"
 MARTS_PASSWORD = "SUPERSET_MARTS_PASSWORD"  # noqa: S105 - the name of a variable
 ADMIN_PASSWORD = "SUPERSET_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
 ADMIN = "admin"
+VIEWER_ROLE = "Marts viewer"
 # Superset's own text for a password that is given apart.
 _PASSWORD_MASK = "X" * 10
 _DATABASE_FILE = "databases/marts.yaml"
@@ -113,7 +115,7 @@ def assets() -> dict[str, str]:
 
 
 def provision() -> None:
-    """Bring Superset's metadata to its version, renew roles and admin, and import the assets over what is there.
+    """Bring Superset's metadata to its version, renew admin and roles, and import the assets over what is there.
 
     Raises
     ------
@@ -143,6 +145,23 @@ def provision() -> None:
         db.session.commit()
         with override_user(admin):
             ImportAssetsCommand(assets(), passwords={_DATABASE_FILE: setting(MARTS_PASSWORD)}).run()
+        _renew_viewers(security_manager)
+        db.session.commit()
+
+
+def _renew_viewers(security_manager: Any) -> None:
+    """Make the role of people who look: what Superset's Gamma may, with every dataset of the marts.
+
+    They see the dashboard, explore the datasets and keep charts of their own. What is provided they cannot change, and
+    neither SQL Lab nor connections nor users are open to them.
+    """
+    from superset import db
+    from superset.models.core import Database
+
+    marts = db.session.query(Database).filter_by(uuid=DATABASE_UUID).one()
+    role = security_manager.add_role(VIEWER_ROLE)
+    access = security_manager.add_permission_view_menu("database_access", marts.perm)
+    role.permissions = [*security_manager.find_role("Gamma").permissions, access]
 
 
 def main() -> None:

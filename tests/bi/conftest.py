@@ -42,10 +42,13 @@ class Superset:
         Its address, without a slash at the end.
     environment : dict of str to str
         The environment that it was started with.
+    user : str
+        Who calls; all have the same password here.
     """
 
     url: str
     environment: dict[str, str]
+    user: str = "admin"
 
     def provision(self) -> str:
         """Provision it again; return what that printed."""
@@ -57,11 +60,11 @@ class Superset:
         return done.stdout
 
     def request(self, method: str, path: str, **arguments: Any) -> requests.Response:
-        """Call an endpoint as its admin."""
+        """Call an endpoint."""
         with requests.Session() as session:
             login = session.post(
                 f"{self.url}/api/v1/security/login",
-                json={"username": "admin", "password": PASSWORD, "provider": "db"},
+                json={"username": self.user, "password": PASSWORD, "provider": "db"},
                 timeout=60,
             )
             session.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
@@ -70,7 +73,7 @@ class Superset:
             return session.request(method, f"{self.url}/api/v1{path}", timeout=60, **arguments)
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Call an endpoint as its admin; return the JSON."""
+        """Call an endpoint; return the JSON."""
         reply = self.request(method, path, **arguments)
         assert reply.ok, f"{method} {path}: {reply.status_code} {reply.text[:2000]}"
         return reply.json()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +16,7 @@ import pytest
 import yaml
 from playwright.sync_api import Page, Response, sync_playwright
 
-from tests.bi.conftest import PASSWORD, ROOT, Superset
+from tests.bi.conftest import BIN, PASSWORD, ROOT, Superset
 
 CHROMIUM = shutil.which("chromium")
 CHARTS = {
@@ -27,6 +29,8 @@ DASHBOARD = "/superset/dashboard/metal-exports/"
 VIEW = (
     "source_code = 'EUROSTAT' and concept_code = 'community' and scope_code = 'metal_core_hs' and reporter_code = 'NL'"
 )
+# As bi/provision.py names it; its module needs Superset's environment.
+VIEWER_ROLE = "Marts viewer"
 # Everything is on the screen at once, so that every chart asks for its data.
 HEIGHT = 7200
 
@@ -55,7 +59,9 @@ class Visit:
     def _note_answer(self, response: Response) -> None:
         query = parse_qs(urlsplit(response.url).query).get("form_data")
         if query and ("/chart/data" in response.url or "/explore_json/" in response.url):
-            self.answers.setdefault(json.loads(query[0])["slice_id"], []).append((response.status, response.json()))
+            # Reading the content lets other things happen: nobody may meet a list that waits for its first answer.
+            answer = (response.status, response.json())
+            self.answers.setdefault(json.loads(query[0])["slice_id"], []).append(answer)
 
     def open(self) -> None:
         """Log in, open the dashboard, and wait until all of its charts are drawn."""
@@ -180,6 +186,49 @@ def test_sql_lab_reads_and_cannot_write(superset: Superset) -> None:
     assert row["publish_id"]
     refused = superset.ask_sql(database, "delete from ops.publication")
     assert "does not allow for DDL/DML" in refused["errors"][0]["message"]
+
+
+@pytest.fixture(scope="module")
+def viewer(superset: Superset) -> Superset:
+    """Add a person who looks, with the command of docs/bi.md."""
+    subprocess.run(
+        [BIN / "superset", "fab", "create-user", "--role", VIEWER_ROLE, "--username", "viewer", "--firstname", "V",
+         "--lastname", "W", "--email", "viewer@example.org", "--password", PASSWORD],
+        env=superset.environment, capture_output=True, timeout=120, check=True,
+    )  # fmt: skip
+    return replace(superset, user="viewer")
+
+
+def test_a_viewer_sees_every_chart(viewer: Superset, visit: Visit) -> None:
+    assert set(viewer.listed("dashboard")) == {"Metal exports by destination"}
+    charts = viewer.listed("chart")
+    assert set(charts) == set(CHARTS)
+    assert set(viewer.listed("dataset")) == set(visit.superset.listed("dataset"))
+    rows = viewer.rows("rpt_destination_shares", ["destination_code"], ["share_of_one_row"], VIEW)
+    assert len(rows) > 100
+
+
+def test_a_viewer_changes_nothing_that_is_provided(viewer: Superset, superset: Superset) -> None:
+    dashboard = superset.listed("dashboard")["Metal exports by destination"]
+    chart = superset.listed("chart")["The view that the filters choose"]
+    dataset = superset.listed("dataset")["rpt_destination_shares"]
+    database = superset.listed("database")["marts"]
+    for method, path, body in (
+        ("PUT", f"/dashboard/{dashboard}", {"dashboard_title": "mine"}),
+        ("DELETE", f"/dashboard/{dashboard}", None),
+        ("PUT", f"/chart/{chart}", {"slice_name": "mine"}),
+        ("DELETE", f"/chart/{chart}", None),
+        ("PUT", f"/dataset/{dataset}", {"description": "mine"}),
+        ("DELETE", f"/dataset/{dataset}", None),
+        ("PUT", f"/database/{database}", {"database_name": "mine"}),
+        ("DELETE", f"/database/{database}", None),
+        ("POST", "/database/", {"database_name": "mine", "sqlalchemy_uri": "postgresql://x@127.0.0.1/x"}),
+        ("POST", "/sqllab/execute/", {"database_id": database, "sql": "select 1"}),
+        ("GET", "/security/users/", None),
+    ):
+        status = viewer.request(method, path, json=body).status_code
+        assert status in (403, 404), (method, path, status)
+    assert superset.listed("dashboard") == {"Metal exports by destination": dashboard}
 
 
 def test_the_picture_shows_the_dashboard(visit: Visit, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.integration.alert_sinks import Sinks, listening_sinks
 from tests.integration.conftest import SimulatedOffice, file_hash
 from tests.postgres.server import running_server
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(1500)]
 
 FIRST_RELEASE = 11
 COMEXT = "/data/DS-045409"
@@ -74,7 +74,7 @@ class Team:
             self.airflow.wait(
                 f"the end of {dag_id}",
                 lambda: (state := self.runs(dag_id)[run_id]) in ("success", "failed") and state,
-                240,
+                400,
             )
         )
 
@@ -98,7 +98,7 @@ class Team:
                 assert committed <= self.published_loads()
             return set(new.values())
 
-        return set(self.airflow.wait("the builds", built, 400))
+        return set(self.airflow.wait("the builds", built, 900))
 
     def are_builds_waiting(self) -> bool:
         """Whether a commit has asked for a build that has not begun: there is one at a time."""
