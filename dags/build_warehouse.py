@@ -6,19 +6,38 @@ from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
-from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
-from cosmos.constants import (
-    PRODUCER_WATCHER_TASK_ID,
-    DbtResourceType,
-    ExecutionMode,
-    InvocationMode,
-    LoadMode,
-    TestBehavior,
-)
+from cosmos import DbtTaskGroup, ProfileConfig, ProjectConfig, RenderConfig
+from cosmos.constants import DbtResourceType, InvocationMode, LoadMode, TestBehavior
+from cosmos.operators.local import DbtBuildLocalOperator
 
 from metaalexport import airflow_tasks, alerts, orchestration
 
 PATHS = orchestration.dbt_paths()
+PROFILE = ProfileConfig(profile_name="metaalexport", target_name="embedded", profiles_yml_filepath=PATHS["profiles"])
+
+
+def build_models() -> DbtBuildLocalOperator:
+    """Return the task whose dbt process builds seeds and models into the candidate.
+
+    A process of its own lets go of the build file when it ends. Every table is replaced, so the task can be repeated.
+    """
+    return DbtBuildLocalOperator(
+        task_id=alerts.BUILD_TASK_ID,
+        project_dir=PATHS["project"],
+        profile_config=PROFILE,
+        dbt_executable_path=PATHS["dbt"],
+        invocation_mode=InvocationMode.SUBPROCESS,
+        dbt_cmd_flags=["--resource-type", "seed", "--resource-type", "model"],
+        install_deps=False,
+        emit_datasets=False,
+        # Airflow would keep the SQL of every model with each run; the log names its file.
+        should_store_compiled_sql=False,
+        env={"METAALEXPORT_STATE": PATHS["state"]},
+        append_env=True,
+        callback="metaalexport.dbt.raise_failed_nodes",
+        pool=airflow_tasks.WRITER_POOL,
+        **airflow_tasks.AGAIN,
+    )
 
 
 def show_model(*, task_id: str, dag: DAG, task_group: Any, **_: Any) -> EmptyOperator:
@@ -26,47 +45,24 @@ def show_model(*, task_id: str, dag: DAG, task_group: Any, **_: Any) -> EmptyOpe
     return EmptyOperator(task_id=task_id, dag=dag, task_group=task_group)
 
 
-def dbt_models() -> tuple[DbtTaskGroup, Any]:
-    """Return dbt's models as tasks, and of them the one whose dbt process builds them all.
+def show_models() -> DbtTaskGroup:
+    """Return a task for each model and seed, which show what the build holds and what depends on what.
 
-    The others show what the build holds and depends on. They end well with the build and do not run without it, and
-    nothing waits for them.
+    They end well with the build and do not run without it, and nothing waits for them.
     """
-    group = DbtTaskGroup(
+    return DbtTaskGroup(
         group_id="models",
         project_config=ProjectConfig(
             dbt_project_path=PATHS["project"], manifest_path=PATHS["manifest"], install_dbt_deps=False
         ),
-        profile_config=ProfileConfig(
-            profile_name="metaalexport", target_name="embedded", profiles_yml_filepath=PATHS["profiles"]
-        ),
-        execution_config=ExecutionConfig(
-            # A process of its own: it lets go of the build file when it ends.
-            execution_mode=ExecutionMode.WATCHER,
-            invocation_mode=InvocationMode.SUBPROCESS,
-            dbt_executable_path=PATHS["dbt"],
-        ),
+        profile_config=PROFILE,
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
             test_behavior=TestBehavior.NONE,
             emit_datasets=False,
             node_converters={DbtResourceType.MODEL: show_model, DbtResourceType.SEED: show_model},
         ),
-        operator_args={
-            "install_deps": False,
-            "env": {"METAALEXPORT_STATE": PATHS["state"]},
-            "append_env": True,
-            "callback": "metaalexport.dbt.raise_failed_nodes",
-        },
-        default_args={"retries": 0},
     )
-    producer = group.children[f"models.{PRODUCER_WATCHER_TASK_ID}"]
-    producer.pool = airflow_tasks.WRITER_POOL
-    producer.on_failure_callback = [*producer.on_failure_callback, alerts.task_failed]
-    for child in group.children.values():
-        if child is not producer and not child.upstream_task_ids:
-            producer >> child
-    return group, producer
 
 
 with DAG(
@@ -79,10 +75,10 @@ with DAG(
     tags=["build"],
     doc_md=__doc__,
 ) as dag:
-    models, build = dbt_models()
-    airflow_tasks.prepare_candidate() >> models
+    built = airflow_tasks.prepare_candidate() >> build_models()
+    built >> show_models()
     published = (
-        build
+        built
         >> airflow_tasks.test_candidate()
         >> airflow_tasks.gate_candidate()
         >> airflow_tasks.record_operations()

@@ -44,6 +44,10 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         _PASSWORDS_FILE: str(settings.airflow_home / "passwords.json"),
         "AIRFLOW__API__HOST": "127.0.0.1",
+        # Tasks speak with the API server. At a first start the scheduler can be there well before it, and by default a
+        # task gives up after some 15 seconds, to be tried again five minutes later. This is two minutes and a half.
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "15",
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "30",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
         # Cosmos keeps dbt's parsed project here; two profiles must not undo each other's.

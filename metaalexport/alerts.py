@@ -42,6 +42,8 @@ SECTIONS = {
     "task_failed": "A task failed",
     "run_is_late": "A run is late",
 }
+# Task of `build_warehouse` whose process is dbt.
+BUILD_TASK_ID = "build_models"
 # The first that fits, from the particular to the general.
 _KINDS = (
     ("DbtFailedError", "dbt_failed"),
@@ -191,7 +193,7 @@ def kind_of(error: object, task_id: str = "") -> str:
         if name in names:
             return kind
     # Cosmos runs dbt in a process of its own, and raises an error of its own.
-    return "dbt_failed" if task_id.startswith("models.") else "task_failed"
+    return "dbt_failed" if task_id == BUILD_TASK_ID else "task_failed"
 
 
 def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> str:

@@ -101,7 +101,6 @@ def test_every_task_tells_of_its_failure_but_those_that_show_what_the_dbt_proces
     }
     assert silent
     assert all(name.startswith("build_warehouse.models.") for name in silent)
-    assert "build_warehouse.models.dbt_producer_watcher" not in silent
 
 
 def test_runs_of_office_and_build_have_a_deadline(bag: dict[str, Any]) -> None:
@@ -170,14 +169,14 @@ def test_all_tasks_that_open_the_build_file_share_the_writer_slot(bag: dict[str,
     writers = {name for name, task in tasks.items() if task["pool"] == "duckdb_writer"}
     assert writers == {
         "prepare_candidate",
-        "models.dbt_producer_watcher",
+        "build_models",
         "test_candidate",
         "gate_candidate",
         "record_operations",
         "publish",
     }
     # The tasks of single models open nothing: no worker is started for them.
-    shown = {name for name in tasks if name.startswith("models.")} - writers
+    shown = {name for name in tasks if name.startswith("models.")}
     assert len(shown) > 80
     assert {tasks[name]["type"] for name in shown} == {"EmptyOperator"}
 
@@ -193,10 +192,10 @@ def test_dbt_models_are_tasks_and_gate_2_stands_between_them_and_publish(bag: di
 
     before_publish = upstream("publish")
     assert {"prepare_candidate", "test_candidate", "gate_candidate", "record_operations"} <= before_publish
-    assert "models.dbt_producer_watcher" in upstream("test_candidate")
+    assert "build_models" in upstream("test_candidate")
     # A hundred tasks that only show something must not stand between an office's release and its readers.
     assert not [name for name in before_publish if name.startswith("models.") and name.endswith("_run")]
-    assert upstream("models.fct_exports_run") >= {"models.dbt_producer_watcher", "prepare_candidate"}
+    assert upstream("models.fct_exports_run") >= {"build_models", "prepare_candidate"}
     assert "gate_candidate" not in upstream("test_candidate")
 
 

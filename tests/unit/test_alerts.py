@@ -62,7 +62,7 @@ def error_of(kind: type[extract_errors.ExtractError]) -> extract_errors.ExtractE
         (GateFailedError("landing", "s", []), "", "gate_1_stopped"),
         (GateFailedError("candidate", "s", []), "", "gate_2_stopped"),
         (DbtFailedError("x"), "test_candidate", "dbt_failed"),
-        (RuntimeError("x"), "models.dbt_producer_watcher", "dbt_failed"),
+        (RuntimeError("x"), "build_models", "dbt_failed"),
         (error_of(extract_errors.TornReadError), "", "torn_read"),
         (error_of(extract_errors.TransientOfficeError), "", "office_not_reachable"),
         (error_of(extract_errors.OfficeRefusedError), "", "office_refused"),
