@@ -10,9 +10,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 VENV_BI := .venv-bi
 INSTALL := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
-INSTALL_POSTGRES := ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || ($(INSTALL) postgresql >/dev/null)
-INSTALL_ODBC := command -v isql >/dev/null && odbcinst -q -d | grep -q PostgreSQL || ($(INSTALL) unixodbc odbcinst odbc-postgresql >/dev/null)
-INSTALL_CHROMIUM := command -v chromium >/dev/null || ($(INSTALL) chromium >/dev/null)
 
 export METAALEXPORT_PROFILE := $(SOURCE)
 export METAALEXPORT_REPLAY := $(REPLAY)
@@ -20,14 +17,14 @@ ifneq ($(SCOPES),)
 export METAALEXPORT_SCOPES := $(SCOPES)
 endif
 
-.PHONY: docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-bi test-compose bench bench-marts lint format lock report clean
+.PHONY: postgresql odbc chromium docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-bi test-compose bench bench-marts lint format lock report clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  SOURCE=simulator|live|replay   where the figures come from (simulator)"
 	@echo "  REPLAY=<folder>                recorded payloads, for SOURCE=replay"
-	@echo "  FAULTS=quick                   test-long tries no faults of time, three protocols, one bad release day"
+	@echo "  FAULTS=quick                   test-long tries no faults of time, three protocols, and no release days"
 	@echo "  SCOPES=<file.csv>              your own product scopes, beside the shipped ones"
 
 $(VENV)/runtime: requirements.lock pyproject.toml
@@ -51,6 +48,14 @@ $(VENV_BI)/superset: bi/requirements.lock
 	@$(VENV_BI)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bi/requirements.lock
 	@touch $@
 
+# What some tests need of Debian's packages.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || ($(INSTALL) postgresql >/dev/null)
+odbc:
+	@command -v isql >/dev/null && odbcinst -q -d | grep -q PostgreSQL || ($(INSTALL) unixodbc odbcinst odbc-postgresql >/dev/null)
+chromium:
+	@command -v chromium >/dev/null || ($(INSTALL) chromium >/dev/null)
+
 setup: $(VENV)/runtime ## Install what running needs
 setup-dev: $(VENV)/dev ## Install what tests and lint need as well
 
@@ -73,23 +78,17 @@ test-marts: setup-dev ## Load two releases, compute every metric again in Python
 	@# The first test waits for two releases to be loaded and built.
 	$(BIN)/pytest tests/marts -n 2 --dist loadscope --timeout 900
 
-test-long: setup-dev ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
-	@$(INSTALL_POSTGRES)
+test-long: setup-dev postgresql ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
 	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/fault -n 2 --dist load
 	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/integration -n 2 --dist loadscope
 
-test-browser: setup-dev ## Run the tests that need Chromium, installing it from Debian's packages where it is missing
-	@$(INSTALL_CHROMIUM)
+test-browser: setup-dev chromium ## Run the tests that need Chromium, installing it from Debian's packages where it is missing
 	$(BIN)/pytest -m browser
 
-test-postgres: setup-dev ## Serve from a real PostgreSQL, installing it from Debian's packages where it is missing
-	@$(INSTALL_POSTGRES)
-	@$(INSTALL_ODBC)
+test-postgres: setup-dev postgresql odbc ## Serve from a real PostgreSQL, installing it from Debian's packages where it is missing
 	$(BIN)/pytest -m postgres
 
-test-bi: setup-dev $(VENV_BI)/superset ## Provision Superset over a real PostgreSQL and look at every chart, installing what is missing from Debian's packages
-	@$(INSTALL_POSTGRES)
-	@$(INSTALL_CHROMIUM)
+test-bi: setup-dev $(VENV_BI)/superset postgresql chromium ## Provision Superset over a real PostgreSQL and look at every chart, installing what is missing from Debian's packages
 	$(BIN)/pytest -m bi tests/bi --timeout 900
 
 test-compose: setup-dev ## Start the containers of docker-compose.yml and use them, where a container engine can be had

@@ -23,7 +23,13 @@ from tests.integration.alert_sinks import Sinks, listening_sinks
 from tests.integration.conftest import SimulatedOffice, file_hash
 from tests.postgres.server import running_server
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.long,
+    pytest.mark.thorough,
+    pytest.mark.enable_socket,
+    pytest.mark.timeout(1500),
+]
 
 FIRST_RELEASE = 11
 COMEXT = "/data/DS-045409"
@@ -223,7 +229,6 @@ def test_a_release_that_gate_1_stops_is_told_by_dataset_and_rule_and_yesterdays_
     assert len(team.sinks.posts) == 1
 
 
-@pytest.mark.thorough
 def test_a_release_that_gate_2_stops_is_withdrawn_until_the_office_corrects_it(team: Team) -> None:
     before, builds = team.shown(), set(team.runs("build_warehouse"))
     told = len(team.sinks.posts)
