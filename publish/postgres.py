@@ -593,7 +593,7 @@ def _drop_generations(connection: psycopg.Connection, progress: Progress) -> lis
             with connection.transaction():
                 connection.execute(f"set local lock_timeout = '{_DROP_WAIT}'")
                 connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
-        except psycopg.errors.LockNotAvailable:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             progress(f"PostgreSQL: schema {schema} is in use; it is dropped at the next publish")
         else:
             dropped.append(schema)

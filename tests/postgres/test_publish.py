@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date
@@ -293,6 +294,41 @@ def test_former_generations_are_told_then_dropped_and_what_is_served_stays(
     assert postgres.drop_former_generations(server, progress=silent) == left
     assert postgres.drop_former_generations(server, progress=silent) == []
     assert schemas(server) == ["marts", "ops", "serving"]
+
+
+def test_a_former_generation_stays_when_its_reader_and_its_drop_wait_for_each_other(
+    admin: PostgresServer, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = "marts_until_20260101"
+    with server.connect() as connection:
+        connection.execute(f"create schema {former}")
+        for number in range(5):
+            connection.execute(f"create table {former}.t{number} (x integer)")
+    # Time for the reader to ask for what the drop holds, before PostgreSQL looks whether the drop waits in vain.
+    monkeypatch.setattr(postgres, "_DROP_WAIT", "60s")
+    with admin.connect() as connection:
+        connection.execute(f"alter role {LOADER} set deadlock_timeout = '3s'")
+    messages: list[str] = []
+    with ThreadPoolExecutor(1) as pool, replace(admin, database=DATABASE).connect() as reader:
+        reader.execute("set deadlock_timeout = '60s'")
+        with reader.transaction():
+            reader.execute(f"select * from {former}.t2")
+            dropped = pool.submit(postgres.drop_former_generations, server, progress=messages.append)
+            held: list[str] = []
+            while not held:
+                assert not dropped.done()
+                rows = reader.execute(
+                    "select held.relation::regclass::text from pg_locks as held"
+                    " join pg_locks as awaited on awaited.pid = held.pid and not awaited.granted"
+                    " where held.granted and held.mode = 'AccessExclusiveLock' and awaited.relation = %s::regclass"
+                    " and held.relation is not null",
+                    [f"{former}.t2"],
+                ).fetchall()
+                held = [name for (name,) in rows]
+            reader.execute(f"select * from {held[0]}")
+            assert dropped.result(timeout=60) == []
+    assert any(former in message and "next publish" in message for message in messages)
+    assert postgres.drop_former_generations(server, progress=silent) == [former]
 
 
 def publish_to(port: int, published: str, extensions: str) -> None:
