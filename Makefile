@@ -83,7 +83,7 @@ test-long: setup-dev postgresql ## Try every fault at every request, kill loads 
 	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/integration -n 2 --dist loadscope
 
 test-browser: setup-dev chromium ## Run the tests that need Chromium, installing it from Debian's packages where it is missing
-	$(BIN)/pytest -m browser
+	$(BIN)/pytest -m browser -n 2 --dist loadscope
 
 test-postgres: setup-dev postgresql odbc ## Serve from a real PostgreSQL, installing it from Debian's packages where it is missing
 	$(BIN)/pytest -m postgres
