@@ -45,7 +45,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         _PASSWORDS_FILE: str(settings.airflow_home / "passwords.json"),
         "AIRFLOW__API__HOST": "127.0.0.1",
         # Tasks speak with the API server. At a first start the scheduler can be there well before it, and by default a
-        # task gives up after some 15 seconds, to be tried again five minutes later. This is two minutes and a half.
+        # task gives up after some ten seconds, to be tried again five minutes later. This is two minutes and a half.
         "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "15",
         "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "30",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

@@ -77,7 +77,8 @@ def deadline(seconds: int) -> DeadlineAlert:
     """Return what tells that a run is not done some time after it was queued."""
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=timedelta(seconds=seconds),
+        # A number, which Airflow reads too: with a timedelta, Airflow 3.3 cannot clear a failed run (its issue 70368).
+        interval=seconds,
         # In the executor: the notifiers find their connections there as in a task.
         callback=SyncCallback(alerts.run_is_late),
     )

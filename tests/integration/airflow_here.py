@@ -17,6 +17,8 @@ from typing import Any
 import requests
 
 METAALEXPORT = str(Path(sys.executable).with_name("metaalexport"))
+# Two cores are shared by Airflow, dbt, Chromium and other tests: a reply can be late by more than half a minute (seen).
+REPLY_SECONDS = 120
 DAG_IDS = {"build_warehouse", "ingest_cbs", "ingest_eurostat", "maintain_warehouse"}
 
 
@@ -30,14 +32,14 @@ class Airflow:
 
     def get(self, path: str, **parameters: Any) -> Any:
         """Ask the public API."""
-        reply = requests.get(f"{self.url}/api/v2/{path}", params=parameters, timeout=30)
+        reply = requests.get(f"{self.url}/api/v2/{path}", params=parameters, timeout=REPLY_SECONDS)
         reply.raise_for_status()
         return reply.json()
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Start a run; returns its id."""
         body = {"logical_date": None, "conf": conf}
-        reply = requests.post(f"{self.url}/api/v2/dags/{dag_id}/dagRuns", json=body, timeout=30)
+        reply = requests.post(f"{self.url}/api/v2/dags/{dag_id}/dagRuns", json=body, timeout=REPLY_SECONDS)
         reply.raise_for_status()
         return str(reply.json()["dag_run_id"])
 
@@ -90,8 +92,8 @@ def running_airflow(folder: Path, settings: Mapping[str, str]) -> Iterator[Airfl
         )
 
     try:
-        running.wait("a healthy Airflow", healthy, 150)
-        running.wait("all DAGs", lambda: {dag["dag_id"] for dag in running.get("dags")["dags"]} == DAG_IDS, 90)
+        running.wait("a healthy Airflow", healthy, 300)
+        running.wait("all DAGs", lambda: {dag["dag_id"] for dag in running.get("dags")["dags"]} == DAG_IDS, 180)
         yield running
     finally:
         process.send_signal(signal.SIGINT)

@@ -60,24 +60,25 @@ def test_committed_loads_start_the_build_which_publishes(airflow: Airflow, built
     assert {by_task[name] for name in ("test_candidate", "gate_candidate", "publish", "report")} == {"success"}
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_ui_shows_dags_assets_and_models(airflow: Airflow, built: dict[str, Any], tmp_path: Path) -> None:
     folder = SCREENSHOTS if SCREENSHOTS.name else tmp_path
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1500, "height": 1100})
+        page.set_default_timeout(90_000)
         page.goto(f"{airflow.url}/dags")
         for dag_id in sorted(DAG_IDS):
-            page.get_by_text(dag_id, exact=True).first.wait_for(timeout=30_000)
+            page.get_by_text(dag_id, exact=True).first.wait_for()
         page.screenshot(path=str(folder / "airflow-dags.png"))
         page.goto(f"{airflow.url}/assets")
         for asset in ("landing_cbs_85429ned", "landing_eurostat_ds_045409"):
-            page.get_by_text(asset, exact=True).first.wait_for(timeout=30_000)
+            page.get_by_text(asset, exact=True).first.wait_for()
         page.screenshot(path=str(folder / "airflow-assets.png"))
         page.goto(f"{airflow.url}/dags/build_warehouse/tasks")
         for task in ("gate_candidate", "publish"):
-            page.get_by_text(re.compile(task)).first.wait_for(timeout=30_000)
-        page.get_by_text("models.rpt_destination_shares_run").first.wait_for(timeout=30_000)
+            page.get_by_text(re.compile(task)).first.wait_for()
+        page.get_by_text("models.rpt_destination_shares_run").first.wait_for()
         page.screenshot(path=str(folder / "airflow-models.png"))
         assert page.get_by_text(re.compile(r"^models\.(fct|dim|rpt|int|stg)_")).count() > 10
         browser.close()

@@ -9,15 +9,16 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import pytest
 import requests
 
 from extract.landing import Landing
 from metaalexport.settings import Settings
-from tests.integration.airflow_here import METAALEXPORT, Airflow, running_airflow
+from tests.integration.airflow_here import METAALEXPORT, REPLY_SECONDS, Airflow, running_airflow
 from tests.integration.alert_sinks import SECRET, Sinks, listening_sinks
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +41,39 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, sinks: Sinks) -> Iterator[
         yield running
 
 
+@pytest.fixture(scope="module")
+def failed_build(airflow: Airflow) -> tuple[str, str]:
+    """Build with half a file of the landing area, then mend the file; return the run's id and the file's place."""
+    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 300)
+    landing = Landing(Settings.from_environment(airflow.environment).landing)
+    changes = landing.folder(next(iter(landing.committed("eurostat_ds_045409")))) / "changes.parquet"
+    as_committed = changes.read_bytes()
+    changes.write_bytes(as_committed[: len(as_committed) // 2])
+    try:
+        requests.patch(
+            f"{airflow.url}/api/v2/dags/build_warehouse", json={"is_paused": False}, timeout=REPLY_SECONDS
+        ).raise_for_status()
+        run_id = airflow.trigger("build_warehouse")
+        assert end_of_build(airflow, run_id) == "failed"
+    finally:
+        changes.write_bytes(as_committed)
+    return run_id, f"{changes.parent.name}/changes.parquet"
+
+
 def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
     """Backfill one day of the Eurostat DAG as a user does; returns the finished run."""
     # A command that writes may meet a locked database while runs go on: that is SQLite.
-    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
+    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 300)
     before = {run["dag_run_id"] for run in airflow.get("dags/ingest_eurostat/dagRuns")["dag_runs"]}
     command = [METAALEXPORT, "airflow", "--", "backfill", "create", "--dag-id", "ingest_eurostat", *options]
-    done = subprocess.run(command, env=airflow.environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=airflow.environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
     def finished() -> Any:
         runs = airflow.get("dags/ingest_eurostat/dagRuns")["dag_runs"]
         return next((r for r in runs if r["dag_run_id"] not in before and r["state"] in ("success", "failed")), None)
 
-    run: dict[str, Any] = airflow.wait("a finished backfill", finished, 180)
+    run: dict[str, Any] = airflow.wait("a finished backfill", finished, 360)
     assert (run["run_type"], run["state"]) == ("backfill", "success")
     # There is one backfill of a DAG at a time, and the scheduler closes it some time after its last run.
     airflow.wait(
@@ -72,10 +92,28 @@ def loaded_slices(airflow: Airflow) -> set[tuple[str, str, str]]:
     return slices - {("NL", airflow.environment["METAALEXPORT_FIRST_MONTH"], "")}
 
 
+def end_of_build(airflow: Airflow, run_id: str) -> str:
+    """Wait for the end of a run of `build_warehouse`; return its state."""
+
+    def ended() -> str:
+        state = str(airflow.get(f"dags/build_warehouse/dagRuns/{run_id}")["state"])
+        return state if state in ("success", "failed") else ""
+
+    return str(airflow.wait("the end of the build", ended, 480))
+
+
+def publication(airflow: Airflow) -> dict[str, str]:
+    """Return what says which publication the published file holds."""
+    with duckdb.connect(str(airflow.published), read_only=True) as connection:
+        row = connection.execute("select publish_id, content_sha256 from ops.publication").fetchone()
+    assert row is not None
+    return dict(zip(("publish_id", "content_sha256"), row, strict=True))
+
+
 def test_a_backfill_loads_the_month_of_its_day_or_the_months_that_it_is_given(airflow: Airflow) -> None:
     # The builds that would follow have nothing to do with it.
     requests.patch(
-        f"{airflow.url}/api/v2/dags/build_warehouse", json={"is_paused": True}, timeout=30
+        f"{airflow.url}/api/v2/dags/build_warehouse", json={"is_paused": True}, timeout=REPLY_SECONDS
     ).raise_for_status()
     backfill(airflow, "--from-date", "2024-03-15", "--to-date", "2024-03-15T12:00")
     assert loaded_slices(airflow) == {("NL", "2024-03", "2024-03")}
@@ -86,13 +124,13 @@ def test_a_backfill_loads_the_month_of_its_day_or_the_months_that_it_is_given(ai
 
 def test_a_run_that_is_not_done_in_time_is_told_once_by_both_channels(airflow: Airflow, sinks: Sinks) -> None:
     run_id = airflow.trigger("ingest_eurostat", first_month="2025-06", last_month="2025-06")
-    airflow.wait("the alert", lambda: any(post["run_id"] == run_id for post in sinks.of("ingest_eurostat")), 90)
+    airflow.wait("the alert", lambda: any(post["run_id"] == run_id for post in sinks.of("ingest_eurostat")), 180)
     (post,) = [post for post in sinks.posts if post["run_id"] == run_id]
     assert post["name"] == "run_is_late"
     assert post["subject"] == "[metaalexport, simulator, SIMULATED data] A run is late: ingest_eurostat"
     assert post["what"].startswith("not done by 20")
     assert post["log_url"].startswith(f"{airflow.url}/dags/ingest_eurostat/runs/")
-    airflow.wait("the mail", lambda: sinks.mail_about("A run is late"), 30)
+    airflow.wait("the mail", lambda: sinks.mail_about("A run is late"), 90)
 
 
 def test_a_failed_task_is_told_with_what_where_and_what_next(airflow: Airflow, sinks: Sinks) -> None:
@@ -104,14 +142,14 @@ def test_a_failed_task_is_told_with_what_where_and_what_next(airflow: Airflow, s
     def told() -> list[dict[str, Any]]:
         return [post for post in sinks.posts if post["run_id"] == run_id and post["name"] != "run_is_late"]
 
-    airflow.wait("the alert", told, 120)
+    airflow.wait("the alert", told, 240)
     (post,) = told()
     assert post["name"] == "office_not_reachable"
     assert post["task_id"] == "load_cbs_85429ned.fetch"
     assert "cbs_85429ned" in post["what"]
     assert post["next_step"] == "docs/runbook.md, section 'The office is not reachable'"
     assert f"/runs/{run_id.replace(':', '%3A').replace('+', '%2B')}" in post["log_url"]
-    mail = airflow.wait("the mail", lambda: sinks.mail_about("The office is not reachable"), 30)
+    mail = airflow.wait("the mail", lambda: sinks.mail_about("The office is not reachable"), 90)
     assert mail["To"] == "ops@example.org"
     assert "SIMULATED data" in mail["Subject"]
     (part,) = mail.walk() if not mail.is_multipart() else mail.iter_parts()
@@ -119,35 +157,43 @@ def test_a_failed_task_is_told_with_what_where_and_what_next(airflow: Airflow, s
     assert SECRET not in json.dumps(sinks.posts) + part.get_content()
 
 
-def test_a_failed_model_is_told_by_its_name(airflow: Airflow, sinks: Sinks) -> None:
-    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
-    landing = Landing(Settings.from_environment(airflow.environment).landing)
-    changes = landing.folder(next(iter(landing.committed("eurostat_ds_045409")))) / "changes.parquet"
-    as_committed = changes.read_bytes()
-    changes.write_bytes(as_committed[: len(as_committed) // 2])
-    try:
-        requests.patch(
-            f"{airflow.url}/api/v2/dags/build_warehouse", json={"is_paused": False}, timeout=30
-        ).raise_for_status()
-        run_id = airflow.trigger("build_warehouse")
-        path = f"dags/build_warehouse/dagRuns/{run_id}"
-        state = airflow.wait("the end of the build", lambda: {airflow.get(path)["state"]} & {"success", "failed"}, 240)
-    finally:
-        changes.write_bytes(as_committed)
-    assert state == {"failed"}
+def test_a_failed_model_is_told_by_its_name(airflow: Airflow, sinks: Sinks, failed_build: tuple[str, str]) -> None:
+    run_id, broken = failed_build
     (post,) = [post for post in sinks.posts if post["run_id"] == run_id]
     assert post["name"] == "dbt_failed"
     assert post["task_id"] == "build_models"
     # The first model that meets the broken file, and the file.
     assert re.search(r"model\.metaalexport\.int_\w+: ", post["what"])
-    assert f"{changes.parent.name}/changes.parquet" in post["what"]
+    assert broken in post["what"]
+    path = f"dags/build_warehouse/dagRuns/{run_id}/taskInstances"
     after = ("models.fct_exports_run", "test_candidate", "publish")
-    assert {airflow.get(f"{path}/taskInstances/{name}")["state"] for name in after} == {"upstream_failed"}
+    assert {airflow.get(f"{path}/{name}")["state"] for name in after} == {"upstream_failed"}
+
+
+def test_a_failed_build_that_is_cleared_publishes_the_marts_of_any_other_build(
+    airflow: Airflow, failed_build: tuple[str, str]
+) -> None:
+    run_id, _ = failed_build
+    # As one clears a failed run in Airflow's UI: what failed and what waited for it.
+    requests.post(
+        f"{airflow.url}/api/v2/dags/build_warehouse/clearTaskInstances",
+        json={"dag_run_id": run_id, "only_failed": True, "reset_dag_runs": True, "dry_run": False},
+        timeout=REPLY_SECONDS,
+    ).raise_for_status()
+    airflow.wait(
+        "the cleared run", lambda: airflow.get(f"dags/build_warehouse/dagRuns/{run_id}")["end_date"] is None, 90
+    )
+    assert end_of_build(airflow, run_id) == "success"
+    over_half = publication(airflow)
+    assert end_of_build(airflow, airflow.trigger("build_warehouse")) == "success"
+    from_nothing = publication(airflow)
+    assert over_half["publish_id"] != from_nothing["publish_id"]
+    assert over_half["content_sha256"] == from_nothing["content_sha256"]
 
 
 def test_what_goes_well_is_not_told(airflow: Airflow, sinks: Sinks) -> None:
     run_id = airflow.trigger("maintain_warehouse")
     path = f"dags/maintain_warehouse/dagRuns/{run_id}"
-    state = airflow.wait("the end of maintenance", lambda: {airflow.get(path)["state"]} & {"success", "failed"}, 120)
+    state = airflow.wait("the end of maintenance", lambda: {airflow.get(path)["state"]} & {"success", "failed"}, 300)
     assert state == {"success"}
     assert sinks.of("maintain_warehouse") == []

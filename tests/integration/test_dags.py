@@ -60,7 +60,7 @@ for dag in bag.dags.values():
             [cron.expression, str(cron.timezone), cron.run_immediately]
             for cron in getattr(dag.timetable, "timetables", [])
         ],
-        "deadlines": [[d.interval.total_seconds(), d.callback.path] for d in (dag.deadline or [])],
+        "deadlines": [[d.interval, d.callback.path] for d in (dag.deadline or [])],
         "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
     }
 print("DAGS " + json.dumps({"dags": dags, "errors": {str(k): str(v) for k, v in bag.import_errors.items()}}))
