@@ -45,8 +45,9 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         _PASSWORDS_FILE: str(settings.airflow_home / "passwords.json"),
         "AIRFLOW__API__HOST": "127.0.0.1",
         # Tasks speak with the API server. At a first start the scheduler can be there well before it, and by default a
-        # task gives up after some ten seconds, to be tried again five minutes later. This is two minutes and a half.
-        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "15",
+        # task gives up after some ten seconds, to be tried again five minutes later. This is some five minutes,
+        # well under the ten after which Airflow takes a queued task back.
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "25",
         "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "30",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
