@@ -17,6 +17,9 @@ from tests.fault.loads import BEFORE, NOW
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
+# One of each office: a load of pages and a load of a file.
+QUICK = ("CBS OData v4", "Comext bulk 7z")
+OTHERS = ("CBS bulk zip", "Comext SDMX")
 
 
 @contextmanager
@@ -48,7 +51,7 @@ def interrupt(how: str, name: str, home: Path) -> list[Trial]:
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
-@pytest.mark.parametrize("name", ["CBS OData v4", "CBS bulk zip", "Comext SDMX", "Comext bulk 7z"])
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.thorough) for name in OTHERS)])
 def test_load_killed_at_any_step_ends_like_one_that_was_not(tmp_path: Path, name: str) -> None:
     trials = interrupt("kill", name, tmp_path)
     assert len(trials) > SAMPLED_POINTS + TIMED_KILLS + 20
@@ -58,7 +61,7 @@ def test_load_killed_at_any_step_ends_like_one_that_was_not(tmp_path: Path, name
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
-@pytest.mark.parametrize("name", ["CBS OData v4", "Comext bulk 7z"])
+@pytest.mark.parametrize("name", QUICK)
 def test_load_that_may_write_no_large_file_says_so_and_ends_well_once_it_may(tmp_path: Path, name: str) -> None:
     trials = interrupt("limit", name, tmp_path)
     assert len(trials) == ROOMS
@@ -67,7 +70,7 @@ def test_load_that_may_write_no_large_file_says_so_and_ends_well_once_it_may(tmp
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
-@pytest.mark.parametrize("name", ["CBS OData v4", "Comext bulk 7z"])
+@pytest.mark.parametrize("name", QUICK)
 def test_load_on_a_full_disk_says_so_and_ends_well_once_there_is_room(tmp_path: Path, name: str) -> None:
     probe = tmp_path / "probe"
     probe.mkdir()

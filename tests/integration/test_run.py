@@ -40,7 +40,7 @@ def metaalexport(environment: dict[str, str], *arguments: str) -> subprocess.Com
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=400,
         check=False,
     )
 
