@@ -24,7 +24,7 @@ help: ## List the targets
 	@echo
 	@echo "  SOURCE=simulator|live|replay   where the figures come from (simulator)"
 	@echo "  REPLAY=<folder>                recorded payloads, for SOURCE=replay"
-	@echo "  FAULTS=quick                   test-long tries no faults of time, three protocols, kills of two, and no release days"
+	@echo "  FAULTS=quick                   test-long as .ci/run calls it (docs/contributing.md)"
 	@echo "  SCOPES=<file.csv>              your own product scopes, beside the shipped ones"
 
 $(VENV)/runtime: requirements.lock pyproject.toml

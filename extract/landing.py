@@ -414,6 +414,8 @@ class Landing:
             target = self.root / dataset.code / load_id
             source = self._staged_folder(load_id)
             if (target / MARKER).exists():
+                # Another run that fetched the same replies was first; it may have been after this one's gate.
+                self._progress(f"{load_id} is loaded already")
                 shutil.rmtree(source, ignore_errors=True)
                 return _read_manifest(target / MARKER)
             if not (source / STAGED).exists():

@@ -248,8 +248,7 @@ def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress 
     dataset = get_dataset(load_id.split("__")[0])
     with landing.hold(dataset.code), _gate_database(settings) as database:
         if landing.is_committed(load_id):
-            # Two runs that started together fetched the same replies; the other one was first.
-            progress(f"{load_id} is loaded already")
+            # Two runs that started together fetched the same replies; the other one was first, as the commit will say.
             return load_id
         folder, manifest = landing.staged(load_id)
         previous = database.with_name("previous.parquet")
@@ -296,7 +295,7 @@ def landing_gate_input(
     )
 
 
-def commit_load(settings: Settings, load_id: str, run_id: str) -> dict[str, Any]:
+def commit_load(settings: Settings, load_id: str, run_id: str, progress: Progress = print) -> dict[str, Any]:
     """Make a staged load visible.
 
     Returns
@@ -305,7 +304,7 @@ def commit_load(settings: Settings, load_id: str, run_id: str) -> dict[str, Any]
         The manifest.
     """
     with Journal(settings.journal).step(run_id, "commit", load_id) as note:
-        manifest = Landing(settings.landing).commit(load_id, get_dataset(load_id.split("__")[0]))
+        manifest = Landing(settings.landing, progress=progress).commit(load_id, get_dataset(load_id.split("__")[0]))
         note.detail = f"{manifest.rows_changed:,} cells changed, {manifest.rows_withdrawn:,} withdrawn"
         return manifest.to_dict()
 
@@ -350,7 +349,7 @@ def load_slice(
     if fetched is None:
         return None
     load_id = gate_load(settings, stage_load(settings, fetched, run_id, progress), run_id, progress)
-    return LoadManifest(**commit_load(settings, load_id, run_id))
+    return LoadManifest(**commit_load(settings, load_id, run_id, progress))
 
 
 def discover(

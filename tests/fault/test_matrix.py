@@ -13,6 +13,7 @@ from tests.fault.matrix import LOADS, STOPS, TIMED, Prepared, kinds, prepared_ca
 
 pytestmark = pytest.mark.long
 NAMES = [case.name for case in cases()]
+TIMEOUT_SECONDS = 300
 # What every change is tried on: a protocol of pages, one of a single reply, one of files. The others differ in parsing,
 # which the contract tests cover.
 QUICK = ("CBS OData v4", "Comext SDMX", "Comext bulk 7z")
@@ -32,6 +33,7 @@ def prepared(request: pytest.FixtureRequest) -> Iterator[tuple[Prepared, Office,
         yield found
 
 
+@pytest.mark.timeout(TIMEOUT_SECONDS)
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=_thorough(kind in TIMED)) for kind in kinds()])
 def test_fault_leads_to_what_the_page_says(prepared: tuple[Prepared, Office, Path], kind: str) -> None:
     load, office, home = prepared

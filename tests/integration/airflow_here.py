@@ -92,8 +92,8 @@ def running_airflow(folder: Path, settings: Mapping[str, str]) -> Iterator[Airfl
         )
 
     try:
-        running.wait("a healthy Airflow", healthy, 300)
-        running.wait("all DAGs", lambda: {dag["dag_id"] for dag in running.get("dags")["dags"]} == DAG_IDS, 180)
+        running.wait("a healthy Airflow", healthy, 150)
+        running.wait("all DAGs", lambda: {dag["dag_id"] for dag in running.get("dags")["dags"]} == DAG_IDS, 90)
         yield running
     finally:
         process.send_signal(signal.SIGINT)

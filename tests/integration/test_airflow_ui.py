@@ -60,7 +60,7 @@ def test_committed_loads_start_the_build_which_publishes(airflow: Airflow, built
     assert {by_task[name] for name in ("test_candidate", "gate_candidate", "publish", "report")} == {"success"}
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(200)
 def test_ui_shows_dags_assets_and_models(airflow: Airflow, built: dict[str, Any], tmp_path: Path) -> None:
     folder = SCREENSHOTS if SCREENSHOTS.name else tmp_path
     with sync_playwright() as driver:

@@ -18,7 +18,7 @@ from metaalexport.settings import Settings
 from tests.integration.airflow_here import METAALEXPORT, REPLY_SECONDS, Airflow, running_airflow
 from tests.integration.alert_sinks import SECRET, Sinks, listening_sinks
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, sinks: Sinks) -> Iterator[
 @pytest.fixture(scope="module")
 def failed_build(airflow: Airflow) -> tuple[str, str]:
     """Build with half a file of the landing area, then mend the file; return the run's id and the file's place."""
-    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 300)
+    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
     landing = Landing(Settings.from_environment(airflow.environment).landing)
     changes = landing.folder(next(iter(landing.committed("eurostat_ds_045409")))) / "changes.parquet"
     as_committed = changes.read_bytes()
@@ -63,17 +63,17 @@ def failed_build(airflow: Airflow) -> tuple[str, str]:
 def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
     """Backfill one day of the Eurostat DAG as a user does; returns the finished run."""
     # A command that writes may meet a locked database while runs go on: that is SQLite.
-    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 300)
+    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
     before = {run["dag_run_id"] for run in airflow.get("dags/ingest_eurostat/dagRuns")["dag_runs"]}
     command = [METAALEXPORT, "airflow", "--", "backfill", "create", "--dag-id", "ingest_eurostat", *options]
-    done = subprocess.run(command, env=airflow.environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=airflow.environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
     def finished() -> Any:
         runs = airflow.get("dags/ingest_eurostat/dagRuns")["dag_runs"]
         return next((r for r in runs if r["dag_run_id"] not in before and r["state"] in ("success", "failed")), None)
 
-    run: dict[str, Any] = airflow.wait("a finished backfill", finished, 360)
+    run: dict[str, Any] = airflow.wait("a finished backfill", finished, 180)
     assert (run["run_type"], run["state"]) == ("backfill", "success")
     # There is one backfill of a DAG at a time, and the scheduler closes it some time after its last run.
     airflow.wait(
@@ -99,7 +99,7 @@ def end_of_build(airflow: Airflow, run_id: str) -> str:
         state = str(airflow.get(f"dags/build_warehouse/dagRuns/{run_id}")["state"])
         return state if state in ("success", "failed") else ""
 
-    return str(airflow.wait("the end of the build", ended, 480))
+    return str(airflow.wait("the end of the build", ended, 240))
 
 
 def publication(airflow: Airflow) -> dict[str, str]:
@@ -124,13 +124,13 @@ def test_a_backfill_loads_the_month_of_its_day_or_the_months_that_it_is_given(ai
 
 def test_a_run_that_is_not_done_in_time_is_told_once_by_both_channels(airflow: Airflow, sinks: Sinks) -> None:
     run_id = airflow.trigger("ingest_eurostat", first_month="2025-06", last_month="2025-06")
-    airflow.wait("the alert", lambda: any(post["run_id"] == run_id for post in sinks.of("ingest_eurostat")), 180)
+    airflow.wait("the alert", lambda: any(post["run_id"] == run_id for post in sinks.of("ingest_eurostat")), 90)
     (post,) = [post for post in sinks.posts if post["run_id"] == run_id]
     assert post["name"] == "run_is_late"
     assert post["subject"] == "[metaalexport, simulator, SIMULATED data] A run is late: ingest_eurostat"
     assert post["what"].startswith("not done by 20")
     assert post["log_url"].startswith(f"{airflow.url}/dags/ingest_eurostat/runs/")
-    airflow.wait("the mail", lambda: sinks.mail_about("A run is late"), 90)
+    airflow.wait("the mail", lambda: sinks.mail_about("A run is late"), 30)
 
 
 def test_a_failed_task_is_told_with_what_where_and_what_next(airflow: Airflow, sinks: Sinks) -> None:
@@ -142,14 +142,14 @@ def test_a_failed_task_is_told_with_what_where_and_what_next(airflow: Airflow, s
     def told() -> list[dict[str, Any]]:
         return [post for post in sinks.posts if post["run_id"] == run_id and post["name"] != "run_is_late"]
 
-    airflow.wait("the alert", told, 240)
+    airflow.wait("the alert", told, 120)
     (post,) = told()
     assert post["name"] == "office_not_reachable"
     assert post["task_id"] == "load_cbs_85429ned.fetch"
     assert "cbs_85429ned" in post["what"]
     assert post["next_step"] == "docs/runbook.md, section 'The office is not reachable'"
     assert f"/runs/{run_id.replace(':', '%3A').replace('+', '%2B')}" in post["log_url"]
-    mail = airflow.wait("the mail", lambda: sinks.mail_about("The office is not reachable"), 90)
+    mail = airflow.wait("the mail", lambda: sinks.mail_about("The office is not reachable"), 30)
     assert mail["To"] == "ops@example.org"
     assert "SIMULATED data" in mail["Subject"]
     (part,) = mail.walk() if not mail.is_multipart() else mail.iter_parts()
@@ -181,7 +181,7 @@ def test_a_failed_build_that_is_cleared_publishes_the_marts_of_any_other_build(
         timeout=REPLY_SECONDS,
     ).raise_for_status()
     airflow.wait(
-        "the cleared run", lambda: airflow.get(f"dags/build_warehouse/dagRuns/{run_id}")["end_date"] is None, 90
+        "the cleared run", lambda: airflow.get(f"dags/build_warehouse/dagRuns/{run_id}")["end_date"] is None, 30
     )
     assert end_of_build(airflow, run_id) == "success"
     over_half = publication(airflow)
@@ -194,6 +194,6 @@ def test_a_failed_build_that_is_cleared_publishes_the_marts_of_any_other_build(
 def test_what_goes_well_is_not_told(airflow: Airflow, sinks: Sinks) -> None:
     run_id = airflow.trigger("maintain_warehouse")
     path = f"dags/maintain_warehouse/dagRuns/{run_id}"
-    state = airflow.wait("the end of maintenance", lambda: {airflow.get(path)["state"]} & {"success", "failed"}, 300)
+    state = airflow.wait("the end of maintenance", lambda: {airflow.get(path)["state"]} & {"success", "failed"}, 120)
     assert state == {"success"}
     assert sinks.of("maintain_warehouse") == []

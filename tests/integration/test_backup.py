@@ -15,7 +15,7 @@ from extract.landing import Landing
 from metaalexport import published
 from tests.integration.conftest import SimulatedOffice
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(400)]
 RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 
 
@@ -41,7 +41,7 @@ def test_a_lost_state_is_restored_to_the_same_content(simulated: SimulatedOffice
             env=environment,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

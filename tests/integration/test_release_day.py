@@ -211,12 +211,12 @@ def test_a_release_that_gate_1_stops_is_told_by_dataset_and_rule_and_yesterdays_
     team.office.release(FIRST_RELEASE + 2)
     team.office.fault(match=COMEXT, kind="wrong_total")
     assert team.look("ingest_eurostat") == "failed"
-    (post,) = team.airflow.wait("the alert", lambda: list(team.sinks.posts), 180)
+    (post,) = team.airflow.wait("the alert", lambda: list(team.sinks.posts), 60)
     assert post["name"] == "gate_1_stopped"
     assert "eurostat_ds_045409" in post["what"]
     assert "totals_move_with_their_members" in post["what"]
     assert post["next_step"] == "docs/runbook.md, section 'Gate 1 stopped a load'"
-    (mail,) = team.airflow.wait("the mail", lambda: list(team.sinks.mails), 180)
+    (mail,) = team.airflow.wait("the mail", lambda: list(team.sinks.mails), 60)
     assert mail["Subject"] == post["subject"]
     assert set(team.runs("build_warehouse")) == builds
     assert team.shown() == before
@@ -239,7 +239,7 @@ def test_a_release_that_gate_2_stops_is_withdrawn_until_the_office_corrects_it(t
     team.office.fault(match=COMEXT, kind="wrong_scale", factor=1.22)
     assert team.look("ingest_eurostat") == "success"
     assert team.wait_for_builds(builds) == {"failed"}
-    (post,) = team.airflow.wait("the alert", lambda: team.sinks.posts[told:], 180)
+    (post,) = team.airflow.wait("the alert", lambda: team.sinks.posts[told:], 60)
     assert post["name"] == "gate_2_stopped"
     assert "totals_move_little" in post["what"]
     (bad,) = re.findall(r"eurostat_ds_045409__\w+", post["what"])

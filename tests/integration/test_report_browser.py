@@ -68,7 +68,7 @@ class Visit:
         return self.page
 
     def drawn(self, state: str) -> None:
-        self.page.wait_for_function("state => document.body.dataset.drawn === state", arg=state, timeout=60_000)
+        self.page.wait_for_function("state => document.body.dataset.drawn === state", arg=state, timeout=20_000)
 
 
 @pytest.fixture(params=WIDTHS, ids=["desktop", "tablet", "phone"])

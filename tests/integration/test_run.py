@@ -40,7 +40,7 @@ def metaalexport(environment: dict[str, str], *arguments: str) -> subprocess.Com
         env=environment,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=280,
         check=False,
     )
 
