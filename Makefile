@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-SOURCE ?= simulator
+SOURCE ?= auto
 REPLAY ?=
 SCOPES ?=
 VENV := .venv
@@ -22,7 +22,7 @@ endif
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  SOURCE=simulator|live|replay   where the figures come from (simulator)"
+	@echo "  SOURCE=auto|live|simulator|replay   where the figures come from (auto: the offices, else the simulator)"
 	@echo "  REPLAY=<folder>                recorded payloads, for SOURCE=replay"
 	@echo "  FAULTS=quick                   test-long as .ci/run calls it (docs/contributing.md)"
 	@echo "  SCOPES=<file.csv>              your own product scopes, beside the shipped ones"

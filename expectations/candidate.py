@@ -32,12 +32,22 @@ class CandidateGateInput:
         The published file, if there is one.
     is_simulated : bool
         What kind of data the profile may publish.
+    withdrawn : tuple of (str, str)
+        Dataset and reporter of published loads that people took back: what they held may go.
     """
 
     candidate: Path
     published: Path | None
     is_simulated: bool
+    withdrawn: tuple[tuple[str, str], ...] = ()
 
+
+# What tells, of a row of these tables, where its figures come from.
+_SLICE_KEYS = {
+    "slices": "dataset_code, reporter_code",
+    "changes": "source_code, concept_code, scope_code, reporter_code",
+    "identities": "source_code, concept_code, reporter_code",
+}
 
 _MONTHS = """
     select
@@ -69,21 +79,53 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
         )
         connection.execute(f"create table published_months as {_MONTHS.format(database=published)}")
         connection.execute(
-            f"""
+            """
             create table counts as
             select
                 (select count(*) from candidate.marts.fct_exports) as n_exports,
-                (select count(*) from candidate.marts.rpt_destination_shares) as n_shares,
-                (select count(*) from {published}.marts.fct_exports) as n_published_exports
+                (select count(*) from candidate.marts.rpt_destination_shares) as n_shares
             """
         )
+        is_new = f"load_id not in (select load_id from {published}.ops.loads)" if gate.published else "true"
         connection.execute(
             f"""
             create table loads as
-            select
-                load_id, is_simulated, transport,
-                load_id not in (select load_id from {published}.ops.loads) as is_new
+            select load_id, dataset_code, reporter_code, is_simulated, transport, {is_new} as is_new
             from candidate.ops.loads
+            """
+        )
+        connection.execute(
+            "create table withdrawn as select unnest(cast(? as varchar[])) as dataset_code,"
+            " unnest(cast(? as varchar[])) as reporter_code",
+            [[dataset for dataset, _ in gate.withdrawn], [reporter for _, reporter in gate.withdrawn]],
+        )
+        counted = "select dataset_code, reporter_code, count(*) as n from {}.marts.fct_exports group by all"
+        connection.execute(
+            f"""
+            create table slices as
+            select
+                dataset_code, reporter_code, coalesce(c.n, 0) as n_exports, p.n as n_published_exports,
+                w.dataset_code is not null as is_withdrawn
+            from ({counted.format(published)}) as p
+            left join ({counted.format("candidate")}) as c using (dataset_code, reporter_code)
+            left join withdrawn as w using (dataset_code, reporter_code)
+            """
+        )
+        # Which dataset a scope's figures come from: each source has one for a nomenclature, concept and reporter.
+        connection.execute(
+            f"""
+            create table origins as
+            select distinct
+                t.source_code, t.concept_code, m.scope_code, t.reporter_code, t.dataset_code
+            from (
+                select distinct source_code, concept_code, reporter_code, nomenclature_code, dataset_code
+                from candidate.marts.fct_export_totals
+                union
+                select distinct source_code, concept_code, reporter_code, nomenclature_code, dataset_code
+                from {published}.marts.fct_export_totals
+            ) as t
+            join candidate.marts.dim_metal_scope_member as m
+                on m.nomenclature_code = t.nomenclature_code and coalesce(m.source_code, t.source_code) = t.source_code
             """
         )
         connection.execute(
@@ -103,7 +145,14 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
                         and p.month between a.month_from and a.month_to
                         -- What was accepted of one release says nothing of the next.
                         and a.vintage_on = m.vintage_at::date
-                ) as is_accepted
+                ) as is_accepted,
+                exists (
+                    from origins as o
+                    join withdrawn as w using (dataset_code, reporter_code)
+                    where
+                        o.source_code = p.source_code and o.concept_code = p.concept_code
+                        and o.scope_code = p.scope_code and o.reporter_code = p.reporter_code
+                ) as is_withdrawn
             from published_months as p
             left join months as m
                 using (source_code, concept_code, scope_code, reporter_code, month)
@@ -117,7 +166,7 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
             """
             create table anchors as
             select
-                anchor_code, severity, outcome, holds_in_simulation,
+                anchor_code, source_code, concept_code, reporter_code, severity, outcome, holds_in_simulation,
                 concat(
                     anchor_code, ' (', title_en, ', ', concept_code, '): published ',
                     case unit_code
@@ -141,7 +190,7 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
             """
             create table identities as
             select
-                identity_code, is_kept,
+                identity_code, 'CBS' as source_code, concept_code, reporter_code, is_kept,
                 concat(
                     concept_code, ', ', flow_kind, ', product ', product_code, ', ', period_type, ' of ', period_start,
                     format(
@@ -160,12 +209,30 @@ def new_loads(database: Path) -> list[str]:
         return [row[0] for row in connection.execute("select load_id from loads where is_new order by 1").fetchall()]
 
 
+def blamed_loads(database: Path, check: Check) -> list[str]:
+    """Return the ids of the new loads that brought the rows which break a check; empty where none can be told."""
+    if not check.blames:
+        return []
+    with duckdb.connect(str(database), read_only=True) as connection:
+        rows = connection.execute(f"select distinct load_id from ({check.blames}) order by 1").fetchall()
+        return [row[0] for row in rows]
+
+
 def candidate_checks(gate: CandidateGateInput) -> list[Check]:
     """Return the suite of gate 2."""
 
     def rows(name: str, table: str, severity: str, message: str, condition: str) -> Check:
         query = f"select * from {{batch}} where {condition}"
-        return Check(name, table, severity, message, "UnexpectedRowsExpectation", {"unexpected_rows_query": query})
+        key = _SLICE_KEYS.get(table, "")
+        blames = (
+            "select load_id from loads semi join (select distinct o.dataset_code, o.reporter_code from origins as o"
+            f" join {table} as t using ({key}) where {condition}) using (dataset_code, reporter_code) where is_new"
+            if key and severity == "error"
+            else ""
+        )
+        return Check(
+            name, table, severity, message, "UnexpectedRowsExpectation", {"unexpected_rows_query": query}, blames
+        )
 
     def figures(name: str, severity: str, message: str) -> Check:
         # One row that names them all: of rows, a result shows the first ones only.
@@ -181,10 +248,11 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
         rows("marts_hold_rows", "counts", "error", "Facts and shares have rows.", "n_exports = 0 or n_shares = 0"),
         rows(
             "rows_do_not_shrink",
-            "counts",
+            "slices",
             "error",
-            f"At least {MIN_ROWS_RATIO:.0%} as many facts as are published.",
-            f"n_exports < {MIN_ROWS_RATIO} * n_published_exports",
+            f"At least {MIN_ROWS_RATIO:.0%} as many facts of each dataset and reporter as are published, but for loads"
+            " that were withdrawn.",
+            f"n_exports < {MIN_ROWS_RATIO} * n_published_exports and not is_withdrawn",
         ),
         rows(
             "one_kind_of_data",
@@ -208,15 +276,22 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
             "published_months_stay",
             "changes",
             "error",
-            "A month that was published with shares still has them.",
-            "not is_complete",
+            "A month that was published with shares still has them, but for loads that were withdrawn.",
+            "not is_complete and not is_withdrawn",
         ),
         rows(
             "totals_move_little",
             "changes",
             "error",
             f"No total of a published month moves by more than {REVISION_ERROR:.0%}, but for accepted revisions.",
-            f"abs(revision) > {REVISION_ERROR} and not is_accepted",
+            f"abs(revision) > {REVISION_ERROR} and not is_accepted and not is_withdrawn",
+        ),
+        rows(
+            "withdrawals_take_nothing_away",
+            "changes",
+            "warn",
+            "No month that was published loses its shares because a load was withdrawn.",
+            "not is_complete and is_withdrawn",
         ),
         rows(
             "sections_sum_to_total",

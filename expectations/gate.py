@@ -40,6 +40,9 @@ class Check:
         Name of a Great Expectations class, for example ``ExpectColumnValuesToBeBetween``.
     arguments : dict
         Its arguments. ``UnexpectedRowsExpectation`` takes a query over ``{batch}``.
+    blames : str
+        Query over the gate's database for the ids of the loads that brought the rows which break the check; empty
+        where no load can be told.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Check:
     message: str
     expectation: str
     arguments: dict[str, Any]
+    blames: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import duckdb
@@ -128,8 +129,8 @@ def land_observations(
     folder : Path
         Where the Parquet files go.
     declared : mapping of str to frozenset of str
-        Codes by landing column that the reviewed seeds know. A column that they do not speak of is compared with the
-        loads before.
+        Codes by landing column that the reviewed seeds know, with ``*`` patterns. A column that they do not speak of
+        is compared with the loads before.
     codes_before : callable
         Gives the codes that the loads before had in the cells which these observations (a file) cover.
 
@@ -294,7 +295,7 @@ def _check_codes(
     for column, values in zip(columns, found, strict=True):
         codes = {str(value) for value in values or () if value is not None}
         earlier = before.get(column, frozenset())
-        if new := sorted(codes - (declared.get(column) or earlier)):
+        if new := _unlisted(codes, declared.get(column) or earlier):
             mode = dataset.contract.new_code_mode(column)
             findings.append(Finding("new_code", column, _some(new), mode))
             if mode == "quarantine":
@@ -302,6 +303,12 @@ def _check_codes(
         if gone := sorted(earlier - codes):
             findings.append(Finding("vanished_code", column, _some(gone), dataset.contract.vanished_code))
     return findings, quarantined
+
+
+def _unlisted(codes: frozenset[str] | set[str], known: frozenset[str]) -> list[str]:
+    """Return the codes that are not known, neither by themselves nor by a pattern."""
+    patterns = [code for code in known if "*" in code]
+    return sorted(code for code in codes - known if not any(fnmatchcase(code, pattern) for pattern in patterns))
 
 
 def _some(codes: list[str]) -> str:

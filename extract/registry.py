@@ -159,6 +159,14 @@ class Dataset:
     products : tuple of str
         Codes, ``scopes`` for the products of all scopes in the dataset's nomenclature; a code that ends in ``*`` is a
         prefix; empty is all.
+    total_partner : str
+        The office's own code of all partners together; empty if the dataset has none.
+    total_parts : tuple of str
+        Partners that add up to that total, where the office gives none.
+    thresholds : dict of str to float
+        Limits of gate 1 that differ from `DEFAULT_THRESHOLDS`.
+    guesses : tuple of str
+        Limits that nobody has measured: on a first load they warn, later loads are held to the level that was found.
     by_default : bool
         Whether the DAGs load it unless told otherwise.
     verified : bool
@@ -185,6 +193,7 @@ class Dataset:
     bulk: bool = False
     fallback: str = ""
     total_partner: str = ""
+    total_parts: tuple[str, ...] = ()
     measure_dimension: str = ""
     select: dict[str, tuple[str, ...]] = field(default_factory=dict)
     slice_by: str = "whole"
@@ -193,6 +202,7 @@ class Dataset:
     products: tuple[str, ...] = ()
     by_default: bool = False
     thresholds: dict[str, float] = field(default_factory=dict)
+    guesses: tuple[str, ...] = ()
     contract: Contract = field(default_factory=Contract)
     refresh: Refresh = field(default_factory=Refresh)
     # Words that find the table in the office's catalogue when its id does not hold what is declared.
@@ -264,7 +274,7 @@ class Dataset:
 def _build(path: Path) -> Dataset:
     try:
         raw: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - both are safe
-        for name in ("products", "discover"):
+        for name in ("products", "discover", "total_parts", "guesses"):
             if name in raw:
                 raw[name] = tuple(str(code) for code in (raw[name] if isinstance(raw[name], list) else [raw[name]]))
         dataset = Dataset(
@@ -319,6 +329,10 @@ def _problem(dataset: Dataset, path: Path) -> tuple[str, str] | None:
                 return f"contract rule {rule!r} cannot have the mode {mode!r}", f"one of: {', '.join(modes)}"
     if dataset.release.every_days < 0 or dataset.release.grace_days < 0 or dataset.release.look_hours < 1:
         return f"`release` is {dataset.release}", "days are 0 or more, hours 1 or more"
+    if dataset.total_parts and (len(dataset.total_parts) != 2 or not dataset.total_partner):
+        return f"`total_parts` is {list(dataset.total_parts)}", "two codes beside a `total_partner`, or none"
+    if unknown := sorted({*dataset.thresholds, *dataset.guesses} - set(DEFAULT_THRESHOLDS)):
+        return f"there are no thresholds {unknown}", f"known: {', '.join(DEFAULT_THRESHOLDS)}"
     unknown = sorted(set(dataset.select) - set(dataset.dimensions))
     if unknown:
         return f"`select` names {unknown}, which are no dimensions", f"dimensions: {', '.join(dataset.dimensions)}"

@@ -12,6 +12,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from extract.landing import Landing
 from metaalexport import alerts
 from metaalexport.dbt import write_manifest
 from metaalexport.settings import DAGS_FOLDER, Settings, SettingsError
@@ -26,6 +27,10 @@ POOLS = {
 INGEST_DAG_IDS = ("ingest_cbs", "ingest_eurostat")
 DAG_IDS = (*INGEST_DAG_IDS, "build_warehouse")
 _PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
+
+
+# Exit code of a run that published, though something that was wanted is not there.
+PARTLY = 3
 
 
 class DagRunFailedError(Exception):
@@ -130,33 +135,50 @@ def _airflow(command: list[str], environment: dict[str, str], settings: Settings
         raise DagRunFailedError(f"`airflow {' '.join(command)}` failed; see {log}")
 
 
-def run_dags(dag_ids: tuple[str, ...]) -> None:
-    """Run DAGs one after another in this process.
+def run_dags(dag_ids: tuple[str, ...]) -> list[str]:
+    """Run DAGs one after another in this process; one that loads and fails does not stop those after it.
+
+    Returns
+    -------
+    list of str
+        Each DAG that loads and failed, with its tasks that did. What became of each slice is in the journal.
 
     Raises
     ------
     DagRunFailedError
-        Naming the tasks that failed.
+        If a DAG cannot be read, or one that does not load failed, naming its tasks.
     """
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(dag_folder=str(DAGS_FOLDER))
     if bag.import_errors:
         raise DagRunFailedError("\n".join(f"{path}: {error}" for path, error in bag.import_errors.items()))
+    partly = []
     for dag_id in dag_ids:
+        if dag_id not in INGEST_DAG_IDS and not any(Landing(Settings.from_environment().landing).committed()):
+            raise DagRunFailedError("no load passed, so there is nothing to build")
         # Airflow 3.3.2 looks deadlines up in its database, where `test` has put none, and fails; no scheduler watches
         # them here anyway.
         bag.dags[dag_id].deadline = None
         run = bag.dags[dag_id].test()
         if str(run.state) != "success":
-            failed = [ti.task_id for ti in run.get_task_instances() if ti.state == "failed"]
-            raise DagRunFailedError(f"{dag_id} failed in {', '.join(failed)}")
+            failed = sorted({ti.task_id for ti in run.get_task_instances() if ti.state == "failed"})
+            problem = f"{dag_id} failed in {', '.join(failed)}"
+            if dag_id not in INGEST_DAG_IDS:
+                raise DagRunFailedError(problem)
+            partly.append(problem)
+    return partly
 
 
-def run_in_own_process(settings: Settings, dag_ids: tuple[str, ...], progress: Callable[[str], None]) -> None:
+def run_in_own_process(settings: Settings, dag_ids: tuple[str, ...], progress: Callable[[str], None]) -> bool:
     """Run DAGs in a process of their own, whose environment is set before Airflow is imported.
 
     Its log goes to a file; what the steps write into the journal is shown as it comes.
+
+    Returns
+    -------
+    bool
+        Whether all that was asked for was loaded; `gaps.read_gaps` tells what was not.
 
     Raises
     ------
@@ -189,9 +211,10 @@ def run_in_own_process(settings: Settings, dag_ids: tuple[str, ...], progress: C
                 process.terminate()
                 process.wait(timeout=30)
     follower.show_new(progress)
-    if process.returncode:
+    if process.returncode not in (0, PARTLY):
         last = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()[-1:]
         raise DagRunFailedError(f"{' '.join(last)}\n  log: {log}")
+    return process.returncode == 0
 
 
 class _JournalFollower:
@@ -273,11 +296,13 @@ def serve(settings: Settings, progress: Callable[[str], None]) -> None:
 def main(dag_ids: list[str]) -> int:
     """Run the DAGs named on the command line; the environment is set already."""
     try:
-        run_dags(tuple(dag_ids))
+        partly = run_dags(tuple(dag_ids))
     except DagRunFailedError as error:
         print(error)  # noqa: T201 - the last line of this process's log
         return 1
-    return 0
+    for problem in partly:
+        print(problem)  # noqa: T201
+    return PARTLY if partly else 0
 
 
 if __name__ == "__main__":

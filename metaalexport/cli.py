@@ -26,14 +26,15 @@ from extract.landing import Landing
 from extract.offices import OFFICES
 from extract.raw import RawStore, hash_file
 from extract.registry import load_registry
-from metaalexport import airflow_run, published, serving, steps
+from metaalexport import airflow_run, gaps, published, serving, steps
 from metaalexport.dbt import DbtFailedError, published_keys
 from metaalexport.display import format_cell, make_table
 from metaalexport.doctor import check_machine, examine_offices
-from metaalexport.health import examine, promises
+from metaalexport.health import examine, gap_findings, promises
 from metaalexport.journal import Journal
 from metaalexport.maintenance import maintain as do_maintenance
-from metaalexport.settings import Settings, SettingsError
+from metaalexport.offices import choose_profile, is_to_be_chosen
+from metaalexport.settings import Settings, SettingsError, write_last_run
 from metaalexport.simulation import ensure_simulator, release_before, serve_simulator
 from publish.data_package import ExportError, export_data_package
 from publish.postgres import LOADER, READER, PostgresServingError, prepare_server
@@ -88,10 +89,28 @@ def _progress(message: str) -> None:
     console.print(message, markup=False, highlight=False)
 
 
+def _choose_profile() -> str:
+    """Where the environment names no profile, take the offices if they answer; return what is said of it."""
+    if not is_to_be_chosen():
+        return ""
+    choice = choose_profile(lambda profile: Settings.from_environment({**os.environ, "METAALEXPORT_PROFILE": profile}))
+    os.environ["METAALEXPORT_PROFILE"] = choice.profile
+    said = f"profile {choice.profile}: {choice.reason}"
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
+    return said
+
+
 @app.command()
 def run() -> None:
-    """Run the DAGs once through Airflow: ingest, gate, build, gate, publish, report."""
+    """Run the DAGs once through Airflow: ingest, gate, build, gate, publish, report.
+
+    Exit code 0: all that was wanted is published. 3: what passed is published, something is missing. 1: nothing new.
+    """
+    chosen = _choose_profile()
     settings = Settings.from_environment()
+    write_last_run(settings)
+    problem = ""
+    before = published.publish_id(settings)
     with ensure_simulator(settings) as settings:
         with console.status("preparing Airflow and dbt"):
             airflow_run.prepare_airflow(settings)
@@ -99,14 +118,30 @@ def run() -> None:
             # Revisions and what was known on a day need two releases; real offices bring the second a month later.
             with release_before(settings):
                 airflow_run.run_in_own_process(settings, airflow_run.INGEST_DAG_IDS, progress=_progress)
-        airflow_run.run_in_own_process(settings, airflow_run.DAG_IDS, progress=_progress)
-    _summary(settings)
+        try:
+            airflow_run.run_in_own_process(settings, airflow_run.DAG_IDS, progress=_progress)
+        except airflow_run.DagRunFailedError as error:
+            problem = str(error)
+    if settings.published.exists():
+        _summary(settings)
+    else:
+        _print_gaps(settings)
+    if problem:
+        errors.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+    if chosen:
+        console.print(chosen, markup=False, highlight=False, soft_wrap=True)
+    is_new = published.publish_id(settings) not in ("", before)
+    missing = gaps.read_gaps(settings)
+    if missing or problem:
+        raise typer.Exit(airflow_run.PARTLY if is_new and len(missing) < len(gaps.read_slices(settings)) else 1)
 
 
 @app.command()
 def up() -> None:
     """Start Airflow with its UI on localhost:8080 (AIRFLOW__API__PORT) and the same DAGs, until interrupted."""
+    _choose_profile()
     settings = Settings.from_environment()
+    write_last_run(settings)
     with ensure_simulator(settings) as settings:
         with console.status("preparing Airflow and dbt"):
             airflow_run.prepare_airflow(settings)
@@ -158,8 +193,50 @@ def load(
                 where=str(settings.replay_folder or ""),
                 next_step="the replay folder holds no recording of this dataset for these reporters",
             )
+        failed = 0
         for part in parts:
-            steps.load_slice(settings, part, run_id, _progress, again=again)
+            try:
+                steps.load_slice(settings, part, run_id, _progress, again=again)
+            except (ExtractError, steps.GateFailedError) as error:
+                # The slice is the unit of failure: the others are loaded all the same.
+                failed += 1
+                errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        if failed:
+            raise typer.Exit(1 if failed == len(parts) else airflow_run.PARTLY)
+
+
+@app.command()
+def regate(
+    what: Annotated[
+        list[str] | None, typer.Argument(help="Load ids or dataset codes; all that gate 1 stopped by default.")
+    ] = None,
+    accept: Annotated[list[str] | None, typer.Option(help="Check that these loads may break; needs --reason.")] = None,
+    reason: Annotated[str, typer.Option(help="Why a check may be broken; it is kept and shown.")] = "",
+) -> None:
+    """Judge loads that gate 1 stopped again, from the stored replies: nothing is downloaded.
+
+    For when a seed, a registry file or a setting changed, or when a person knows better than a check.
+    """
+    if accept and not reason:
+        raise typer.BadParameter("--accept needs --reason: it is kept with the load and shown wherever the load is")
+    settings = Settings.from_environment()
+    stopped = steps.stopped_loads(settings, what or ())
+    if not stopped:
+        raise ExtractError(
+            "gate 1 stopped no load of these" if what else "gate 1 stopped no load",
+            dataset=", ".join(what or ["all datasets"]),
+            next_step="`metaalexport status` shows what is missing and why",
+        )
+    run_id, failed = _run_id(), 0
+    for load_id in stopped:
+        try:
+            steps.regate_load(settings, load_id, run_id, _progress, accept=accept or (), reason=reason)
+        except (ExtractError, steps.GateFailedError) as error:
+            failed += 1
+            errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1 if failed == len(stopped) else airflow_run.PARTLY)
+    console.print("Next: metaalexport build, publish, report (or trigger build_warehouse in Airflow).")
 
 
 @app.command()
@@ -411,9 +488,12 @@ def health(
         findings = examine(settings)
     except published.NothingPublishedError as error:
         if as_json:
-            sys.stdout.write(json.dumps({**kind, "state": "nothing_published", "findings": []}) + "\n")
+            rows = [{**asdict(finding), "next_step": finding.next_step} for finding in gap_findings(settings)]
+            sys.stdout.write(json.dumps({**kind, "state": "nothing_published", "findings": rows}) + "\n")
         else:
             errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+            if Journal(settings.journal).read("runs"):
+                _print_gaps(settings)
         raise typer.Exit(2) from error
     if as_json:
         rows = [{**asdict(finding), "next_step": finding.next_step} for finding in findings]
@@ -529,6 +609,7 @@ def _status(settings: Settings) -> None:
         publication = published.query(settings, "from ops.publication").rows[0]
         kind = "[bold yellow]SIMULATED[/] data" if publication[2] else "real data"
         console.print(f"published {publication[0]}, {kind}; marts content {publication[1]}")
+        _print_gaps(settings)
         _print_table(_freshness(settings), title="Freshness")
         _print_table(
             published.query(
@@ -541,6 +622,7 @@ def _status(settings: Settings) -> None:
         _print_table(published.gate_summary(settings), title="Gates, newest run of each")
     else:
         console.print(f"nothing is published under profile {settings.profile!r} yet")
+        _print_gaps(settings)
     withdrawals = Landing(settings.landing).withdrawn()
     if withdrawals:
         rows = tuple(
@@ -555,7 +637,12 @@ def _status(settings: Settings) -> None:
         _print_table(
             published.Table(("load_id", "vintage_at", "withdrawn_at", "reason"), rows), title="Withdrawn loads"
         )
-    failed = [row for row in Journal(settings.journal).read("runs") if row["outcome"] in ("failed", "blocked")]
+    failed = [
+        row
+        for row in Journal(settings.journal).read("runs")
+        # What failed of a slice stands above.
+        if row["outcome"] in ("failed", "blocked") and row["step"] not in gaps.SLICE_STEPS
+    ]
     for row in failed[-3:]:
         errors.print(
             f"{row['finished_at'][:19]} {row['step']} {row['subject']}: {row['outcome']}: {row['detail'][:400]}",
@@ -571,6 +658,17 @@ def _status(settings: Settings) -> None:
         ("Airflow logs", settings.airflow_home / "logs"),
     ):
         console.print(f"  {label:13} {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_gaps(settings: Settings) -> None:
+    """Say what was wanted and is not there, in at most three lines a slice."""
+    missing = gaps.read_gaps(settings)
+    if not missing:
+        return
+    console.print(f"{len(missing)} of {len(gaps.read_slices(settings))} slices are not all there", style="bold yellow")
+    for state in missing:
+        for line in state.lines:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _freshness(settings: Settings) -> published.Table:

@@ -17,7 +17,7 @@ import duckdb
 
 from extract.landing import Landing
 from extract.registry import load_registry
-from metaalexport import published, serving
+from metaalexport import gaps, published, serving
 from metaalexport.alerts import SECTIONS
 from metaalexport.journal import Journal
 from metaalexport.settings import DBT_PROJECT, Settings
@@ -30,10 +30,12 @@ FAILURE_DAYS = 14
 LEAST_FREE_BYTES = 2 << 30
 # Each check that can find something, and its section of docs/runbook.md.
 FINDINGS = {
+    "slice_is_missing": "What was wanted is missing",
+    "slice_is_behind": "What was wanted is missing",
+    "load_is_held": "A load is held back",
     "load_not_published": "A load is not published",
     "look_is_late": "Nobody asked the office",
     "release_is_late": "The office did not publish",
-    "gate_1_stopped": SECTIONS["gate_1_stopped"],
     "gate_2_stopped": SECTIONS["gate_2_stopped"],
     "step_failed": SECTIONS["task_failed"],
     "disk_is_short": SECTIONS["disk_full"],
@@ -75,16 +77,20 @@ class Finding:
         Which check, of `FINDINGS`.
     what, where : str
         In words.
+    command : str
+        What leads on, if one command does.
     """
 
     name: str
     what: str
     where: str
+    command: str = ""
 
     @property
     def next_step(self) -> str:
-        """Where the remedy is written."""
-        return f"docs/runbook.md, section '{FINDINGS[self.name]}'"
+        """The command that leads on, and where the remedy is written."""
+        section = f"docs/runbook.md, section '{FINDINGS[self.name]}'"
+        return f"{self.command}; {section}" if self.command else section
 
 
 def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
@@ -106,12 +112,27 @@ def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
         published_loads = {load_id for (load_id,) in connection.execute("select load_id from ops.loads").fetchall()}
     runs = Journal(settings.journal).read("runs")
     return [
+        *gap_findings(settings),
         *_unpublished_loads(settings, runs, published_loads, moment),
         *_late_promises(settings, moment),
-        *_last_gates(settings),
+        *_last_gate(settings),
         *_unrepaired_steps(settings, runs, moment),
         *_disk(settings),
         *_serving(publish_id),
+    ]
+
+
+def gap_findings(settings: Settings) -> list[Finding]:
+    """Return what was wanted of the offices and is not all there, whether anything is published or not."""
+    names = {gaps.MISSING: "slice_is_missing", gaps.BEHIND: "slice_is_behind", gaps.HELD: "load_is_held"}
+    return [
+        Finding(
+            names[state.state],
+            f"{state.problem}: {state.found}" if state.found else state.problem,
+            state.name,
+            state.next_step,
+        )
+        for state in gaps.read_gaps(settings)
     ]
 
 
@@ -190,11 +211,12 @@ def _unpublished_loads(
 ) -> Iterator[Finding]:
     committed_at = {row["subject"]: row["finished_at"] for row in runs if row["step"] == "commit"}
     since = (moment - timedelta(hours=PUBLISH_WITHIN_HOURS)).isoformat()
+    known = published_loads | {row["load_id"] for row in gaps.read_held(settings)}
     late = [
         load.load_id
         for load in Landing(settings.landing).committed()
         # A restored landing may know more than its journal.
-        if load.load_id not in published_loads and committed_at.get(load.load_id, load.retrieved_at) < since
+        if load.load_id not in known and committed_at.get(load.load_id, load.retrieved_at) < since
     ]
     if late:
         yield Finding(
@@ -223,57 +245,38 @@ def _late_promises(settings: Settings, moment: datetime) -> Iterator[Finding]:
             )
 
 
-def _slice_of(subject: str) -> str:
-    """Return dataset and reporter of a subject: a load id, or a dataset with the description of a slice."""
-    parts = subject.split("__") if "__" in subject else subject.split(" ")
-    return "__".join(parts[:2]).lower().replace("*", "all")
-
-
-def _last_gates(settings: Settings) -> Iterator[Finding]:
-    """Judge the newest run of each gate on each subject: of gate 1 that is a dataset and reporter."""
-    scheduled = settings.datasets_to_load()
-    newest: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in Journal(settings.journal).read("checks"):
-        subject = _slice_of(row["subject"])
-        if row["gate"] == "landing" and subject.split("__")[0] not in scheduled:
-            continue
-        rows = newest.setdefault((row["gate"], subject), [])
-        if rows and rows[0]["checked_at"] != row["checked_at"]:
-            if rows[0]["checked_at"] > row["checked_at"]:
-                continue
-            rows.clear()
-        rows.append(row)
-    for (gate, _), rows in sorted(newest.items()):
-        failed = [row["check_name"] for row in rows if not row["is_passed"] and row["severity"] == "error"]
-        if failed:
-            yield Finding(
-                "gate_1_stopped" if gate == "landing" else "gate_2_stopped",
-                f"the last run of gate '{gate}' failed: {', '.join(failed)}",
-                rows[0]["subject"],
-            )
+def _last_gate(settings: Settings) -> Iterator[Finding]:
+    """Judge the newest run of gate 2; what gate 1 stopped is a gap."""
+    rows = [row for row in Journal(settings.journal).read("checks") if row["gate"] == "candidate"]
+    newest = max((row["checked_at"] for row in rows), default="")
+    failed = [
+        row["check_name"]
+        for row in rows
+        if row["checked_at"] == newest and not row["is_passed"] and row["severity"] == "error"
+    ]
+    if failed:
+        yield Finding(
+            "gate_2_stopped", f"the last run of gate 'candidate' failed: {', '.join(failed)}", rows[-1]["subject"]
+        )
 
 
 def _unrepaired_steps(settings: Settings, runs: list[dict[str, Any]], moment: datetime) -> Iterator[Finding]:
-    """Name each step that failed of late and did not work since; of loads, those that the DAGs make."""
-    others = load_registry().keys() - set(settings.datasets_to_load())
-    newest: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in sorted(runs, key=lambda row: row["finished_at"]):
-        steps = newest.setdefault(_slice_of(row["subject"]), {})
-        if row["step"] == "fetch" and row["outcome"] == "unchanged":
-            # What the office has is loaded, whatever failed on the way.
-            steps.clear()
-        steps[row["step"]] = row
+    """Name each step that failed of late and did not work since; those of a slice are gaps."""
+    newest = {
+        (row["step"], row["subject"]): row
+        for row in sorted(runs, key=lambda row: row["finished_at"])
+        if row["step"] not in gaps.SLICE_STEPS
+    }
     since = (moment - timedelta(days=FAILURE_DAYS)).isoformat()
-    for subject, steps in newest.items():
-        for row in steps.values():
-            # What a gate stopped has the outcome `blocked`, and is told by its checks.
-            if row["outcome"] == "failed" and row["finished_at"] > since and subject.split("__")[0] not in others:
-                first_line = (row["detail"].splitlines() or [""])[0]
-                yield Finding(
-                    "step_failed",
-                    f"{row['step']} failed at {row['finished_at'][:16]}Z: {first_line[:200]}",
-                    f"{row['subject']}, run {row['run_id']}",
-                )
+    for row in newest.values():
+        # What a gate stopped has the outcome `blocked`, and is told by its checks.
+        if row["outcome"] == "failed" and row["finished_at"] > since:
+            first_line = (row["detail"].splitlines() or [""])[0]
+            yield Finding(
+                "step_failed",
+                f"{row['step']} failed at {row['finished_at'][:16]}Z: {first_line[:200]}",
+                f"{row['subject']}, run {row['run_id']}",
+            )
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:

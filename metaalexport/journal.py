@@ -19,6 +19,16 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def explain(error: BaseException) -> dict[str, str]:
+    """Return what a person needs of an error: ``problem``, ``found`` (values, or where it was), ``next_step``."""
+    first_line = (str(error).splitlines() or [""])[0]
+    return {
+        "problem": getattr(error, "problem", f"{type(error).__name__}: {first_line}"),
+        "found": getattr(error, "found", getattr(error, "where", "")),
+        "next_step": getattr(error, "next_step", ""),
+    }
+
+
 @dataclass
 class StepNote:
     """What a step wants remembered; the outcome is ``done`` unless it says otherwise."""
@@ -44,6 +54,15 @@ class Journal:
         """Keep the results of one gate run."""
         self._write("checks", (gate, subject, run_id), results)
 
+    def accept(self, subject: str, check_name: str, reason: str) -> None:
+        """Keep that a person accepts that a subject breaks a check."""
+        row = {"subject": subject, "check_name": check_name, "reason": reason, "accepted_at": utc_now()}
+        self._write("accepted", (subject, check_name), [row])
+
+    def accepted(self, subject: str) -> dict[str, str]:
+        """Return the checks that a subject may break, each with the reason."""
+        return {row["check_name"]: row["reason"] for row in self.read("accepted") if row["subject"] == subject}
+
     def is_first_alert(self, dag_id: str, run_id: str, name: str, alert: dict[str, Any]) -> bool:
         """Keep an alert, unless one of its kind was kept in this run; whether it was."""
         path = self._path("alerts", (dag_id, run_id, name))
@@ -61,7 +80,7 @@ class Journal:
         started = utc_now()
         note = StepNote()
 
-        def keep() -> None:
+        def keep(error: BaseException | None = None) -> None:
             row = {
                 "run_id": run_id,
                 "step": step,
@@ -70,6 +89,7 @@ class Journal:
                 "started_at": started,
                 "finished_at": utc_now(),
                 "detail": note.detail,
+                **(explain(error) if error is not None else {}),
             }
             self._write("runs", (step, subject, run_id), [row])
 
@@ -80,7 +100,7 @@ class Journal:
                 note.outcome = "failed"
             note.detail = note.detail or f"{type(error).__name__}: {error}"
             try:
-                keep()
+                keep(error)
             except OSError as second:
                 # A full disk takes no record either; what happened first is what the reader needs.
                 error.add_note(f"the journal could not be written: {second}")

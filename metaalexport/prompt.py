@@ -24,7 +24,7 @@ from pygments.lexers.sql import PostgresLexer  # type: ignore[import-untyped]
 from rich.cells import cell_len
 from rich.console import Console
 
-from metaalexport import published
+from metaalexport import gaps, published
 from metaalexport.display import format_cell, make_table
 from metaalexport.settings import Settings
 
@@ -275,6 +275,9 @@ class Prompt:
             bottom_toolbar=self._what_is_read,
         )
         self._say(self._what_is_read())
+        if missing := gaps.read_gaps(self._settings):
+            names = ", ".join(state.name for state in missing)
+            self._say(f"not all there: {names}; see `from ops.slices`", style="yellow")
         self._say("A statement ends with a semicolon; Tab completes, .help lists commands, Ctrl-D leaves.")
         while True:
             try:

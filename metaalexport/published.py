@@ -41,6 +41,13 @@ def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
     return connect_published(settings.published)
 
 
+def publish_id(settings: Settings) -> str:
+    """Return the id of what is published; empty if nothing is."""
+    if not settings.published.exists():
+        return ""
+    return str(query(settings, "select publish_id from ops.publication").rows[0][0])
+
+
 def query(settings: Settings, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Table:
     """Run one query on the published file."""
     with open_published(settings) as connection:

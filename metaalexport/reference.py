@@ -28,7 +28,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def office_partners(office: str) -> dict[str, str]:
-    """Return an office's partner codes and their kind."""
+    """Return an office's partner codes and their kind; a code with ``*`` is a pattern (`fnmatch`)."""
     return {
         row["office_code"]: row["member_kind"]
         for row in _rows(SEEDS / "office_partners.csv")
@@ -45,12 +45,12 @@ def declared_codes(dataset: Dataset) -> dict[str, frozenset[str]]:
     """Return the codes that a load may hold, by landing column, where the seeds know them all.
 
     Partners count for tables with a total of all partners; products for CBS 85429NED and its sister, whose product
-    codes the seeds map one by one.
+    codes the seeds map one by one. A code with ``*`` is a pattern.
     """
     codes: dict[str, frozenset[str]] = {}
     if dataset.total_partner:
         codes["partner"] = frozenset(office_partners(dataset.office))
-    if dataset.contract.new_code.get("product") == "fail":
+    if dataset.contract.new_code.get("product") == "quarantine":
         codes["product"] = frozenset(office_products(dataset.office))
     return codes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from extract.raw import write_atomically
 from extract.registry import EU, load_registry
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -16,6 +18,9 @@ DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 SEEDS = DBT_PROJECT / "seeds"
 DAGS_FOLDER = PROJECT_ROOT / "dags"
 PROFILES = ("simulator", "live", "replay")
+# The profile that ran last; `run` and `up` choose between live and simulator.
+AUTO = "auto"
+LAST_RUN = "last_run.json"
 DEFAULT_SIMULATOR_URL = "http://127.0.0.1:8765"
 OFFICES = ("cbs", "eurostat")
 # The Union is what its members are measured against.
@@ -143,15 +148,10 @@ class Settings:
     def datasets_to_load(self, office: str = "") -> list[str]:
         """Return the codes of the datasets that the DAGs load, of one office or of both.
 
-        Of the real offices only what was seen in a real reply is loaded by default: `metaalexport doctor --live` tells
-        what to write into the registry for the others.
+        Verified or not: a dataset that is not as declared costs only itself.
         """
         registry = load_registry()
-        wanted = [
-            code
-            for code, dataset in registry.items()
-            if dataset.by_default and (dataset.verified or self.profile != "live")
-        ]
+        wanted = [code for code, dataset in registry.items() if dataset.by_default]
         if self.datasets:
             wanted = list(registry) if self.datasets == ("all",) else list(self.datasets)
         return [code for code in wanted if not office or registry[code].office == office]
@@ -173,17 +173,20 @@ class Settings:
             If a variable has a value that makes no sense, or one that is needed is missing.
         """
         env = os.environ if environment is None else environment
-        profile = env.get("METAALEXPORT_PROFILE", "simulator")
-        if profile not in PROFILES:
-            raise SettingsError(f"METAALEXPORT_PROFILE is {profile!r}; it must be one of {', '.join(PROFILES)}")
         root = Path(env.get("METAALEXPORT_VAR", str(PROJECT_ROOT / "var"))).resolve()
+        profile, replay = env.get("METAALEXPORT_PROFILE") or AUTO, env.get("METAALEXPORT_REPLAY", "")
+        if profile == AUTO:
+            profile, replay = ("replay", replay) if replay else read_last_run(root)
+        if profile not in PROFILES:
+            raise SettingsError(
+                f"METAALEXPORT_PROFILE is {profile!r}; it must be one of {', '.join((*PROFILES, AUTO))}"
+            )
         if bad := sorted(set(str(root)) & _NOT_IN_PATHS):
             # The models read the state by patterns inside SQL text.
             raise SettingsError(
                 f"the folder of the state, {root}, has {' '.join(bad)} in its name; name another in METAALEXPORT_VAR"
             )
         scopes = env.get("METAALEXPORT_SCOPES", "")
-        replay = env.get("METAALEXPORT_REPLAY", "")
         if profile == "replay" and not replay:
             raise SettingsError("the replay profile needs METAALEXPORT_REPLAY=<folder> (make run: REPLAY=<folder>)")
         for name, value in (("METAALEXPORT_SCOPES", scopes), ("METAALEXPORT_REPLAY", replay)):
@@ -220,6 +223,22 @@ class Settings:
                 if env.get(f"METAALEXPORT_{office.upper()}_URL")
             },
         )
+
+
+def read_last_run(root: Path) -> tuple[str, str]:
+    """Return profile and replay folder of the last run under a folder of states; the simulator before any."""
+    try:
+        last = json.loads((root / LAST_RUN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return "simulator", ""
+    return str(last["profile"]), str(last["replay"])
+
+
+def write_last_run(settings: Settings) -> None:
+    """Write down that a profile runs: what is asked without naming a profile is asked of it from now on."""
+    settings.state.parent.mkdir(parents=True, exist_ok=True)
+    last = {"profile": settings.profile, "replay": str(settings.replay_folder or "")}
+    write_atomically(settings.state.parent / LAST_RUN, json.dumps(last) + "\n")
 
 
 def _datasets(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, Tran
 from extract.http import OfficeSession, RetryPolicy
 from extract.landing import Landing, LoadManifest, Withdrawal, cell_key
 from extract.offices import OFFICES, comext_bulk
-from extract.offices.base import CatalogueEntry, Fetched
+from extract.offices.base import CatalogueEntry, Fetched, OfficeVersion
 from extract.offices.cbs import CbsOffice
 from extract.parsing import UNIT_CHANGE, unknown_code
 from extract.politeness import OfficeBusyError, RequestBudget, hold
@@ -27,13 +29,17 @@ from extract.raw import RawStore, remove_left_behind, write_atomically
 from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_registry
 from extract.replay import Replay, open_replay
 from extract.slices import Slice
-from metaalexport import reference
+from metaalexport import gaps, reference
 from metaalexport.dbt import run_dbt
 from metaalexport.journal import Journal, StepNote, utc_now
 from metaalexport.settings import Settings
 from publish.duckdb_file import Publication, publish_duckdb
 
 Progress = Callable[[str], None]
+# Beside a staged load: its slice and replies, as `fetch_load` returned them.
+_STORED = "fetched.json"
+# How long replies that gate 1 stopped are judged again instead of asked for again: a day's looks at an office.
+_REUSED_HOURS = 20
 
 
 class GateFailedError(Exception):
@@ -45,11 +51,22 @@ class GateFailedError(Exception):
         The checks of severity ``error`` that did not hold.
     new_loads : sequence of str
         Of gate 2: the loads that are not in what is published; one of them brought what it stopped.
+    blamed : mapping of str to CheckResult
+        Of gate 2: the loads among them that brought the rows which broke a check, where the check can tell.
     """
 
-    def __init__(self, gate: str, subject: str, failed: list[CheckResult], new_loads: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        gate: str,
+        subject: str,
+        failed: list[CheckResult],
+        new_loads: Sequence[str] = (),
+        blamed: Mapping[str, CheckResult] | None = None,
+    ) -> None:
         self.gate = gate
+        self.subject = subject
         self.failed = failed
+        self.blamed = dict(blamed or {})
         lines = [f"gate '{gate}' stopped {subject}: {len(failed)} check(s) failed; what is published stays as it is"]
         if new_loads:
             lines.append(f"  loads since what is published: {', '.join(new_loads)}")
@@ -63,6 +80,29 @@ class GateFailedError(Exception):
                 "  next: look at the rows above; `metaalexport withdraw <load_id>` builds without a load that is wrong"
             )
         super().__init__("\n".join(lines))
+
+    @property
+    def problem(self) -> str:
+        """The first check that failed, in its own words, and how many more did."""
+        if not self.failed:
+            return f"gate '{self.gate}' stopped {self.subject}"
+        more = f" (and {len(self.failed) - 1} more checks)" if len(self.failed) > 1 else ""
+        return f"{self.failed[0].check_name}: {self.failed[0].message}{more}"
+
+    @property
+    def found(self) -> str:
+        """What that check found."""
+        return self.failed[0].observed if self.failed else ""
+
+    @property
+    def next_step(self) -> str:
+        """The command that leads on."""
+        if self.gate != "landing":
+            return "`metaalexport withdraw <load_id>` builds without a load that is wrong"
+        return (
+            f"`metaalexport regate {self.subject}` judges the stored replies again, after a seed or a setting changed;"
+            f" `metaalexport load {self.subject.split('__')[0]} --again` asks the office again"
+        )
 
 
 def prepare_state(settings: Settings) -> None:
@@ -91,6 +131,8 @@ def prepare_state(settings: Settings) -> None:
             "release_days": dataset.release.days,
             "is_verified": dataset.verified,
             "rounding_unit_eur": dataset.threshold("rounding_unit_eur"),
+            "total_partner": dataset.total_partner,
+            "total_parts": dataset.total_parts,
         }
         for dataset in load_registry().values()
     ]
@@ -121,7 +163,8 @@ def plan_loads(
         return [part.to_dict() for part in _replay(settings, dataset, wanted).slices]
     last = last_month or ""
     if dataset.slice_by == "month":
-        with asking(settings, dataset, run_id, progress) as (session, hosts):
+        step = Journal(settings.journal).step(run_id, "plan", dataset.code)
+        with step, asking(settings, dataset, run_id, progress) as (session, hosts):
             months = comext_bulk.months_to_load(session, hosts, dataset, first_month or "", last)
         return [Slice(dataset.code, "*", month, month).to_dict() for month in months]
     # Annual data come years late: a first month that is meant for monthly data would leave none of them.
@@ -180,6 +223,13 @@ def fetch_load(
                         _note_withdrawn(note, progress, subject, withdrawal)
                         return None
                     part = refresh.narrow(dataset, loads, part, version)
+                    if not again and (stored := _find_stopped(landing, part, version)):
+                        note.detail = (
+                            f"version {version.version} was fetched before and stopped by gate 1; its stored replies"
+                            " are judged again, nothing downloaded"
+                        )
+                        progress(f"{subject}: {note.detail}")
+                        return stored
                 fetched = loading.fetch(session, hosts, dataset, part)
         except OfficeBusyError:
             raise
@@ -233,7 +283,68 @@ def stage_load(settings: Settings, load: dict[str, Any], run_id: str, progress: 
             f" + {manifest.rows_rejected:,} rejected"
         )
         progress(note.detail)
+        folder, _ = Landing(settings.landing).staged(manifest.load_id)
+        write_atomically(folder / _STORED, json.dumps(load, ensure_ascii=False) + "\n")
     return manifest.load_id
+
+
+def _find_stopped(landing: Landing, part: Slice, version: OfficeVersion) -> dict[str, Any] | None:
+    """Return the replies of a slice's version that gate 1 stopped a short while ago, as `fetch_load` returned them."""
+    since = (datetime.now(UTC) - timedelta(hours=_REUSED_HOURS)).isoformat()
+    for load_id in landing.stopped(days=0):
+        folder, manifest = landing.staged(load_id)
+        if (
+            manifest.slice == part.to_dict()
+            and manifest.office_version == version.version
+            and manifest.retrieved_at > since
+            and (folder / _STORED).exists()
+        ):
+            return dict(json.loads((folder / _STORED).read_text(encoding="utf-8")))
+    return None
+
+
+def stopped_loads(settings: Settings, what: Sequence[str] = ()) -> list[str]:
+    """Return the ids of the loads that gate 1 stopped: those named, or of the datasets named, or all."""
+    landing = Landing(settings.landing)
+    return [
+        load_id
+        for load_id in landing.stopped(days=0)
+        if (landing.staged(load_id)[0] / _STORED).exists()
+        and (not what or load_id in what or load_id.split("__")[0] in what)
+    ]
+
+
+def regate_load(
+    settings: Settings,
+    load_id: str,
+    run_id: str,
+    progress: Progress = print,
+    *,
+    accept: Sequence[str] = (),
+    reason: str = "",
+) -> LoadManifest:
+    """Land a load that gate 1 stopped again from its stored replies, judge it by what holds now, and commit it.
+
+    Parameters
+    ----------
+    accept : sequence of str
+        Checks that this load may break, because a person knows better.
+    reason : str
+        That person's reason.
+
+    Raises
+    ------
+    GateFailedError
+        If it is stopped again.
+    """
+    prepare_state(settings)
+    folder, _ = Landing(settings.landing).staged(load_id)
+    stored = json.loads((folder / _STORED).read_text(encoding="utf-8"))
+    journal = Journal(settings.journal)
+    for check in accept:
+        journal.accept(load_id, check, reason)
+    load_id = gate_load(settings, stage_load(settings, stored, run_id, progress), run_id, progress)
+    return LoadManifest(**commit_load(settings, load_id, run_id, progress))
 
 
 def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress = print) -> str:
@@ -273,6 +384,7 @@ def landing_gate_input(
     """
     is_wide = dataset.protocol == "comext_bulk"
     return landing_gate.LandingGateInput(
+        office=dataset.office,
         folder=folder,
         previous=previous,
         vintage_at=manifest.vintage_at,
@@ -285,9 +397,11 @@ def landing_gate_input(
         positive_measures=dataset.positive_measures,
         index_measures=dataset.index_measures,
         total_partner=dataset.total_partner,
+        total_parts=dataset.total_parts,
         partners=reference.office_partners(dataset.office) if dataset.total_partner else {},
         value_factor=next((m.factor for m in dataset.measures if m.canonical_unit == "EUR"), 1.0),
         thresholds={name: dataset.threshold(name) for name in DEFAULT_THRESHOLDS},
+        guesses=dataset.guesses,
         quarantine_rules=(UNIT_CHANGE, *(unknown_code(column) for column in cell_key(dataset) if column != "period")),
         has_all_partners=not manifest.slice["partners"],
         rows_read=manifest.rows_read,
@@ -372,24 +486,40 @@ def calendar(
         return CbsOffice().calendar(session, hosts, first_day, last_day, words)
 
 
-def prepare_candidate(settings: Settings, run_id: str) -> None:
-    """Start from an empty build file: rebuilding tables in place would leave free blocks behind."""
-    with Journal(settings.journal).step(run_id, "prepare_candidate", settings.warehouse.name):
+def prepare_candidate(settings: Settings, run_id: str, held: Sequence[Mapping[str, str]] = ()) -> None:
+    """Start from an empty build file, and fix the set of loads that build, tests and gate 2 read.
+
+    Rebuilding tables in place would leave free blocks behind. A load that is committed meanwhile waits for the next
+    build.
+
+    Parameters
+    ----------
+    held : sequence of mapping
+        Loads to leave out, as `gaps.read_held` returns them.
+    """
+    with Journal(settings.journal).step(run_id, "prepare_candidate", settings.warehouse.name) as note:
         prepare_state(settings)
-        if not any(True for _ in Landing(settings.landing).committed()):
+        left_out = {row["load_id"] for row in held}
+        loads = [load for load in Landing(settings.landing).committed() if load.load_id not in left_out]
+        if not loads:
             raise ExtractError(
                 "there is no committed load to build from",
                 dataset="all datasets",
                 where=str(settings.landing),
-                next_step="run `metaalexport load <dataset>` first, and look at what gate 1 said",
+                next_step="`metaalexport status` shows what was asked for and why it is not there",
             )
+        text = "".join(json.dumps(load.to_dict(), ensure_ascii=False) + "\n" for load in loads)
+        write_atomically(settings.journal / "build_loads.jsonl", text)
+        gaps.write_held(settings, held)
+        gaps.write_slices(settings)
+        note.detail = f"{len(loads)} loads" + (f", {len(held)} left out: {', '.join(sorted(left_out))}" if held else "")
         for path in (settings.warehouse, settings.warehouse.with_name(f"{settings.warehouse.name}.wal")):
             path.unlink(missing_ok=True)
 
 
-def build_candidate(settings: Settings, run_id: str) -> None:
+def build_candidate(settings: Settings, run_id: str, held: Sequence[Mapping[str, str]] = ()) -> None:
     """Build all models with dbt (outside Airflow; there Cosmos runs the same build)."""
-    prepare_candidate(settings, run_id)
+    prepare_candidate(settings, run_id, held)
     with Journal(settings.journal).step(run_id, "build", settings.warehouse.name):
         run_dbt(settings, ["build", "--exclude-resource-type", "test", "unit_test"])
 
@@ -407,27 +537,68 @@ def test_candidate(settings: Settings, run_id: str) -> None:
 
 
 def gate_candidate(settings: Settings, run_id: str, progress: Progress = print) -> None:
-    """Run gate 2 on the candidate.
+    """Run gate 2 on the candidate; what it stops of one slice holds up no other.
+
+    Where the check that failed can tell which new loads brought what it stopped, those are left out: the candidate is
+    built and tested again without them, and judged again.
 
     Raises
     ------
     GateFailedError
-        If a check of severity ``error`` failed; nothing is published.
+        If a check of severity ``error`` failed that no load can be blamed for; nothing is published.
     """
+    held = gaps.read_held(settings)
+    while True:
+        try:
+            _gate_candidate(settings, run_id, progress)
+            break
+        except GateFailedError as error:
+            blamed = {id_: check for id_, check in error.blamed.items() if id_ not in {row["load_id"] for row in held}}
+            if not blamed:
+                raise
+            held += [
+                {
+                    "load_id": load_id,
+                    "problem": f"{check.check_name}: {check.message}",
+                    "found": check.observed,
+                    "held_at": check.checked_at,
+                }
+                for load_id, check in blamed.items()
+            ]
+            progress(f"gate 'candidate' stopped {', '.join(blamed)}: {error.problem}; building again without")
+            build_candidate(settings, run_id, held)
+            test_candidate(settings, run_id)
+    build_data_docs(settings.gx)
+
+
+def _gate_candidate(settings: Settings, run_id: str, progress: Progress) -> None:
+    withdrawn = {(each.load.dataset, each.load.reporter) for each in Landing(settings.landing).withdrawn()}
     gate_input = candidate_gate.CandidateGateInput(
-        settings.warehouse, settings.published if settings.published.exists() else None, settings.is_simulated
+        settings.warehouse,
+        settings.published if settings.published.exists() else None,
+        settings.is_simulated,
+        tuple(sorted(withdrawn)),
     )
     with _gate_database(settings) as database:
         candidate_gate.prepare_database(database, gate_input)
         checks = candidate_gate.candidate_checks(gate_input)
-        new_loads = candidate_gate.new_loads(database)
-        _run_gate(settings, "candidate", settings.warehouse.name, run_id, database, checks, progress, new_loads)
-    build_data_docs(settings.gx)
+        try:
+            _run_gate(settings, "candidate", settings.warehouse.name, run_id, database, checks, progress)
+        except GateFailedError as error:
+            by_name = {check.name: check for check in checks}
+            blamed = {
+                load_id: result
+                for result in reversed(error.failed)
+                for load_id in candidate_gate.blamed_loads(database, by_name[result.check_name])
+            }
+            new_loads = candidate_gate.new_loads(database)
+            raise GateFailedError("candidate", error.subject, error.failed, new_loads, blamed) from error
 
 
 def record_operations(settings: Settings, run_id: str) -> None:
     """Build again the models of the journal, which holds the results of gate 2 by now."""
     with Journal(settings.journal).step(run_id, "record_operations", settings.warehouse.name):
+        gaps.write_slices(settings)
         run_dbt(settings, ["run", "--select", "tag:journal"])
 
 
@@ -574,7 +745,6 @@ def _run_gate(
     database: Path,
     checks: list[Any],
     progress: Progress,
-    new_loads: Sequence[str] = (),
 ) -> None:
     journal = Journal(settings.journal)
     with journal.step(run_id, f"gate_{gate}", subject) as note:
@@ -587,6 +757,13 @@ def _run_gate(
             checked_at=utc_now(),
             gx_dir=settings.gx,
         )
+        accepted = journal.accepted(subject)
+        results = [
+            replace(result, severity="warn", message=f"{result.message} Accepted: {accepted[result.check_name]}")
+            if result.check_name in accepted and not result.is_passed
+            else result
+            for result in results
+        ]
         journal.checks(gate, subject, run_id, [result.to_dict() for result in results])
         failed = [r for r in results if not r.is_passed and r.severity == "error"]
         warned = [r for r in results if not r.is_passed and r.severity == "warn"]
@@ -596,5 +773,5 @@ def _run_gate(
         if failed:
             note.outcome = "blocked"
             build_data_docs(settings.gx)
-            raise GateFailedError(gate, subject, failed, new_loads)
+            raise GateFailedError(gate, subject, failed)
         progress(f"gate '{gate}' passed {subject}: {note.detail}")

@@ -30,10 +30,9 @@ def _blocked_network(request: pytest.FixtureRequest) -> None:
         socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
 
 
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings of the shell (or of make) out of the tests."""
-    for name in [
-        name for name in os.environ if name.startswith("METAALEXPORT_") and name != "METAALEXPORT_TEST_COMPOSE"
-    ]:
-        monkeypatch.delenv(name)
+def pytest_configure() -> None:
+    """Keep the settings of the shell (or of make) out of the tests, and the tests away from the offices."""
+    for name in [name for name in os.environ if name.startswith("METAALEXPORT_")]:
+        if name != "METAALEXPORT_TEST_COMPOSE":
+            del os.environ[name]
+    os.environ["METAALEXPORT_PROFILE"] = "simulator"

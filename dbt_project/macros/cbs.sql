@@ -19,7 +19,7 @@
     ),
 
     partners as (
-        select * from {{ ref('office_partners') }}
+        select * from {{ ref('int_partners') }}
         where office = 'cbs'
     )
 

@@ -25,8 +25,13 @@
     ),
 
     partners as (
-        select * from {{ ref('office_partners') }}
+        select * from {{ ref('int_partners') }}
         where office = 'eurostat'
+    ),
+
+    datasets as (
+        select * from {{ ref('stg_journal__datasets') }}
+        where dataset_code = '{{ dataset }}'
     ),
 
     meant as (
@@ -73,10 +78,65 @@
         where amounts.quantity_kind = 'quantity'
     ),
 
+    office_totals as (
+        select meant.*
+        from meant
+        inner join datasets on meant.partner_code = datasets.total_partner
+    ),
+
+    first_parts as (
+        select
+            meant.*,
+            datasets.total_partner
+        from meant
+        inner join datasets on meant.partner_code = datasets.total_parts[1]
+    ),
+
+    second_parts as (
+        select meant.*
+        from meant
+        inner join datasets on meant.partner_code = datasets.total_parts[2]
+    ),
+
+    -- Where the office gives no total, it is the sum of its two parts; where only one of them is there it is missing.
+    derived_totals as (
+        select
+            first_parts.* exclude (total_partner)
+            replace (
+                first_parts.total_partner as partner_code,
+                case
+                    when first_parts.valid_from >= second_parts.valid_from then first_parts.load_id
+                    else second_parts.load_id
+                end as load_id,
+                case
+                    when first_parts.valid_from > second_parts.valid_from then first_parts.request_no
+                    when first_parts.valid_from < second_parts.valid_from then second_parts.request_no
+                    else least(first_parts.request_no, second_parts.request_no)
+                end as request_no,
+                first_parts.amount + second_parts.amount as amount,
+                {{ both_valid_from('first_parts', 'second_parts') }} as valid_from,
+                {{ both_valid_to('first_parts', 'second_parts') }} as valid_to
+            )
+        from first_parts
+        inner join second_parts
+            on
+                {{ same('first_parts', 'second_parts', [
+                    'panel', 'reporter_code', 'office_product_code', 'period_start', 'measure_code'
+                ]) }}
+                and {{ both_valid('first_parts', 'second_parts') }}
+        anti join office_totals
+            on
+                {{ same('first_parts', 'office_totals', [
+                    'panel', 'reporter_code', 'office_product_code', 'period_start', 'measure_code'
+                ]) }}
+    ),
+
     cells as (
         select * from values_eur
         union all by name
         select * from quantities
+        union all by name
+        select * from derived_totals
     )
 
     select

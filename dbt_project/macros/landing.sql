@@ -72,6 +72,14 @@
     status as period_status
 {%- endmacro %}
 
+{# Columns of the partner list in a CBS landing table `codes`. #}
+{% macro landed_partners() -%}
+    load_id,
+    code as partner_code,
+    title as partner_name,
+    group_id
+{%- endmacro %}
+
 {# A figure in the warehouse's unit. In doubles: the product of two decimals is a wide one, and slow. #}
 {% macro in_own_unit(office_value, factor) -%}
     cast({{ office_value }} as double) * cast({{ factor }} as double)

@@ -117,6 +117,10 @@ class Office(Protocol):
         """Return the public addresses by name, without a trailing slash."""
         ...
 
+    def greeting(self, hosts: dict[str, str]) -> str:
+        """Return an address that answers quickly and with little, to see whether the office can be asked."""
+        ...
+
     def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
         """Ask cheaply for the current version."""
         ...

@@ -69,6 +69,10 @@ class CbsOffice:
             "website": "https://www.cbs.nl/odata/v1",
         }
 
+    def greeting(self, hosts: dict[str, str]) -> str:
+        """Return the address of one table's properties, some 10 kB."""
+        return f"{hosts['v4']}/85429NED/Properties"
+
     def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
         """Read ``Properties.Version``, or ``TableInfos.Modified`` of v3 where v4 does not answer."""
         try:

@@ -47,6 +47,10 @@ class EurostatOffice:
             "main": "https://ec.europa.eu/eurostat/api/dissemination",
         }
 
+    def greeting(self, hosts: dict[str, str]) -> str:
+        """Return the address of one dataflow without its structure, some kB."""
+        return f"{hosts['comext']}/sdmx/2.1/dataflow/ESTAT/DS-045409/1.0?detail=allstubs"
+
     def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
         """Read when the data were last updated: from a listing of some kB, or a one-period reply on the main host."""
         if dataset.protocol == BULK:

@@ -71,7 +71,6 @@ BROKEN = {
     "comext_negative": ("eurostat_ds_045409", {"match": COMEXT, "kind": "negative_value"}, "values_are_not_negative"),
     "cbs_html": ("cbs_85429ned", {"match": CBS, "kind": "html_200"}, "HTML page instead of data"),
     "comext_html": ("eurostat_ds_045409", {"match": COMEXT, "kind": "html_200"}, "HTML page instead of data"),
-    "comext_partner": ("eurostat_ds_045409", {"match": COMEXT, "kind": "unknown_partner"}, "contract_is_kept"),
     "comext_total": ("eurostat_ds_045409", {"match": COMEXT, "kind": "wrong_total"}, "total"),
 }
 

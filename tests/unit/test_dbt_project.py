@@ -71,8 +71,9 @@ def test_every_landing_source_has_its_staging_views_and_no_view_stands_alone() -
             for source in document["sources"]
             for table in source["tables"]
         }
-        # The only code list that a model reads is that of CBS periods.
-        views = {("periods" if table == "codes" else table, dataset) for dataset, table in tables}
+        # Of the code lists models read those of CBS partners and periods.
+        kinds = {"codes": ("periods", "partners")}
+        views = {(kind, dataset) for dataset, table in tables for kind in kinds.get(table, (table,))}
         assert views == {tuple(path.stem.removeprefix("stg_").split("__")[::-1]) for path in folder.glob("*.sql")}
 
 

@@ -13,12 +13,14 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
+from expectations.gate import CheckResult
 from extract.landing import Landing, LoadManifest
-from metaalexport import health
+from metaalexport import gaps, health
 from metaalexport.cli import app
 from metaalexport.journal import Journal
 from metaalexport.published import NothingPublishedError
 from metaalexport.settings import Settings
+from metaalexport.steps import GateFailedError
 from publish.postgres import PostgresServingError
 
 NOW = datetime(2026, 7, 10, 12, tzinfo=UTC)
@@ -28,7 +30,7 @@ LOAD = f"{DATASET}__nl__202607020430__0123456789"
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A published file, made of one load of CBS, for which the office was asked two hours ago."""
     settings = Settings(profile="simulator", state=tmp_path / "simulator", datasets=(DATASET,))
     settings.state.mkdir()
@@ -37,6 +39,7 @@ def settings(tmp_path: Path) -> Settings:
         connection.execute("create table ops.publication as select '20260710-110000' as publish_id")
         connection.execute("create table ops.loads as select ? as load_id", [LOAD])
     write_run(settings, "fetch", SUBJECT, hours_ago=2)
+    committed(monkeypatch, load_of("2026-07-02T04:30:00Z", "simulator"))
     return settings
 
 
@@ -68,7 +71,7 @@ def load_of(vintage_at: str, transport: str, load_id: str = LOAD) -> LoadManifes
     """A load of which only a few things matter."""
     manifest = LoadManifest.__new__(LoadManifest)
     values = {"dataset": DATASET, "vintage_at": vintage_at, "transport": transport, "load_id": load_id}
-    for name, value in {**values, "retrieved_at": "2026-07-10T11:00:00.000000Z"}.items():
+    for name, value in {**values, "office_version": "1", "retrieved_at": "2026-07-10T11:00:00.000000Z"}.items():
         object.__setattr__(manifest, name, value)
     return manifest
 
@@ -138,29 +141,53 @@ def test_a_load_may_wait_for_its_publication_for_some_hours(
     assert f"{LOAD}x" in finding.what
 
 
-def test_the_newest_run_of_a_gate_on_a_dataset_decides(settings: Settings) -> None:
-    write_check(settings, "landing", LOAD, "2026-07-10T09:00:00Z", is_passed=True)
-    write_check(settings, "landing", SUBJECT, "2026-07-10T10:00:00Z", is_passed=False)
+def test_the_newest_run_of_gate_2_decides(settings: Settings) -> None:
     write_check(settings, "candidate", "warehouse.duckdb", "2026-07-10T10:30:00Z", is_passed=False)
-    found = health.examine(settings, NOW)
-    assert [finding.name for finding in found] == ["gate_2_stopped", "gate_1_stopped"]
-    assert "key_is_unique" in found[1].what
-    assert found[1].where == SUBJECT
-    write_check(settings, "landing", f"{LOAD}x", "2026-07-10T11:00:00Z", is_passed=True)
+    (finding,) = health.examine(settings, NOW)
+    assert (finding.name, finding.where) == ("gate_2_stopped", "warehouse.duckdb")
+    assert "key_is_unique" in finding.what
     write_check(settings, "candidate", "warehouse.duckdb", "2026-07-10T11:30:00Z", is_passed=True)
     assert names(settings) == []
 
 
 @pytest.mark.parametrize(
-    ("step", "outcome"), [("land", "done"), ("fetch", "unchanged")], ids=["the same step", "all is loaded"]
+    ("step", "subject", "outcome"),
+    [("commit", f"{LOAD}x", "done"), ("fetch", f"{DATASET} NL 2024-01..newest", "unchanged")],
+    ids=["it was committed", "all is loaded"],
 )
-def test_a_failed_step_is_told_until_it_worked(settings: Settings, step: str, outcome: str) -> None:
+def test_a_slice_is_behind_until_it_is_there(settings: Settings, step: str, subject: str, outcome: str) -> None:
     write_run(settings, "land", SUBJECT, hours_ago=1, outcome="failed", detail="BadReplyError: no such column\n  where")
     (finding,) = health.examine(settings, NOW)
-    assert finding.name == "step_failed"
-    assert finding.what == "land failed at 2026-07-10T11:00Z: BadReplyError: no such column"
-    write_run(settings, step, f"{DATASET} NL 2024-01..newest", hours_ago=0.5, outcome=outcome)
+    assert (finding.name, finding.where) == ("slice_is_behind", f"{DATASET} NL")
+    assert "BadReplyError: no such column" in finding.what
+    assert finding.next_step.startswith(f"metaalexport load {DATASET} --reporter NL; docs/runbook.md")
+    write_run(settings, step, subject, hours_ago=0.5, outcome=outcome)
     assert names(settings) == []
+
+
+def test_a_slice_that_never_came_is_missing_with_the_words_of_what_stopped_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(monkeypatch)
+    assert [f.name for f in health.gap_findings(settings)] == ["slice_is_missing"]
+    check = CheckResult("r", "landing", LOAD, "key_is_unique", "error", False, "2 rows, for example (1)", "No two.", "")
+    with pytest.raises(GateFailedError), Journal(settings.journal).step("later", "gate_landing", LOAD):
+        raise GateFailedError("landing", LOAD, [check])
+    (finding,) = health.gap_findings(settings)
+    assert finding.what == "key_is_unique: No two.: 2 rows, for example (1)"
+    assert f"metaalexport regate {LOAD}" in finding.next_step
+
+
+def test_a_load_that_gate_2_left_out_is_held_and_not_unpublished(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = f"{LOAD}x"
+    committed(monkeypatch, load_of("2026-07-02T04:30:00Z", "simulator", later))
+    row = {"load_id": later, "problem": "totals_move_little", "found": "x 10", "held_at": "2026-07-10T11:00:00Z"}
+    gaps.write_held(settings, [row])
+    (finding,) = health.examine(settings, NOW + timedelta(hours=24))[:1]
+    assert (finding.name, finding.what) == ("load_is_held", "totals_move_little: x 10")
+    assert "load_not_published" not in names(settings, NOW + timedelta(hours=24))
 
 
 def test_failures_of_loads_on_request_and_of_long_ago_are_not_told(settings: Settings) -> None:
@@ -230,10 +257,12 @@ def test_the_exit_code_and_the_document_say_the_same(
         )
     if case == "nothing":
         settings.published.unlink()
+        committed(monkeypatch)
     done = CliRunner().invoke(app, ["health", "--json"])
     document = json.loads(done.stdout)
     assert (done.exit_code, document["state"], document["is_simulated"]) == (code, state, True)
-    assert [finding["name"] for finding in document["findings"]] == (["step_failed"] if case == "late" else [])
+    found = {"well": [], "late": ["step_failed"], "nothing": ["slice_is_missing"]}[case]
+    assert [finding["name"] for finding in document["findings"]] == found
     plain = CliRunner().invoke(app, ["health"])
     assert plain.exit_code == code
     assert ("next: docs/runbook.md, section 'A task failed'" in plain.output) == (case == "late")

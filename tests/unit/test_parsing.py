@@ -138,9 +138,15 @@ def test_codes_of_rejected_rows_and_periods_are_not_judged(tmp_path: Path) -> No
 def test_many_new_codes_are_counted_and_some_of_them_named(tmp_path: Path) -> None:
     rows = rows_of([(0, f"c{number:02d}", "2026MM01", "1") for number in range(23)])
     _, (finding,) = land(tmp_path, rows, declared={"partner": frozenset()}, before={"partner": frozenset({"c00"})})
-    assert (finding.rule, finding.mode) == ("new_code", "fail")
+    assert (finding.rule, finding.mode) == ("new_code", "warn")
     assert finding.detail.startswith("22: c01, c02")
     assert finding.detail.endswith("and 2 more")
+
+
+def test_codes_that_a_pattern_covers_are_not_new(tmp_path: Path) -> None:
+    rows = rows_of([(0, code, "2026MM01", "1") for code in ("US", "INT_EA22", "EU", "QZ")])
+    _, (finding,) = land(tmp_path, rows, declared={"partner": frozenset({"US", "EU", "???*"})})
+    assert (finding.rule, finding.detail, finding.mode) == ("new_code", "1: QZ", "warn")
 
 
 texts = st.sampled_from([None, "a", "b"])

@@ -25,7 +25,7 @@ from extract.registry import (
     load_registry,
 )
 from metaalexport.settings import OFFICES as KNOWN_OFFICES
-from metaalexport.settings import PROFILES, SEEDS, Settings, SettingsError
+from metaalexport.settings import PROFILES, SEEDS, Settings, SettingsError, write_last_run
 from metaalexport.steps import plan_loads
 
 CODES = sorted(path.stem for path in REGISTRY_DIR.glob("*.yml"))
@@ -119,15 +119,24 @@ def test_registry_dataset_lands_in_columns_that_hold_key_and_content(dataset: Da
     assert not key & content
 
 
-def test_registry_defaults_are_those_of_the_dags() -> None:
+def test_registry_defaults_are_those_of_the_dags(tmp_path: Path) -> None:
     assert {"cbs_85427ned", "cbs_85429ned", "eurostat_ds_045409"} <= set(DEFAULTS)
-    settings = Settings.from_environment({})
+    settings = Settings.from_environment({"METAALEXPORT_VAR": str(tmp_path)})
     assert settings.datasets_to_load() == DEFAULTS
-    # An office that was never asked for a table must not stop the load of those that are known.
+    # Verified or not: a table that is not as declared costs only itself.
     live = Settings.from_environment({"METAALEXPORT_PROFILE": "live"}).datasets_to_load()
-    assert live == [code for code in DEFAULTS if get_dataset(code).verified]
-    assert {"cbs_85427ned", "cbs_85429ned", "eurostat_ds_045409"} <= set(live)
-    assert len(live) < len(DEFAULTS)
+    assert live == DEFAULTS
+
+
+def test_settings_without_a_profile_are_those_of_the_last_run(tmp_path: Path) -> None:
+    environment = {"METAALEXPORT_VAR": str(tmp_path)}
+    assert Settings.from_environment(environment).profile == "simulator"
+    write_last_run(Settings.from_environment({**environment, "METAALEXPORT_PROFILE": "live"}))
+    assert Settings.from_environment({**environment, "METAALEXPORT_PROFILE": "auto"}).profile == "live"
+    replay = {**environment, "METAALEXPORT_PROFILE": "replay", "METAALEXPORT_REPLAY": str(tmp_path)}
+    write_last_run(Settings.from_environment(replay))
+    assert Settings.from_environment(environment).replay_folder == tmp_path
+    assert Settings.from_environment({**environment, "METAALEXPORT_PROFILE": "simulator"}).profile == "simulator"
 
 
 def test_registry_greece_has_another_code_on_the_main_host_of_eurostat() -> None:

@@ -58,4 +58,4 @@ inner join origins on cells.load_id = origins.load_id and cells.request_no = ori
 where
     cells.member_kind = 'total'
     -- Of years only the office's own total is kept.
-    or (cells.member_kind in ('country', 'unallocated') and cells.period_type = 'month')
+    or (cells.member_kind in ('country', 'unallocated', 'unmapped') and cells.period_type = 'month')

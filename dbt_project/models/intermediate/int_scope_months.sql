@@ -44,7 +44,8 @@ product_months as (
         month,
         any_value(dataset_code) as dataset_code,
         min(vintage_at) as vintage_at,
-        sum(value_eur) filter (where destination_code = 'unallocated') as unallocated_eur,
+        -- What no list of ours knows may be any country, as what the office could not allocate.
+        sum(value_eur) filter (where destination_code in ('unallocated', 'unmapped')) as unallocated_eur,
         sum(value_eur) filter (where destination_code = 'not_loaded') as not_loaded_eur
     from exports
     group by all

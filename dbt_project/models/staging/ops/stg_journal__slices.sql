@@ -1,0 +1,6 @@
+with source as (
+    select * from {{ source('journal', 'slices') }}
+)
+
+select *
+from source

@@ -1,0 +1,180 @@
+"""What was wanted and what is there: each slice that the DAGs load, with what went wrong with it last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from extract.landing import Landing, LoadManifest
+from extract.raw import write_atomically
+from extract.registry import load_registry
+from metaalexport.journal import Journal
+from metaalexport.settings import Settings
+
+LOADED, BEHIND, HELD, MISSING = "loaded", "behind", "held", "missing"
+# Steps of one slice, or of planning a dataset's.
+SLICE_STEPS = ("plan", "fetch", "land", "gate_landing", "commit")
+_FAILED = ("failed", "blocked")
+# A line of a screen; the journal has all of it.
+_LINE_WIDTH = 300
+
+
+@dataclass(frozen=True)
+class SliceState:
+    """A slice that is wanted, and how far it got.
+
+    Attributes
+    ----------
+    dataset_code, reporter_code : str
+        The slice; reporter ``*`` for files of all reporters.
+    state : str
+        ``loaded``; ``behind`` (an earlier release is loaded, the newest one failed); ``held`` (gate 2 left its newest
+        load out of the publication); ``missing`` (nothing of it is loaded).
+    load_id, office_version : str
+        Newest committed load; empty if there is none.
+    vintage_at : str or None
+        Its stamp, UTC.
+    failed_at : str or None
+        When the newest try failed, UTC.
+    step : str
+        Step that failed; empty if none did.
+    problem, found, next_step : str
+        The check or error, the values that broke it, and the command that leads on.
+    """
+
+    dataset_code: str
+    reporter_code: str
+    state: str
+    load_id: str = ""
+    office_version: str = ""
+    vintage_at: str | None = None
+    failed_at: str | None = None
+    step: str = ""
+    problem: str = ""
+    found: str = ""
+    next_step: str = ""
+
+    @property
+    def name(self) -> str:
+        """Dataset and reporter."""
+        return f"{self.dataset_code} {self.reporter_code}"
+
+    @property
+    def lines(self) -> list[str]:
+        """At most three lines for a screen: check, values, next command."""
+        there = {
+            MISSING: "is missing",
+            BEHIND: f"stays at the release of {(self.vintage_at or '')[:10]}",
+            HELD: f"is held back, release of {(self.vintage_at or '')[:10]}",
+            LOADED: "is loaded",
+        }[self.state]
+        lines = [f"{self.name} {there}: {self.problem}"]
+        if self.found:
+            lines.append(f"  found: {self.found}")
+        if self.next_step:
+            lines.append(f"  next:  {self.next_step}")
+        return [_one_line(line) for line in lines]
+
+
+def slice_of(subject: str) -> str:
+    """Return dataset and reporter of a journal's subject: a load id, or a dataset with the description of a slice."""
+    parts = subject.split("__") if "__" in subject else subject.split(" ")
+    return "__".join(parts[:2]).lower().replace("*", "all")
+
+
+def read_slices(settings: Settings) -> list[SliceState]:
+    """Return the state of each slice that the DAGs load, by dataset and reporter."""
+    newest: dict[str, LoadManifest] = {}
+    for load in Landing(settings.landing).committed():
+        newest[slice_of(load.load_id)] = load
+    last = _last_steps(Journal(settings.journal).read("runs"))
+    held = {slice_of(row["load_id"]): row for row in read_held(settings)}
+    states = []
+    for code in settings.datasets_to_load():
+        dataset = load_registry()[code]
+        names: Iterable[str] = {
+            "reporter": dataset.reporters(settings.reporters),
+            "month": ("*",),
+        }.get(dataset.slice_by, (dataset.reporter,))
+        for reporter in names:
+            key = slice_of(f"{code} {reporter}")
+            # What failed before the slices were known concerns all of them.
+            rows = [row for row in (last.get(key), last.get(code)) if row is not None]
+            row = max(rows, key=lambda row: str(row["finished_at"])) if rows else None
+            states.append(_state_of(code, reporter, newest.get(key), row, held.get(key)))
+    return states
+
+
+def read_gaps(settings: Settings) -> list[SliceState]:
+    """Return the slices that are not all there."""
+    return [state for state in read_slices(settings) if state.state != LOADED]
+
+
+def write_slices(settings: Settings) -> None:
+    """Write the states down for ``ops.slices``."""
+    text = "".join(json.dumps(asdict(state), ensure_ascii=False) + "\n" for state in read_slices(settings))
+    write_atomically(settings.journal / "slices.jsonl", text)
+
+
+def read_held(settings: Settings) -> list[dict[str, str]]:
+    """Return the loads that the newest build left out: ``load_id``, ``problem``, ``found``, ``held_at``."""
+    path = settings.journal / "held.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def write_held(settings: Settings, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write down which loads the build leaves out."""
+    text = "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)
+    write_atomically(settings.journal / "held.jsonl", text)
+
+
+def _last_steps(runs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the last step of each slice, and of each dataset whose slices could not be planned."""
+    last: dict[str, dict[str, Any]] = {}
+    for row in sorted(runs, key=lambda row: str(row["finished_at"])):
+        if row["step"] in SLICE_STEPS:
+            last[slice_of(row["subject"])] = row
+    return last
+
+
+def _state_of(
+    code: str, reporter: str, load: LoadManifest | None, row: dict[str, Any] | None, held: dict[str, str] | None
+) -> SliceState:
+    state = SliceState(code, reporter, LOADED if load else MISSING)
+    if load:
+        state = replace(state, load_id=load.load_id, office_version=load.office_version, vintage_at=load.vintage_at)
+    command = f"metaalexport load {code}" + ("" if reporter == "*" else f" --reporter {reporter}")
+    if row is not None and row["outcome"] in _FAILED:
+        return replace(
+            state,
+            state=BEHIND if load else MISSING,
+            failed_at=row["finished_at"],
+            step=row["step"],
+            problem=row.get("problem") or _one_line(row["detail"]),
+            found=row.get("found", ""),
+            next_step=row.get("next_step") or command,
+        )
+    if held is not None:
+        next_step = f"`metaalexport withdraw {held['load_id']}` if it is wrong; docs/runbook.md, 'A load is held back'"
+        return replace(
+            state,
+            state=HELD,
+            failed_at=held["held_at"],
+            step="gate_candidate",
+            problem=held["problem"],
+            found=held["found"],
+            next_step=next_step,
+        )
+    if load is None:
+        return replace(state, problem="it was not asked for yet", next_step=command)
+    return state
+
+
+def _one_line(text: str) -> str:
+    lead = text[: len(text) - len(text.lstrip())]
+    line = " ".join(text.split())
+    return lead + (line if len(line) <= _LINE_WIDTH else line[: _LINE_WIDTH - 1] + "…")
