@@ -580,16 +580,13 @@ def _gate_candidate(settings: Settings, run_id: str, progress: Progress) -> None
     with _gate_database(settings) as database:
         candidate_gate.prepare_database(database, gate_input)
         checks = candidate_gate.candidate_checks(gate_input)
+        # Before the checks run: Great Expectations keeps the file open for as long as the process lives.
+        blamed_by = {check.name: candidate_gate.blamed_loads(database, check) for check in checks}
+        new_loads = candidate_gate.new_loads(database)
         try:
             _run_gate(settings, "candidate", settings.warehouse.name, run_id, database, checks, progress)
         except GateFailedError as error:
-            by_name = {check.name: check for check in checks}
-            blamed = {
-                load_id: result
-                for result in reversed(error.failed)
-                for load_id in candidate_gate.blamed_loads(database, by_name[result.check_name])
-            }
-            new_loads = candidate_gate.new_loads(database)
+            blamed = {load_id: result for result in error.failed[::-1] for load_id in blamed_by[result.check_name]}
             raise GateFailedError("candidate", error.subject, error.failed, new_loads, blamed) from error
 
 
