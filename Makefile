@@ -81,6 +81,7 @@ test-marts: setup-dev ## Load two releases, compute every metric again in Python
 test-long: setup-dev postgresql ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
 	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/fault -n 2 --dist load
 	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/integration -n 2 --dist loadscope
+	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/live -n 2 --dist load
 
 test-browser: setup-dev chromium ## Run the tests that need Chromium, installing it from Debian's packages where it is missing
 	$(BIN)/pytest -m browser -n 2 --dist loadscope

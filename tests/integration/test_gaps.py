@@ -1,0 +1,150 @@
+"""The slice is the unit of failure: what passed is published, what did not is named, and nothing waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from extract.landing import Landing
+from metaalexport import gaps, published, reference, steps
+from metaalexport.dbt import run_dbt
+from metaalexport.journal import Journal
+
+from .conftest import SimulatedOffice, build_and_publish
+
+pytestmark = pytest.mark.integration
+CBS, COMEXT = "cbs_85429ned", "eurostat_ds_045409"
+
+
+def quiet(message: str) -> None:
+    """Say nothing."""
+
+
+def load(office: SimulatedOffice, dataset: str, run_id: str) -> None:
+    """Load all slices of a dataset."""
+    for part in steps.plan_loads(office.settings, dataset):
+        steps.load_slice(office.settings, part, run_id, quiet)
+
+
+def states(office: SimulatedOffice) -> dict[str, gaps.SliceState]:
+    """Return the state of each slice by dataset."""
+    return {state.dataset_code: state for state in gaps.read_slices(office.settings)}
+
+
+@pytest.fixture
+def newer(simulated: SimulatedOffice) -> Iterator[SimulatedOffice]:
+    """The offices have published release 12."""
+    simulated.release(12)
+    yield simulated
+    simulated.heal()
+
+
+def test_a_dataset_that_is_stopped_leaves_the_others_to_be_published(newer: SimulatedOffice) -> None:
+    settings = newer.settings
+    newer.fault(match="/data/DS-045409", kind="negative_value")
+    with pytest.raises(steps.GateFailedError):
+        load(newer, COMEXT, "stopped")
+    load(newer, CBS, "stopped")
+    build_and_publish(settings, "stopped")
+    state = states(newer)[COMEXT]
+    assert (state.state, state.step) == (gaps.BEHIND, "gate_landing")
+    assert [line.split(":")[0].strip() for line in state.lines] == [
+        f"{COMEXT} NL stays at the release of {str(state.vintage_at)[:10]}",
+        "found",
+        "next",
+    ]
+    assert "values_are_not_negative" in state.lines[0]
+    assert "metaalexport regate eurostat_ds_045409__nl__" in state.lines[2]
+    rows = published.query(settings, "select dataset_code, state, problem, next_step from ops.slices order by 1").rows
+    assert [row[:2] for row in rows] == [(CBS, "loaded"), (COMEXT, "behind")]
+    assert rows[1][2:] == (state.problem, state.next_step)
+    # What was published of it before is still there.
+    assert published.query(settings, "select count(*) from marts.fct_exports where source_code = 'EUROSTAT'").rows[0][0]
+
+
+def test_stored_replies_are_judged_again_only_when_the_rules_changed(
+    newer: SimulatedOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = newer.settings
+    newer.fault(match="/data/DS-045409", kind="negative_value")
+    (part,) = steps.plan_loads(settings, COMEXT)
+    newer.clear_log()
+    with pytest.raises(steps.GateFailedError):
+        steps.load_slice(settings, part, "by_the_same_rules", quiet)
+    assert newer.data_requests() > 0, "the office may have mended its reply"
+    monkeypatch.setattr(reference, "rules_hash", lambda: "other rules")
+    newer.clear_log()
+    with pytest.raises(steps.GateFailedError, match="values_are_not_negative"):
+        steps.load_slice(settings, part, "by_other_rules", quiet)
+    assert newer.data_requests() == 0
+    # Asked for it, the office is asked again.
+    newer.heal()
+    assert steps.fetch_load(settings, part, "again", quiet, again=True) is not None
+    assert newer.data_requests() > 0
+
+
+def test_a_person_can_accept_what_a_load_breaks_and_the_reason_is_kept(newer: SimulatedOffice) -> None:
+    settings = newer.settings
+    (load_id,) = steps.stopped_loads(settings, [COMEXT])
+    with pytest.raises(steps.GateFailedError):
+        steps.regate_load(settings, load_id, "as_it_is", quiet)
+    why = "a correction that Eurostat announced"
+    newer.clear_log()
+    manifest = steps.regate_load(
+        settings, load_id, "accepted", quiet, accept=["values_are_not_negative", "level_is_as_before"], reason=why
+    )
+    assert newer.data_requests() == 0
+    assert manifest.load_id == load_id
+    assert Landing(settings.landing).is_committed(load_id)
+    assert steps.stopped_loads(settings) == []
+    (check,) = [
+        row
+        for row in Journal(settings.journal).read("checks")
+        if row["run_id"] == "accepted" and row["check_name"] == "values_are_not_negative"
+    ]
+    assert (check["is_passed"], check["severity"]) == (False, "warn")
+    assert why in check["message"]
+    steps.withdraw_load(settings, load_id, "not a correction after all", "test")
+
+
+def test_gate_2_leaves_out_the_loads_that_it_can_blame_and_publishes_the_rest(newer: SimulatedOffice) -> None:
+    settings = newer.settings
+    part = steps.plan_loads(settings, COMEXT)[0]
+    load_of_now = steps.load_slice(settings, part, "held", quiet, again=True)
+    assert load_of_now is not None
+    steps.build_candidate(settings, "held")
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        connection.execute(
+            "update marts.rpt_destination_shares set total_eur = 1.3 * total_eur"
+            " where source_code = 'EUROSTAT' and month = '2025-06-01'"
+        )
+    steps.gate_candidate(settings, "held", quiet)
+    steps.record_operations(settings, "held")
+    steps.publish_candidate(settings, "held", quiet)
+    state = states(newer)[COMEXT]
+    assert (state.state, state.load_id) == (gaps.HELD, load_of_now.load_id)
+    assert "totals_move_little" in state.problem
+    loads = {row[0] for row in published.query(settings, "select load_id from ops.loads").rows}
+    assert load_of_now.load_id not in loads
+    assert any(load_id.startswith(CBS) for load_id in loads)
+    # The next build tries it again.
+    build_and_publish(settings, "tried_again")
+    assert states(newer)[COMEXT].state == gaps.LOADED
+
+
+def test_a_build_reads_one_set_of_loads_whatever_is_committed_meanwhile(newer: SimulatedOffice) -> None:
+    settings = newer.settings
+    steps.prepare_candidate(settings, "fixed")
+    before = {load.load_id for load in Landing(settings.landing).committed()}
+    newer.release(13)
+    load(newer, CBS, "meanwhile")
+    assert {load.load_id for load in Landing(settings.landing).committed()} > before
+    run_dbt(settings, ["build", "--exclude-resource-type", "test", "unit_test"])
+    steps.test_candidate(settings, "fixed")
+    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+        read = {row[0] for row in connection.execute("select load_id from ops.loads").fetchall()}
+        of_facts = {row[0] for row in connection.execute("select distinct load_id from marts.fct_exports").fetchall()}
+    assert read == before
+    assert of_facts <= before

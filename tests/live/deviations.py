@@ -1,0 +1,356 @@
+"""What an office may do on the day of a run, and what `metaalexport run` makes of it: tried, and written as a table.
+
+``python -m tests.live.deviations`` tries everything and writes ``docs/deviations.md``; the tests try it again and
+compare.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from metaalexport import gaps, published
+from metaalexport.settings import Settings
+from simulator.faults import describe_kinds
+from simulator.server import Simulator, run_simulator
+from tests.fault.matrix import OPTIONS
+from tests.live.proxy import Deviate, Exchange, Proxy, as_it_is, running_proxy
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "deviations.md"
+RELEASE = 12
+FIRST_MONTH = "2025-01"
+# Of each kind of protocol and use one: metal, sections, an industry series of each office.
+DATASETS = ("cbs_85429ned", "cbs_81234ned", "eurostat_ds_045409", "eurostat_ds_059331", "eurostat_sts_inpr_m")
+REPORTERS = ("NL", "DE", "EU27_2020")
+METAL = """
+    select count(distinct month) from marts.rpt_destination_shares
+    where scope_code = 'metal_core_hs' and reporter_code = '{}' and concept_code = 'community' and share is not null
+"""
+RUN_SECONDS = 600
+# Of the screen's lines the page shows the first: three slices.
+MOST_LINES = 9
+INTRODUCTION = """<!-- Written by `python -m tests.live.deviations`; `make test-long` compares it with what happens. -->
+
+# What an office may do on the day
+
+Each row is one run of `metaalexport run` in profile `live`, from an empty state, against the simulator behind a proxy
+that lets its replies deviate: five datasets (border crossing and producer confidence of CBS; HS and CN, SITC, and
+production of Eurostat), three reporters (`NL`, `DE`, `EU27_2020`), from January 2025. The deviations are those that
+public clients and recorded replies show, and others of their kind. They say nothing of the real offices: no live run
+has been made yet.
+
+Exit code 0: all that was wanted is published; 3: what passed is published, and something is missing; 1: nothing new.
+The last column is what a person sees of each slice that is not all there: the check, the values, the next command.
+"""
+JSON, XML, HTML = "application/json", "application/xml", "text/html"
+CN, SITC = "/data/DS-045409", "/data/DS-059331"
+FAULT_150 = (
+    b'<?xml version="1.0" encoding="UTF-8"?><S:Fault xmlns:S="http://schemas.xmlsoap.org/soap/envelope/">'
+    b"<faultcode>150</faultcode><faultstring>INVALID_QUERY_DIMENSION_VALUE: Query is invalid</faultstring></S:Fault>"
+)
+MAINTENANCE = b"<!doctype html><html><body>The site is under maintenance.</body></html>"
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One way in which the offices differ from what is declared.
+
+    Attributes
+    ----------
+    name : str
+        Short name, in the office's own terms.
+    what : str
+        What the office does, in words.
+    deviate : callable
+        What becomes of a reply.
+    is_away : bool
+        Whether nothing answers at the offices' addresses.
+    fault : dict or None
+        Fault of the simulator, instead of `deviate`.
+    """
+
+    name: str
+    what: str
+    deviate: Deviate = as_it_is
+    is_away: bool = False
+    fault: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes
+    ----------
+    exit_code : int
+        Of ``metaalexport run``.
+    metal : dict of str to int
+        Months of metal shares that are published, by reporter.
+    lines : list of str
+        What a person sees of each slice that is not all there.
+    output : str
+        All that the run printed.
+    """
+
+    exit_code: int
+    metal: dict[str, int]
+    lines: list[str]
+    output: str
+
+    @property
+    def published(self) -> str:
+        """What of the metal shares is published, in words."""
+        there = [reporter for reporter, months in self.metal.items() if months]
+        return f"metal shares of {', '.join(there)}" if there else "no metal shares"
+
+
+def _on(part: str, change: Callable[[Exchange], Exchange]) -> Deviate:
+    """Return a deviation of the replies whose address holds a text."""
+    return lambda exchange: change(exchange) if part in exchange.path and exchange.status == 200 else exchange
+
+
+def _all(*deviations: Deviate) -> Deviate:
+    def deviate(exchange: Exchange) -> Exchange:
+        for each in deviations:
+            exchange = each(exchange)
+        return exchange
+
+    return deviate
+
+
+def _answer(part: str, status: int, body: bytes, media_type: str) -> Deviate:
+    return _on(part, lambda exchange: exchange.answered(status, body, media_type))
+
+
+def _partners(dataset: str, change: Callable[[list[dict[str, str]]], list[dict[str, str]]]) -> Deviate:
+    return _on(dataset, lambda exchange: exchange.rows(change))
+
+
+def _renamed(old: str, new: str) -> Callable[[list[dict[str, str]]], list[dict[str, str]]]:
+    return lambda rows: [{**row, "partner": new} if row["partner"] == old else row for row in rows]
+
+
+def _with_new_aggregate(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [*rows, *({**row, "partner": "EXT_EA22"} for row in rows if row["partner"] == "WORLD")]
+
+
+def _without_world(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Take WORLD away; what it holds stands within and outside the Union."""
+    parts = {row["partner"] for row in rows} & {"INT_EU27_2020", "EXT_EU27_2020"}
+    added = []
+    for row in rows:
+        if row["partner"] == "WORLD" and not parts:
+            value = float(row["OBS_VALUE"])
+            added += [
+                {**row, "partner": "INT_EU27_2020", "OBS_VALUE": f"{value - value // 3:.2f}"},
+                {**row, "partner": "EXT_EU27_2020", "OBS_VALUE": f"{value // 3:.2f}"},
+            ]
+    return [*(row for row in rows if row["partner"] != "WORLD"), *added]
+
+
+def _without_column(name: str) -> Callable[[list[dict[str, str]]], list[dict[str, str]]]:
+    return lambda rows: [{key: value for key, value in row.items() if key != name} for row in rows]
+
+
+def _with_column(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{**row, "DECIMALS": "0"} for row in rows]
+
+
+def _twice(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [rows[0], *rows]
+
+
+def _discontinued(exchange: Exchange) -> Exchange:
+    content = json.loads(exchange.body)
+    content |= {"Status": "Gediscontinueerd", "VersionNotes": "Deze tabel is stopgezet en vervangen door 86000NED."}
+    return exchange.answered(200, json.dumps(content).encode(), JSON)
+
+
+CBS_404 = _answer("/81234ned/", 404, b'{"error": {"code": "404", "message": "Not found"}}', JSON)
+RENAMED_MEASURE = _on("/85429NED/", lambda exchange: exchange.rewritten("D001636", "D009999"))
+OTHER_UNIT = _on("/85429NED/MeasureCodes", lambda exchange: exchange.rewritten("mln euro", "1 000 euro"))
+NO_FLAGS = _partners("/data/sts_inpr_m", _without_column("CONF_STATUS"))
+NEW_COUNTRY = _partners(CN, _renamed("VN", "QN"))
+NEW_AGGREGATE = _partners(CN, _with_new_aggregate)
+NO_WORLD = _on("/data/DS-", lambda exchange: exchange.rows(_without_world))
+SITC_REFUSED = _answer(SITC, 400, FAULT_150, XML)
+GERMANY_DOWN = _answer(f"{CN}/M.DE", 200, MAINTENANCE, HTML)
+DISCONTINUED = _on("/85429NED/Properties", _discontinued)
+NO_CONSTRAINT = _answer("/contentconstraint/ESTAT/DS-059331", 500, b"error", "text/plain")
+NOT_LISTED = _on("/dataflow/ESTAT", lambda exchange: exchange.rewritten("DS-059331", "DS-999999"))
+
+DEVIATIONS = (
+    Deviation("none", "Both offices answer as declared."),
+    Deviation("new_aggregate", "An accession: DS-045409 has an aggregate that nobody knows (EXT_EA22).", NEW_AGGREGATE),
+    Deviation("no_world", "Comext gives no WORLD, of no reporter: only INT_EU27_2020 and EXT_EU27_2020.", NO_WORLD),
+    Deviation("cbs_404", "A table of CBS is gone (404).", CBS_404),
+    Deviation("new_country", "A country comes under a code that no list knows (QN).", NEW_COUNTRY),
+    Deviation("no_flags", "sts_inpr_m has no column CONF_STATUS.", NO_FLAGS),
+    Deviation("eurostat_503", "Eurostat is overloaded (503).", _answer("/eurostat/", 503, b"overloaded", "text/plain")),
+    Deviation("cbs_measure", "CBS renames a measure of 85429NED.", RENAMED_MEASURE),
+    Deviation("no_network", "Neither office can be reached.", is_away=True),
+    Deviation("cbs_unit", "CBS states another unit in 85429NED.", OTHER_UNIT),
+    Deviation("sitc_150", "Eurostat refuses DS-059331 (fault 150).", SITC_REFUSED),
+    Deviation("maintenance", "Eurostat shows a maintenance page, with status 200, for Germany only.", GERMANY_DOWN),
+    Deviation("new_column", "DS-045409 has a column more.", _partners(CN, _with_column)),
+    Deviation("repeated_row", "DS-059331 gives one row twice.", _partners(SITC, _twice)),
+    Deviation("discontinued", "CBS calls 85429NED discontinued and names its successor.", DISCONTINUED),
+    Deviation("no_constraint", "The constraint of DS-059331 cannot be had (500).", NO_CONSTRAINT),
+    Deviation("not_listed", "The listing of dataflows does not hold DS-059331.", NOT_LISTED),
+    Deviation("cbs_html", "CBS answers everything with an HTML page.", _answer("/odata/", 200, MAINTENANCE, HTML)),
+    Deviation("cbs_503", "CBS is overloaded (503).", _answer("/odata/", 503, b"overloaded", "text/plain")),
+    Deviation(
+        "everything",
+        "Every dataset deviates in one way at once.",
+        _all(CBS_404, RENAMED_MEASURE, NO_FLAGS, NEW_COUNTRY, NEW_AGGREGATE, NO_WORLD, SITC_REFUSED),
+    ),
+)
+
+
+@dataclass
+class Offices:
+    """A simulator behind a proxy, and a state that is prepared but holds no load."""
+
+    simulator: Simulator
+    proxy: Proxy
+    prepared: Path
+
+
+@contextmanager
+def running_offices() -> Iterator[Offices]:
+    """Serve both offices, and prepare Airflow and dbt once for all runs."""
+    simulator = Simulator(release=RELEASE)
+    with run_simulator(simulator) as url, running_proxy(url) as proxy, TemporaryDirectory() as folder:
+        offices = Offices(simulator, proxy, Path(folder) / "prepared")
+        environment = environment_of(offices, offices.prepared)
+        command = [str(Path(sys.executable).with_name("metaalexport")), "prepare"]
+        environment["METAALEXPORT_AIRFLOW_ADMIN_PASSWORD"] = "of-the-tests"
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=RUN_SECONDS)
+        yield offices
+
+
+def environment_of(offices: Offices, root: Path, *, is_away: bool = False) -> dict[str, str]:
+    """Return a user's environment for a live run whose offices are the proxy."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
+    # Nothing listens on the discard port.
+    address = "http://127.0.0.1:9" if is_away else offices.proxy.url
+    return {
+        **clean,
+        "METAALEXPORT_PROFILE": "live",
+        "METAALEXPORT_VAR": str(root),
+        "METAALEXPORT_CBS_URL": address,
+        "METAALEXPORT_EUROSTAT_URL": address,
+        "METAALEXPORT_DATASETS": ",".join(DATASETS),
+        "METAALEXPORT_REPORTERS": ",".join(REPORTERS),
+        "METAALEXPORT_FIRST_MONTH": FIRST_MONTH,
+        "METAALEXPORT_HTTP_ATTEMPTS": "2",
+        "METAALEXPORT_HTTP_BASE_SECONDS": "0.1",
+    }
+
+
+def run(offices: Offices, deviation: Deviation, root: Path) -> Outcome:
+    """Run the whole pipeline once, as a person does, while the offices deviate."""
+    if not root.exists():
+        shutil.copytree(offices.prepared, root)
+    environment = environment_of(offices, root, is_away=deviation.is_away)
+    offices.proxy.deviate = deviation.deviate
+    offices.simulator.faults.clear()
+    if deviation.fault:
+        offices.simulator.faults.add([deviation.fault])
+    try:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("metaalexport")), "run"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=RUN_SECONDS,
+            check=False,
+        )
+    finally:
+        offices.proxy.deviate = as_it_is
+        offices.simulator.faults.clear()
+    settings = Settings.from_environment(environment)
+    metal = {
+        reporter: published.query(settings, METAL.format(reporter)).rows[0][0] if settings.published.exists() else 0
+        for reporter in REPORTERS
+    }
+    lines = [line for state in gaps.read_gaps(settings) for line in state.lines]
+    return Outcome(done.returncode, metal, lines, done.stdout + done.stderr)
+
+
+def faults() -> list[Deviation]:
+    """Return a deviation for each fault of the simulator: lasting, at the sections of Eurostat."""
+    return [
+        Deviation(kind, what, fault={"match": SITC, "kind": kind, **OPTIONS.get(kind, {})})
+        for kind, what in sorted(describe_kinds().items())
+    ]
+
+
+def summarise(outcome: Outcome) -> tuple[str, str, str]:
+    """Return the cells of a row of the page: exit code, what is published, what a person sees."""
+    shown = [_plain(line) for line in outcome.lines[:MOST_LINES]]
+    if len(outcome.lines) > MOST_LINES:
+        shown.append("…")
+    return str(outcome.exit_code), outcome.published, "<br>".join(shown) or "nothing is missing"
+
+
+def write_page(rows: dict[str, tuple[str, str, str]]) -> None:
+    """Write the page."""
+    lines = [INTRODUCTION]
+    for title, deviations in (("Deviations", DEVIATIONS), ("Faults that last", faults())):
+        lines += [
+            f"## {title}\n",
+            "| name | the offices | exit code | published | on the screen |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| `{each.name}` | {each.what} | {' | '.join(rows[each.name])} |"
+            for each in deviations
+            if each.name in rows
+        ]
+        lines.append("")
+    PAGE.write_text("\n".join(lines), encoding="utf-8")
+
+
+def read_page() -> dict[str, tuple[str, str, str]]:
+    """Return the rows of the page by name."""
+    rows = {}
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("| `"):
+            name, _, exit_code, what, seen = (cell.strip() for cell in line.strip("|").split(" | "))
+            rows[name.strip("` ")] = (exit_code, what, seen)
+    return rows
+
+
+def _plain(line: str) -> str:
+    """Return a line without what differs from run to run: ports, and digests of replies that hold addresses."""
+    line = re.sub(r"http://127\.0\.0\.1:\d+", "https://<office>", line)
+    line = re.sub(r"(__\d{8}T\d{4})__[0-9a-f]{10}", r"\1__<digest>", line)
+    return line.strip().replace("|", "\\|").replace("<", "&lt;")
+
+
+def main(names: Sequence[str]) -> None:
+    """Try all, or those named, and write the page."""
+    rows = read_page() if PAGE.exists() else {}
+    with running_offices() as offices, TemporaryDirectory() as folder:
+        for deviation in [*DEVIATIONS, *faults()]:
+            if not names or deviation.name in names:
+                outcome = run(offices, deviation, Path(folder) / deviation.name)
+                rows[deviation.name] = summarise(outcome)
+                shutil.rmtree(Path(folder) / deviation.name)
+                print(deviation.name, *rows[deviation.name], sep="\n  ", flush=True)
+    write_page(rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

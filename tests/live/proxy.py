@@ -1,0 +1,129 @@
+"""A proxy between a live run and the simulator: the offices' addresses, with replies that deviate as real ones do.
+
+The simulator marks its replies, and a live run refuses them. The proxy takes the mark away, so that everything behind
+the address is as in a run against the offices.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote
+
+import requests
+
+# Of a response only what says something of the body; the connection is the proxy's own.
+_KEPT_HEADERS = ("Content-Type", "Last-Modified", "Retry-After")
+_TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request and the reply to it, before it is passed on.
+
+    Attributes
+    ----------
+    path : str
+        Path and query, percent-decoded.
+    """
+
+    path: str
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def answered(self, status: int, body: bytes, media_type: str) -> Exchange:
+        """Return the exchange with another reply."""
+        return replace(self, status=status, body=body, headers={"Content-Type": media_type})
+
+    def rewritten(self, old: str, new: str) -> Exchange:
+        """Return the exchange with a text of its body in place of another, whether it is compressed or not."""
+        return self.mapped(lambda text: text.replace(old, new))
+
+    def mapped(self, change: Callable[[str], str]) -> Exchange:
+        """Return the exchange with its text changed, whether it is compressed or not."""
+        is_gzip = self.body[:2] == b"\x1f\x8b"
+        text = change((gzip.decompress(self.body) if is_gzip else self.body).decode())
+        body = text.encode()
+        return replace(self, body=gzip.compress(body, 1) if is_gzip else body)
+
+    def rows(self, change: Callable[[list[dict[str, str]]], Sequence[dict[str, str]]]) -> Exchange:
+        """Return the exchange with the rows of its CSV changed; columns are those of the first row."""
+
+        def rewrite(text: str) -> str:
+            reader = csv.DictReader(io.StringIO(text))
+            rows = change(list(reader))
+            columns = list(rows[0]) if rows else list(reader.fieldnames or ())
+            output = io.StringIO()
+            writer = csv.DictWriter(output, columns, lineterminator="\n", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+            return output.getvalue()
+
+        return self.mapped(rewrite)
+
+
+# Returns the exchange as it is passed on; the same object where it does not deviate.
+Deviate = Callable[[Exchange], Exchange]
+
+
+def as_it_is(exchange: Exchange) -> Exchange:
+    """Change nothing."""
+    return exchange
+
+
+@dataclass
+class Proxy:
+    """The addresses of both offices, and how their replies deviate."""
+
+    url: str
+    deviate: Deviate = as_it_is
+
+
+@contextmanager
+def running_proxy(simulator_url: str) -> Iterator[Proxy]:
+    """Serve what a simulator says, without its mark."""
+    session = requests.Session()
+    session.trust_env = False
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            reply = session.get(
+                f"{simulator_url}{self.path}", headers={"Accept-Encoding": "identity"}, timeout=_TIMEOUT_SECONDS
+            )
+            headers = {name: reply.headers[name] for name in _KEPT_HEADERS if name in reply.headers}
+            # Links lead to the next page: they have to lead through the proxy.
+            body = reply.content
+            if b"nextLink" in body[:2000] or b"nextLink" in body[-2000:]:
+                body = body.replace(simulator_url.encode(), proxy.url.encode())
+            exchange = proxy.deviate(Exchange(unquote(self.path), reply.status_code, body, headers))
+            self.send_response(exchange.status)
+            for name, value in exchange.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(exchange.body)))
+            self.end_headers()
+            self.wfile.write(exchange.body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,73 @@
+"""Whatever one office, one table or one code does on the day: what passed is published, and the rest is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.deviations import (
+    DEVIATIONS,
+    SITC,
+    Deviation,
+    Offices,
+    faults,
+    read_page,
+    run,
+    running_offices,
+    summarise,
+)
+
+pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(900)]
+# What every change is tried on: nothing, a code, a table, an office, the network, everything at once.
+QUICK = ("none", "new_country", "cbs_404", "eurostat_503", "no_network", "everything")
+
+
+@pytest.fixture(scope="module")
+def offices() -> Iterator[Offices]:
+    with running_offices() as found:
+        yield found
+
+
+def _cases() -> list[Any]:
+    return [
+        pytest.param(each, id=each.name, marks=() if each.name in QUICK else pytest.mark.thorough)
+        for each in (*DEVIATIONS, *faults())
+    ]
+
+
+@pytest.mark.parametrize("deviation", _cases())
+def test_run_ends_as_the_page_says(offices: Offices, deviation: Deviation, tmp_path: Path) -> None:
+    outcome = run(offices, deviation, tmp_path / "var")
+    assert "Traceback" not in outcome.output
+    assert summarise(outcome) == read_page()[deviation.name], outcome.output[-3000:]
+    # What is said of a slice is on the screen.
+    assert all(line in outcome.output for line in outcome.lines)
+
+
+@pytest.mark.thorough
+def test_a_deviation_after_a_good_run_takes_nothing_away(offices: Offices, tmp_path: Path) -> None:
+    by_name = {each.name: each for each in DEVIATIONS}
+    first = run(offices, by_name["none"], tmp_path / "var")
+    assert first.exit_code == 0
+    offices.simulator.set_release(13)
+    try:
+        second = run(offices, by_name["eurostat_503"], tmp_path / "var")
+    finally:
+        offices.simulator.set_release(12)
+    assert second.exit_code == 3
+    assert second.metal == first.metal
+    assert "eurostat_ds_045409 NL stays at the release of 2026-10-15" in second.output
+
+
+def test_page_has_every_deviation_and_every_fault_and_metal_is_published_in_each_that_leaves_it() -> None:
+    said = read_page()
+    assert {*said} == {each.name for each in (*DEVIATIONS, *faults())}
+    # Only where nobody can be asked for it is there no metal of the Netherlands.
+    without = {name for name, (_, what, _) in said.items() if "NL" not in what}
+    assert without == {"eurostat_503", "no_network"}
+    assert {exit_code for exit_code, _, _ in said.values()} <= {"0", "1", "3"}
+    # A fault of one table costs that table.
+    assert all(said[each.name][1] == "metal shares of NL, DE, EU27_2020" for each in faults()), SITC
