@@ -32,14 +32,14 @@ class CandidateGateInput:
         The published file, if there is one.
     is_simulated : bool
         What kind of data the profile may publish.
-    withdrawn : tuple of (str, str)
-        Dataset and reporter of published loads that people took back: what they held may go.
+    withdrawn : tuple of str
+        Ids of loads that people took back: of those that are published, what they held may go.
     """
 
     candidate: Path
     published: Path | None
     is_simulated: bool
-    withdrawn: tuple[tuple[str, str], ...] = ()
+    withdrawn: tuple[str, ...] = ()
 
 
 # What tells, of a row of these tables, where its figures come from.
@@ -96,9 +96,9 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
             """
         )
         connection.execute(
-            "create table withdrawn as select unnest(cast(? as varchar[])) as dataset_code,"
-            " unnest(cast(? as varchar[])) as reporter_code",
-            [[dataset for dataset, _ in gate.withdrawn], [reporter for _, reporter in gate.withdrawn]],
+            f"create table withdrawn as select distinct dataset_code, reporter_code from {published}.ops.loads"
+            " where list_contains(cast(? as varchar[]), load_id)",
+            [list(gate.withdrawn)],
         )
         counted = "select dataset_code, reporter_code, count(*) as n from {}.marts.fct_exports group by all"
         connection.execute(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import random
 import time
+import urllib.request
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ USER_AGENT = "metaalexport/0.1 (warehouse of export statistics; requests one ext
 RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 OVERLOADED_STATUSES = frozenset({429, 503})
 _BLOCK = 1 << 18
+_NO_REPLY = "no complete reply"
 # Longest pause between two requests to an office that said it is overloaded.
 _SLOWEST_PACE_SECONDS = 60.0
 
@@ -210,7 +212,7 @@ class OfficeSession:
                         where=url,
                         next_step="check the office's base URL in the settings",
                     ) from error
-                problem = f"no complete reply ({type(error).__name__}: {error})"
+                problem = f"{_NO_REPLY} ({type(error).__name__}: {error})"
                 self._keep_failure(url, purpose, attempt, problem)
             else:
                 self._adapt_pace(record.status)
@@ -238,7 +240,8 @@ class OfficeSession:
             f"{self.policy.attempts} attempts failed, the last one with: {problem}",
             dataset=self.dataset,
             where=url,
-            next_step="try again later; what was published stays as it is",
+            next_step=(_way_out() if problem.startswith(_NO_REPLY) else "")
+            + "try again later; what was published stays as it is",
         )
 
     def _exchange(self, url: str, purpose: str, attempt: int) -> tuple[RequestRecord, float | None]:
@@ -361,6 +364,14 @@ def _body(response: requests.Response) -> Iterator[bytes]:
         raise requests.exceptions.ContentDecodingError(f"the gzip stream is broken: {error}") from error
     if not decoder.eof:
         raise requests.exceptions.ContentDecodingError("the gzip stream is cut off")
+
+
+def _way_out() -> str:
+    """Say through which proxies was asked, which is what fails on most closed networks."""
+    if proxies := urllib.request.getproxies():
+        # Their addresses may hold a password.
+        return f"see whether the proxy of this machine ({', '.join(sorted(proxies))}) lets it through; "
+    return "see whether this machine reaches the office (behind a proxy, set HTTPS_PROXY); "
 
 
 def _now() -> str:

@@ -62,6 +62,11 @@ def hold(
         lock.release()
 
 
+def run_name(run_id: str) -> str:
+    """Return the id of a run as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
+
+
 class RequestBudget:
     """The requests that one run has made to one office, counted over all its processes.
 
@@ -77,14 +82,14 @@ class RequestBudget:
         self._path = path
         self._limit = limit
         path.parent.mkdir(parents=True, exist_ok=True)
-        for old in path.parent.glob("*.requests"):
+        for old in [*path.parent.glob("*.requests"), *path.parent.glob("*.away")]:
             if time.time() - old.stat().st_mtime > _KEPT_SECONDS:
                 old.unlink(missing_ok=True)
 
     @classmethod
     def of_run(cls, folder: Path, office: str, run_id: str, limit: int) -> RequestBudget:
         """Return the budget of a run at an office."""
-        return cls(folder / f"{office}.{re.sub(r'[^A-Za-z0-9_.-]', '_', run_id)}.requests", limit)
+        return cls(folder / f"{office}.{run_name(run_id)}.requests", limit)
 
     @property
     def spent(self) -> int:

@@ -69,10 +69,21 @@ class ReplayAdapter(BaseAdapter):
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay folder offers for one dataset."""
+    """What a replay folder offers for one dataset.
+
+    Attributes
+    ----------
+    left_out : tuple of (Path, str)
+        Files that name the dataset and cannot be replayed, each with the reason.
+    """
 
     slices: tuple[Slice, ...]
     adapter: ReplayAdapter
+    left_out: tuple[tuple[Path, str], ...] = ()
+
+
+class _LeftOutError(Exception):
+    """A file that names a dataset and cannot be replayed; says why."""
 
 
 def open_replay(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> Replay:
@@ -95,9 +106,22 @@ def open_replay(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> R
             where=str(folder),
             next_step="give REPLAY=<folder with recorded payloads>",
         )
-    find = {"cbs": _find_cbs, "eurostat": _find_comext}[dataset.office]
-    recordings, slices = find(folder, dataset, reporters)
-    return Replay(tuple(slices), ReplayAdapter({normalise(r.url): r for r in recordings}))
+    pattern, find = {"cbs": ("index.json", _find_cbs), "eurostat": ("*.csv", _find_comext)}[dataset.office]
+    recordings: list[Recording] = []
+    slices: list[Slice] = []
+    left_out: list[tuple[Path, str]] = []
+    for path in sorted(folder.rglob(pattern)):
+        try:
+            found, offered = find(path, dataset, reporters)
+        except _LeftOutError as error:
+            left_out.append((path, str(error)))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, duckdb.Error, ExtractError) as error:
+            # One bad file says nothing of the others.
+            left_out.append((path, f"it cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}"))
+        else:
+            recordings += found
+            slices += offered
+    return Replay(tuple(slices), ReplayAdapter({normalise(r.url): r for r in recordings}), tuple(left_out))
 
 
 def normalise(url: str) -> str:
@@ -105,87 +129,86 @@ def normalise(url: str) -> str:
     return unquote(url)
 
 
-def _find_cbs(folder: Path, dataset: Dataset, _: tuple[str, ...]) -> tuple[list[Recording], list[Slice]]:
-    recordings: list[Recording] = []
-    slices: list[Slice] = []
-    for index_path in sorted(folder.rglob("index.json")):
-        index = json.loads(index_path.read_text(encoding="utf-8"))
-        if index.get("tableId") != dataset.identifier:
-            continue
-        home, base, moment = index_path.parent, str(index["source"]), str(index["capturedAt"])
-        files = index["files"]
-        named = {
-            "Properties": files["properties"],
-            "Dimensions": files["dimensions"],
-            "MeasureCodes": files["measure-codes"],
-            **{f"{dimension}Codes": files[f"codes-{dimension}"] for dimension in dataset.dimensions},
-        }
-        recordings += [Recording(f"{base}/{n}", home / f, "application/json", moment) for n, f in named.items()]
-        recorded_filter = str(index.get("sliceFilter") or "")
-        equal = dict(_EQUALS.findall(recorded_filter))
-        suffix = f"?$filter={recorded_filter}" if recorded_filter else ""
-        pages = index["observationPages"]
-        if len(pages) != 1:
-            continue
-        url = f"{base}/Observations{suffix}"
-        recordings.append(Recording(url, home / pages[0], "application/json", moment))
-        part = Slice(
-            dataset.code,
-            "NL",
-            dataset.first_period,
-            partners=_one(equal, dataset.dimension_of("partner")),
-            products=_one(equal, dataset.dimension_of("product")),
-            recorded_urls=(url,),
-        )
-        # The capture kept no $count reply but wrote the number down in its own manifest.
-        count_url = f"{base}/Observations/$count" + suffix
-        recordings.append(Recording(count_url, str(index["observationRows"]).encode(), "text/plain", moment))
-        slices.append(part)
-    return recordings, slices
+def _find_cbs(index_path: Path, dataset: Dataset, _: tuple[str, ...]) -> tuple[list[Recording], list[Slice]]:
+    """Read the manifest of a capture; nothing if it is of another table."""
+    index = json.loads(index_path.read_text(encoding="utf-8"))
+    if index.get("tableId") != dataset.identifier:
+        return [], []
+    home, base, moment = index_path.parent, str(index["source"]), str(index["capturedAt"])
+    files = index["files"]
+    named = {
+        "Properties": files["properties"],
+        "Dimensions": files["dimensions"],
+        "MeasureCodes": files["measure-codes"],
+        **{f"{dimension}Codes": files[f"codes-{dimension}"] for dimension in dataset.dimensions},
+    }
+    pages = index["observationPages"]
+    if len(pages) != 1:
+        raise _LeftOutError(f"it has {len(pages)} pages of observations; a capture of one can be replayed")
+    if absent := [name for name in (*named.values(), *pages) if not (home / name).is_file()]:
+        raise _LeftOutError(f"its files {', '.join(absent)} are not there")
+    recordings = [Recording(f"{base}/{n}", home / f, "application/json", moment) for n, f in named.items()]
+    recorded_filter = str(index.get("sliceFilter") or "")
+    equal = dict(_EQUALS.findall(recorded_filter))
+    suffix = f"?$filter={recorded_filter}" if recorded_filter else ""
+    url = f"{base}/Observations{suffix}"
+    recordings.append(Recording(url, home / pages[0], "application/json", moment))
+    # The capture kept no $count reply but wrote the number down in its own manifest.
+    count_url = f"{base}/Observations/$count" + suffix
+    recordings.append(Recording(count_url, str(index["observationRows"]).encode(), "text/plain", moment))
+    part = Slice(
+        dataset.code,
+        "NL",
+        dataset.first_period,
+        partners=_one(equal, dataset.dimension_of("partner")),
+        products=_one(equal, dataset.dimension_of("product")),
+        recorded_urls=(url,),
+    )
+    return recordings, [part]
 
 
 def _one(equal: dict[str, str], dimension: str) -> tuple[str, ...]:
     return (equal[dimension],) if dimension in equal else ()
 
 
-def _find_comext(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> tuple[list[Recording], list[Slice]]:
-    recordings: list[Recording] = []
-    slices: list[Slice] = []
+def _find_comext(path: Path, dataset: Dataset, reporters: tuple[str, ...]) -> tuple[list[Recording], list[Slice]]:
+    """Read the axes of an SDMX-CSV file; nothing if it is of another dataset."""
+    with path.open("rb") as handle:
+        if f"ESTAT:{dataset.identifier}(".encode() not in handle.read(1024):
+            return [], []
+    with duckdb.connect() as connection:
+        source = f"read_csv({quote(str(path))}, header = true, all_varchar = true)"
+
+        def distinct(column: str) -> list[str]:
+            rows = connection.sql(f'select distinct "{column}" from {source} order by 1').fetchall()
+            return [row[0] for row in rows]
+
+        axes = {dimension: distinct(dimension) for dimension in dataset.dimensions}
+        stamps = distinct("LAST UPDATE")
+    for dimension, wanted in dataset.select.items():
+        # A file of years names the dataset too, and its rows are no months.
+        if not {*axes[dimension]} & {*wanted}:
+            raise _LeftOutError(f"its {dimension} is {', '.join(axes[dimension])}, not {', '.join(wanted)}")
+    periods = axes.pop(dataset.period_dimension)
     host = OFFICES["eurostat"].hosts()["comext" if dataset.is_comext else "main"]
-    base = f"{host}/sdmx/2.1/data/{dataset.identifier}"
-    marker = f"ESTAT:{dataset.identifier}("
-    for path in sorted(folder.rglob("*.csv")):
-        with path.open("rb") as handle:
-            if marker.encode() not in handle.read(1024):
-                continue
-        with duckdb.connect() as connection:
-            source = f"read_csv({quote(str(path))}, header = true, all_varchar = true)"
-
-            def distinct(
-                column: str, source: str = source, connection: duckdb.DuckDBPyConnection = connection
-            ) -> list[str]:
-                rows = connection.sql(f'select distinct "{column}" from {source} order by 1').fetchall()
-                return [row[0] for row in rows]
-
-            axes = {dimension: distinct(dimension) for dimension in dataset.dimensions}
-            stamps = distinct("LAST UPDATE")
-        periods = axes.pop(dataset.period_dimension)
-        key = ".".join("+".join(codes) for codes in axes.values())
-        url = f"{base}/{key}?startPeriod={periods[0]}&endPeriod={periods[-1]}&format=SDMX-CSV"
-        # The time of retrieval was not written down; the office's stamp is the earliest it can have been.
-        moment = parse_last_update(stamps[0], dataset).vintage_at
-        recordings.append(Recording(url, path, "application/vnd.sdmx.data+csv", moment))
-        slices += [
-            Slice(
-                dataset.code,
-                reporter,
-                periods[0],
-                periods[-1],
-                products=tuple(axes[dataset.dimension_of("product")]),
-                partners=tuple(axes[dataset.dimension_of("partner")]),
-                recorded_urls=(url,),
-            )
-            for reporter in reporters
-            if reporter in axes["reporter"]
-        ]
-    return recordings, slices
+    key = ".".join("+".join(codes) for codes in axes.values())
+    url = (
+        f"{host}/sdmx/2.1/data/{dataset.identifier}/{key}"
+        f"?startPeriod={periods[0]}&endPeriod={periods[-1]}&format=SDMX-CSV"
+    )
+    # The time of retrieval was not written down; the office's stamp is the earliest it can have been.
+    moment = parse_last_update(stamps[0], dataset).vintage_at
+    slices = [
+        Slice(
+            dataset.code,
+            reporter,
+            periods[0],
+            periods[-1],
+            products=tuple(axes.get(dataset.dimension_of("product"), ())),
+            partners=tuple(axes.get(dataset.dimension_of("partner"), ())),
+            recorded_urls=(url,),
+        )
+        for reporter in reporters
+        if reporter in axes.get(dataset.dimension_of("reporter"), ())
+    ]
+    return [Recording(url, path, "application/vnd.sdmx.data+csv", moment)], slices

@@ -131,7 +131,7 @@ def run() -> None:
     if chosen:
         console.print(chosen, markup=False, highlight=False, soft_wrap=True)
     is_new = published.publish_id(settings) not in ("", before)
-    missing = gaps.read_gaps(settings)
+    missing = [state for state in gaps.read_gaps(settings) if state.state != gaps.DISCONTINUED]
     if missing or problem:
         raise typer.Exit(airflow_run.PARTLY if is_new and len(missing) < len(gaps.read_slices(settings)) else 1)
 
@@ -662,6 +662,14 @@ def _status(settings: Settings) -> None:
 
 def _print_gaps(settings: Settings) -> None:
     """Say what was wanted and is not there, in at most three lines a slice."""
+    if lines := gaps.read_unmapped(settings):
+        console.print(
+            f"{len(lines)} partner codes are in no list and count as destination `unmapped`; to make them known, add to"
+            " dbt_project/seeds/office_partners.csv:",
+            style="bold yellow", markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        for line in lines:
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     missing = gaps.read_gaps(settings)
     if not missing:
         return

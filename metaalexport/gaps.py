@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,10 +14,12 @@ from extract.registry import load_registry
 from metaalexport.journal import Journal
 from metaalexport.settings import Settings
 
-LOADED, BEHIND, HELD, MISSING = "loaded", "behind", "held", "missing"
+LOADED, DISCONTINUED, BEHIND, HELD, MISSING = "loaded", "discontinued", "behind", "held", "missing"
 # Steps of one slice, or of planning a dataset's.
 SLICE_STEPS = ("plan", "fetch", "land", "gate_landing", "commit")
 _FAILED = ("failed", "blocked")
+# As gate 1 writes it.
+_SEED_LINE = re.compile(r"'line_to_add': '([^']+)'")
 # A line of a screen; the journal has all of it.
 _LINE_WIDTH = 300
 
@@ -30,8 +33,9 @@ class SliceState:
     dataset_code, reporter_code : str
         The slice; reporter ``*`` for files of all reporters.
     state : str
-        ``loaded``; ``behind`` (an earlier release is loaded, the newest one failed); ``held`` (gate 2 left its newest
-        load out of the publication); ``missing`` (nothing of it is loaded).
+        ``loaded``; ``discontinued`` (loaded, and the office stopped the table); ``behind`` (an earlier release is
+        loaded, the newest one failed); ``held`` (gate 2 left its newest load out of the publication); ``missing``
+        (nothing of it is loaded).
     load_id, office_version : str
         Newest committed load; empty if there is none.
     vintage_at : str or None
@@ -68,6 +72,7 @@ class SliceState:
             MISSING: "is missing",
             BEHIND: f"stays at the release of {(self.vintage_at or '')[:10]}",
             HELD: f"is held back, release of {(self.vintage_at or '')[:10]}",
+            DISCONTINUED: f"ends with the release of {(self.vintage_at or '')[:10]}",
             LOADED: "is loaded",
         }[self.state]
         lines = [f"{self.name} {there}: {self.problem}"]
@@ -89,7 +94,9 @@ def read_slices(settings: Settings) -> list[SliceState]:
     newest: dict[str, LoadManifest] = {}
     for load in Landing(settings.landing).committed():
         newest[slice_of(load.load_id)] = load
-    last = _last_steps(Journal(settings.journal).read("runs"))
+    runs = Journal(settings.journal).read("runs")
+    last = _last_steps(runs)
+    notices = {key: row.get("notice", "") for key, row in _last_steps(runs, ("fetch",)).items()}
     held = {slice_of(row["load_id"]): row for row in read_held(settings)}
     states = []
     for code in settings.datasets_to_load():
@@ -106,13 +113,34 @@ def read_slices(settings: Settings) -> list[SliceState]:
             if settings.profile == "replay" and row is None and key not in newest:
                 # Nobody can ask for what was not recorded.
                 continue
-            states.append(_state_of(code, reporter, newest.get(key), row, held.get(key)))
+            state = _state_of(code, reporter, newest.get(key), row, held.get(key))
+            if state.state == LOADED and notices.get(key):
+                words = " ".join(dataset.discover)
+                state = replace(
+                    state,
+                    state=DISCONTINUED,
+                    problem=notices[key],
+                    next_step=f"`metaalexport discover {dataset.office} {words}` finds its successor",
+                )
+            states.append(state)
     return states
 
 
 def read_gaps(settings: Settings) -> list[SliceState]:
-    """Return the slices that are not all there."""
+    """Return the slices that are not all there, and those that will not be."""
     return [state for state in read_slices(settings) if state.state != LOADED]
+
+
+def read_unmapped(settings: Settings) -> list[str]:
+    """Return the lines that would make partner codes known which no seed knows, of the newest gate of each slice."""
+    newest: dict[str, tuple[str, str]] = {}
+    for row in Journal(settings.journal).read("checks"):
+        if row["check_name"] == "partners_are_known":
+            key = slice_of(row["subject"])
+            newest[key] = max(
+                newest.get(key, ("", "")), (row["checked_at"], "" if row["is_passed"] else row["observed"])
+            )
+    return sorted({line for _, observed in newest.values() for line in _SEED_LINE.findall(observed)})
 
 
 def write_slices(settings: Settings) -> None:
@@ -135,11 +163,11 @@ def write_held(settings: Settings, rows: Iterable[Mapping[str, str]]) -> None:
     write_atomically(settings.journal / "held.jsonl", text)
 
 
-def _last_steps(runs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the last step of each slice, and of each dataset whose slices could not be planned."""
+def _last_steps(runs: list[dict[str, Any]], steps: Sequence[str] = SLICE_STEPS) -> dict[str, dict[str, Any]]:
+    """Return the last of these steps of each slice, and of each dataset whose slices could not be planned."""
     last: dict[str, dict[str, Any]] = {}
     for row in sorted(runs, key=lambda row: str(row["finished_at"])):
-        if row["step"] in SLICE_STEPS:
+        if row["step"] in steps:
             last[slice_of(row["subject"])] = row
     return last
 

@@ -33,6 +33,7 @@ FINDINGS = {
     "slice_is_missing": "What was wanted is missing",
     "slice_is_behind": "What was wanted is missing",
     "load_is_held": "A load is held back",
+    "table_is_discontinued": "The office stopped a table",
     "load_not_published": "A load is not published",
     "look_is_late": "Nobody asked the office",
     "release_is_late": "The office did not publish",
@@ -124,7 +125,12 @@ def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
 
 def gap_findings(settings: Settings) -> list[Finding]:
     """Return what was wanted of the offices and is not all there, whether anything is published or not."""
-    names = {gaps.MISSING: "slice_is_missing", gaps.BEHIND: "slice_is_behind", gaps.HELD: "load_is_held"}
+    names = {
+        gaps.MISSING: "slice_is_missing",
+        gaps.BEHIND: "slice_is_behind",
+        gaps.HELD: "load_is_held",
+        gaps.DISCONTINUED: "table_is_discontinued",
+    }
     return [
         Finding(
             names[state.state],

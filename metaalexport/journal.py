@@ -35,6 +35,7 @@ class StepNote:
 
     outcome: str = "done"
     detail: str = ""
+    notice: str = ""
 
 
 class Journal:
@@ -89,6 +90,7 @@ class Journal:
                 "started_at": started,
                 "finished_at": utc_now(),
                 "detail": note.detail,
+                **({"notice": note.notice} if note.notice else {}),
                 **(explain(error) if error is not None else {}),
             }
             self._write("runs", (step, subject, run_id), [row])

@@ -78,7 +78,7 @@ class Settings:
     retry_delay_seconds: int = 300
     ingest_deadline_seconds: int = 6 * 3600
     build_deadline_seconds: int = 2 * 3600
-    http_attempts: int = 4
+    http_attempts: int = 8
     http_base_seconds: float = 2.0
     datasets: tuple[str, ...] = ()
     request_budget: int = 2000
@@ -212,7 +212,7 @@ class Settings:
             retry_delay_seconds=_whole_number(env, "METAALEXPORT_RETRY_DELAY_SECONDS", 300, least=0),
             ingest_deadline_seconds=_whole_number(env, "METAALEXPORT_INGEST_DEADLINE_SECONDS", 6 * 3600, least=1),
             build_deadline_seconds=_whole_number(env, "METAALEXPORT_BUILD_DEADLINE_SECONDS", 2 * 3600, least=1),
-            http_attempts=_whole_number(env, "METAALEXPORT_HTTP_ATTEMPTS", 4, least=1),
+            http_attempts=_whole_number(env, "METAALEXPORT_HTTP_ATTEMPTS", 8, least=1),
             http_base_seconds=_seconds(env, "METAALEXPORT_HTTP_BASE_SECONDS", 2.0),
             datasets=_datasets(env),
             request_budget=_whole_number(env, "METAALEXPORT_REQUEST_BUDGET", 2000, least=1),

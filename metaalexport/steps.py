@@ -16,14 +16,14 @@ from expectations import landing as landing_gate
 from expectations.gate import CheckResult, build_data_docs, run_gate
 from extract import load as loading
 from extract import refresh
-from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TransientOfficeError
+from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError, TransientOfficeError
 from extract.http import OfficeSession, RetryPolicy
 from extract.landing import Landing, LoadManifest, Withdrawal, cell_key
 from extract.offices import OFFICES, comext_bulk
 from extract.offices.base import CatalogueEntry, Fetched, OfficeVersion
 from extract.offices.cbs import CbsOffice
 from extract.parsing import UNIT_CHANGE, unknown_code
-from extract.politeness import OfficeBusyError, RequestBudget, hold
+from extract.politeness import OfficeBusyError, RequestBudget, hold, run_name
 from extract.raw import RawStore, remove_left_behind, write_atomically
 from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_registry
 from extract.replay import Replay, open_replay
@@ -157,7 +157,10 @@ def plan_loads(
     dataset = get_dataset(dataset_code)
     wanted = reporters or settings.reporters
     if settings.profile == "replay":
-        return [part.to_dict() for part in _replay(settings, dataset, wanted).slices]
+        replay = _replay(settings, dataset, wanted)
+        for path, reason in replay.left_out:
+            progress(f"{dataset.code}: {path} is left out: {reason}")
+        return [part.to_dict() for part in replay.slices]
     last = last_month or ""
     if dataset.slice_by == "month":
         step = Journal(settings.journal).step(run_id, "plan", dataset.code)
@@ -213,6 +216,9 @@ def fetch_load(
                 withdrawals = [] if again else landing.withdrawn(dataset.code)
                 if settings.profile != "replay":
                     version = OFFICES[dataset.office].probe(session, hosts, dataset, part)
+                    if version.notice:
+                        note.notice = version.notice
+                        progress(f"{subject}: {version.notice}")
                     if unchanged := refresh.find_unchanged(dataset, loads, part, version):
                         _note_unchanged(note, progress, subject, unchanged, "nothing downloaded")
                         return None
@@ -570,12 +576,12 @@ def gate_candidate(settings: Settings, run_id: str, progress: Progress = print) 
 
 
 def _gate_candidate(settings: Settings, run_id: str, progress: Progress) -> None:
-    withdrawn = {(each.load.dataset, each.load.reporter) for each in Landing(settings.landing).withdrawn()}
+    withdrawn = tuple(each.load.load_id for each in Landing(settings.landing).withdrawn())
     gate_input = candidate_gate.CandidateGateInput(
         settings.warehouse,
         settings.published if settings.published.exists() else None,
         settings.is_simulated,
-        tuple(sorted(withdrawn)),
+        withdrawn,
     )
     with _gate_database(settings) as database:
         candidate_gate.prepare_database(database, gate_input)
@@ -665,6 +671,8 @@ def asking(
 
     office = dataset.office
     public = OFFICES[office].hosts()
+    # Once an office could not be reached with all patience, the rest of the run asks it once each.
+    away = settings.offices / f"{office}.{run_name(run_id)}.away"
     with hold(
         settings.offices / f"{office}.lock",
         dataset=dataset.code,
@@ -677,12 +685,20 @@ def asking(
             RawStore(settings.raw),
             settings.profile,
             adapter=_replay(settings, dataset, settings.reporters).adapter if settings.profile == "replay" else None,
-            policy=RetryPolicy(attempts=settings.http_attempts, base_seconds=settings.http_base_seconds),
+            policy=RetryPolicy(
+                attempts=1 if away.exists() else settings.http_attempts, base_seconds=settings.http_base_seconds
+            ),
             budget=RequestBudget.of_run(settings.offices, office, run_id, settings.request_budget),
             run_id=run_id,
             progress=tell,
         )
-        yield session, public if settings.profile == "replay" else settings.office_hosts(office, public)
+        try:
+            yield session, public if settings.profile == "replay" else settings.office_hosts(office, public)
+        except TransientOfficeError as error:
+            if not isinstance(error, TornReadError):
+                away.touch()
+            raise
+        away.unlink(missing_ok=True)
 
 
 def _note_unchanged(note: StepNote, progress: Progress, subject: str, manifest: LoadManifest, how: str) -> None:

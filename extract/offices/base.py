@@ -27,10 +27,13 @@ class OfficeVersion:
         As the office writes it (CBS ``Version``, Eurostat ``LAST UPDATE``).
     vintage_at : str
         The same as UTC, ISO 8601.
+    notice : str
+        What the office says of the dataset itself where it is not in order, such as that it was stopped; else empty.
     """
 
     version: str
     vintage_at: str
+    notice: str = ""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 OBSERVATION_FIELDS = ("Id", "Measure", "ValueAttribute", "Value", "StringValue")
 # By dimension, each code without blanks and as the office writes it.
 Keys = dict[str, dict[str, str]]
+# The status of a table that goes on.
+_REGULAR = "Regulier"
 V4, ZIP, V3 = "odata_v4", "csv_zip", "odata_v3"
 _LOOK = "look at the reply in the raw store; if CBS changed its API, adapt extract/offices/cbs.py"
 _REDESIGNED = "CBS redesigned the table: adapt its registry file and staging model"
@@ -118,9 +120,16 @@ class CbsOffice:
             identifiers = (str(row["Identifier"]) for row in read_values(replies[-1].path))
             keys[dimension] = {identifier.strip(): identifier for identifier in identifiers}
         protocol = ZIP if dataset.bulk and is_whole(dataset, part) else V4
+        findings: tuple[Finding, ...] = ()
         if protocol == ZIP:
-            replies.append(self._fetch_zip(session, hosts, dataset, before))
-        else:
+            archive, difference = self._fetch_zip(session, hosts, dataset, before)
+            if difference:
+                # CBS writes the file apart from the table; the pages are the table itself, and are counted.
+                session.progress(f"{difference}; reading pages instead")
+                protocol, findings = V4, (Finding("fallback_used", dataset.identifier, difference, "warn"),)
+            else:
+                replies.append(archive)
+        if protocol == V4:
             replies += self._fetch_pages(session, table, dataset, part, keys)
         after = self.version(self._properties(session, hosts, dataset), dataset)
         if after != version:
@@ -130,7 +139,8 @@ class CbsOffice:
                 where=table,
                 next_step="load it again; nothing of this attempt is kept in the landing area",
             )
-        findings = () if part.recorded_urls else not_offered(dataset, part, keys)
+        if not part.recorded_urls:
+            findings += not_offered(dataset, part, keys)
         return Fetched(version, tuple(as_payload(reply) for reply in replies), protocol, findings)
 
     def _fetch_pages(
@@ -175,20 +185,18 @@ class CbsOffice:
             url = following
         return pages
 
-    def _fetch_zip(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, properties: Reply) -> Reply:
+    def _fetch_zip(
+        self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, properties: Reply
+    ) -> tuple[Reply, str]:
+        """Fetch the whole table as a zip; also what is wrong with its number of rows, empty if nothing is."""
         url = f"{hosts['bulk']}/{dataset.identifier}"
         reply = session.get(url, purpose="observations", inspect=inspect_zip)
         session.progress(f"observations: the whole table as zip, {reply.record.bytes / 1e6:.1f} MB")
         expected = json.loads(properties.text()).get("ObservationCount")
         found = count_zip_rows(reply.path)
         if expected is not None and found != int(expected):
-            raise TornReadError(
-                f"CBS counts {int(expected):,} observations, and its zip holds {found:,}",
-                dataset=dataset.code,
-                where=url,
-                next_step="load it again; CBS may be writing the file just now",
-            )
-        return reply
+            return reply, f"CBS counts {int(expected):,} observations, and its zip holds {found:,}"
+        return reply, ""
 
     # -- OData v3 -------------------------------------------------------------------------------------------
 
@@ -405,14 +413,15 @@ class CbsOffice:
         return session.get(url, purpose="properties", inspect=inspect_json)
 
     def version(self, reply: Reply, dataset: Dataset) -> OfficeVersion:
-        """Read ``Properties.Version``, which is Dutch time.
+        """Read ``Properties.Version``, which is Dutch time, and ``Status``.
 
         Raises
         ------
         BadReplyError
-            If it is not ``YYYYMMDDhhmm``.
+            If the version is not ``YYYYMMDDhhmm``.
         """
-        version = str(json.loads(reply.text()).get("Version", ""))
+        properties = json.loads(reply.text())
+        version = str(properties.get("Version", ""))
         try:
             if not re.fullmatch(r"\d{12}", version):
                 raise ValueError(version)
@@ -424,7 +433,10 @@ class CbsOffice:
                 where=reply.record.url,
                 next_step=_LOOK,
             ) from error
-        return OfficeVersion(version, _utc(moment))
+        status = str(properties.get("Status") or _REGULAR)
+        words = " ".join(str(properties.get(name) or "") for name in ("VersionNotes", "VersionReason")).strip()
+        notice = "" if status == _REGULAR else f"CBS calls the table {status}: {words or 'it gives no reason'}"
+        return OfficeVersion(version, _utc(moment), notice)
 
     def _check_dimensions(self, reply: Reply, dataset: Dataset) -> None:
         found = tuple(row["Identifier"] for row in read_values(reply.path))

@@ -299,14 +299,25 @@ def data_urls(
                 next_step="compare the registry file and the scopes with the dataset's constraint",
             )
         asked[dimension] = kept
-    periods = _periods(dataset, part.first_month, part.last_month or newest)
+    wanted = _periods(dataset, part.first_month, part.last_month or newest)
+    # The constraint lists periods of all frequencies, and months to come.
+    offers = sorted(
+        period
+        for period in offered.get(dataset.period_dimension, ())
+        if wanted and len(period) == len(wanted[0]) and period.startswith(("19", "20"))
+    )
+    periods = [period for period in wanted if not offers or offers[0] <= period <= offers[-1]]
     if not periods:
+        offer = f", and the dataset offers {offers[0]} to {offers[-1]}" if offers else ""
         raise ExtractError(
-            f"the first month lies after the last one, {part.last_month or newest}",
+            f"nothing lies between the first month and the last one, {part.last_month or newest}{offer}",
             dataset=dataset.code,
             where=part.describe(),
-            next_step="ask for an earlier first month",
+            next_step="ask for other months",
         )
+    if periods[0] != wanted[0] or periods[-1] != wanted[-1]:
+        detail = f"asked for {wanted[0]} to {wanted[-1]}, offered are {offers[0]} to {offers[-1]}"
+        findings.append(Finding("period_not_offered", dataset.period_dimension, detail, "warn"))
     split = dataset.dimension_of("product")
     # The cost of one product in one period; first as many products as fit, then as many periods.
     cost = 1
