@@ -110,6 +110,7 @@ published; a year can differ from the sum of its months by rounding.
 | member | means | comes from |
 |---|---|---|
 | `unallocated` | the office itself cannot or may not say where the goods went: secret, not specified, stores and provisions; and the remainder of its total over all published members, rounding included | loads that asked for all partners |
+| `unmapped` | countries under codes that no list of ours knows yet; the load's warning names them | loads with such a code |
 | `not_loaded` | what the office's total holds beyond the partners that were asked for; nothing is known of it | loads that asked for some partners (a replay of a partial recording) |
 
 The remainder keeps its sign. CBS rounds each cell to whole millions, so the members can exceed the total by a

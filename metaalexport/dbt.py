@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,21 @@ from metaalexport.settings import DBT_PROJECT, Settings
 from publish.duckdb_file import PUBLISHED_SCHEMAS
 
 _FAILED_STATUSES = ("error", "fail", "runtime error")
+_LANDING_SOURCE = re.compile(r"source\.\w+\.landing_(\w+)\.\w+$")
 
 
 class DbtFailedError(Exception):
-    """dbt could not build, or one of its tests failed."""
+    """dbt could not build, or one of its tests failed.
+
+    Parameters
+    ----------
+    failed : mapping of str to str
+        Message of each node that failed, by its unique id.
+    """
+
+    def __init__(self, message: str, failed: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.failed = dict(failed or {})
 
 
 @contextmanager
@@ -65,8 +77,8 @@ def run_dbt(settings: Settings, arguments: list[str]) -> None:
             DuckDBConnectionManager.close_all_connections()
     if not outcome.success:
         results = getattr(outcome.result, "results", None) or []
-        detail = _failed_nodes((r.status, r.node.unique_id, r.message) for r in results) or str(outcome.exception)
-        raise _error(arguments[0], detail, str(settings.dbt / "logs"))
+        failed = _failed_nodes((r.status, r.node.unique_id, r.message) for r in results)
+        raise _error(arguments[0], failed, str(outcome.exception), str(settings.dbt / "logs"))
 
 
 def raise_failed_nodes(project_dir: str, **_: Any) -> None:
@@ -86,19 +98,33 @@ def raise_failed_nodes(project_dir: str, **_: Any) -> None:
     # Without it dbt ended before its first node, and Cosmos raises.
     if results.exists():
         rows = json.loads(results.read_text(encoding="utf-8"))["results"]
-        if detail := _failed_nodes((row["status"], row["unique_id"], row["message"]) for row in rows):
-            raise _error("build", detail, "the log of this task")
+        if failed := _failed_nodes((row["status"], row["unique_id"], row["message"]) for row in rows):
+            raise _error("build", failed, "", "the log of this task")
 
 
-def _failed_nodes(results: Iterable[tuple[str, str, str | None]]) -> str:
-    """Return a line for each node that failed, of status, id and message of all."""
-    return "\n".join(
-        f"  {unique_id}: {message}" for status, unique_id, message in results if status in _FAILED_STATUSES
-    )
+def datasets_behind(settings: Settings, unique_id: str) -> set[str]:
+    """Return the datasets whose landing a node of dbt stands on, whether through models or not."""
+    manifest = json.loads((settings.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
+    parents, seen, found = [unique_id], set[str](), set[str]()
+    while parents:
+        node = parents.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if match := _LANDING_SOURCE.match(node):
+            found.add(match[1])
+        parents += manifest["parent_map"].get(node, [])
+    return found
 
 
-def _error(command: str, detail: str, logs: str) -> DbtFailedError:
-    return DbtFailedError(f"dbt {command} failed; what is published stays as it is\n{detail}\n  next: {logs}")
+def _failed_nodes(results: Iterable[tuple[str, str, str | None]]) -> dict[str, str]:
+    """Return the message of each node that failed, by its id, from status, id and message of all."""
+    return {unique_id: message or "" for status, unique_id, message in results if status in _FAILED_STATUSES}
+
+
+def _error(command: str, failed: Mapping[str, str], otherwise: str, logs: str) -> DbtFailedError:
+    detail = "\n".join(f"  {unique_id}: {message}" for unique_id, message in failed.items()) or otherwise
+    return DbtFailedError(f"dbt {command} failed; what is published stays as it is\n{detail}\n  next: {logs}", failed)
 
 
 def write_manifest(settings: Settings) -> Path:

@@ -29,8 +29,9 @@ from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_regi
 from extract.replay import Replay, open_replay
 from extract.slices import Slice
 from metaalexport import gaps, reference
-from metaalexport.dbt import run_dbt
+from metaalexport.dbt import DbtFailedError, datasets_behind, run_dbt
 from metaalexport.journal import Journal, StepNote, utc_now
+from metaalexport.published import query
 from metaalexport.settings import Settings
 from publish.duckdb_file import Publication, publish_duckdb
 
@@ -528,16 +529,51 @@ def build_candidate(settings: Settings, run_id: str, held: Sequence[Mapping[str,
         run_dbt(settings, ["build", "--exclude-resource-type", "test", "unit_test"])
 
 
-def test_candidate(settings: Settings, run_id: str) -> None:
-    """Run dbt's data tests on the candidate.
+def test_candidate(settings: Settings, run_id: str, progress: Progress = print) -> None:  # noqa: PT028 - a step
+    """Run dbt's data tests on the candidate; what they stop of one dataset holds up no other.
+
+    Where a test that failed stands on one dataset alone, the loads of it that are not published are left out: the
+    candidate is built and tested again without them.
 
     Raises
     ------
     DbtFailedError
-        Naming the tests that failed.
+        Naming the tests that failed, if no load can be blamed for one of them.
     """
-    with Journal(settings.journal).step(run_id, "test", settings.warehouse.name):
-        run_dbt(settings, ["test", "--exclude-resource-type", "unit_test"])
+    while True:
+        try:
+            with Journal(settings.journal).step(run_id, "test", settings.warehouse.name):
+                run_dbt(settings, ["test", "--exclude-resource-type", "unit_test"])
+            return
+        except DbtFailedError as error:
+            held = gaps.read_held(settings)
+            blamed = _blamed_by_tests(settings, error)
+            new = [row for row in blamed if row["load_id"] not in {old["load_id"] for old in held}]
+            if not new:
+                raise
+            progress(f"dbt's tests stopped {', '.join(row['load_id'] for row in new)}; building again without")
+            build_candidate(settings, run_id, [*held, *new])
+
+
+def _blamed_by_tests(settings: Settings, error: DbtFailedError) -> list[dict[str, str]]:
+    """Return the loads to leave out after tests of dbt failed; none where one of them stands on several datasets."""
+    behind = {unique_id: datasets_behind(settings, unique_id) for unique_id in error.failed}
+    if not behind or any(len(datasets) != 1 for datasets in behind.values()):
+        return []
+    known: set[str] = set()
+    if settings.published.exists():
+        known = {row[0] for row in query(settings, "select load_id from ops.loads").rows}
+    test_of = {dataset: unique_id for unique_id, (dataset,) in behind.items()}
+    return [
+        {
+            "load_id": load.load_id,
+            "problem": f"dbt's test {test_of[load.dataset].split('.')[2]} failed",
+            "found": error.failed[test_of[load.dataset]],
+            "held_at": utc_now(),
+        }
+        for load in Landing(settings.landing).committed()
+        if load.dataset in test_of and load.load_id not in known
+    ]
 
 
 def gate_candidate(settings: Settings, run_id: str, progress: Progress = print) -> None:

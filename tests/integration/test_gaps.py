@@ -134,11 +134,32 @@ def test_gate_2_leaves_out_the_loads_that_it_can_blame_and_publishes_the_rest(ne
     assert states(newer)[COMEXT].state == gaps.LOADED
 
 
+def test_a_dataset_that_fails_dbts_tests_is_left_out_and_the_rest_is_published(newer: SimulatedOffice) -> None:
+    settings = newer.settings
+    newer.release(13)
+    for dataset in (CBS, COMEXT):
+        load(newer, dataset, "doubled")
+    cbs = next(load for load in Landing(settings.landing).committed(CBS) if load.load_id == states(newer)[CBS].load_id)
+    codes = Landing(settings.landing).folder(cbs) / "codes.parquet"
+    kept = codes.read_bytes()
+    with duckdb.connect() as connection:
+        connection.execute(f"copy (from '{codes}' union all from '{codes}') to '{codes}.new' (format parquet)")
+    codes.with_name("codes.parquet.new").replace(codes)
+    try:
+        build_and_publish(settings, "doubled")
+        state = states(newer)[CBS]
+        assert (state.state, state.load_id) == (gaps.HELD, cbs.load_id)
+        assert "unique_combination_stg_cbs_85429ned" in state.problem
+        assert states(newer)[COMEXT].state == gaps.LOADED
+    finally:
+        codes.write_bytes(kept)
+
+
 def test_a_build_reads_one_set_of_loads_whatever_is_committed_meanwhile(newer: SimulatedOffice) -> None:
     settings = newer.settings
     steps.prepare_candidate(settings, "fixed")
     before = {load.load_id for load in Landing(settings.landing).committed()}
-    newer.release(13)
+    newer.release(14)
     load(newer, CBS, "meanwhile")
     assert {load.load_id for load in Landing(settings.landing).committed()} > before
     run_dbt(settings, ["build", "--exclude-resource-type", "test", "unit_test"])
