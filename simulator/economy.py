@@ -53,6 +53,8 @@ CBS_SECTION_CODES = (
 # The section that 85427NED has beside those of 85429NED: goods that are never in the Netherlands.
 CBS_NOT_IN_COUNTRY = "A051811"
 _UNITED_STATES = "L008778"
+#: "Niet bepaalde landen en gebieden EU".
+CBS_UNDETERMINED_EU = "L008812"
 
 # Partners of trade known to be empty in both offices: high seas, and codes for all trade together.
 _UNUSED_UNALLOCATED = ("QP", "QQ", "QU", "QX", "ZZ")
@@ -172,6 +174,9 @@ class EconomyParameters:
     cbs_not_in_country_shares
         Share of goods that change owner without being in the Netherlands ("Niet fysiek in Nederland") in
         re-exports, Dutch product and imports of 85427NED. Assumed: no published figure is at hand.
+    cbs_ownership_withheld
+        Exports of a year, mln euro, that 85427NED has in no country: those to `CBS_UNDETERMINED_EU`, of which that
+        year is empty. That it is so for 2022, and some 13 bn, was seen.
     cbs_smallest_cell_mln
         A monthly flow of country and section below this many mln euro is no trade.
     cbs_suppressed_share
@@ -246,6 +251,7 @@ class EconomyParameters:
         }
     )
     cbs_not_in_country_shares: tuple[float, float, float] = (0.05, 0.12, 0.08)
+    cbs_ownership_withheld: Mapping[int, float] = field(default_factory=lambda: {2022: 13000})
     cbs_smallest_cell_mln: float = 0.01
     cbs_suppressed_share: float = 0.04
     cbs_small_cell_mln: float = 10.0
@@ -348,6 +354,8 @@ class CbsTruth:
         Mln euro, final (before the revision factors of a release).
     suppressed
         By land, section and direction (0 import, 1 export): withheld in every period.
+    empty
+        Land and year of which no cell is published, whatever the goods.
     """
 
     measures: tuple[str, ...]
@@ -355,6 +363,7 @@ class CbsTruth:
     sections: tuple[str, ...]
     values: Floats
     suppressed: NDArray[np.bool_]
+    empty: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -863,7 +872,6 @@ class Economy:
         parts = np.concatenate([owned, outside[:, :, None]], axis=2)
 
         year_of_month = START_YEAR + np.arange(span) // 12
-        states = np.array(border.lands) == _UNITED_STATES
         for year in range(START_YEAR, int(year_of_month[-1]) + 1):
             anchor_year = min(year, last_anchor)
             anchor_months = np.flatnonzero(year_of_month == anchor_year)
@@ -876,8 +884,14 @@ class Economy:
                 usual = parts[..., anchor_months].sum(axis=(2, 3))
                 scale = np.empty((3, len(border.lands)))
                 for part in range(2):
-                    scale[part, states] = to_states[part] / usual[part, states]
-                    scale[part, ~states] = (exports[part] - to_states[part]) / usual[part, ~states].sum()
+                    fixed = {_UNITED_STATES: to_states[part]}
+                    if withheld := self.parameters.cbs_ownership_withheld.get(year):
+                        fixed[CBS_UNDETERMINED_EU] = withheld * exports[part] / total
+                    others = ~np.isin(border.lands, list(fixed))
+                    for land, value in fixed.items():
+                        row_of = border.lands.index(land)
+                        scale[part, row_of] = value / usual[part, row_of]
+                    scale[part, others] = (exports[part] - sum(fixed.values())) / usual[part, others].sum()
                 scale[2] = total / crossed[:2].sum() * crossed[2] / usual[2].sum()
             parts[..., year_of_month == year] *= scale[:, :, None, None]
         nowhere = np.zeros((len(border.lands), 1, 2), dtype=np.bool_)
@@ -887,6 +901,7 @@ class Economy:
             sections=(*border.sections, CBS_NOT_IN_COUNTRY),
             values=np.concatenate([parts[:2].sum(axis=0, keepdims=True), parts])[..., :months],
             suppressed=np.concatenate([border.suppressed, nowhere], axis=1),
+            empty=tuple((CBS_UNDETERMINED_EU, year) for year in self.parameters.cbs_ownership_withheld),
         )
 
     def cbs_goods(self, goods: Sequence[CbsGood], flow: int, months: int) -> tuple[Floats, Floats]:
