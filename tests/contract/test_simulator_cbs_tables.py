@@ -282,7 +282,7 @@ def test_ownership_parts_add_up_and_meet_the_published_totals(simulator: Simulat
 
 
 def test_ownership_of_2022_leaves_13_billion_to_no_country(simulator: Simulator) -> None:
-    """ "Niet bepaalde landen EU" is empty for 2022: its goods are in the totals of the EU and the world alone."""
+    """Its member "Niet bepaalde landen EU" is empty for 2022: the goods are in the totals of EU and world alone."""
     condition = "SITC eq 'T001082' and Measure eq 'D001636' and Perioden eq '{}'"
     missing = {}
     for year in ("2021", "2022", "2023"):
