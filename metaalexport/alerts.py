@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from metaalexport import gaps
 from metaalexport.journal import Journal
 from metaalexport.settings import Settings
 
@@ -29,6 +30,7 @@ WEBHOOK_CONNECTION = "metaalexport_alert_webhook"
 SECTIONS = {
     "gate_1_stopped": "Gate 1 stopped a load",
     "gate_2_stopped": "Gate 2 stopped a candidate",
+    "load_is_held": "A load is held back",
     "dbt_failed": "dbt failed",
     "office_not_reachable": "The office is not reachable",
     "office_refused": "The office refused the request",
@@ -58,6 +60,8 @@ _KINDS = (
     ("TransientOfficeError", "office_not_reachable"),
 )
 _FIRST_LINES = 12
+# Slices that a message names; `metaalexport status` has all.
+_NAMED = 8
 _LINE_WIDTH = 400
 _TIMEOUT_SECONDS = 10
 _SECRET_NAME = re.compile(r"(PASSWORD|SECRET|TOKEN|WEBHOOK|FERNET_KEY|SQL_ALCHEMY_CONN)(_FILE)?$|^AIRFLOW_CONN_")
@@ -82,6 +86,8 @@ class Alert:
         First lines of the error: dataset, rule and rows, as far as it names them.
     dag_id, run_id, task_id, log_url
         Where it happened; `task_id` is empty for a whole run.
+    missing : str
+        Slices that are not all there, by name; what else passed is published.
     """
 
     name: str
@@ -92,6 +98,7 @@ class Alert:
     run_id: str
     task_id: str
     log_url: str
+    missing: str = ""
 
     @property
     def subject(self) -> str:
@@ -116,6 +123,7 @@ class Alert:
                 f"where: DAG {self.dag_id}, run {self.run_id}" + (f", task {self.task_id}" if self.task_id else ""),
                 f"log: {self.log_url}",
                 f"next: {self.next_step}",
+                *([f"not all there: {self.missing}; all else that passed is published"] if self.missing else []),
                 "Further failures of this kind in this run are not sent; `metaalexport status` shows them.",
             ]
         )
@@ -152,6 +160,33 @@ def task_failed(context: Mapping[str, Any]) -> None:
             run_id=context["run_id"],
             task_id=instance.task_id,
             log_url=str(instance.log_url),
+            missing=_missing(settings),
+        ),
+        settings,
+        context,
+    )
+
+
+def loads_are_held(context: Mapping[str, Any]) -> None:
+    """Tell that gate 2 left loads out of a build whose other loads are published."""
+    settings = Settings.from_environment()
+    held = gaps.read_held(settings)
+    if not held or not is_switched_on():
+        return
+    instance = context["task_instance"]
+    _send(
+        Alert(
+            name="load_is_held",
+            profile=settings.profile,
+            is_simulated=settings.is_simulated,
+            what="\n".join(
+                f"{row['load_id']}: {row['problem']}\n  found: {row['found'][:_LINE_WIDTH]}" for row in held
+            ),
+            dag_id=instance.dag_id,
+            run_id=context["run_id"],
+            task_id=instance.task_id,
+            log_url=str(instance.log_url),
+            missing=_missing(settings),
         ),
         settings,
         context,
@@ -214,6 +249,12 @@ def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> 
         if len(secret) >= _LEAST_SECRET:
             text = text.replace(secret, "***")
     return _USER_INFO.sub("***@", text)
+
+
+def _missing(settings: Settings) -> str:
+    names = [f"{state.name} ({state.state})" for state in gaps.read_gaps(settings)]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _first_lines(error: object) -> str:

@@ -135,10 +135,11 @@ def test_candidate(context: Context) -> None:
 
 
 def gate_candidate(context: Context) -> None:
-    """Run gate 2."""
-    from metaalexport import steps
+    """Run gate 2; tell of the loads that it left out."""
+    from metaalexport import alerts, steps
 
     steps.gate_candidate(Settings.from_environment(), context["run_id"])
+    alerts.loads_are_held(context)
 
 
 def record_operations(context: Context) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 from datetime import date
+from functools import cache
 from pathlib import Path
 
+import expectations
+import extract
+from extract.raw import hash_file
 from extract.registry import Dataset
 from metaalexport.settings import SEEDS, SettingsError
 
@@ -25,6 +30,18 @@ USER_SCOPE_COLUMNS = (
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as handle:
         return list(csv.DictReader(handle))
+
+
+@cache
+def rules_hash() -> str:
+    """Return a hash of all that decides whether a load passes: seeds, registry, parsers and gates."""
+    packages = Path(extract.__file__).parent, Path(expectations.__file__).parent
+    code = (path for folder in packages for path in folder.rglob("*") if path.suffix in (".py", ".yml"))
+    files = [*SEEDS.glob("*.csv"), *code]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path.name} {hash_file(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def office_partners(office: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +35,8 @@ from metaalexport.settings import Settings
 from publish.duckdb_file import Publication, publish_duckdb
 
 Progress = Callable[[str], None]
-# Beside a staged load: its slice and replies, as `fetch_load` returned them.
+# Beside a staged load: its slice and replies, as `fetch_load` returned them, and by which rules it was judged.
 _STORED = "fetched.json"
-# How long replies that gate 1 stopped are judged again instead of asked for again: a day's looks at an office.
-_REUSED_HOURS = 20
 
 
 class GateFailedError(Exception):
@@ -226,7 +223,7 @@ def fetch_load(
                     if not again and (stored := _find_stopped(landing, part, version)):
                         note.detail = (
                             f"version {version.version} was fetched before and stopped by gate 1; its stored replies"
-                            " are judged again, nothing downloaded"
+                            " are judged by the rules of now, nothing downloaded"
                         )
                         progress(f"{subject}: {note.detail}")
                         return stored
@@ -284,22 +281,23 @@ def stage_load(settings: Settings, load: dict[str, Any], run_id: str, progress: 
         )
         progress(note.detail)
         folder, _ = Landing(settings.landing).staged(manifest.load_id)
-        write_atomically(folder / _STORED, json.dumps(load, ensure_ascii=False) + "\n")
+        stored = {"load": load, "rules_sha256": reference.rules_hash()}
+        write_atomically(folder / _STORED, json.dumps(stored, ensure_ascii=False) + "\n")
     return manifest.load_id
 
 
 def _find_stopped(landing: Landing, part: Slice, version: OfficeVersion) -> dict[str, Any] | None:
-    """Return the replies of a slice's version that gate 1 stopped a short while ago, as `fetch_load` returned them."""
-    since = (datetime.now(UTC) - timedelta(hours=_REUSED_HOURS)).isoformat()
+    """Return the replies of a slice's version that gate 1 stopped by other rules than those of now, if there are any.
+
+    By the same rules they would be stopped again: then the office is asked again, for it may have mended them.
+    """
     for load_id in landing.stopped(days=0):
         folder, manifest = landing.staged(load_id)
-        if (
-            manifest.slice == part.to_dict()
-            and manifest.office_version == version.version
-            and manifest.retrieved_at > since
-            and (folder / _STORED).exists()
-        ):
-            return dict(json.loads((folder / _STORED).read_text(encoding="utf-8")))
+        is_same = manifest.slice == part.to_dict() and manifest.office_version == version.version
+        if is_same and (folder / _STORED).exists():
+            stored = json.loads((folder / _STORED).read_text(encoding="utf-8"))
+            if stored["rules_sha256"] != reference.rules_hash():
+                return dict(stored["load"])
     return None
 
 
@@ -339,7 +337,7 @@ def regate_load(
     """
     prepare_state(settings)
     folder, _ = Landing(settings.landing).staged(load_id)
-    stored = json.loads((folder / _STORED).read_text(encoding="utf-8"))
+    stored = json.loads((folder / _STORED).read_text(encoding="utf-8"))["load"]
     journal = Journal(settings.journal)
     for check in accept:
         journal.accept(load_id, check, reason)
@@ -582,16 +580,13 @@ def _gate_candidate(settings: Settings, run_id: str, progress: Progress) -> None
     with _gate_database(settings) as database:
         candidate_gate.prepare_database(database, gate_input)
         checks = candidate_gate.candidate_checks(gate_input)
+        # Before the checks run: Great Expectations keeps the file open for as long as the process lives.
+        blamed_by = {check.name: candidate_gate.blamed_loads(database, check) for check in checks}
+        new_loads = candidate_gate.new_loads(database)
         try:
             _run_gate(settings, "candidate", settings.warehouse.name, run_id, database, checks, progress)
         except GateFailedError as error:
-            by_name = {check.name: check for check in checks}
-            blamed = {
-                load_id: result
-                for result in reversed(error.failed)
-                for load_id in candidate_gate.blamed_loads(database, by_name[result.check_name])
-            }
-            new_loads = candidate_gate.new_loads(database)
+            blamed = {load_id: result for result in error.failed[::-1] for load_id in blamed_by[result.check_name]}
             raise GateFailedError("candidate", error.subject, error.failed, new_loads, blamed) from error
 
 

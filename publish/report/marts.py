@@ -10,7 +10,19 @@ from typing import Any
 import duckdb
 
 from publish.report.charts import COLOUR_OF_COUNTRY, PALETTE
-from publish.report.words import MISSING, day, instant, join, month, month_ranges, months_between, same, texts
+from publish.report.words import (
+    MISSING,
+    day,
+    instant,
+    join,
+    month,
+    month_ranges,
+    months_between,
+    percent,
+    same,
+    say,
+    texts,
+)
 
 N_LINES = 8
 # The largest markets whose shares are added up.
@@ -418,6 +430,44 @@ def read_datasets(marts: Marts) -> list[Row]:
         }
         for row in rows
     ]
+
+
+def read_gaps(marts: Marts) -> list[Row]:
+    """Read what was wanted of the offices and is not all in this publication, each with what stopped it."""
+    if "ops.slices" not in marts.tables:
+        # A publication of an earlier version of the warehouse.
+        return []
+    rows = marts.rows(
+        """
+        select slices.*, datasets.title_nl, datasets.title_en
+        from ops.slices as slices
+        left join marts.dim_dataset as datasets using (dataset_code)
+        where slices.state <> 'loaded'
+        order by slices.dataset_code, slices.reporter_code
+        """
+    )
+    return [
+        {
+            "slice": f"{row['dataset_code']} {row['reporter_code']}",
+            "title": {"nl": row["title_nl"] or row["dataset_code"], "en": row["title_en"] or row["dataset_code"]},
+            "state": say(f"slice_{row['state']}", day=instant(row["vintage_at"])),
+            "problem": row["problem"] or MISSING,
+        }
+        for row in rows
+    ]
+
+
+def read_unmapped(marts: Marts) -> Row | None:
+    """Read what goes to countries that no list knows: their codes, and the largest share of a month that they have."""
+    largest = marts.rows(
+        "select max(share) as share from marts.rpt_destination_shares where destination_code = 'unmapped'"
+    )
+    if largest[0]["share"] is None:
+        return None
+    codes = marts.rows(
+        "select distinct detail from ops.findings where rule = 'new_code' and subject = 'partner' order by detail"
+    )
+    return {"codes": "; ".join(row["detail"] for row in codes) or MISSING, "share": percent(largest[0]["share"], 2)}
 
 
 def read_gates(marts: Marts) -> tuple[list[Row], list[Row]]:

@@ -21,11 +21,13 @@ from publish.report.marts import (
     Row,
     default_view,
     read_datasets,
+    read_gaps,
     read_gates,
     read_incomplete,
     read_names,
     read_offices,
     read_publication,
+    read_unmapped,
     read_views,
 )
 from publish.report.sections import View, make_sections
@@ -126,6 +128,8 @@ def render(connection: duckdb.DuckDBPyConnection) -> str:
         datasets=datasets,
         status=tell_status(datasets, gates),
         publication=publication,
+        gaps=read_gaps(marts),
+        unmapped=read_unmapped(marts),
         gates=gates,
         not_passed=not_passed,
         concepts=names["concepts"].values(),

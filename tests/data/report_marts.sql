@@ -141,6 +141,16 @@ select * from (values
 ) as t (load_id, dataset_code, reporter_code, office_version, vintage_at, retrieved_at, transport, is_simulated, rows_read,
         rows_loaded, rows_rejected, n_requests);
 
+create table ops.slices as
+select * from (values
+    ('cbs_85429ned', 'NL', 'loaded', 'load-1', timestamp '2026-03-17 05:30:00', null),
+    ('eurostat_ds_045409', 'NL', 'behind', 'load-3', timestamp '2026-03-20 10:00:00', 'key_is_unique: no two rows <b>alike</b>'),
+    ('eurostat_sts_inpr_m', 'DE', 'missing', null, null, 'The office refused the request')
+) as t (dataset_code, reporter_code, state, load_id, vintage_at, problem);
+
+create table ops.findings as
+select * from (values ('load-3', 'new_code', 'partner', '1: QZ', 'warn')) as t (load_id, rule, subject, detail, mode);
+
 create table ops.freshness as
 select * from (values
     ('eurostat_ds_045409', timestamp '2026-03-21 07:00:00', timestamp '2026-03-20 10:00:00', date '2026-01-01', 'note')

@@ -14,8 +14,9 @@ import pytest
 from expectations.gate import CheckResult
 from extract import errors as extract_errors
 from extract.politeness import BudgetSpentError, OfficeBusyError
-from metaalexport import alerts, health
+from metaalexport import alerts, gaps, health
 from metaalexport.dbt import DbtFailedError
+from metaalexport.settings import Settings
 from metaalexport.steps import GateFailedError
 from publish.postgres import PostgresServingError
 
@@ -96,6 +97,26 @@ def test_a_message_says_what_where_and_what_next(channel: Channel) -> None:
         "next: docs/runbook.md, section 'Gate 1 stopped a load'",
     ):
         assert part in alert.text
+
+
+def test_a_message_names_what_is_not_all_there(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    gap = gaps.SliceState("cbs_85429ned", "NL", gaps.BEHIND)
+    monkeypatch.setattr(gaps, "read_gaps", lambda settings: [gap])
+    alerts.task_failed(context_of(GateFailedError("landing", "cbs_85429ned__nl__v1", [CHECK])))
+    assert "not all there: cbs_85429ned NL (behind); all else that passed is published" in channel.alerts[0].text
+
+
+def test_loads_that_gate_2_left_out_are_told_once(channel: Channel) -> None:
+    settings = Settings.from_environment()
+    alerts.loads_are_held(context_of(None))
+    assert channel.alerts == []
+    row = {"load_id": "cbs_85429ned__nl__v1", "problem": "totals_move_little", "found": "x 10", "held_at": "2026-07-10"}
+    gaps.write_held(settings, [row])
+    alerts.loads_are_held(context_of(None))
+    alerts.loads_are_held(context_of(None))
+    (alert,) = channel.alerts
+    assert "A load is held back" in alert.subject
+    assert "cbs_85429ned__nl__v1: totals_move_little" in alert.text
 
 
 def test_a_long_error_is_cut(channel: Channel) -> None:

@@ -290,6 +290,32 @@ def test_status_shows_loads_and_the_newest_run_of_each_gate(make_report: MakeRep
     assert '<span class="nl" lang="nl">\u2013</span>' in status
 
 
+def test_what_is_not_all_there_stands_in_the_head(make_report: MakeReport) -> None:
+    html = make_report()
+    head = html[html.index('id="as-of"') : html.index("<noscript>")]
+    gaps = head[head.index('id="gaps"') : head.index("</div>")]
+    assert "blijft op de stand van 20 maart 2026" in gaps
+    assert "stays at the release of 20 March 2026" in gaps
+    assert "no two rows &lt;b&gt;alike&lt;/b&gt;" in gaps
+    assert "eurostat_sts_inpr_m DE" in gaps
+    assert "is missing." in gaps
+    assert "cbs_85429ned" not in gaps
+    assert 'id="unmapped"' not in head
+    assert 'id="gaps"' not in make_report("update ops.slices set state = 'loaded'")
+    # A publication of an earlier version has no such table.
+    assert 'id="gaps"' not in make_report("drop table ops.slices")
+
+
+def test_countries_that_no_list_knows_are_named_with_their_largest_share(make_report: MakeReport) -> None:
+    html = make_report(
+        "update marts.rpt_destination_shares set destination_code = 'unmapped' where destination_code = 'FI'"
+    )
+    told = html[html.index('id="unmapped"') :]
+    told = told[: told.index("</p>")]
+    assert "<code>1: QZ</code>" in told
+    assert "1.33%" in told
+
+
 def test_publication_is_shown_when_the_file_has_it(make_report: MakeReport) -> None:
     assert 'id="publication"' not in make_report()
     html = make_report(

@@ -52,7 +52,10 @@ told as (
     left join cbs_groups
         on cbs_partners.dataset_code = cbs_groups.dataset_code and cbs_partners.group_id = cbs_groups.group_id
     left join listed as patterns
-        on seen.office = patterns.office and contains(patterns.office_code, '*') and seen.office_code glob patterns.office_code
+        on
+            seen.office = patterns.office
+            and contains(patterns.office_code, '*')
+            and seen.office_code glob patterns.office_code
     group by seen.office, seen.office_code
 )
 
