@@ -394,10 +394,10 @@ class FileService:
         blocks = []
         for procedure, (some_value, some_weight, some_number) in parts:
             shown = np.flatnonzero(some_value > 0)
-            is_masked = _MASKED[leaf[shown]]
+            is_split = _MASKED[leaf[shown]] & (some_value[shown] >= 4)
             amounts = [some_value[shown], some_weight[shown], some_number[shown]]
             # A masked code stands once for each class of the goods behind it.
-            second = [np.where(is_masked, numbers * 3 // 10, 0) for numbers in amounts]
+            second = [np.where(is_split, numbers * 3 // 10, 0) for numbers in amounts]
             firsts = [numbers - some for numbers, some in zip(amounts, second, strict=True)]
             for behind, (euros_shown, *others) in ((0, firsts), (len(LEAVES), second)):
                 rows = np.flatnonzero(euros_shown > 0)
@@ -516,7 +516,8 @@ _MASKED = np.array([leaf.chapter != TOTAL and len(leaf.parents[0]) < 8 for leaf 
 def _other_codes(place: int) -> tuple[str, ...]:
     """Return the codes of the rest behind a masked code: another SITC code and no CPA, which are made up."""
     code, sitc, _, _, *others = _leaf_codes(place)
-    return (code, sitc[0].ljust(5, "X"), "XXXX", "XXXX", *others)
+    wider = sitc[0].ljust(5, "X")
+    return (code, wider if wider != sitc else "9".ljust(5, "X"), "XXXX", "XXXX", *others)
 
 
 def _leaf_codes(place: int) -> tuple[str, ...]:
