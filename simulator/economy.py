@@ -40,8 +40,13 @@ EU_REPORTER = "EU27_2020"
 REPORTERS = tuple(sorted((*EU_MEMBERS, EU_REPORTER)))
 
 INTRA_UNALLOCATED = ("QR", "QV", "QY")
-WORLD, EXTRA_EU, INTRA_EU = "WORLD", "EXT_EU27_2020", "EU27_2020"
-PARTNER_AGGREGATES = (INTRA_EU, EXTRA_EU, WORLD)
+WORLD, EXTRA_EU, INTRA_EU = "WORLD", "EXT_EU27_2020", "INT_EU27_2020"
+# The Union of its members at the time (the same ones since 2021), the euro area at the time, and that of 2026.
+_OTHER_INTRA, _OTHER_EXTRA = ("INT_EU", "INT_EA", "INT_EA21"), ("EXT_EU", "EXT_EA", "EXT_EA21")
+PARTNER_AGGREGATES = (INTRA_EU, EXTRA_EU, WORLD, *_OTHER_INTRA, *_OTHER_EXTRA)
+# Members of the Union without the euro, and the month from which others have it.
+_NO_EURO = ("CZ", "DK", "HU", "PL", "RO", "SE")
+_EURO_FROM = {"HR": "2023-01", "BG": "2026-01"}
 
 CBS_EXPORT_MEASURES = ("D001636", "M001648", "M001632", "M007897")
 CBS_IMPORT_MEASURES = ("D001607", "M007895")
@@ -408,7 +413,7 @@ class PartnerList:
     leaves
         Comext country and Q* codes in use in the simulated months, sorted.
     codes
-        The same with the aggregates, sorted: the partner axis of the cube.
+        The same with the aggregates, sorted: the partner axis of the cube. The axis of the datasets is longer.
     names
         English name by Comext code.
     lands
@@ -619,10 +624,21 @@ class Economy:
         codes = self.partners.codes
         result = np.zeros((cells.shape[0], len(codes), cells.shape[2]), cells.dtype)
         result[:, np.searchsorted(codes, self.partners.leaves)] = cells
+        world = cells.sum(axis=1)
+        result[:, codes.index(WORLD)] = world
         is_intra = self.partners.is_intra
-        intra, extra = cells[:, is_intra].sum(axis=1), cells[:, ~is_intra].sum(axis=1)
-        for code, total in ((INTRA_EU, intra), (EXTRA_EU, extra), (WORLD, intra + extra)):
-            result[:, codes.index(code)] = total
+        has_euro = np.isin(self.partners.leaves, EU_MEMBERS) & ~np.isin(self.partners.leaves, _NO_EURO)
+        areas = {
+            "EU27_2020": cells[:, is_intra].sum(axis=1),
+            "EA21": cells[:, has_euro].sum(axis=1),
+        }
+        areas["EU"], areas["EA"] = areas["EU27_2020"], areas["EA21"].copy()
+        for code, first in _EURO_FROM.items():
+            without = min(month_index(first), cells.shape[2])
+            areas["EA"][:, :without] -= cells[:, self.partners.leaves.index(code), :without]
+        for area, inside in areas.items():
+            result[:, codes.index(f"INT_{area}")] = inside
+            result[:, codes.index(f"EXT_{area}")] = world - inside
         return result
 
     def add_up_by(self, grouping: Grouping, leaves: Integers) -> Integers:
@@ -759,7 +775,14 @@ class Economy:
         """Partners whose newest month is held back: intra-EU ones, and the totals that need them."""
         if reporter in self.parameters.early_reporters:
             return np.zeros(len(self.partners.codes), dtype=np.bool_)
-        return np.isin(self.partners.codes, (*EU_MEMBERS, *INTRA_UNALLOCATED, INTRA_EU, WORLD))
+        known = (EXTRA_EU, "EXT_EU")
+        unknown = [code for code in PARTNER_AGGREGATES if code not in known]
+        return np.isin(self.partners.codes, (*EU_MEMBERS, *INTRA_UNALLOCATED, *unknown))
+
+    def unpublished_partners(self, reporter: str) -> Booleans:
+        """Partners that Comext never gives for a reporter: of the Union as one only countries, INT and EXT are."""
+        never = [c for c in PARTNER_AGGREGATES if c not in (INTRA_EU, EXTRA_EU)] if reporter == EU_REPORTER else []
+        return np.isin(self.partners.codes, never)
 
     # -- CBS --------------------------------------------------------------------------------------------
 
