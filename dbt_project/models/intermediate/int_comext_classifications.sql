@@ -18,26 +18,32 @@ dated as (
     inner join loads on changes.load_id = loads.load_id
 ),
 
--- Of a code that is shown the newest load speaks. A masked code has a row for each class behind it, and a load brings
--- only those that changed: of those every one counts that the office still shows.
-in_force as (
+-- Of a code that is shown the newest load speaks.
+shown as (
     select * from dated
     where masked_class_code is null and change_kind != 'withdrawn'
     qualify rank() over (
         partition by office_product_code, period_code
         order by vintage_at desc, retrieved_at desc, load_id desc
     ) = 1
+),
+
+-- A masked code has a row for each class behind it, and a load brings those that changed: the newest of each counts.
+masked as (
+    select * from dated
+    where masked_class_code is not null
+    qualify row_number() over (
+        partition by
+            reporter_code, partner_code, trade_type_code, office_product_code, masked_class_code, flow_code,
+            stat_procedure_code, supplementary_unit_code, period_code
+        order by vintage_at desc, retrieved_at desc, load_id desc
+    ) = 1
+),
+
+in_force as (
+    select * from shown
     union all
-    select * from (
-        select * from dated
-        where masked_class_code is not null
-        qualify row_number() over (
-            partition by
-                reporter_code, partner_code, trade_type_code, office_product_code, masked_class_code, flow_code,
-                stat_procedure_code, supplementary_unit_code, period_code
-            order by vintage_at desc, retrieved_at desc, load_id desc
-        ) = 1
-    )
+    select * from masked
     where change_kind != 'withdrawn'
 ),
 
