@@ -399,3 +399,60 @@ def test_published_rows_of_85427ned_add_up() -> None:
         "".join(word[:1].upper() + word[1:] for word in m.title.split()) for m in get_dataset("cbs_85427ned").measures
     }
     assert titles == {name.rsplit("_")[0] for name in rows[0] if name[-2:] in ("_2", "_3", "_4")}
+
+
+def pairs_of(table: str) -> list[tuple[str, str]]:
+    """Questions about a table, and the codes with which an author of CBS answers them."""
+    lines = shared("cbs/locust-qa-industry-and-goods.txt").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines if line.startswith("{")]
+    return [(r["question"].lower(), codes) for r in rows for codes in re.findall(rf"\(VALUE {table} (.*)", r["sexp"])]
+
+
+def test_measures_of_81234ned_answer_the_questions_that_an_author_of_cbs_asks() -> None:
+    words = {
+        "M002289": ("vertrouwen", "positief"),
+        "M002291": ("bedrijvigheid", "toekomstige activiteiten"),
+        "M000210": ("order", "opdrachten"),
+        "M000004": ("voorra",),
+    }
+    pairs = pairs_of("81234ned")
+    assert len(pairs) == 16
+    for question, codes in pairs:
+        asked = re.findall(r"M00\d{4}", re.findall(r"\(MSR \((.*?)\)\)", codes)[0])
+        assert asked
+        assert all(any(word in question for word in words[code]) for code in asked), question
+        # No other member of the seasonal correction is asked for.
+        assert "(DIM Seizoencorrectie (A042500))" in codes
+    assert set(get_dataset("cbs_81234ned").measure_codes) <= set(words)
+
+
+def test_production_of_85806ned_is_an_index_and_its_growth_a_measure_of_its_own() -> None:
+    pairs = pairs_of("85806NED")
+    index = [question for question, codes in pairs if "(MSR (A050903_1))" in codes]
+    growth = [question for question, codes in pairs if "(MSR (A050903_3))" in codes]
+    assert all("gecorrigeerde productie" in question for question in index)
+    assert all("productiegroei" in question for question in growth)
+    assert index
+    assert growth
+    with shared("cbs/85806NED-derived-sa-index.csv").open(encoding="utf-8", newline="") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["industry_branch"] == "total_manufacturing"]
+    levels = [float(row["seasonally_adjusted_production"]) for row in rows]
+    changes = [float(row["previous_period_seasonally_adjusted_production_change"]) for row in rows]
+    # The one is a level around 100, the other its growth on the month before, which is negative now and then.
+    assert 80 < min(levels) < max(levels) < 130
+    assert min(changes) < 0 < max(changes)
+    for before, now, change in zip(levels, levels[1:], changes[1:], strict=False):
+        assert 100 * (now / before - 1) == pytest.approx(change, abs=0.11)
+
+
+def test_published_figures_of_steel_are_those_of_the_press() -> None:
+    with shared("figures/cbs_metal_figures.csv").open(encoding="utf-8", newline="") as handle:
+        press = {(row["period"], row["product"][:40], row["destination"]): row for row in csv.DictReader(handle)}
+    with (SEEDS / "published_figures.csv").open(encoding="utf-8", newline="") as handle:
+        seed = {row["anchor_code"]: float(row["published_value"]) for row in csv.DictReader(handle)}
+    tariff = press["2018", "iron and steel subject to the US tariff", "US"]
+    assert (seed["N30.US"], tariff["unit"]) == (float(tariff["value"]), "mln eur")
+    assert seed["N28.US"] == 1000 * float(press["2024-01..2024-09", "HS 72", "US"]["value"])
+    assert round(seed["N28.total"] / 1000, 1) == float(
+        press["2024-01..2024-09", "HS 72 (iron and steel)", "total"]["value"]
+    )
