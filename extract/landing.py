@@ -100,7 +100,11 @@ _FRONT = {"load_id": "VARCHAR", "request_no": "INTEGER", "change_kind": "VARCHAR
 # Bulk rows carry all measures and the office's own mapping to other classifications.
 BULK_VALUES = ("value_eur", "value_nac", "quantity_kg", "supplementary_quantity")
 BULK_ATTRIBUTES = ("layout", "sitc", "cpa21", "cpa22", "bec", "bec5", "section")
-BULK_KEY = ("reporter", "partner", "trade_type", "product", "flow", "stat_procedure", "suppl_unit", "period")
+# A masked code (``39XXXXXX``) stands for goods of several classes, a row each: `masked_class` tells them apart. It is
+# missing for a code that the office shows, so that another classification of it is no other cell.
+BULK_KEY = (
+    "reporter", "partner", "trade_type", "product", "masked_class", "flow", "stat_procedure", "suppl_unit", "period",
+)  # fmt: skip
 
 
 def connect(folder: Path, memory_limit: str = MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
@@ -353,7 +357,8 @@ class Landing:
         own = f" where reporter = {quote(manifest.reporter)}" if "reporter" in change_columns(dataset) else ""
         with duckdb.connect() as connection:
             newest = connection.sql(
-                f"select max({month_of('period')}) from (select distinct period from read_parquet({files}){own})"
+                f"select max({month_of('period')})"
+                f" from (select distinct period from read_parquet({files}, union_by_name = true){own})"
             ).fetchall()[0][0]
         return str(newest or "")
 
@@ -373,7 +378,7 @@ class Landing:
         # Few periods against many rows: the months are worked out once a period, and the list prunes row groups.
         periods = connection.sql(
             f"""
-            select period from (select distinct period from read_parquet({files}))
+            select period from (select distinct period from read_parquet({files}, union_by_name = true))
             where ({month_of("period")}) between {first} and {last} order by period
             """
         ).fetchall()
@@ -390,7 +395,7 @@ class Landing:
         key = ", ".join(f"c.{name}" for name in cell_key(dataset))
         return f"""
             select {", ".join(f"c.{name}" for name in names)}, l.vintage_at
-            from read_parquet({files}) as c
+            from read_parquet({files}, union_by_name = true) as c
             join ({order}) as l on l.load_id = c.load_id
             where {" and ".join(conditions)}
             qualify row_number() over (partition by {key} order by l.position desc) = 1 and c.change_kind != 'withdrawn'

@@ -53,14 +53,18 @@ class Measure:
     code : str
         The office's code (``D001636``, ``VALUE_IN_EUROS``).
     unit : str
-        The unit as the office states it, checked on every load where the office states it. Empty: it has not been
-        seen yet, and the first live load tells.
+        The unit as the office states it, checked on every load where the office states it; blanks do not count
+        (`same_unit`). Empty: it has not been seen yet, and the first live load tells.
     canonical_unit : str
         ``EUR``, ``KG``, ``SUPPLEMENTARY``, ``INDEX``, ``PERCENT``, ``COUNT``, ``BALANCE`` or ``RATE``.
     factor : float
         Office unit to canonical unit.
     index : int or None
         CBS: position in ``MeasureCodes`` (v4 ``Index``), which is the ``ID`` in ``DataProperties`` of v3.
+    title : str
+        CBS: its title, by which it is found when the office gives it another code. Empty: not by title.
+    group : str
+        CBS: its ``MeasureGroupId``, where titles repeat and only the group tells which figure it is.
     """
 
     code: str
@@ -68,6 +72,13 @@ class Measure:
     canonical_unit: str
     factor: float
     index: int | None = None
+    title: str = ""
+    group: str = ""
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two texts name the same unit: CBS writes ``2021=100`` and ``2021 = 100``."""
+    return "".join(one.split()) == "".join(other.split())
 
 
 @dataclass(frozen=True)
@@ -279,8 +290,7 @@ def _build(path: Path) -> Dataset:
                 raw[name] = tuple(str(code) for code in (raw[name] if isinstance(raw[name], list) else [raw[name]]))
         dataset = Dataset(
             measures=tuple(
-                Measure(str(m["code"]), m["unit"], m["canonical_unit"], float(m["factor"]), m.get("index"))
-                for m in raw.pop("measures")
+                Measure(**{**m, "code": str(m["code"]), "factor": float(m["factor"])}) for m in raw.pop("measures")
             ),
             dimensions={str(name): str(column) for name, column in raw.pop("dimensions").items()},
             select={name: tuple(str(c) for c in codes) for name, codes in (raw.pop("select", None) or {}).items()},

@@ -422,6 +422,17 @@ class Recomputed:
         rows = values.merge(weights, on=cell, how="left", validate="one_to_one")
         rows["month"] = rows["period"].map(dict(_numbers(rows["period"]))).astype(int)
         rows = rows.rename(columns={"reporter": "reporter_code", "product": "product_code"})
+        rows["partner"] = rows["partner"].astype(str)
+        # All members together have no total of their own: it is what they trade among themselves and beyond.
+        place = ["reporter_code", "product_code", "period", "month"]
+        has_total = rows[rows["partner"] == "WORLD"].set_index(place).index
+        parts = rows[rows["partner"].isin(["INT_EU27_2020", "EXT_EU27_2020"])]
+        parts = parts[~parts.set_index(place).index.isin(has_total)]
+        both = parts.groupby(place, observed=True)[["cents", "grams"]].agg(["sum", "count"])
+        both = both[both["cents", "count"] == 2]
+        totals = pd.DataFrame({"cents": both["cents", "sum"], "grams": both["grams", "sum"]})
+        totals["grams"] = totals["grams"].where(both["grams", "count"] == 2)
+        rows = pd.concat([rows, totals.reset_index().assign(partner="WORLD")], ignore_index=True)
         return rows.assign(
             concept_code="community",
             flow_kind="total",
