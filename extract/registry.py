@@ -112,11 +112,13 @@ class Refresh:
     trailing_months : int
         Months before the office's stamp that every release may revise.
     full_every_days : int
-        Age of the last load of everything at which everything is asked again.
+        Age of the last load of everything at which everything is asked again: offices correct old years too (CBS, in
+        November 2025, those of 2015 to 2023), and say so nowhere that a program could read. 0 where the whole table is
+        one request.
     """
 
     trailing_months: int = 24
-    full_every_days: int = 365
+    full_every_days: int = 28
 
 
 @dataclass(frozen=True)
