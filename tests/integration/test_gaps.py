@@ -161,7 +161,7 @@ def test_a_dataset_that_fails_dbts_tests_is_left_out_and_the_rest_is_published(n
 
 def test_an_office_that_stays_away_is_asked_once_for_each_further_dataset(tmp_path: Path) -> None:
     # Nothing listens on the discard port.
-    away = {office: "http://127.0.0.1:9" for office in ("cbs", "eurostat")}
+    away = dict.fromkeys(("cbs", "eurostat"), "http://127.0.0.1:9")
     settings = Settings("live", tmp_path / "live", http_attempts=3, http_base_seconds=0.01, overrides=away)
 
     def tries(dataset: str, run_id: str) -> int:
@@ -169,7 +169,7 @@ def test_an_office_that_stays_away_is_asked_once_for_each_further_dataset(tmp_pa
         with pytest.raises(TransientOfficeError) as caught:
             steps.fetch_load(settings, part, run_id, quiet)
         assert "see whether this machine reaches the office" in caught.value.next_step
-        records = [json.loads(path.read_text()) for path in settings.raw.glob("requests/*/*.json")]
+        records = [json.loads(text) for path in settings.raw.glob("requests/*/*.json") if (text := path.read_text())]
         return sum(record["dataset"] == dataset for record in records)
 
     assert [tries(dataset, "one") for dataset in (CBS, "cbs_81234ned", COMEXT)] == [3, 1, 3]
