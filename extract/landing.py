@@ -319,8 +319,8 @@ class Landing:
         panel : str
             Panel of the load.
         target : Path
-            Parquet file to write: the columns of ``changes``, and ``vintage_at`` of each cell's newest change. One
-            row a cell that the office shows.
+            Parquet file to write: the columns of ``changes``, ``vintage_at`` of each cell's newest change, and
+            ``superseded_value``, the cell's first figure before that change. One row a cell that the office shows.
 
         Returns
         -------
@@ -332,7 +332,7 @@ class Landing:
         with writing(dataset.code, target), connect(target.parent) as connection:
             if not loads:
                 projection = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns.items())
-                query = f"select {projection}, cast(null as varchar) as vintage_at limit 0"
+                query = f"select {projection}, cast(null as varchar) as vintage_at, null::double as superseded_value limit 0"
             else:
                 query = self._state_query(connection, dataset, loads, coverage)
             connection.execute(f"copy ({query}) to {quote(str(target))} (format parquet)")
@@ -389,7 +389,9 @@ class Landing:
             conditions.append(f"({' or '.join(some)})")
         key = ", ".join(f"c.{name}" for name in cell_key(dataset))
         return f"""
-            select {", ".join(f"c.{name}" for name in names)}, l.vintage_at
+            select
+                {", ".join(f"c.{name}" for name in names)}, l.vintage_at,
+                lead(c.{cell_content(dataset)[0]}) over (partition by {key} order by l.position desc) as superseded_value
             from read_parquet({files}) as c
             join ({order}) as l on l.load_id = c.load_id
             where {" and ".join(conditions)}

@@ -260,7 +260,7 @@ def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress 
 
 
 def landing_gate_input(
-    dataset: Dataset, manifest: LoadManifest, folder: Path, previous: Path | None
+    dataset: Dataset, manifest: LoadManifest, folder: Path, previous: Path | None, history: Path | None = None
 ) -> landing_gate.LandingGateInput:
     """Return what gate 1 needs to know of a staged load: from the registry, the seeds and the load's manifest.
 
@@ -270,6 +270,8 @@ def landing_gate_input(
         The staged load.
     previous : Path or None
         What `Landing.write_state` wrote of the loads before; None if they said nothing.
+    history : Path or None
+        What `Landing.write_chapters` wrote of months before, for a dataset that is loaded month by month.
     """
     is_wide = dataset.protocol == "comext_bulk"
     return landing_gate.LandingGateInput(
@@ -292,6 +294,10 @@ def landing_gate_input(
         has_all_partners=not manifest.slice["partners"],
         rows_read=manifest.rows_read,
         rows_rejected=manifest.rows_rejected,
+        history_measures=dataset.history_measures,
+        unit_value_of=dataset.unit_value_of,
+        history=history,
+        release_days=dataset.release.every_days,
     )
 
 
