@@ -33,14 +33,14 @@ KNOWN_MONTHS, REFERENCE_MONTHS, WHOLE_SERIES, FEW_SERIES = 3, 36, 5, 8
 # More series than these are compared in a sample: of each series all months, or none.
 SAMPLED_CELLS = 600_000
 # Times, or part of, what is expected, and how many times the usual deviation: beyond both, a group is far off.
-WHOLE_FACTOR, CHAPTER_FACTOR, PARTNER_FACTOR, UNIT_VALUE_FACTOR = 2.0, 3.0, 8.0, 1.8
+WHOLE_FACTOR, CHAPTER_FACTOR, PARTNER_FACTOR, UNIT_VALUE_FACTOR = 2.0, 5.0, 8.0, 1.8
 ODD_FACTOR, DEVIATIONS = 5.0, 6.0
 # Part of a month's value that lies in other cells than usual (one less Finger and Kreinin's similarity), beyond usual.
-STRUCTURE_MOVED, CHAPTER_MOVED, TOTAL_SHARE = 0.12, 0.25, 0.45
+STRUCTURE_MOVED, CHAPTER_MOVED, TOTAL_SHARE = 0.15, 0.25, 0.45
 # Two partners or measures changed places when each is that much nearer to the history of the other, and so far from its own.
-EXCHANGED_BETTER, EXCHANGED_FACTOR, EXCHANGED_CELLS = 1.5, 1.25, 8
+EXCHANGED_BETTER, EXCHANGED_FACTOR, EXCHANGED_CELLS = 2.0, 1.25, 8
 # A series of this part of a measure that is always there is missed when it is gone.
-MISSED_SHARE, MISSED_PARTNERS = 0.005, 0.05
+MISSED_SHARE, MISSED_PARTNERS, SMALL_SHARE = 0.005, 0.05, 0.001
 # Part of the cells that are equal to another month's, to the last digit.
 EQUAL_SHARE, EQUAL_CELLS = 0.5, 20
 # A cell moved when it is restated by more than this factor; part of a measure's value, of a month's, of a chapter's.
@@ -178,22 +178,23 @@ def _prepare_cells(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
         for table in ("history_now", "history_before"):
             connection.execute(f"alter table {table} add column weight double default 1.0")
     connection.execute("create table history_months as select distinct t, month, season from history_periods")
-    # What is judged: months that are new, and the newest one before, which was still filling. Of a first load all are.
+    # New months are judged by history. So are partners that come later than others do, in the newest month before. What
+    # is said again is compared with what was said of it before. Of a first load all is new.
+    late = "(select max(t) from history_before)" if load.previous is not None and load.history is None else "null"
     connection.execute(
         f"""
         create table history_judged as
-        with known as (select distinct t from history_before)
-        select distinct t from history_now
-        where (select count(*) from known) = 0
-            or t not in (from known)
-            or (t = (select max(t) from known) and {str(load.history is None).lower()})
+        select distinct t, partner from history_now
+        where t not in (select t from history_before)
+        union
+        select distinct t, partner from history_now
+        where t = {late} and partner not in (select partner from history_before where t = {late})
         """
     )
     connection.execute(
         f"""
         create table history_reference as
-        from history_before where t not in (from history_judged)
-            and t >= (select max(t) from history_before) - {REFERENCE_MONTHS}
+        from history_before where t >= (select max(t) from history_before) - {REFERENCE_MONTHS}
         """
     )
     if not _scalar(connection, "select count(*) from history_before"):
@@ -215,9 +216,9 @@ def _prepare_cells(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
         select p.*, s.typical, s.place, s.reporter, s.partner, s.chapter, s.is_member
         from (
             select series, measure, t, value, weight, false as is_judged from history_reference
-            where t not in (from history_judged)
+            where (t, partner) not in (from history_judged)
             union all
-            select series, measure, t, value, weight, true from history_now where t in (from history_judged)
+            select series, measure, t, value, weight, true from history_now where (t, partner) in (from history_judged)
         ) as p
         join history_typical as s using (series, measure)
         where (select count(distinct t) from history_reference) >= {KNOWN_MONTHS}
@@ -238,7 +239,7 @@ def _find_levels(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) 
             select
                 measure, t, chapter, partner, reporter, bool_or(is_judged) as is_judged, count(*) as n_series,
                 ln(sum(weight * value) / sum(weight * typical)) as by_sum,
-                median(ln(value / typical)) as by_median
+                median(ln(value / typical)) as by_median, sum(weight * typical) as size
             from history_points
             where is_member
             group by grouping sets (
@@ -248,6 +249,7 @@ def _find_levels(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) 
         apart as (
             select
                 l.*, m.season,
+                size / max(size) over (partition by measure, t) as share,
                 by_sum - median(if(is_judged and not {is_first}, null, by_sum)) over near as sum_off,
                 by_median - median(if(is_judged and not {is_first}, null, by_median)) over near as median_off,
                 by_sum - any_value(by_sum) over year_before as sum_off_year,
@@ -306,7 +308,7 @@ def _find_levels(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) 
         join history_months as m using (t)
         where abs(deviation) > {DEVIATIONS} * spread
             and abs(deviation) > if(n_series >= enough, ln(least(factor, {ODD_FACTOR})), ln({ODD_FACTOR}))
-            and n_series >= 3
+            and n_series >= 3 and share >= {SMALL_SHARE}
         order by abs(deviation) desc, 2, 3
         limit 200
         """
@@ -460,12 +462,12 @@ def _find_missing(connection: duckdb.DuckDBPyConnection, load: LandingGateInput)
         with cells as (
             select measure, chapter, partner, t, sum(value) as value, false as is_judged
             from history_reference
-            where is_member and t not in (from history_judged) and measure != '{UNIT_VALUE}'
+            where is_member and t not in (select t from history_judged) and measure != '{UNIT_VALUE}'
             group by all
             union all
             select measure, chapter, partner, t, sum(value), true
             from history_now
-            where is_member and t in (from history_judged) and measure != '{UNIT_VALUE}'
+            where is_member and t in (select t from history_judged) and measure != '{UNIT_VALUE}'
             group by all
         ),
         months as (select measure, t, is_judged, sum(value) as value from cells group by all),
@@ -524,11 +526,11 @@ def _find_copies(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) 
         """
 
     season = "(select any_value(season) from history_months)"
-    found = [pairs("n.t in (from history_judged)", "n.t", "history_now", "1")]
-    found.append(pairs("n.t in (from history_judged)", "n.t", "history_reference", "1"))
-    found.append(pairs("n.t in (from history_judged)", "n.t", "history_reference", season))
+    found = [pairs("(n.t, n.partner) in (from history_judged)", "n.t", "history_now", "1")]
+    found.append(pairs("(n.t, n.partner) in (from history_judged)", "n.t", "history_reference", "1"))
+    found.append(pairs("(n.t, n.partner) in (from history_judged)", "n.t", "history_reference", season))
     if load.previous is not None:
-        restated = "n.t not in (from history_judged)"
+        restated = "(n.t, n.partner) not in (from history_judged)"
         found += [pairs(restated, "max(n.t)", "history_before", lag) for lag in ("1", "-1")]
     connection.execute(
         f"""
@@ -550,9 +552,14 @@ def _find_restated(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
     connection.execute(
         f"""
         create table history_pairs as
-        select n.*, b.value as before, abs(ln(n.value / b.value)) > ln({MOVED_FACTOR}) as is_moved
+        select
+            n.*, b.value as before,
+            -- A cell that comes nearer to what is typical of it was corrected.
+            abs(ln(n.value / b.value)) > ln({MOVED_FACTOR})
+                and coalesce(abs(ln(n.value / s.typical)) > abs(ln(b.value / s.typical)), true) as is_moved
         from history_now as n
         join history_before as b using (series, measure, t)
+        left join history_typical as s using (series, measure)
         where n.is_member and n.measure != '{UNIT_VALUE}'
         """
     )
@@ -564,7 +571,6 @@ def _find_restated(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
                 measure, t, chapter, partner, count(*) as n_series, sum(before) as before,
                 sum(before) filter (where is_moved) / sum(before) as moved, median(ln(value / before)) as ratio
             from history_pairs
-            where t not in (from history_judged)
             group by grouping sets ((measure), (measure, t), (measure, chapter), (measure, partner))
         ),
         shares as (

@@ -51,6 +51,8 @@ LOCK_WAIT_SECONDS = 900.0
 MEMORY_LIMIT = "1GB"
 OBSERVATIONS, CHANGES, REJECTED_CELLS = "observations", "changes", "rejected_cells"
 ALL_PARTNERS = "*"
+# Months before that a file of one month is compared with: the last ones, and the same month a year before.
+HISTORY_MONTHS = (1, 2, 3, 12)
 # Names of folders in the staging area that are being written.
 _PRIVATE, _COMMITTING = ".staging-", ".commit-"
 
@@ -336,6 +338,52 @@ class Landing:
             else:
                 query = self._state_query(connection, dataset, loads, coverage)
             connection.execute(f"copy ({query}) to {quote(str(target))} (format parquet)")
+            return int(connection.sql(f"select count(*) from read_parquet({quote(str(target))})").fetchall()[0][0])
+
+    def write_chapters(self, dataset: Dataset, manifest: LoadManifest, target: Path) -> int:
+        """Write what the committed loads say of some months before a load of one month, in sums by chapter of products.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            A dataset that is loaded month by month, with a column a measure.
+        manifest : LoadManifest
+            The load.
+        target : Path
+            Parquet file to write: reporter, partner, product (two digits), flow, period, and a column a measure, of the
+            `HISTORY_MONTHS` before the load's month.
+
+        Returns
+        -------
+        int
+            Rows written.
+        """
+        first = str(manifest.slice["first_month"])
+        month = 12 * int(first[:4]) + int(first[5:7]) - 1
+        wanted = {f"{(month - lag) // 12:04d}-{(month - lag) % 12 + 1:02d}" for lag in HISTORY_MONTHS}
+        by_month: dict[str, list[LoadManifest]] = {}
+        for load in self.committed(dataset.code):
+            if load.panel == manifest.panel and load.slice["first_month"] in wanted:
+                by_month.setdefault(str(load.slice["first_month"]), []).append(load)
+        key = ", ".join(cell_key(dataset))
+        parts = []
+        for loads in by_month.values():
+            cells = f"select * from read_parquet({text_list(self.folder(load) / f'{CHANGES}.parquet' for load in loads)})"
+            if len(loads) > 1:
+                order = values_table({"load_id": "varchar", "position": "integer"}, [(m.load_id, n) for n, m in enumerate(loads)])
+                cells += (
+                    f" join ({order}) using (load_id)"
+                    f" qualify row_number() over (partition by {key} order by position desc) = 1"
+                )
+            sums = ", ".join(f"sum({column}) as {column}" for column in dataset.history_measures)
+            parts.append(
+                f"select reporter, partner, left(product, 2) as product, flow, period, {sums} from ({cells})"
+                " where change_kind != 'withdrawn' group by all"
+            )
+        if not parts:
+            return 0
+        with writing(dataset.code, target), connect(target.parent) as connection:
+            connection.execute(f"copy ({' union all '.join(parts)}) to {quote(str(target))} (format parquet)")
             return int(connection.sql(f"select count(*) from read_parquet({quote(str(target))})").fetchall()[0][0])
 
     def newest_month(self, dataset: Dataset, manifest: LoadManifest) -> str:

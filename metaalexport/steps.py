@@ -253,7 +253,11 @@ def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress 
         folder, manifest = landing.staged(load_id)
         previous = database.with_name("previous.parquet")
         n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
-        gate_input = landing_gate_input(dataset, manifest, folder, previous if n_before else None)
+        earlier = database.with_name("earlier.parquet")
+        n_earlier = landing.write_chapters(dataset, manifest, earlier) if dataset.slice_by == "month" else 0
+        gate_input = landing_gate_input(
+            dataset, manifest, folder, previous if n_before else None, earlier if n_earlier else None
+        )
         landing_gate.prepare_database(database, gate_input)
         _run_gate(settings, "landing", load_id, run_id, database, landing_gate.landing_checks(gate_input), progress)
     return load_id
