@@ -341,18 +341,18 @@ def _find_other_structure(connection: duckdb.DuckDBPyConnection) -> None:
             where is_member and measure != '{UNIT_VALUE}'
         ),
         usual as (
-            select measure, chapter, partner, (measure, chapter) in (from totals) as is_total, sum(typical) as typical
+            select measure, chapter, reporter, partner, (measure, chapter) in (from totals) as is_total, sum(typical) as typical
             from history_typical where is_member group by all
         ),
         -- Partners that are not published yet take no part.
         months as (
             select p.measure, p.t, null as chapter, sum(typical) as typical
-            from (select distinct measure, t, partner from points) as p
-            join usual using (measure, partner) where not is_total group by all
+            from (select distinct measure, t, reporter, partner from points) as p
+            join usual using (measure, reporter, partner) where not is_total group by all
             union all
             select p.measure, p.t, chapter, sum(typical)
-            from (select distinct measure, t, partner from points) as p
-            join usual using (measure, partner) group by all
+            from (select distinct measure, t, reporter, partner from points) as p
+            join usual using (measure, reporter, partner) group by all
         ),
         found as (
             select measure, t, null as chapter, sum(value) as value from points where not is_total group by all
@@ -360,7 +360,7 @@ def _find_other_structure(connection: duckdb.DuckDBPyConnection) -> None:
             select measure, t, chapter, sum(value) as value from points group by all
         )
         select
-            p.measure, p.t, m.chapter, any_value(p.is_judged) as is_judged, count(*) as n_series,
+            p.measure, p.t, m.chapter, bool_or(p.is_judged) as is_judged, count(*) as n_series,
             1 - sum(least(p.value / m.value, p.typical / m.typical)) as distance
         from points as p
         join (select months.*, found.value from months join found on months.measure = found.measure

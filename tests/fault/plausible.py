@@ -36,8 +36,10 @@ class Plant:
         ``partner`` (a large one each), ``not_specified``, ``union`` (partners in the Union).
     offices : tuple of str
         Where it can be.
-    is_for_all_months : bool
-        Whether it makes sense in the newest month alone.
+    months : tuple of str
+        Whether all months are wrong, or the newest alone.
+    has_own_totals : bool
+        Whether the figures come with their totals, as another release or another reporter's do.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Plant:
     statements: tuple[str, ...]
     offices: tuple[str, ...] = ("cbs", "eurostat")
     months: tuple[str, ...] = ("all months", "newest month")
+    has_own_totals: bool = False
 
 
 def _factor(factor: str, condition: str = "true") -> tuple[str, ...]:
@@ -104,13 +107,13 @@ PLANTS = (
            "delete from o where {touched}",
            "insert into o select r.* replace ('NL' as reporter) from others as r where {touched_r}"), ("eurostat",)),
     Plant("an older release", "The release of a year's quarter ago has a new stamp.", True,
-          ("delete from o", "insert into o from older"), months=("all months",)),
+          ("delete from o", "insert into o from older"), months=("all months",), has_own_totals=True),
     Plant("older figures", "Months that are known go back to the figures before their last revision.", True,
-          ("update o set value = b.value from older as b where b.t = o.t and {same_b}",
+          ("update o set value = b.value from older as b where b.period = o.period and {same_b}",
            "delete from o where o.t > (select max(t) from older)",
-           "insert into o from now where t > (select max(t) from older)"), months=("all months",)),
+           "insert into o from now where t > (select max(t) from older)"), months=("all months",), has_own_totals=True),
     Plant("a stale release", "The last release has a new stamp.", True,
-          ("delete from o", "insert into o from last"), months=("all months",)),
+          ("delete from o", "insert into o from last"), months=("all months",), has_own_totals=True),
     Plant("a partner not specified", "A large partner is dropped; its value is in what is not specified.", False,
           ("update o set partner = '{not_specified}' where partner = '{partner}' and {touched}",)),
     Plant("a chapter missing", "A chapter is missing; the total of products is without it.", False,
@@ -179,7 +182,8 @@ def plant_error(
             )
             """
         )
-        _make_consistent(connection, rest, dataset.total_partner)
+        if not plant.has_own_totals:
+            _make_consistent(connection, rest, dataset.total_partner)
         projection = ", ".join(columns)
         connection.execute(f"copy (select {projection} from whole where value != 0) to '{target}' (format parquet)")
 
