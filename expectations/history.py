@@ -161,7 +161,9 @@ def _prepare_cells(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
     connection.execute(f"create table history_now as {_cells_of(load, 'observations', sample)}")
     before = [_cells_of(load, source, sample) for source in sources[1:]]
     empty = "select * from history_now limit 0"
-    connection.execute(f"create table history_before as {' union all '.join(f'({query})' for query in before or [empty])}")
+    connection.execute(
+        f"create table history_before as {' union all '.join(f'({query})' for query in before or [empty])}"
+    )
     for table in ("history_now", "history_before") if load.unit_value_of else ():
         value, quantity = load.unit_value_of
         connection.execute(
@@ -200,7 +202,7 @@ def _prepare_cells(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
     if not _scalar(connection, "select count(*) from history_before"):
         connection.execute("insert into history_reference from history_now")
     connection.execute(
-        f"""
+        """
         create table history_typical as
         select series, measure, any_value(place) as place, any_value(reporter) as reporter, any_value(partner) as partner,
             any_value(chapter) as chapter, exp(median(ln(value))) as typical,

@@ -368,9 +368,13 @@ class Landing:
         key = ", ".join(cell_key(dataset))
         parts = []
         for loads in by_month.values():
-            cells = f"select * from read_parquet({text_list(self.folder(load) / f'{CHANGES}.parquet' for load in loads)})"
+            cells = (
+                f"select * from read_parquet({text_list(self.folder(load) / f'{CHANGES}.parquet' for load in loads)})"
+            )
             if len(loads) > 1:
-                order = values_table({"load_id": "varchar", "position": "integer"}, [(m.load_id, n) for n, m in enumerate(loads)])
+                order = values_table(
+                    {"load_id": "varchar", "position": "integer"}, [(m.load_id, n) for n, m in enumerate(loads)]
+                )
                 cells += (
                     f" join ({order}) using (load_id)"
                     f" qualify row_number() over (partition by {key} order by position desc) = 1"

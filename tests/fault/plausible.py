@@ -6,18 +6,25 @@ tests.fault.plausible`` plants everything and writes ``docs/plausible-errors.md`
 
 from __future__ import annotations
 
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
-from extract.landing import cell_key, change_columns, month_of
-from extract.registry import Dataset
-from metaalexport import reference
+from expectations import landing as landing_gate
+from extract.landing import Landing, LoadManifest, cell_key, change_columns, month_of
+from extract.registry import Dataset, get_dataset
+from metaalexport import reference, steps
+from metaalexport.settings import Settings
+from simulator.server import Simulator, run_simulator
+from tests.fault.loads import passes
 
-EU_CODES = (
-    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
-).split()
+EU_CODES = ["AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"]
 
 
 @dataclass(frozen=True)
@@ -175,8 +182,8 @@ def plant_error(
         connection.execute(
             f"""
             create table whole as
-            select {', '.join(columns)} from (
-                select {', '.join(series)}, period, sum(value) as value, {kept} from o where is_member group by all
+            select {", ".join(columns)} from (
+                select {", ".join(series)}, period, sum(value) as value, {kept} from o where is_member group by all
                 union all by name
                 select o.* from o where not is_member
             )
@@ -200,7 +207,9 @@ def _names(
     value = "D001636" if dataset.office == "cbs" else dataset.value_measures[0]
     quantity = "M001648" if dataset.office == "cbs" else dataset.unit_value_of[1]
     countries = [code for code, kind in partners.items() if kind == "country"]
-    sized = f"from o where partner in {tuple(countries)} and measure = '{value}' group by partner order by sum(value) desc"
+    sized = (
+        f"from o where partner in {tuple(countries)} and measure = '{value}' group by partner order by sum(value) desc"
+    )
     is_whole = f"partner = '{dataset.total_partner}' and period not like '%JJ%'"
     chapter = "o.product = 'A018678'" if dataset.office == "cbs" else "o.product like '76%'"
     union = EU_CODES
@@ -218,7 +227,9 @@ def _names(
         "partner": one(f"select partner {sized} limit 1"),
         "second_partner": one(f"select partner {sized} limit 1 offset 1"),
         "small_partner": one(f"select partner {sized} limit 1 offset 60"),
-        "not_specified": next(code for code, kind in partners.items() if kind == "unallocated" and code in _in_use(connection)),
+        "not_specified": next(
+            code for code, kind in partners.items() if kind == "unallocated" and code in _in_use(connection)
+        ),
         "union": ", ".join(f"'{code}'" for code in union),
         "half_products": "select product from (select distinct product from now) where hash(product) % 2 = 0",
         "newest": one(f"select max(t) from o where {is_whole}"),
@@ -244,4 +255,155 @@ def _make_consistent(connection: duckdb.DuckDBPyConnection, rest: str, total: st
         """
     )
     same = " and ".join(f"w.{c} is not distinct from m.{c}" for c in [*rest.split(", "), "period"])
-    connection.execute(f"update whole as w set value = w.value + m.more from moved as m where w.partner = '{total}' and {same}")
+    connection.execute(
+        f"update whole as w set value = w.value + m.more from moved as m where w.partner = '{total}' and {same}"
+    )
+
+
+STOPPED, MARKED, SILENT = "stopped", "marked", "published in silence"
+DATASETS = ("cbs_85429ned", "eurostat_ds_045409")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "plausible-errors.md"
+# The release in which errors are planted is the third one: a trailing window with a history of revisions.
+_FIRST, _NOW = 9, 12
+
+
+@dataclass
+class Prepared:
+    """A staged release with those before it."""
+
+    dataset: Dataset
+    landing: Landing
+    manifest: LoadManifest
+    observations: Path
+    last: Path
+    older: Path
+    oldest: Path
+    others: Path | None
+
+    def findings(self, observations: Path) -> tuple[list[str], list[str]]:
+        """Return the checks that would stop the release with these observations, and those that would warn."""
+        staged, _ = self.landing.staged(self.manifest.load_id)
+        with TemporaryDirectory(prefix="metaalexport-gate-") as gate:
+            folder = Path(gate) / "load"
+            folder.mkdir()
+            for table in staged.glob("*.parquet"):
+                source = observations if table.stem == "observations" else table
+                (folder / table.name).symlink_to(source.resolve())
+            previous, database = Path(gate) / "previous.parquet", Path(gate) / "gate.duckdb"
+            self.landing.write_state(self.dataset, folder / "coverage.parquet", self.manifest.panel, previous)
+            load = steps.landing_gate_input(self.dataset, self.manifest, folder, previous)
+            landing_gate.prepare_database(database, load)
+            with duckdb.connect(str(database), read_only=True) as connection:
+                failed = [check for check in landing_gate.landing_checks(load) if not passes(connection, check)]
+        by_severity = {s: [check.name for check in failed if check.severity == s] for s in ("error", "warn")}
+        return by_severity["error"], by_severity["warn"]
+
+
+@contextmanager
+def prepare(code: str, home: Path) -> Iterator[Prepared]:
+    """Load three releases of a dataset for NL, and stage the fourth, which is not committed."""
+    dataset = get_dataset(code)
+    kept: dict[tuple[str, int], Path] = {}
+    simulator = Simulator(release=_FIRST)
+    with run_simulator(simulator) as url:
+        reporters = ("NL", "DE") if dataset.slice_by == "reporter" else ("NL",)
+        settings = Settings(
+            "simulator", home / "simulator", reporters=reporters, first_month="2023-01", simulator_url=url,
+            http_attempts=1,
+        )  # fmt: skip
+        landing, manifest = Landing(settings.landing), None
+        for number in range(_FIRST, _NOW + 1):
+            simulator.set_release(number)
+            for part in steps.plan_loads(settings, code, progress=_quiet):
+                fetched = steps.fetch_load(settings, part, "plausible", _quiet)
+                assert fetched is not None
+                load_id = steps.stage_load(settings, fetched, "plausible", _quiet)
+                folder, staged = landing.staged(load_id)
+                kept[staged.reporter, number] = home / f"{staged.reporter}-{number}.parquet"
+                shutil.copy(folder / "observations.parquet", kept[staged.reporter, number])
+                if number == _NOW and staged.reporter == "NL":
+                    manifest = staged
+                else:
+                    steps.commit_load(settings, load_id, "plausible", _quiet)
+    assert manifest is not None
+    observations, last, older, oldest = (kept["NL", number] for number in range(_NOW, _FIRST - 1, -1))
+    yield Prepared(dataset, landing, manifest, observations, last, older, oldest, kept.get(("DE", _NOW)))
+
+
+def _quiet(message: str) -> None:
+    """Say nothing."""
+
+
+def trials(dataset: Dataset) -> list[tuple[Plant, str]]:
+    """Return the errors that a dataset can have, in all months or in the newest one."""
+    return [(plant, months) for plant in PLANTS if dataset.office in plant.offices for months in plant.months]
+
+
+def try_plant(prepared: Prepared, plant: Plant, months: str, home: Path) -> str:
+    """Plant an error and say what becomes of it, with the checks that say so."""
+    planted = home / "planted.parquet"
+    planted.unlink(missing_ok=True)
+    plant_error(
+        plant, months, prepared.dataset, prepared.observations, planted, last=prepared.last,
+        older=prepared.oldest if plant.name == "an older release" else prepared.older, others=prepared.others,
+    )  # fmt: skip
+    stops, marks = prepared.findings(planted)
+    if stops:
+        return f"{STOPPED}: {', '.join(stops)}"
+    return f"{MARKED}: {', '.join(marks)}" if marks else SILENT
+
+
+def read_page() -> dict[tuple[str, str, str], str]:
+    """Return the table of the page: what it says by dataset, error and months."""
+    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    codes = [cell.strip() for cell in lines[0].split("|")[1:-1]][4:]
+    said = {}
+    for line in lines[2:]:
+        name, _, _, months, *cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        said |= {(code, name, months): cell for code, cell in zip(codes, cells, strict=True) if cell != "cannot be"}
+    return said
+
+
+def main() -> None:
+    """Plant every error in every dataset, and write the page."""
+    found: dict[tuple[str, str, str], str] = {}
+    for code in DATASETS:
+        with TemporaryDirectory(prefix="metaalexport-plausible-") as folder, prepare(code, Path(folder)) as prepared:
+            for plant, months in trials(prepared.dataset):
+                found[code, plant.name, months] = try_plant(prepared, plant, months, Path(folder))
+                sys.stdout.write(f"{code}, {plant.name}, {months}: {found[code, plant.name, months]}\n")
+                sys.stdout.flush()
+    rows = [
+        f"| {plant.name} | {'whole' if plant.is_whole else 'part'} | {plant.what} | {months} | "
+        + " | ".join(found.get((code, plant.name, months), "cannot be") for code in DATASETS)
+        + " |"
+        for plant in PLANTS
+        for months in plant.months
+    ]
+    text = "\n".join(
+        [
+            "# Errors of an office that look right",
+            "",
+            "Each error was planted in a new release of the simulated offices, with totals made consistent, and judged by"
+            " gate 1. The simulator proves nothing about the offices: how often the checks err on real series is in"
+            " [ADR 0015](adr/0015-a-month-is-compared-with-its-own-history.md).",
+            "",
+            f"- **{STOPPED}**: the load is not committed; the checks that stopped it stand behind it.",
+            f"- **{MARKED}**: the load is committed, and the checks named warn.",
+            f"- **{SILENT}**: gate 1 says nothing. A month of a destination that is far from its own history is still marked"
+            " in `rpt_destination_shares` (`is_unusual`).",
+            "- **cannot be**: the dataset has no such measure or reporter.",
+            "",
+            "The table is written by `python -m tests.fault.plausible` and tried again by `make test-long`.",
+            "",
+            "| error | extent | what the office did | where | " + " | ".join(DATASETS) + " |",
+            "|---" * (len(DATASETS) + 4) + "|",
+            *rows,
+            "",
+        ]
+    )
+    PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
