@@ -124,7 +124,8 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
             )
             select
                 concat(
-                    source_code, ' ', concept_code, ', ', scope_code, ', ', reporter_code, ' to ', destination_code, ', ',
+                    source_code, ' ', concept_code, ', ', scope_code, ', ', reporter_code, ' to ', destination_code,
+                    ', ',
                     strftime(month, '%Y-%m'),
                     format(': {:.1f} mln euro, {:.2g} times the expected', value_eur / 1e6, value_to_expected_ratio),
                     format(', value a kg {:.2g} times', unit_value_to_expected_ratio)
@@ -275,8 +276,8 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
             "newest_months_are_usual",
             "unusual",
             "warn",
-            "No destination of a newest month is far from its own history (is_unusual in rpt_destination_shares); what is"
-            " right all the same belongs into accepted_unusual_months.csv.",
+            "No destination of a newest month is far from its own history (is_unusual in rpt_destination_shares); what"
+            " is right all the same belongs into accepted_unusual_months.csv.",
             "UnexpectedRowsExpectation",
             {
                 "unexpected_rows_query": "select count(*) as n_cells, string_agg(finding, ' | ') as cells from {batch}"

@@ -37,7 +37,8 @@ WHOLE_FACTOR, CHAPTER_FACTOR, PARTNER_FACTOR, UNIT_VALUE_FACTOR = 2.0, 5.0, 8.0,
 ODD_FACTOR, DEVIATIONS = 5.0, 6.0
 # Part of a month's value that lies in other cells than usual (one less Finger and Kreinin's similarity), beyond usual.
 STRUCTURE_MOVED, CHAPTER_MOVED, TOTAL_SHARE = 0.15, 0.25, 0.45
-# Two partners or measures changed places when each is that much nearer to the history of the other, and so far from its own.
+# Two partners or measures changed places when each is that much nearer to the history of the other, and so far from
+# its own.
 EXCHANGED_BETTER, EXCHANGED_FACTOR, EXCHANGED_CELLS = 2.0, 1.25, 8
 # A series of this part of a measure that is always there is missed when it is gone.
 MISSED_SHARE, MISSED_PARTNERS, SMALL_SHARE = 0.005, 0.05, 0.001
@@ -54,7 +55,9 @@ _TABLES = {
     "history_exchanged": "month varchar, series varchar, expected varchar, found varchar",
     "history_missing": "severity varchar, month varchar, series varchar, expected varchar, found varchar",
     "history_copies": "month varchar, series varchar, expected varchar, found varchar",
-    "history_restated": "severity varchar, month varchar, series varchar, expected varchar, found varchar, ratio double",
+    "history_restated": (
+        "severity varchar, month varchar, series varchar, expected varchar, found varchar, ratio double"
+    ),
     "history_superseded": "series varchar, expected varchar, found varchar",
     "history_unchanged": "series varchar, expected varchar, found varchar",
 }
@@ -117,8 +120,8 @@ def _cells_of(load: LandingGateInput, source: str, sample: str) -> str:
     # A file with a column a measure, of millions of rows: its series are chapters.
     sums = ", ".join(f"sum({column}) as {column}" for column in load.history_measures)
     return f"""
-        select hash(reporter, partner, chapter, flow) as series, hash(reporter, chapter, flow) as place, measure, reporter,
-            partner, chapter, {member} as is_member, t, value
+        select hash(reporter, partner, chapter, flow) as series, hash(reporter, chapter, flow) as place, measure,
+            reporter, partner, chapter, {member} as is_member, t, value
         from (
             unpivot (
                 select reporter, partner, left(product, 2) as chapter, flow, t, {sums}
@@ -171,7 +174,8 @@ def _prepare_cells(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
             create or replace table {table} as
             select *, 1.0 as weight from {table}
             union all
-            select v.series, v.place, '{UNIT_VALUE}', v.reporter, v.partner, v.chapter, v.is_member, v.t, v.value / q.value, q.value
+            select v.series, v.place, '{UNIT_VALUE}', v.reporter, v.partner, v.chapter, v.is_member, v.t,
+                v.value / q.value, q.value
             from {table} as v join {table} as q using (series, t)
             where v.measure = '{value}' and q.measure = '{quantity}'
             """
@@ -204,8 +208,8 @@ def _prepare_cells(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
     connection.execute(
         """
         create table history_typical as
-        select series, measure, any_value(place) as place, any_value(reporter) as reporter, any_value(partner) as partner,
-            any_value(chapter) as chapter, exp(median(ln(value))) as typical,
+        select series, measure, any_value(place) as place, any_value(reporter) as reporter,
+            any_value(partner) as partner, any_value(chapter) as chapter, exp(median(ln(value))) as typical,
             any_value(is_member) as is_member, count(*) as n_months
         from history_reference
         group by series, measure
@@ -343,7 +347,8 @@ def _find_other_structure(connection: duckdb.DuckDBPyConnection) -> None:
             where is_member and measure != '{UNIT_VALUE}'
         ),
         usual as (
-            select measure, chapter, reporter, partner, (measure, chapter) in (from totals) as is_total, sum(typical) as typical
+            select measure, chapter, reporter, partner, (measure, chapter) in (from totals) as is_total,
+                sum(typical) as typical
             from history_typical where is_member group by all
         ),
         -- Partners that are not published yet take no part.
@@ -375,7 +380,8 @@ def _find_other_structure(connection: duckdb.DuckDBPyConnection) -> None:
         f"""
         insert into history_structure
         with usual as (
-            select measure, chapter, median(distance) as distance, 1.4826 * mad(distance) as spread, count(*) as n_months
+            select measure, chapter, median(distance) as distance, 1.4826 * mad(distance) as spread,
+                count(*) as n_months
             from history_distances
             where not is_judged or (select bool_and(is_judged) from history_distances)
             group by all
@@ -604,7 +610,8 @@ def _find_superseded(connection: duckdb.DuckDBPyConnection, load: LandingGateInp
         f"""
         insert into history_superseded
         select
-            p.measure || ', ' || count(*) || ' cells that the last release revised', 'the last release, or a new revision',
+            p.measure || ', ' || count(*) || ' cells that the last release revised',
+            'the last release, or a new revision',
             format('{{:.0f}} % are back at the figure before it', 100 * avg((o.value = p.superseded_value)::int))
         from previous as p
         join observations as o on {same}
@@ -653,8 +660,8 @@ def history_checks(load: LandingGateInput) -> list[Check]:
             "months_go_on_at_their_level",
             "history_levels",
             "error",
-            "Values, quantities and unit values of a month, a chapter, a partner go on at the level of their own history;"
-            " a factor is another unit, or figures of something else.",
+            "Values, quantities and unit values of a month, a chapter, a partner go on at the level of their own"
+            " history; a factor is another unit, or figures of something else.",
             stops,
         ),
         check(
@@ -704,7 +711,8 @@ def history_checks(load: LandingGateInput) -> list[Check]:
                 "restated_cells_stay",
                 "history_restated",
                 "error",
-                "Of months that are restated little value moves by a factor; if much does, cells changed places or unit.",
+                "Of months that are restated little value moves by a factor; if much does, cells changed places or"
+                " unit.",
                 stops,
             ),
             check(

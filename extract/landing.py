@@ -334,7 +334,8 @@ class Landing:
         with writing(dataset.code, target), connect(target.parent) as connection:
             if not loads:
                 projection = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns.items())
-                query = f"select {projection}, cast(null as varchar) as vintage_at, null::double as superseded_value limit 0"
+                added = "cast(null as varchar) as vintage_at, cast(null as double) as superseded_value"
+                query = f"select {projection}, {added} limit 0"
             else:
                 query = self._state_query(connection, dataset, loads, coverage)
             connection.execute(f"copy ({query}) to {quote(str(target))} (format parquet)")
@@ -443,7 +444,8 @@ class Landing:
         return f"""
             select
                 {", ".join(f"c.{name}" for name in names)}, l.vintage_at,
-                lead(c.{cell_content(dataset)[0]}) over (partition by {key} order by l.position desc) as superseded_value
+                lead(c.{cell_content(dataset)[0]}) over (partition by {key} order by l.position desc)
+                    as superseded_value
             from read_parquet({files}) as c
             join ({order}) as l on l.load_id = c.load_id
             where {" and ".join(conditions)}

@@ -24,7 +24,7 @@ from metaalexport.settings import Settings
 from simulator.server import Simulator, run_simulator
 from tests.fault.loads import passes
 
-EU_CODES = ["AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"]
+EU_CODES = tuple("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ PLANTS = (
     Plant("factor in the quantity", "Quantities are 100 times too large: another unit.", True,
           _factor("100", "measure = '{quantity}'"), ("eurostat",)),
     Plant("factor in a chapter", "One chapter is 1,000 times too large.", False, _factor("1000", "{chapter}")),
-    Plant("factor in a partner", "One partner is 1,000 times too large.", False, _factor("1000", "partner = '{partner}'")),
+    Plant("factor in a partner", "One partner is 1,000 times too large.", False, 
+          _factor("1000", "partner = '{partner}'")),
     Plant("factor 10 in a small partner", "One small partner is 10 times too large.", False,
           _factor("10", "partner = '{small_partner}'")),
     Plant("partners swapped", "Partners are exchanged two by two, by size.", True, (_PAIRS, _SWAP)),
@@ -192,7 +193,7 @@ def plant_error(
         if not plant.has_own_totals:
             _make_consistent(connection, rest, dataset.total_partner)
         projection = ", ".join(columns)
-        connection.execute(f"copy (select {projection} from whole where value != 0) to '{target}' (format parquet)")
+        connection.execute(f"copy (select {projection} from whole) to '{target}' (format parquet)")
 
 
 def _names(
@@ -384,14 +385,14 @@ def main() -> None:
         [
             "# Errors of an office that look right",
             "",
-            "Each error was planted in a new release of the simulated offices, with totals made consistent, and judged by"
-            " gate 1. The simulator proves nothing about the offices: how often the checks err on real series is in"
+            "Each error was planted in a new release of the simulated offices, with totals made consistent, and judged"
+            " by gate 1. The simulator proves nothing about the offices: how often the checks err on real series is in"
             " [ADR 0015](adr/0015-a-month-is-compared-with-its-own-history.md).",
             "",
             f"- **{STOPPED}**: the load is not committed; the checks that stopped it stand behind it.",
             f"- **{MARKED}**: the load is committed, and the checks named warn.",
-            f"- **{SILENT}**: gate 1 says nothing. A month of a destination that is far from its own history is still marked"
-            " in `rpt_destination_shares` (`is_unusual`).",
+            f"- **{SILENT}**: gate 1 says nothing. A month of a destination that is far from its own history is still"
+            " marked in `rpt_destination_shares` (`is_unusual`).",
             "- **cannot be**: the dataset has no such measure or reporter.",
             "",
             "The table is written by `python -m tests.fault.plausible` and tried again by `make test-long`.",
