@@ -24,7 +24,40 @@ from metaalexport.settings import Settings
 from simulator.server import Simulator, run_simulator
 from tests.fault.loads import passes
 
-EU_CODES = tuple("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())
+EU_CODES = (
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT",
+    "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+)  # fmt: skip
+    [
+        "AT",
+        "BE",
+        "BG",
+        "CY",
+        "CZ",
+        "DE",
+        "DK",
+        "EE",
+        "ES",
+        "FI",
+        "FR",
+        "GR",
+        "HR",
+        "HU",
+        "IE",
+        "IT",
+        "LT",
+        "LU",
+        "LV",
+        "MT",
+        "NL",
+        "PL",
+        "PT",
+        "RO",
+        "SE",
+        "SI",
+        "SK",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +134,7 @@ PLANTS = (
     Plant("factor in the quantity", "Quantities are 100 times too large: another unit.", True,
           _factor("100", "measure = '{quantity}'"), ("eurostat",)),
     Plant("factor in a chapter", "One chapter is 1,000 times too large.", False, _factor("1000", "{chapter}")),
-    Plant("factor in a partner", "One partner is 1,000 times too large.", False, 
+    Plant("factor in a partner", "One partner is 1,000 times too large.", False,
           _factor("1000", "partner = '{partner}'")),
     Plant("factor 10 in a small partner", "One small partner is 10 times too large.", False,
           _factor("10", "partner = '{small_partner}'")),
