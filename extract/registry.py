@@ -260,6 +260,21 @@ class Dataset:
         return tuple(m.code for m in self.measures if m.canonical_unit not in ("BALANCE", "PERCENT"))
 
     @property
+    def history_measures(self) -> tuple[str, ...]:
+        """Codes of the measures whose level is compared with its own past; of bulk files, columns."""
+        if self.protocol == "comext_bulk":
+            return ("value_eur", "quantity_kg")
+        return () if self.protocol == "comext_list" else self.positive_measures
+
+    @property
+    def unit_value_of(self) -> tuple[str, ...]:
+        """Measure of the value and measure of the weight of which unit values are made; empty if there are none."""
+        if self.protocol == "comext_bulk":
+            return self.history_measures
+        weights = [measure.code for measure in self.measures if measure.canonical_unit == "KG"]
+        return (self.value_measures[0], weights[0]) if weights and self.value_measures else ()
+
+    @property
     def index_measures(self) -> tuple[str, ...]:
         """Codes of the measures that are indexes or rates: hardly revised, unless their base changes."""
         return tuple(m.code for m in self.measures if m.canonical_unit in ("INDEX", "RATE"))

@@ -113,8 +113,9 @@ def read_slices(settings: Settings) -> list[SliceState]:
             if settings.profile == "replay" and row is None and key not in newest:
                 # Nobody can ask for what was not recorded.
                 continue
-            load = newest.get(key)
-            state = _state_of(code, reporter, load, row, held.get(load.load_id) if load else None)
+            last_load = newest.get(key)
+            held_row = held.get(last_load.load_id) if last_load else None
+            state = _state_of(code, reporter, last_load, row, held_row)
             if state.state == LOADED and notices.get(key):
                 words = " ".join(dataset.discover)
                 state = replace(
