@@ -11,12 +11,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
 
 from expectations import landing as landing_gate
+from expectations.gate import Check
+from expectations.history import history_checks
 from extract.landing import Landing, LoadManifest, cell_key, change_columns, month_of
 from extract.registry import Dataset, get_dataset
 from metaalexport import reference, steps
@@ -284,6 +287,16 @@ class Prepared:
     oldest: Path
     others: Path | None
 
+    @cached_property
+    def ordinary_warnings(self) -> list[str]:
+        """What warns of the release as the office has it."""
+        return self.findings(self.observations)[1]
+
+    def history_checks(self) -> list[Check]:
+        """Return the checks of the release against its history."""
+        folder, _ = self.landing.staged(self.manifest.load_id)
+        return history_checks(steps.landing_gate_input(self.dataset, self.manifest, folder, self.last))
+
     def findings(self, observations: Path) -> tuple[list[str], list[str]]:
         """Return the checks that would stop the release with these observations, and those that would warn."""
         staged, _ = self.landing.staged(self.manifest.load_id)
@@ -352,6 +365,8 @@ def try_plant(prepared: Prepared, plant: Plant, months: str, home: Path) -> str:
         older=prepared.oldest if plant.name == "an older release" else prepared.older, others=prepared.others,
     )  # fmt: skip
     stops, marks = prepared.findings(planted)
+    # What the release itself is warned of says nothing of the error.
+    marks = [name for name in marks if name not in prepared.ordinary_warnings]
     if stops:
         return f"{STOPPED}: {', '.join(stops)}"
     return f"{MARKED}: {', '.join(marks)}" if marks else SILENT
