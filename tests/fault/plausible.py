@@ -392,6 +392,11 @@ def main() -> None:
                 found[code, plant.name, months] = try_plant(prepared, plant, months, Path(folder))
                 sys.stdout.write(f"{code}, {plant.name}, {months}: {found[code, plant.name, months]}\n")
                 sys.stdout.flush()
+    write_page(found)
+
+
+def write_page(found: dict[tuple[str, str, str], str]) -> None:
+    """Write the table."""
     rows = [
         f"| {plant.name} | {'whole' if plant.is_whole else 'part'} | {plant.what} | {months} | "
         + " | ".join(found.get((code, plant.name, months), "cannot be") for code in DATASETS)
