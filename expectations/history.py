@@ -650,7 +650,7 @@ def history_checks(load: LandingGateInput) -> list[Check]:
     is_first = load.previous is None and load.history is None
 
     def check(name: str, table: str, severity: str, message: str, condition: str = "true") -> Check:
-        allowed = "warn" if is_first or load.is_history_accepted else severity
+        allowed = "warn" if is_first else severity
         query = f"select * from {{batch}} where {condition}"
         return Check(name, table, allowed, message, "UnexpectedRowsExpectation", {"unexpected_rows_query": query})
 

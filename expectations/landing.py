@@ -79,8 +79,6 @@ class LandingGateInput:
         chapter of products.
     release_days : int
         Most days between two releases as planned; 0 where the office has no rhythm.
-    is_history_accepted : bool
-        Whether a person accepted what is unusual in this release; then it warns.
     """
 
     office: str
@@ -109,7 +107,6 @@ class LandingGateInput:
     unit_value_of: tuple[str, ...] = ()
     history: Path | None = None
     release_days: int = 0
-    is_history_accepted: bool = False
 
     @property
     def compared_measures(self) -> tuple[str, ...]:
