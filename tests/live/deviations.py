@@ -341,7 +341,7 @@ def _plain(line: str) -> str:
 
 def main(names: Sequence[str]) -> None:
     """Try all, or those named, and write the page."""
-    rows = read_page() if PAGE.exists() else {}
+    rows = {}
     with running_offices() as offices, TemporaryDirectory() as folder:
         for deviation in [*DEVIATIONS, *faults()]:
             if not names or deviation.name in names:
@@ -349,7 +349,8 @@ def main(names: Sequence[str]) -> None:
                 rows[deviation.name] = summarise(outcome)
                 shutil.rmtree(Path(folder) / deviation.name)
                 print(deviation.name, *rows[deviation.name], sep="\n  ", flush=True)
-    write_page(rows)
+    # Two processes may share the work.
+    write_page((read_page() if PAGE.exists() else {}) | rows)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def findings(folder: Path, month: str, load: str = "from series") -> list[str]:
             f" to '{observations}' (format parquet)"
         )
     gate = LandingGateInput(
+        office="eurostat",
         folder=folder,
         previous=previous,
         vintage_at="2026-02-01T00:00:00",
@@ -51,9 +52,11 @@ def findings(folder: Path, month: str, load: str = "from series") -> list[str]:
         positive_measures=("VALUE",),
         index_measures=(),
         total_partner="",
+        total_parts=(),
         partners={},
         value_factor=1.0,
         thresholds={"rounding_unit_eur": 1.0},
+        guesses=(),
         quarantine_rules=(),
         has_all_partners=True,
         rows_read=0,
