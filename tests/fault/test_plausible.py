@@ -36,7 +36,8 @@ def test_ordinary_release_is_neither_stopped_nor_marked(prepared: Prepared) -> N
     assert not {*marks} & {check.name for check in prepared.history_checks()}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
 def test_error_leads_to_what_the_page_says(prepared: Prepared, tmp_path: Path) -> None:
     said = read_page()
     found = {
