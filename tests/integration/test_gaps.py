@@ -18,7 +18,8 @@ from metaalexport.settings import Settings
 
 from .conftest import SimulatedOffice, build_and_publish
 
-pytestmark = pytest.mark.integration
+# Builds seven times: some two minutes.
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 CBS, COMEXT = "cbs_85429ned", "eurostat_ds_045409"
 
 
