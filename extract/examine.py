@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from extract.errors import ExtractError
+from extract.errors import ExtractError, TransientOfficeError
 from extract.http import Inspector, OfficeSession, Reply
 
 
@@ -50,6 +50,9 @@ class Examination:
         try:
             return self._session.get(url, purpose=f"doctor: {endpoint}", inspect=inspect)
         except ExtractError as error:
+            if isinstance(error, TransientOfficeError):
+                # All patience was of no use once; with it for each request, an office that is away takes hours.
+                self._session.policy = replace(self._session.policy, attempts=1)
             self.results.append(Examined(self.dataset, endpoint, url, "fails", error.problem))
             return None
 

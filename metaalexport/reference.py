@@ -122,7 +122,9 @@ def _partner_problem(row: dict[str, str], earlier: list[dict[str, str]]) -> str 
         return f"{row['office_code']!r} stands there twice"
     needs_destination = row["member_kind"] in ("country", "unallocated", "part")
     if needs_destination and row["destination_code"] not in _destinations():
-        return f"destination_code is {row['destination_code']!r}, which is no country of dbt_project/seeds/countries.csv"
+        return (
+            f"destination_code is {row['destination_code']!r}, which is no country of dbt_project/seeds/countries.csv"
+        )
     if row["destination_code"] and not needs_destination:
         return f"destination_code is {row['destination_code']!r}; a code of kind {row['member_kind']} has none"
     for name in ("valid_from", "valid_to"):
@@ -141,6 +143,12 @@ def _destinations() -> frozenset[str]:
 def office_products(office: str) -> tuple[str, ...]:
     """Return an office's product codes where a seed maps them; empty where codes are used as they are."""
     return tuple(row["office_code"] for row in _rows(SEEDS / "office_products.csv") if row["office"] == office)
+
+
+def total_product(office: str) -> str:
+    """Return an office's code of all products together."""
+    rows = _rows(SEEDS / "office_products.csv")
+    return next(r["office_code"] for r in rows if r["office"] == office and r["product_code"] == "TOTAL")
 
 
 def declared_codes(dataset: Dataset) -> dict[str, frozenset[str]]:

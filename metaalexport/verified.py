@@ -1,4 +1,4 @@
-"""Which datasets the offices were seen to give as declared: state with a date and requests, not a claim of the package."""
+"""Which datasets the offices were seen to give as declared: state with a date and requests, no claim of the package."""
 
 from __future__ import annotations
 
