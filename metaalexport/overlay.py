@@ -13,7 +13,7 @@ import yaml
 
 from extract.examine import Examined
 from extract.raw import write_atomically
-from extract.registry import REGISTRY_DIR, merge_declarations, read_declaration
+from extract.registry import REGISTRY_DIR, get_dataset, merge_declarations, read_declaration
 from metaalexport import reference
 from metaalexport.rehearsal import Rehearsed
 
@@ -58,7 +58,7 @@ def learn(examined: Sequence[Examined], rehearsed: Sequence[Rehearsed]) -> Learn
                 lines.setdefault((result.dataset, name), set()).add(str(value))
     for (code, name), values in lines.items():
         # Of two tables that hold the goods nobody knows which is meant.
-        if len(values) == 1 and (name != "identifier" or _is_gone(code, rehearsed)):
+        if len(values) == 1 and (name != "identifier" or _has_moved(code, examined)):
             learned.registry.setdefault(code, {})[name] = values.pop()
     for each in rehearsed:
         if measures := [measure for row in each.units if (measure := _unit(each.dataset_code, *row))]:
@@ -124,9 +124,15 @@ def describe(learned: Learned) -> list[str]:
     return lines
 
 
-def _is_gone(code: str, rehearsed: Sequence[Rehearsed]) -> bool:
-    """Whether no slice of the declared table could be had."""
-    return not any(each.is_passed for each in rehearsed if each.dataset_code == code)
+def _has_moved(code: str, examined: Sequence[Examined]) -> bool:
+    """Whether the declared table is gone, or does not have the declared products."""
+    products = f"v4 {get_dataset(code).dimension_of('product')}Codes"
+    return any(
+        (result.endpoint == "v4 Properties" and result.outcome == "fails" and "HTTP 404" in result.detail)
+        or (result.endpoint == products and result.outcome == "differs")
+        for result in examined
+        if result.dataset == code
+    )
 
 
 def _unit(code: str, measure: str, stated: str, declared: str, canonical: str) -> dict[str, Any] | None:
