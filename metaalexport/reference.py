@@ -32,6 +32,8 @@ PARTNER_COLUMNS = (
 # A person has yet to say which country an `unmapped` code is.
 MEMBER_KINDS = ("country", "unallocated", "total", "aggregate", "part", "unmapped")
 PARTNERS_FILE = "office_partners.csv"
+# As the statements of these tables in dbt have it.
+CONCEPTS = {"cbs_85429ned": "border_crossing_incl_transit", "cbs_85427ned": "ownership_transfer"}
 USER_SCOPE_COLUMNS = (
     "scope_code",
     "scope_name_en",
@@ -149,6 +151,42 @@ def total_product(office: str) -> str:
     """Return an office's code of all products together."""
     rows = _rows(SEEDS / "office_products.csv")
     return next(r["office_code"] for r in rows if r["office"] == office and r["product_code"] == "TOTAL")
+
+
+def published_totals(dataset: Dataset, *, is_simulated: bool) -> list[tuple[str, str, tuple[str, ...], float]]:
+    """Return the published figures of a CBS table's totals of all partners and products.
+
+    Returns
+    -------
+    list of tuple
+        Code of the anchor, the office's measure, the months that it sums (``YYYY-MM-01``), and the figure in euros. For
+        simulated data those that hold there.
+    """
+    measures = {
+        row["flow_kind"]: row["measure_code"]
+        for row in _rows(SEEDS / "office_measures.csv")
+        if row["dataset_code"] == dataset.code and row["quantity_kind"] == "value"
+    }
+    newest: dict[tuple[str, tuple[str, ...]], tuple[str, str, float]] = {}
+    for row in _rows(SEEDS / "published_figures.csv"):
+        is_total = (row["source_code"], row["measure"], row["unit_code"], row["destination_code"], row["product_code"])
+        if (
+            is_total == ("CBS", "value", "mln_eur", "total", "TOTAL")
+            and row["concept_code"] == CONCEPTS.get(dataset.code)
+            and row["flow_kind"] in measures
+            and row["published_value"]
+            and (not is_simulated or row["holds_in_simulation"] == "true")
+        ):
+            key = measures[row["flow_kind"]], _months(row["period_from"], row["period_to"])
+            figure = row["published_month"], row["anchor_code"], float(row["published_value"]) * 1e6
+            # A newer figure of the same takes the place of an older one.
+            newest[key] = max(newest.get(key, figure), figure)
+    return [(code, measure, months, value) for (measure, months), (_, code, value) in newest.items()]
+
+
+def _months(first: str, last: str) -> tuple[str, ...]:
+    begin, end = (int(day[:4]) * 12 + int(day[5:7]) - 1 for day in (first, last))
+    return tuple(f"{month // 12:04d}-{month % 12 + 1:02d}-01" for month in range(begin, end + 1))
 
 
 def declared_codes(dataset: Dataset) -> dict[str, frozenset[str]]:

@@ -241,10 +241,11 @@ def test_sentence_says_what_would_be_published_and_why_not(tmp_path: Path) -> No
         passed(CODE),
         passed(SECTIONS, "NL"),
         stopped("eurostat_sts_inpr_m", "NL", "HTTP 503"),
+        stopped("eurostat_sts_inpr_m", "DE", "HTTP 503"),
     ]
     assert foretell(live, results) == (
         "a live run would publish: NL metal yes, EU27_2020 metal no because total_is_present: 1 rows,"
-        f" {CODE} yes, 1 of 2 other slices, eurostat_sts_inpr_m NL no because HTTP 503"
+        f" {CODE} yes, 1 of 3 other slices, eurostat_sts_inpr_m NL+DE no because HTTP 503"
     )
     there = [stopped(METAL, "NL", "HTTP 503", stays_at="2026-10-15T09:00:00Z")]
     assert foretell(live, there) == (
