@@ -56,9 +56,11 @@ def learn(examined: Sequence[Examined], rehearsed: Sequence[Rehearsed]) -> Learn
             found = yaml.safe_load(result.registry_line)
             for name, value in found.items():
                 lines.setdefault((result.dataset, name), set()).add(str(value))
+    loaded = {each.dataset_code for each in rehearsed if each.is_passed}
     for (code, name), values in lines.items():
-        # Of two tables that hold the goods nobody knows which is meant.
-        if len(values) == 1 and (name != "identifier" or _has_moved(code, examined)):
+        # Of two tables that hold the goods nobody knows which is meant; the title of another table is no title of this.
+        is_sure = _has_moved(code, examined) if name == "identifier" else code in loaded
+        if len(values) == 1 and is_sure:
             learned.registry.setdefault(code, {})[name] = values.pop()
     for each in rehearsed:
         if measures := [measure for row in each.units if (measure := _unit(each.dataset_code, *row))]:
@@ -86,12 +88,12 @@ def write(folder: Path, learned: Learned) -> list[str]:
         after = _differing(code, _over(before, fields))
         if after == before:
             continue
-        text = yaml.safe_dump(after, allow_unicode=True, sort_keys=False, default_flow_style=None, width=1000)
+        text = _as_yaml(after)
         if after:
             write_atomically(path, _HEADER.format(name=path.name) + text)
         else:
             path.unlink()
-        old = set(yaml.safe_dump(before, allow_unicode=True, sort_keys=False, default_flow_style=None).splitlines())
+        old = set(_as_yaml(before).splitlines())
         written += [f"{path}: {line}" for line in text.splitlines() if after and line not in old]
         if not after:
             written.append(f"{path}: removed, the package says the same")
@@ -115,13 +117,25 @@ def describe(learned: Learned) -> list[str]:
     lines = [
         f"registry/{code}.yml: {line}"
         for code, fields in sorted(learned.registry.items())
-        for line in yaml.safe_dump(
-            fields, allow_unicode=True, sort_keys=False, default_flow_style=None, width=1000
-        ).splitlines()
+        for line in _as_yaml(fields).splitlines()
     ]
     for row in learned.partners:
         lines.append(f"{reference.PARTNERS_FILE}: {','.join(row.get(name, '') for name in reference.PARTNER_COLUMNS)}")
     return lines
+
+
+def _as_yaml(fields: dict[str, Any]) -> str:
+    """Return a line a field, and a line a measure."""
+    return "".join(
+        yaml.safe_dump(
+            {name: value},
+            allow_unicode=True,
+            sort_keys=False,
+            width=1000,
+            default_flow_style=None if isinstance(value, (dict, list)) else False,
+        )
+        for name, value in fields.items()
+    )
 
 
 def _has_moved(code: str, examined: Sequence[Examined]) -> bool:

@@ -188,7 +188,9 @@ def test_learn_takes_another_table_only_where_the_declared_one_is_gone_and_one_i
     found = [Examined(CODE, f"candidate {n}", "u", "differs", "", f"identifier: {n}") for n in ("85998NED", "85999NED")]
     assert learn([GONE, found[0]], []).registry == {CODE: {"identifier": "85998NED"}}
     assert learn([GONE, *found], []).registry == {}
-    assert learn([TITLE, found[0]], []).registry == {CODE: {"title_nl": "X: y"}}
+    assert learn([TITLE, found[0]], [passed()]).registry == {CODE: {"title_nl": "X: y"}}
+    # What would be stopped may be another table altogether.
+    assert learn([TITLE, found[0]], [stopped(CODE, "NL", "no measure")]).registry == {}
     overloaded = Examined(CODE, "v4 Properties", "u", "fails", "HTTP 503")
     assert learn([overloaded, found[0]], []).registry == {}
     elsewhere = Examined(CODE, "v4 SITCCodes", "u", "differs", "no code ['SITC67*']")
