@@ -65,14 +65,22 @@ def examine_offices(
         own = [dataset for dataset in chosen if dataset.office == office]
         with steps.asking(hasty, own[0], run_id, progress) as (session, hosts):
             session.dataset = f"doctor_{office}"
-            if not datasets:
-                yield from examiner.examine_office(session, hosts)
+            found = [] if datasets else examiner.examine_office(session, hosts)
+            yield from found
             for dataset in own:
+                if found and is_away(found, office):
+                    # Each request would be waited for, to learn the same.
+                    away = Examined(dataset.code, "examination", "", "fails", f"not asked: nothing of {office} answers")
+                    found.append(away)
+                    yield away
+                    continue
                 progress(f"{dataset.code}: asking every endpoint")
                 try:
-                    yield from examiner.examine(session, hosts, dataset)
+                    results = examiner.examine(session, hosts, dataset)
                 except ExtractError as error:
-                    yield Examined(dataset.code, "examination", error.where, "fails", error.problem)
+                    results = [Examined(dataset.code, "examination", error.where, "fails", error.problem)]
+                found += results
+                yield from results
 
 
 def keep_evidence(
