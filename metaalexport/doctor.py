@@ -65,22 +65,14 @@ def examine_offices(
         own = [dataset for dataset in chosen if dataset.office == office]
         with steps.asking(hasty, own[0], run_id, progress) as (session, hosts):
             session.dataset = f"doctor_{office}"
-            found = [] if datasets else examiner.examine_office(session, hosts)
-            yield from found
+            if not datasets:
+                yield from examiner.examine_office(session, hosts)
             for dataset in own:
-                if found and is_away(found, office):
-                    # Each request would be waited for, to learn the same.
-                    away = Examined(dataset.code, "examination", "", "fails", f"not asked: nothing of {office} answers")
-                    found.append(away)
-                    yield away
-                    continue
                 progress(f"{dataset.code}: asking every endpoint")
                 try:
-                    results = examiner.examine(session, hosts, dataset)
+                    yield from examiner.examine(session, hosts, dataset)
                 except ExtractError as error:
-                    results = [Examined(dataset.code, "examination", error.where, "fails", error.problem)]
-                found += results
-                yield from results
+                    yield Examined(dataset.code, "examination", error.where, "fails", error.problem)
 
 
 def keep_evidence(
@@ -107,10 +99,13 @@ def keep_evidence(
 
 
 def is_away(examined: Sequence[Examined], office: str) -> bool:
-    """Whether no endpoint of an office answered."""
-    codes = {office, *(code for code, dataset in load_registry().items() if dataset.office == office)}
-    outcomes = [result.outcome for result in examined if result.dataset in codes]
+    """Whether nothing of an office's datasets could be had."""
+    outcomes = [result.outcome for result in examined if result.dataset in _codes_of(office)]
     return bool(outcomes) and all(outcome == "fails" for outcome in outcomes)
+
+
+def _codes_of(office: str) -> set[str]:
+    return {code for code, dataset in load_registry().items() if dataset.office == office}
 
 
 def _check_software(settings: Settings) -> list[MachineCheck]:

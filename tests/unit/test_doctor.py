@@ -266,18 +266,19 @@ def test_examination_notes_nothing_of_a_reply_that_did_not_come(tmp_path: Path) 
 
 
 def test_office_that_is_away_is_waited_for_once(tmp_path: Path) -> None:
-    adapter = CountingAdapter({f"https://x.example/{n}": [Reply(b"busy", 503)] * 9 for n in "ab"})
+    adapter = CountingAdapter({f"https://x.example/{n}": [Reply(b"busy", 503)] * 9 for n in "abcd"})
     session = Loader(CBS, tmp_path).session(adapter)
     session.policy = replace(session.policy, attempts=3)
     visit = Examination(session, CBS.code)
-    for name in "ab":
+    for name in "abcd":
         assert visit.ask(name, f"https://x.example/{name}", lambda path, kind: None) is None
-    assert [result.outcome for result in visit.results] == ["fails", "fails"]
-    assert [sum(url.endswith(name) for url in adapter.urls) for name in "ab"] == [3, 1]
+    assert [result.outcome for result in visit.results] == ["fails"] * 4
+    assert [sum(url.endswith(name) for url in adapter.urls) for name in "abcd"] == [3, 1, 1, 0]
+    assert "not asked" in visit.results[-1].detail
 
 
 def test_an_office_is_away_only_if_nothing_of_it_answers() -> None:
-    failed, answered = Examined(CBS.code, "a", "u", "fails"), Examined("cbs", "b", "u", "answers")
+    failed, answered = Examined(CBS.code, "a", "u", "fails"), Examined(CBS.code, "b", "u", "answers")
     other = Examined(SDMX.code, "c", "u", "answers")
     assert doctor.is_away([failed, other], "cbs")
     assert not doctor.is_away([failed, answered], "cbs")
