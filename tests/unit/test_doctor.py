@@ -289,10 +289,10 @@ def test_an_office_is_away_only_if_nothing_of_it_answers() -> None:
 def test_evidence_is_kept_of_what_agrees_altogether(tmp_path: Path) -> None:
     live = Settings("live", tmp_path / "live")
     loader = Loader(CBS, live.state)
-    session = loader.session(CountingAdapter({"https://x.example": [b"{}"]}))
+    session = loader.session(CountingAdapter({"https://x.example/a": [b"{}"]}))
     session.run_id = "run"
     visit = Examination(session, CBS.code)
-    visit.note("an endpoint", visit.ask("an endpoint", "https://x.example", lambda path, kind: None))
+    visit.note("an endpoint", visit.ask("an endpoint", "https://x.example/a", lambda path, kind: None))
     good = [Rehearsed(CBS.code, "NL", "2025"), Rehearsed(SDMX.code, "NL", "2025")]
     differs = Examined(SDMX.code, "columns", "u", "differs")
     assert doctor.keep_evidence(live, [*visit.results, differs], good, "run") == [CBS.code]
@@ -300,7 +300,7 @@ def test_evidence_is_kept_of_what_agrees_altogether(tmp_path: Path) -> None:
     assert not verified.is_verified(live, SDMX)
     (request,) = loader.raw.records()
     kept = json.loads((live.state / "verified.json").read_text(encoding="utf-8"))
-    assert kept[CBS.code]["requests"] == {request.request_id: "https://x.example"}
+    assert kept[CBS.code]["requests"] == {request.request_id: "https://x.example/a"}
     bad = [replace(good[0], reason="gate 1")]
     assert doctor.keep_evidence(live, visit.results, bad, "run") == []
     assert not verified.is_verified(live, get_dataset(CBS.code))
