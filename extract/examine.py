@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from extract.errors import ExtractError
+from extract.errors import ExtractError, TransientOfficeError
 from extract.http import Inspector, OfficeSession, Reply
+
+# Requests in a row without a reply after which an office is left alone.
+_MOST_FAILURES = 3
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,20 @@ class Examination:
         self.results: list[Examined] = []
 
     def ask(self, endpoint: str, url: str, inspect: Inspector) -> Reply | None:
-        """Fetch one reply; None, and a result that says why, if it does not come."""
+        """Fetch one reply; None, and a result that says why, if it does not come.
+
+        An office that did not answer several requests in a row is not asked for more: each would have to be waited for.
+        """
+        if self._session.failures >= _MOST_FAILURES:
+            problem = f"not asked: the office did not answer {self._session.failures} requests in a row"
+            self.results.append(Examined(self.dataset, endpoint, url, "fails", problem))
+            return None
         try:
             return self._session.get(url, purpose=f"doctor: {endpoint}", inspect=inspect)
         except ExtractError as error:
+            if isinstance(error, TransientOfficeError):
+                # All patience was of no use once; with it for each request, an office that is away takes hours.
+                self._session.policy = replace(self._session.policy, attempts=1)
             self.results.append(Examined(self.dataset, endpoint, url, "fails", error.problem))
             return None
 

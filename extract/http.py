@@ -154,6 +154,8 @@ class OfficeSession:
     sleep: Callable[[float], None] = time.sleep
     progress: Callable[[str], None] = lambda message: None
     records: list[RequestRecord] = field(default_factory=list)
+    # Requests in a row of which all attempts failed.
+    failures: int = 0
 
     def __post_init__(self) -> None:
         self._session = requests.Session()
@@ -219,6 +221,7 @@ class OfficeSession:
                 verdict = self._judge(record, path, inspect)
                 if verdict is None:
                     self._keep(record)
+                    self.failures = 0
                     return Reply(record, path)
                 self._keep(replace(record, outcome=verdict.reason))
                 if not verdict.can_heal:
@@ -236,6 +239,7 @@ class OfficeSession:
                 seconds = self.policy.wait(attempt, retry_after)
                 self.progress(f"attempt {attempt} failed: {problem}; next in {seconds:.0f} s")
                 self.sleep(seconds)
+        self.failures += 1
         raise TransientOfficeError(
             f"{self.policy.attempts} attempts failed, the last one with: {problem}",
             dataset=self.dataset,

@@ -1,4 +1,4 @@
-"""The declared datasets: one YAML file each, read once."""
+"""The declared datasets: one YAML file each, read once, and what a user's overlay says otherwise."""
 
 from __future__ import annotations
 
@@ -182,8 +182,6 @@ class Dataset:
         Limits that nobody has measured: on a first load they warn, later loads are held to the level that was found.
     by_default : bool
         Whether the DAGs load it unless told otherwise.
-    verified : bool
-        Whether id, dimensions and measures were seen in a real reply.
     """
 
     code: str
@@ -202,7 +200,6 @@ class Dataset:
     source_url: str
     release_note: str
     release: Release
-    verified: bool
     bulk: bool = False
     fallback: str = ""
     total_partner: str = ""
@@ -299,9 +296,65 @@ class Dataset:
         return tuple("EL" if country == "GR" else country for country in countries if country != EU)
 
 
-def _build(path: Path) -> Dataset:
+def read_declaration(path: Path) -> dict[str, Any]:
+    """Return what a registry file or one of an overlay says, as plain types.
+
+    Raises
+    ------
+    RegistryError
+        If it is not a mapping in YAML.
+    """
     try:
-        raw: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - both are safe
+        declared = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - both are safe
+        if not isinstance(declared, dict):
+            raise TypeError(f"it is a {type(declared).__name__}, not a mapping of fields")
+    except (TypeError, ValueError, yaml.YAMLError) as error:
+        raise _undeclared(path, error) from error
+    return declared
+
+
+def merge_declarations(declared: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return a declaration with the fields of another in place of its own: mappings by key, measures by code.
+
+    Raises
+    ------
+    ValueError
+        If the other one speaks of a measure that is not declared.
+    """
+    merged = dict(declared)
+    for name, value in more.items():
+        if name == "measures":
+            own = {str(measure["code"]): measure for measure in declared["measures"]}
+            others = {str(measure["code"]): measure for measure in value}
+            if unknown := sorted({*others} - {*own}):
+                raise ValueError(f"there are no measures {unknown}; declared are {sorted(own)}")
+            merged[name] = [{**measure, **others.get(code, {})} for code, measure in own.items()]
+        elif isinstance(value, dict) and isinstance(declared.get(name), dict) and name != "dimensions":
+            merged[name] = {**declared[name], **value}
+        else:
+            merged[name] = value
+    return merged
+
+
+def _undeclared(path: Path, error: Exception) -> RegistryError:
+    return RegistryError(
+        f"the registry file does not declare a dataset: {error}",
+        dataset=path.stem,
+        where=str(path),
+        next_step="compare it with another file in extract/registry/",
+    )
+
+
+def _build(path: Path, own: Path | None = None) -> Dataset:
+    """Build a dataset from its packaged file, and the file of the overlay over it if there is one."""
+    raw = read_declaration(path)
+    if own is not None:
+        more = read_declaration(own)
+        # What is packaged is whole: what is wrong now, the overlay brought.
+        path = own
+    try:
+        if own is not None:
+            raw = merge_declarations(raw, more)
         for name in ("products", "discover", "total_parts", "guesses"):
             if name in raw:
                 raw[name] = tuple(str(code) for code in (raw[name] if isinstance(raw[name], list) else [raw[name]]))
@@ -316,13 +369,8 @@ def _build(path: Path) -> Dataset:
             refresh=Refresh(**(raw.pop("refresh", None) or {})),
             **raw,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
-        raise RegistryError(
-            f"the registry file does not declare a dataset: {error}",
-            dataset=path.stem,
-            where=str(path),
-            next_step="compare it with another file in extract/registry/",
-        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _undeclared(path, error) from error
     if problem := _problem(dataset, path):
         raise RegistryError(
             problem[0],
@@ -366,9 +414,37 @@ def _problem(dataset: Dataset, path: Path) -> tuple[str, str] | None:
     return None
 
 
-@cache
+class _Overlay:
+    """The folder in which the user corrects the package; one a process, since the registry is."""
+
+    folder: Path | None = None
+
+
+def use_overlay(folder: Path | None) -> None:
+    """Let the registry and the seeds be read with what a folder of the user says otherwise.
+
+    Parameters
+    ----------
+    folder : Path or None
+        With ``registry/<code>.yml``, which holds only the fields that differ, and ``office_partners.csv``. None, or a
+        folder that is not there: the package alone.
+    """
+    _Overlay.folder = folder
+
+
+def overlay_folder() -> Path | None:
+    """Return the overlay's folder; None if there is none."""
+    return _Overlay.folder if _Overlay.folder is not None and _Overlay.folder.is_dir() else None
+
+
+def overlay_files() -> list[Path]:
+    """Return the files of the overlay that say something, sorted."""
+    folder = overlay_folder()
+    return [] if folder is None else sorted([*folder.glob("registry/*.yml"), *folder.glob("*.csv")])
+
+
 def load_registry(directory: Path = REGISTRY_DIR) -> dict[str, Dataset]:
-    """Read all registry files.
+    """Read all registry files, with the overlay over those of the package.
 
     Returns
     -------
@@ -378,9 +454,27 @@ def load_registry(directory: Path = REGISTRY_DIR) -> dict[str, Dataset]:
     Raises
     ------
     RegistryError
-        If a file lacks a field or its code differs from its name.
+        If a file lacks a field, or its code differs from its name; if the overlay speaks of no packaged dataset.
     """
-    return {path.stem: _build(path) for path in sorted(directory.glob("*.yml"))}
+    overlay = overlay_folder() if directory == REGISTRY_DIR else None
+    own = sorted((overlay / "registry").glob("*.yml")) if overlay is not None else []
+    # A long-lived process sees what is written meanwhile.
+    return _load(directory, tuple((path, path.stat().st_mtime_ns) for path in own))
+
+
+@cache
+def _load(directory: Path, overlay: tuple[tuple[Path, int], ...]) -> dict[str, Dataset]:
+    own = {path.stem: path for path, _ in overlay}
+    paths = {path.stem: path for path in sorted(directory.glob("*.yml"))}
+    for code in own:
+        if code not in paths:
+            raise RegistryError(
+                "the overlay speaks of no dataset of the registry",
+                dataset=code,
+                where=str(own[code]),
+                next_step=f"name the file after one of {', '.join(paths)}",
+            )
+    return {code: _build(path, own.get(code)) for code, path in paths.items()}
 
 
 def get_dataset(code: str) -> Dataset:

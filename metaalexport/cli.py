@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -26,14 +26,15 @@ from extract.landing import Landing
 from extract.offices import OFFICES
 from extract.raw import RawStore, hash_file
 from extract.registry import load_registry
-from metaalexport import airflow_run, gaps, published, serving, steps
+from metaalexport import airflow_run, gaps, overlay, published, serving, steps
 from metaalexport.dbt import DbtFailedError, published_keys
 from metaalexport.display import format_cell, make_table
-from metaalexport.doctor import check_machine, examine_offices
+from metaalexport.doctor import check_machine, examine_offices, is_away, keep_evidence
 from metaalexport.health import examine, gap_findings, promises
 from metaalexport.journal import Journal
 from metaalexport.maintenance import maintain as do_maintenance
 from metaalexport.offices import choose_profile, is_to_be_chosen
+from metaalexport.rehearsal import Rehearsed, foretell, rehearse
 from metaalexport.settings import Settings, SettingsError, write_last_run
 from metaalexport.simulation import ensure_simulator, release_before, serve_simulator
 from publish.data_package import ExportError, export_data_package
@@ -304,12 +305,23 @@ class Whom(StrEnum):
 
 @app.command()
 def doctor(
-    live: Annotated[bool, typer.Option("--live", help="Ask every endpoint of the real offices once.")] = False,
-    simulated: Annotated[bool, typer.Option("--simulator", help="The same, of the simulator: for practice.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Ask the real offices, and rehearse a run.")] = False,
+    simulated: Annotated[bool, typer.Option("--simulator", help="The same with the simulator: for practice.")] = False,
     dataset: Annotated[list[str] | None, typer.Option(help="Only this dataset; may be repeated.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write what is sure into the overlay.")] = False,
 ) -> None:
-    """Check this machine, and with --live the offices: what they say against what the registry declares."""
-    settings = Settings.from_environment()
+    """Check this machine, and with --live the offices: each endpoint, and a small slice of all that a run loads.
+
+    The last line foretells what a run would publish. Exit code 0: all that is wanted. 3: a part. 1: nothing, or this
+    machine is not all right.
+    """
+    if write and not (live or simulated):
+        raise typer.BadParameter("--write needs --live (or --simulator): this machine alone teaches nothing")
+    if live or simulated:
+        whom = Whom.live if live else Whom.simulator
+        settings = Settings.from_environment({**os.environ, "METAALEXPORT_PROFILE": whom.value})
+    else:
+        settings = Settings.from_environment()
     checks = check_machine(settings)
     _print_table(
         published.Table(
@@ -318,17 +330,53 @@ def doctor(
         ),
         title="This machine",
     )
-    is_right = all(check.is_right for check in checks)
+    exit_code = 0 if all(check.is_right for check in checks) else 1
     if live or simulated:
-        whom = Whom.live if live else Whom.simulator
-        settings = Settings.from_environment({**os.environ, "METAALEXPORT_PROFILE": whom.value})
-        with ensure_simulator(settings) as settings:
-            results = list(examine_offices(settings, dataset or [], _run_id(), _progress))
-        _print_examination(results)
-        is_right = is_right and all(result.outcome in ("as declared", "answers") for result in results)
-        console.print(f"every reply is kept under {settings.raw}", soft_wrap=True)
-    if not is_right:
-        raise typer.Exit(1)
+        exit_code = max(exit_code, _rehearse(settings, dataset or [], is_to_write=write), key=_WORST_FIRST.index)
+    if exit_code:
+        raise typer.Exit(exit_code)
+
+
+# Exit codes, the better one first.
+_WORST_FIRST = (0, airflow_run.PARTLY, 1)
+
+
+def _rehearse(settings: Settings, datasets: list[str], *, is_to_write: bool) -> int:
+    """Examine and rehearse, print what was found and foretold, and return the exit code."""
+    run_id = _run_id()
+    with ensure_simulator(settings) as settings:
+        examined = list(examine_offices(settings, datasets, run_id, _progress))
+        # Who did not answer one of many requests is not waited for again.
+        away = any(is_away(examined, office) for office in OFFICES)
+        trying = replace(settings, http_attempts=1) if away else settings
+        rehearsed = list(rehearse(trying, datasets, run_id, _progress))
+    _print_examination(examined)
+    learned = overlay.learn(examined, rehearsed)
+    heals = f"metaalexport doctor --{'simulator' if settings.is_simulated else 'live'} --write"
+    _print_rehearsal(
+        [replace(r, next_step=f"`{heals}` may heal it") if r.dataset_code in learned.registry else r for r in rehearsed]
+    )
+    if not settings.is_simulated:
+        kept = keep_evidence(settings, examined, rehearsed, run_id)
+        _progress(f"verified as declared: {', '.join(kept) or 'no dataset'}")
+    if is_to_write:
+        folder = settings.overlay
+        assert folder is not None  # noqa: S101 - Settings.from_environment names one
+        written = overlay.write(folder, learned)
+        for line in written:
+            console.print(f"written to {line}", markup=False, highlight=False, soft_wrap=True)
+        if not written:
+            _progress(f"nothing to write: {folder} says all that is sure already")
+    elif lines := overlay.describe(learned):
+        console.print("`--write` puts into the overlay:", style="bold", highlight=False)
+        for line in lines:
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"every reply is kept under {settings.raw}", soft_wrap=True)
+    console.print(foretell(settings, rehearsed), markup=False, highlight=False, soft_wrap=True)
+    passed = sum(result.is_passed for result in rehearsed)
+    if passed == len(rehearsed):
+        return 0
+    return airflow_run.PARTLY if passed else 1
 
 
 def _print_examination(results: list[Examined]) -> None:
@@ -336,11 +384,26 @@ def _print_examination(results: list[Examined]) -> None:
     _print_table(published.Table(("dataset", "endpoint", "outcome", "detail"), rows), title="The offices")
     lines = [result for result in results if result.registry_line]
     if lines:
-        console.print("Lines to change in extract/registry/", style="bold")
+        console.print("Lines of the registry that would make it right", style="bold")
     for result in lines:
         console.print(f"  {result.dataset}.yml   {result.registry_line}", markup=False, highlight=False, soft_wrap=True)
     counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in sorted({r.outcome for r in results})}
     console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+
+
+def _print_rehearsal(results: list[Rehearsed]) -> None:
+    rows = tuple(
+        (r.dataset_code, r.reporter_code, r.asked, "would be loaded" if r.is_passed else "would be stopped")
+        for r in results
+    )
+    _print_table(published.Table(("dataset", "reporter", "asked for", "a run"), rows), title="The rehearsal")
+    for result in results:
+        for line in result.lines if not result.is_passed else ():
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for result in results:
+        for note in result.notes:
+            text = f"note: {result.name}: {note[:400]}"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

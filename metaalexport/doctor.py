@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from extract.errors import ExtractError
 from extract.examine import Examined
 from extract.offices import OFFICES, cbs_examine, eurostat_examine
-from extract.registry import get_dataset, load_registry
-from metaalexport import steps
+from extract.raw import RawStore
+from extract.registry import get_dataset, load_registry, overlay_files
+from metaalexport import reference, steps, verified
+from metaalexport.journal import utc_now
+from metaalexport.rehearsal import Rehearsed
 from metaalexport.settings import Settings
 
 # What the default run keeps, times four: raw, landing, candidate and published file stand beside each other.
 NEEDED_DISK_BYTES = 4 << 30
 NEEDED_MEMORY_BYTES = 3 << 30
+# A person waits; what passes in minutes the rehearsal waits for.
+_EXAMINATION_ATTEMPTS = 3
+# Outcomes of an endpoint that differ from nothing.
+RIGHT = ("as declared", "answers")
 EXAMINERS = {"cbs": cbs_examine, "eurostat": eurostat_examine}
 
 
@@ -36,7 +44,7 @@ class MachineCheck:
 def check_machine(settings: Settings) -> list[MachineCheck]:
     """Check interpreter, packages, disk, memory, time zones, and what the state folder allows."""
     settings.state.mkdir(parents=True, exist_ok=True)
-    return [*_check_software(), *_check_resources(settings)]
+    return [*_check_software(settings), *_check_resources(settings)]
 
 
 def examine_offices(
@@ -49,11 +57,13 @@ def examine_offices(
     Examined
         One an endpoint, as they come.
     """
-    chosen = [get_dataset(code) for code in datasets] if datasets else list(load_registry().values())
+    named = datasets or (settings.datasets_to_load() if settings.datasets else list(load_registry()))
+    chosen = [get_dataset(code) for code in named]
+    hasty = replace(settings, http_attempts=min(settings.http_attempts, _EXAMINATION_ATTEMPTS))
     for office in sorted({dataset.office for dataset in chosen}):
         examiner = EXAMINERS[office]
         own = [dataset for dataset in chosen if dataset.office == office]
-        with steps.asking(settings, own[0], run_id, progress) as (session, hosts):
+        with steps.asking(hasty, own[0], run_id, progress) as (session, hosts):
             session.dataset = f"doctor_{office}"
             if not datasets:
                 yield from examiner.examine_office(session, hosts)
@@ -65,7 +75,40 @@ def examine_offices(
                     yield Examined(dataset.code, "examination", error.where, "fails", error.problem)
 
 
-def _check_software() -> list[MachineCheck]:
+def keep_evidence(
+    settings: Settings, examined: Sequence[Examined], rehearsed: Sequence[Rehearsed], run_id: str
+) -> list[str]:
+    """Write down which datasets the offices give as declared, and return their codes.
+
+    That is each of which every endpoint answers as declared and every slice would be loaded.
+    """
+    requests: dict[str, dict[str, str]] = defaultdict(dict)
+    dataset_of = {result.url: result.dataset for result in examined}
+    for record in RawStore(settings.raw).records():
+        if record.run_id == run_id:
+            code = dataset_of.get(record.url, record.dataset)
+            requests[code][record.request_id] = record.url
+    kept = []
+    for code in dict.fromkeys(result.dataset_code for result in rehearsed):
+        endpoints = [result for result in examined if result.dataset == code]
+        slices = [result for result in rehearsed if result.dataset_code == code]
+        is_right = all(r.outcome in RIGHT for r in endpoints) and all(r.is_passed for r in slices)
+        verified.keep(settings, get_dataset(code), verified.Evidence(is_right, requests[code]), utc_now())
+        kept += [code] if is_right else []
+    return kept
+
+
+def is_away(examined: Sequence[Examined], office: str) -> bool:
+    """Whether nothing of an office's datasets could be had."""
+    outcomes = [result.outcome for result in examined if result.dataset in _codes_of(office)]
+    return bool(outcomes) and all(outcome == "fails" for outcome in outcomes)
+
+
+def _codes_of(office: str) -> set[str]:
+    return {code for code, dataset in load_registry().items() if dataset.office == office}
+
+
+def _check_software(settings: Settings) -> list[MachineCheck]:
     python = sys.version_info
     checks = [
         MachineCheck(
@@ -88,6 +131,9 @@ def _check_software() -> list[MachineCheck]:
         zones, has_zones = "missing", False
     checks.append(MachineCheck("time zones", has_zones, zones, "install the package tzdata"))
     checks.append(MachineCheck("registry", True, f"{len(load_registry())} datasets, {len(OFFICES)} offices", ""))
+    partners = reference.overlay_partners()
+    own = f"{len(overlay_files())} files, {len(partners)} partner codes, in {settings.overlay}"
+    checks.append(MachineCheck("overlay", True, own if overlay_files() else f"none in {settings.overlay}", ""))
     return checks
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 from datetime import date
 from functools import cache
@@ -11,11 +12,28 @@ from pathlib import Path
 
 import expectations
 import extract
-from extract.raw import hash_file
-from extract.registry import Dataset
-from metaalexport.settings import SEEDS, SettingsError
+from extract.errors import RegistryError
+from extract.raw import hash_file, write_atomically
+from extract.registry import Dataset, overlay_files, overlay_folder
+from metaalexport.settings import OFFICES, SEEDS, SettingsError
 
 NOMENCLATURES = ("CN", "SITC", "CPA22")
+PARTNER_COLUMNS = (
+    "office",
+    "office_code",
+    "member_kind",
+    "destination_code",
+    "office_name",
+    "valid_from",
+    "valid_to",
+    "source",
+    "confidence",
+)
+# A person has yet to say which country an `unmapped` code is.
+MEMBER_KINDS = ("country", "unallocated", "total", "aggregate", "part", "unmapped")
+PARTNERS_FILE = "office_partners.csv"
+# As the statements of these tables in dbt have it.
+CONCEPTS = {"cbs_85429ned": "border_crossing_incl_transit", "cbs_85427ned": "ownership_transfer"}
 USER_SCOPE_COLUMNS = (
     "scope_code",
     "scope_name_en",
@@ -32,9 +50,16 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-@cache
 def rules_hash() -> str:
-    """Return a hash of all that decides whether a load passes: seeds, registry, parsers and gates."""
+    """Return a hash of all that decides whether a load passes: seeds, registry, parsers, gates, and the overlay."""
+    digest = hashlib.sha256(_package_hash().encode())
+    for path in overlay_files():
+        digest.update(f"{path.name} {hash_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def _package_hash() -> str:
     packages = Path(extract.__file__).parent, Path(expectations.__file__).parent
     code = (path for folder in packages for path in folder.rglob("*") if path.suffix in (".py", ".yml"))
     files = [*SEEDS.glob("*.csv"), *code]
@@ -45,17 +70,123 @@ def rules_hash() -> str:
 
 
 def office_partners(office: str) -> dict[str, str]:
-    """Return an office's partner codes and their kind; a code with ``*`` is a pattern (`fnmatch`)."""
-    return {
-        row["office_code"]: row["member_kind"]
-        for row in _rows(SEEDS / "office_partners.csv")
-        if row["office"] == office
-    }
+    """Return an office's partner codes and their kind; a code with ``*`` is a pattern (`fnmatch`).
+
+    A row of the overlay takes the place of the seed's.
+    """
+    rows = [*_rows(SEEDS / PARTNERS_FILE), *overlay_partners()]
+    return {row["office_code"]: row["member_kind"] for row in rows if row["office"] == office}
+
+
+def overlay_partners() -> list[dict[str, str]]:
+    """Read and check the partner codes of the overlay: the columns of the seed, of which the first three are needed.
+
+    Raises
+    ------
+    RegistryError
+        Naming file, line and column of what is wrong.
+    """
+    folder = overlay_folder()
+    path = folder / PARTNERS_FILE if folder is not None else None
+    if path is None or not path.exists():
+        return []
+    rows: list[dict[str, str]] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.DictReader(handle)
+            for record in reader:
+                row = {name: (record.get(name) or "").strip() for name in PARTNER_COLUMNS}
+                if problem := _partner_problem(row, rows):
+                    raise _wrong_partners(path, f"line {reader.line_num}: {problem}")
+                rows.append(row)
+    except UnicodeDecodeError as error:
+        raise _wrong_partners(path, "it is not UTF-8; save the file as UTF-8") from error
+    return rows
+
+
+def _wrong_partners(path: Path, problem: str) -> RegistryError:
+    return RegistryError(
+        f"the overlay's partner codes cannot be used: {problem}",
+        dataset="all datasets",
+        where=str(path),
+        next_step=f"mend the line; the columns are {', '.join(PARTNER_COLUMNS)}",
+    )
+
+
+def _partner_problem(row: dict[str, str], earlier: list[dict[str, str]]) -> str | None:
+    if missing := [name for name in PARTNER_COLUMNS[:3] if not row[name]]:
+        return f"no value for {', '.join(missing)}"
+    if row["office"] not in OFFICES:
+        return f"office is {row['office']!r}, not one of {', '.join(OFFICES)}"
+    if row["member_kind"] not in MEMBER_KINDS:
+        return f"member_kind is {row['member_kind']!r}, not one of {', '.join(MEMBER_KINDS)}"
+    if any(other["office"] == row["office"] and other["office_code"] == row["office_code"] for other in earlier):
+        return f"{row['office_code']!r} stands there twice"
+    needs_destination = row["member_kind"] in ("country", "unallocated", "part")
+    if needs_destination and row["destination_code"] not in _destinations():
+        return (
+            f"destination_code is {row['destination_code']!r}, which is no country of dbt_project/seeds/countries.csv"
+        )
+    if row["destination_code"] and not needs_destination:
+        return f"destination_code is {row['destination_code']!r}; a code of kind {row['member_kind']} has none"
+    for name in ("valid_from", "valid_to"):
+        if row[name] and not _is_date(row[name]):
+            return f"{name} is {row[name]!r}, not YYYY-MM-DD"
+    return None
+
+
+@cache
+def _destinations() -> frozenset[str]:
+    countries = (row["country_code"] for row in _rows(SEEDS / "countries.csv"))
+    special = (row["destination_code"] for row in _rows(SEEDS / "special_destinations.csv"))
+    return frozenset((*countries, *special))
 
 
 def office_products(office: str) -> tuple[str, ...]:
     """Return an office's product codes where a seed maps them; empty where codes are used as they are."""
     return tuple(row["office_code"] for row in _rows(SEEDS / "office_products.csv") if row["office"] == office)
+
+
+def total_product(office: str) -> str:
+    """Return an office's code of all products together."""
+    rows = _rows(SEEDS / "office_products.csv")
+    return next(r["office_code"] for r in rows if r["office"] == office and r["product_code"] == "TOTAL")
+
+
+def published_totals(dataset: Dataset, *, is_simulated: bool) -> list[tuple[str, str, tuple[str, ...], float]]:
+    """Return the published figures of a CBS table's totals of all partners and products.
+
+    Returns
+    -------
+    list of tuple
+        Code of the anchor, the office's measure, the months that it sums (``YYYY-MM-01``), and the figure in euros. For
+        simulated data those that hold there.
+    """
+    measures = {
+        row["flow_kind"]: row["measure_code"]
+        for row in _rows(SEEDS / "office_measures.csv")
+        if row["dataset_code"] == dataset.code and row["quantity_kind"] == "value"
+    }
+    newest: dict[tuple[str, tuple[str, ...]], tuple[str, str, float]] = {}
+    for row in _rows(SEEDS / "published_figures.csv"):
+        is_total = (row["source_code"], row["measure"], row["unit_code"], row["destination_code"], row["product_code"])
+        if (
+            is_total == ("CBS", "value", "mln_eur", "total", "TOTAL")
+            and row["concept_code"] == CONCEPTS.get(dataset.code)
+            and row["flow_kind"] in measures
+            and row["published_value"]
+            and (not is_simulated or row["holds_in_simulation"] == "true")
+        ):
+            key = measures[row["flow_kind"]], _months(row["period_from"], row["period_to"])
+            figure = row["published_month"], row["anchor_code"], float(row["published_value"]) * 1e6
+            # A newer figure of the same takes the place of an older one.
+            newest[key] = max(newest.get(key, figure), figure)
+    return [(code, measure, months, value) for (measure, months), (_, code, value) in newest.items()]
+
+
+def _months(first: str, last: str) -> tuple[str, ...]:
+    begin, end = (int(day[:4]) * 12 + int(day[5:7]) - 1 for day in (first, last))
+    return tuple(f"{month // 12:04d}-{month % 12 + 1:02d}-01" for month in range(begin, end + 1))
 
 
 def declared_codes(dataset: Dataset) -> dict[str, frozenset[str]]:
@@ -151,15 +282,18 @@ def scope_products(source: str, nomenclature: str, user_scopes: Path | None) -> 
 
 def write_user_scopes(path: Path | None, target: Path) -> None:
     """Copy the checked user scopes to where dbt reads them; without any, only the header."""
-    lines = [",".join(USER_SCOPE_COLUMNS)]
-    rows = user_scope_rows(path)
+    _write_rows(user_scope_rows(path), USER_SCOPE_COLUMNS, target)
+
+
+def write_overlay_partners(target: Path) -> None:
+    """Copy the checked partner codes of the overlay to where dbt reads them; without any, only the header."""
+    _write_rows(overlay_partners(), PARTNER_COLUMNS, target)
+
+
+def _write_rows(rows: list[dict[str, str]], columns: tuple[str, ...], target: Path) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8", newline="") as handle:
-        if rows:
-            writer = csv.DictWriter(handle, USER_SCOPE_COLUMNS, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        else:
-            handle.write(lines[0] + "\n")
-    temporary.replace(target)
+    write_atomically(target, text.getvalue())

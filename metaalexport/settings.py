@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from extract.raw import write_atomically
-from extract.registry import EU, load_registry
+from extract.registry import EU, load_registry, use_overlay
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -63,6 +63,8 @@ class Settings:
         Most requests that one run may make to one office.
     lock_wait_seconds : float
         How long a run waits for another one that asks the same office.
+    overlay : Path or None
+        The user's corrections of registry and seeds.
     overrides : mapping of str to str
         Address (scheme, host, port) under which an office is reached, by office.
     """
@@ -83,6 +85,7 @@ class Settings:
     datasets: tuple[str, ...] = ()
     request_budget: int = 2000
     lock_wait_seconds: float = 900.0
+    overlay: Path | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -165,7 +168,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read ``METAALEXPORT_*``.
+        """Read ``METAALEXPORT_*``; from here on the registry is read with the profile's overlay.
 
         Raises
         ------
@@ -186,6 +189,11 @@ class Settings:
             raise SettingsError(
                 f"the folder of the state, {root}, has {' '.join(bad)} in its name; name another in METAALEXPORT_VAR"
             )
+        # Apart for each profile: what was learned of the simulator is not true of the offices.
+        overlay = Path(env.get("METAALEXPORT_OVERLAY") or root / profile / "overlay").resolve()
+        if overlay.exists() and not overlay.is_dir():
+            raise SettingsError(f"METAALEXPORT_OVERLAY names {overlay}, which is no folder")
+        use_overlay(overlay)
         scopes = env.get("METAALEXPORT_SCOPES", "")
         if profile == "replay" and not replay:
             raise SettingsError("the replay profile needs METAALEXPORT_REPLAY=<folder> (make run: REPLAY=<folder>)")
@@ -217,6 +225,7 @@ class Settings:
             datasets=_datasets(env),
             request_budget=_whole_number(env, "METAALEXPORT_REQUEST_BUDGET", 2000, least=1),
             lock_wait_seconds=_seconds(env, "METAALEXPORT_LOCK_WAIT_SECONDS", 900.0),
+            overlay=overlay,
             overrides={
                 office: env[f"METAALEXPORT_{office.upper()}_URL"]
                 for office in OFFICES

@@ -28,7 +28,7 @@ from extract.raw import RawStore, remove_left_behind, write_atomically
 from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_registry
 from extract.replay import Replay, open_replay
 from extract.slices import Slice
-from metaalexport import gaps, reference
+from metaalexport import gaps, reference, verified
 from metaalexport.dbt import DbtFailedError, datasets_behind, run_dbt
 from metaalexport.journal import Journal, StepNote, utc_now
 from metaalexport.published import query
@@ -127,7 +127,7 @@ def prepare_state(settings: Settings) -> None:
             # Nobody looks by the clock at what is loaded on request.
             "is_scheduled": dataset.code in scheduled,
             "release_days": dataset.release.days,
-            "is_verified": dataset.verified,
+            "is_verified": verified.is_verified(settings, dataset),
             "rounding_unit_eur": dataset.threshold("rounding_unit_eur"),
             "total_partner": dataset.total_partner,
             "total_parts": dataset.total_parts,
@@ -137,6 +137,7 @@ def prepare_state(settings: Settings) -> None:
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(settings.journal / "datasets.jsonl", text)
     reference.write_user_scopes(settings.user_scopes, settings.journal / "user_scopes.csv")
+    reference.write_overlay_partners(settings.journal / reference.PARTNERS_FILE)
 
 
 def plan_loads(

@@ -159,7 +159,16 @@ def _candidates(session: OfficeSession, hosts: dict[str, str], dataset: Dataset)
         return [Examined(dataset.code, "v4 catalogue", error.where, "fails", error.problem)]
     for entry in entries[:_MOST_CANDIDATES]:
         endpoint = f"candidate {entry.identifier}"
-        if not wanted or entry.identifier == dataset.identifier:
+        if entry.identifier == dataset.identifier:
+            continue
+        if not wanted:
+            if " ".join(entry.title.split()) == dataset.title_nl:
+                url = f"{hosts['v4']}/{entry.identifier}/Dimensions"
+                reply = visit.ask(endpoint, url, inspect_json)
+                if reply is not None and _compare_dimensions(reply, dataset) == ("", ""):
+                    detail = f"has the same title and dimensions: {entry.title}"
+                    line = f"identifier: {entry.identifier}"
+                    visit.results.append(Examined(dataset.code, endpoint, url, "differs", detail, line))
             continue
         query = url_quote(f"startswith(Identifier,'{wanted.rstrip('*')}')")
         url = f"{hosts['v4']}/{entry.identifier}/{dimension}Codes?$filter={query}&$top=1"

@@ -78,7 +78,7 @@ def examine_office(session: OfficeSession, hosts: dict[str, str]) -> list[Examin
         visit.note(endpoint, visit.ask(endpoint, url, inspect))
     return [
         Examined(r.dataset, r.endpoint, r.url, "answers", r.detail)
-        if "async" in r.endpoint or "unknown" in r.endpoint
+        if ("async" in r.endpoint or "unknown" in r.endpoint) and r.detail.startswith("HTTP 4")
         else r
         for r in visit.results
     ]

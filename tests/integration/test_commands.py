@@ -178,14 +178,28 @@ def test_doctor_of_the_simulator_compares_with_the_registry_and_keeps_the_replie
     assert len(list((raw / "objects").glob("*/*"))) > 3
 
 
-def test_doctor_says_what_differs_and_ends_with_1(environment: dict[str, str], office: str) -> None:
+def test_doctor_names_what_would_stop_a_load_and_its_last_line_foretells_the_run(
+    environment: dict[str, str], office: str
+) -> None:
     fault = {"match": "85429NED/MeasureCodes", "kind": "unit"}
     requests.post(f"{office}/_simulator/faults", json=[fault], timeout=10).raise_for_status()
     code, said = metaalexport(environment, "doctor", "--simulator", "--dataset", "cbs_85429ned")
     assert code == 1
     assert "1 000 euro" in said
-    assert "Lines to change in extract/registry/" in said
-    assert "cbs_85429ned.yml" in said
+    assert "Lines of the registry that would make it right" in said
+    assert "cbs_85429ned NL is missing: contract_is_kept" in said
+    assert "next: `metaalexport doctor --simulator --write` may heal it" in said
+    assert "a run against the simulator would publish: cbs_85429ned no because contract_is_kept" in said
+    state = Settings.from_environment(environment).state
+    assert list(Landing(state / "landing").committed()) == []
+    # What was learned is for a person to ask for; what a simulator says verifies nothing.
+    assert not (state / "overlay").exists()
+    assert not (state / "verified.json").exists()
+
+
+def test_doctor_that_asks_nobody_has_nothing_to_write(environment: dict[str, str]) -> None:
+    code, said = metaalexport(environment, "doctor", "--write")
+    assert (code, "--write needs --live" in said) == (2, True)
 
 
 def test_discover_finds_tables_and_names_the_registry_entry(environment: dict[str, str]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from metaalexport import steps
+from metaalexport import reference, steps
 from metaalexport.dbt import run_dbt
 from metaalexport.settings import DBT_PROJECT, Settings
 from publish.duckdb_file import connect_published, publish_duckdb
@@ -132,6 +132,7 @@ class Office:
         (self.settings.journal / "datasets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in registry))
         header = "scope_code,scope_name_en,scope_name_nl,nomenclature_code,product_code,valid_from,valid_to\n"
         (self.settings.journal / "user_scopes.csv").write_text(header)
+        reference.write_overlay_partners(self.settings.journal / reference.PARTNERS_FILE)
 
     def release(
         self,

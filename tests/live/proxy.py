@@ -81,10 +81,11 @@ def as_it_is(exchange: Exchange) -> Exchange:
 
 @dataclass
 class Proxy:
-    """The addresses of both offices, and how their replies deviate."""
+    """The addresses of both offices, how their replies deviate, and where the simulator has what is asked for."""
 
     url: str
     deviate: Deviate = as_it_is
+    route: Callable[[str], str] = str
 
 
 @contextmanager
@@ -98,7 +99,9 @@ def running_proxy(simulator_url: str) -> Iterator[Proxy]:
 
         def do_GET(self) -> None:
             reply = session.get(
-                f"{simulator_url}{self.path}", headers={"Accept-Encoding": "identity"}, timeout=_TIMEOUT_SECONDS
+                f"{simulator_url}{proxy.route(self.path)}",
+                headers={"Accept-Encoding": "identity"},
+                timeout=_TIMEOUT_SECONDS,
             )
             headers = {name: reply.headers[name] for name in _KEPT_HEADERS if name in reply.headers}
             # Links lead to the next page: they have to lead through the proxy.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,8 +20,10 @@ from extract.errors import OfficeRefusedError
 from extract.examine import Examination, Examined
 from extract.http import OfficeSession
 from extract.offices import cbs_examine, eurostat_examine
-from metaalexport import doctor, steps
+from extract.registry import get_dataset
+from metaalexport import doctor, steps, verified
 from metaalexport.doctor import check_machine, examine_offices
+from metaalexport.rehearsal import Rehearsed
 from metaalexport.settings import Settings
 from tests.contract.loading import CountingAdapter, Loader, Reply, as_json
 from tests.contract.offices_of_ours import (
@@ -153,6 +156,21 @@ def test_cbs_table_that_holds_what_is_declared_is_looked_for_in_the_catalogue(tm
     assert results[-1].registry_line == "identifier: 85430NED"
 
 
+def test_cbs_table_without_products_is_looked_for_by_its_title_and_dimensions(tmp_path: Path) -> None:
+    wanted = replace(CBS, discover=("goederenhandel",))
+    answers = cbs_answers()
+    dimensions = answers[f"{CBS_TABLE}/Dimensions"]
+    answers[f"{CBS_TABLE}/Properties"] = [Reply(b"gone", 404)]
+    catalogue = f"{CBS_HOSTS['v4']}/Datasets?$select=Identifier,Title,Status,Modified"
+    titles = {"85998NED": CBS.title_nl, "85999NED": CBS.title_nl, "86000NED": "Internationale goederenhandel"}
+    answers[catalogue] = [as_json(value=[{"Identifier": name, "Title": title} for name, title in titles.items()])]
+    answers[f"{CBS_HOSTS['v4']}/85998NED/Dimensions"] = [as_json(value=[{"Identifier": "Perioden"}])]
+    answers[f"{CBS_HOSTS['v4']}/85999NED/Dimensions"] = dimensions
+    results = cbs_examine.examine(Loader(CBS, tmp_path).session(CountingAdapter(answers)), CBS_HOSTS, wanted)
+    candidates = [result for result in results if result.endpoint.startswith("candidate")]
+    assert [result.registry_line for result in candidates] == ["identifier: 85999NED"]
+
+
 def test_cbs_catalogue_that_fails_leaves_what_was_found_of_the_table(tmp_path: Path) -> None:
     answers = cbs_answers(units={"M001648": "1 000 euro"})
     results = cbs_examine.examine(Loader(CBS, tmp_path).session(CountingAdapter(answers)), CBS_HOSTS, CBS)
@@ -245,6 +263,47 @@ def test_examination_notes_nothing_of_a_reply_that_did_not_come(tmp_path: Path) 
     visit.compare("an endpoint", reply, lambda found: ("", ""))
     assert [(result.endpoint, result.outcome) for result in visit.results] == [("an endpoint", "fails")]
     assert "HTTP 404" in visit.results[0].detail
+
+
+def test_office_that_is_away_is_waited_for_once(tmp_path: Path) -> None:
+    adapter = CountingAdapter({f"https://x.example/{n}": [Reply(b"busy", 503)] * 9 for n in "abcd"})
+    session = Loader(CBS, tmp_path).session(adapter)
+    session.policy = replace(session.policy, attempts=3)
+    visit = Examination(session, CBS.code)
+    for name in "abcd":
+        assert visit.ask(name, f"https://x.example/{name}", lambda path, kind: None) is None
+    assert [result.outcome for result in visit.results] == ["fails"] * 4
+    assert [sum(url.endswith(name) for url in adapter.urls) for name in "abcd"] == [3, 1, 1, 0]
+    assert "not asked" in visit.results[-1].detail
+
+
+def test_an_office_is_away_only_if_nothing_of_it_answers() -> None:
+    failed, answered = Examined(CBS.code, "a", "u", "fails"), Examined(CBS.code, "b", "u", "answers")
+    other = Examined(SDMX.code, "c", "u", "answers")
+    assert doctor.is_away([failed, other], "cbs")
+    assert not doctor.is_away([failed, answered], "cbs")
+    assert not doctor.is_away([failed, other], "eurostat")
+    assert not doctor.is_away([], "cbs")
+
+
+def test_evidence_is_kept_of_what_agrees_altogether(tmp_path: Path) -> None:
+    live = Settings("live", tmp_path / "live")
+    loader = Loader(CBS, live.state)
+    session = loader.session(CountingAdapter({"https://x.example/a": [b"{}"]}))
+    session.run_id = "run"
+    visit = Examination(session, CBS.code)
+    visit.note("an endpoint", visit.ask("an endpoint", "https://x.example/a", lambda path, kind: None))
+    good = [Rehearsed(CBS.code, "NL", "2025"), Rehearsed(SDMX.code, "NL", "2025")]
+    differs = Examined(SDMX.code, "columns", "u", "differs")
+    assert doctor.keep_evidence(live, [*visit.results, differs], good, "run") == [CBS.code]
+    assert verified.is_verified(live, get_dataset(CBS.code))
+    assert not verified.is_verified(live, SDMX)
+    (request,) = loader.raw.records()
+    kept = json.loads((live.state / "verified.json").read_text(encoding="utf-8"))
+    assert kept[CBS.code]["requests"] == {request.request_id: "https://x.example/a"}
+    bad = [replace(good[0], reason="gate 1")]
+    assert doctor.keep_evidence(live, visit.results, bad, "run") == []
+    assert not verified.is_verified(live, get_dataset(CBS.code))
 
 
 def test_offices_are_asked_one_after_the_other_and_an_error_does_not_end_it(

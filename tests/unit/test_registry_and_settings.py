@@ -51,7 +51,6 @@ citation: x
 source_url: https://x.example
 release_note: x
 release: {every_days: 31, grace_days: 14}
-verified: true
 """
 UNITS = {"EUR", "KG", "SUPPLEMENTARY", "INDEX", "PERCENT", "COUNT", "BALANCE", "RATE"}
 
@@ -214,7 +213,7 @@ def test_load_registry_complete_file_is_read(tmp_path: Path) -> None:
         (", factor: 1000000", ""),
         ("dimensions: {Landen: partner, SITC: product, Perioden: period}\n", ""),
         ("licence: CC BY 4.0\n", ""),
-        ("verified: true\n", "verified: true\nunknown_field: 1\n"),
+        ("citation: x\n", "citation: x\nunknown_field: 1\n"),
         ("factor: 1000000", "factor: [1]"),
         (COMPLETE, "- a list\n"),
     ],
@@ -246,10 +245,10 @@ PROBLEMS = {
     "no period": ("Perioden: period", "Perioden: month", "no dimension has the landing column 'period'", "is time"),
     **{
         f"{rule} cannot be {mode}": (
-            "verified: true",
-            f"verified: true\ncontract: {{{rule}: {mode}}}"
+            "citation: x",
+            f"citation: x\ncontract: {{{rule}: {mode}}}"
             if rule != "new_code"
-            else f"verified: true\ncontract: {{new_code: {{partner: {mode}}}}}",
+            else f"citation: x\ncontract: {{new_code: {{partner: {mode}}}}}",
             f"contract rule '{rule}' cannot have the mode '{mode}'",
             f"one of: {', '.join(modes)}",
         )
@@ -258,8 +257,8 @@ PROBLEMS = {
         if mode not in modes
     },
     "select of no dimension": (
-        "verified: true",
-        "verified: true\nselect: {Marges: [MW00000]}",
+        "citation: x",
+        "citation: x\nselect: {Marges: [MW00000]}",
         "`select` names ['Marges'], which are no dimensions",
         "dimensions: Landen, SITC, Perioden",
     ),

@@ -1,8 +1,30 @@
 -- Every partner code of the offices, and what it stands for. The seed knows most; of any other the office itself tells
 -- what it is: CBS by the group of its code list, Comext by the form of the code. A country that the seed does not know
 -- counts as the destination `unmapped`. Grain: office, office code.
-with listed as (
+with packaged as (
     select * from {{ ref('office_partners') }}
+),
+
+own as (
+    select * from {{ ref('stg_journal__office_partners') }}
+),
+
+-- What the user says of a code counts, whatever the package says.
+listed as (
+    select
+        office,
+        office_code,
+        member_kind,
+        case when member_kind = 'unmapped' then 'unmapped' else destination_code end as destination_code
+    from own
+    union all
+    select
+        packaged.office,
+        packaged.office_code,
+        packaged.member_kind,
+        packaged.destination_code
+    from packaged
+    anti join own on packaged.office = own.office and packaged.office_code = own.office_code
 ),
 
 cbs_partners as (

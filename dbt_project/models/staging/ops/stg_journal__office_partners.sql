@@ -1,0 +1,6 @@
+with source as (
+    select * from {{ source('journal', 'office_partners') }}
+)
+
+select *
+from source

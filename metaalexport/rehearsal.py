@@ -1,0 +1,379 @@
+"""The rehearsal of a run: each slice that the DAGs load is asked for in small, landed and judged by the real gate 1.
+
+Nothing of it is committed: it lives in a state of its own, ``<state>/rehearsal``, beside what a run loads.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import duckdb
+
+from extract.errors import ExtractError
+from extract.landing import Landing
+from extract.offices import OFFICES
+from extract.offices.base import OfficeVersion
+from extract.politeness import hold
+from extract.registry import Dataset, get_dataset
+from extract.slices import Slice
+from extract.sql import quote
+from metaalexport import gaps, reference, steps
+from metaalexport.journal import Journal
+from metaalexport.settings import Settings
+
+# What a sentence holds of a reason.
+_REASON_WIDTH = 160
+# Months before the office's stamp at which a month of Comext is whole, and how many are asked for.
+_COMPLETE_AFTER_MONTHS, _MONTHS = 6, 3
+# Years before the stamp that a small slice of a series begins; annual data come years late.
+_SERIES_YEARS, _ANNUAL_YEARS = 1, 6
+_PRODUCTS = 2
+# By how much a figure may differ from a published one before a person hears of it: CBS revises a year by 2 to 3 %.
+_FIGURE_APART = 0.02
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """One slice that a run would load, and what became of a small one.
+
+    Attributes
+    ----------
+    dataset_code, reporter_code : str
+        The slice; reporter ``*`` for files of all reporters.
+    asked : str
+        What was asked for, in words.
+    reason : str
+        Why it would be stopped, in one clause; empty if it would be loaded.
+    problem, found, next_step : str
+        The check or error, the values that broke it, and the command that leads on.
+    stays_at : str
+        Stamp of the newest load that is committed already: what a run publishes where it would be stopped.
+    notes : tuple of str
+        What a person should know although it stops nothing.
+    units : tuple of (str, str, str, str)
+        Of each measure of which the office states a unit: code, that unit, the declared one, the canonical one.
+    partners : tuple of dict
+        Rows for the overlay's ``office_partners.csv``, of the codes that no list knows.
+    """
+
+    dataset_code: str
+    reporter_code: str
+    asked: str
+    reason: str = ""
+    problem: str = ""
+    found: str = ""
+    next_step: str = ""
+    stays_at: str = ""
+    notes: tuple[str, ...] = ()
+    units: tuple[tuple[str, str, str, str], ...] = ()
+    partners: tuple[dict[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Dataset and reporter."""
+        return f"{self.dataset_code} {self.reporter_code}"
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether a run would load it."""
+        return not self.reason
+
+    @property
+    def lines(self) -> list[str]:
+        """At most three lines for a screen: check, values, next command."""
+        state = gaps.BEHIND if self.stays_at else gaps.MISSING
+        return gaps.SliceState(
+            self.dataset_code,
+            self.reporter_code,
+            state,
+            vintage_at=self.stays_at or None,
+            problem=self.problem,
+            found=self.found,
+            next_step=self.next_step,
+        ).lines
+
+
+@dataclass
+class _Staged:
+    """A load of the rehearsal that was landed."""
+
+    load_id: str
+    notes: list[str] = field(default_factory=list)
+
+
+def rehearse(
+    settings: Settings, datasets: Sequence[str], run_id: str, progress: Callable[[str], None]
+) -> Iterator[Rehearsed]:
+    """Try a small slice of each that the DAGs load, or of the datasets named.
+
+    Yields
+    ------
+    Rehearsed
+        One a slice, as they come: one that fails ends nothing.
+    """
+    committed = {gaps.slice_of(load.load_id): load.vintage_at for load in Landing(settings.landing).committed()}
+    with hold(
+        settings.offices / "rehearsal.lock",
+        dataset="all datasets",
+        what="the rehearsal",
+        wait_seconds=settings.lock_wait_seconds,
+        progress=progress,
+    ):
+        own = _own_state(settings)
+        for code in datasets or settings.datasets_to_load():
+            for result in _rehearse_dataset(own, get_dataset(code), run_id, progress):
+                stays_at = committed.get(gaps.slice_of(result.name), "")
+                yield replace(result, stays_at=stays_at) if result.reason else result
+
+
+def foretell(settings: Settings, results: Sequence[Rehearsed]) -> str:
+    """Say in one sentence what a run would publish: metal of each reporter, the goods of CBS, and the rest."""
+    metal: dict[str, list[Rehearsed]] = defaultdict(list)
+    goods, others = [], []
+    for result in results:
+        dataset = get_dataset(result.dataset_code)
+        if dataset.nomenclature == "CN" and dataset.slice_by == "reporter" and dataset.by_default:
+            metal[result.reporter_code].append(result)
+        elif dataset.office == "cbs" and dataset.total_partner:
+            goods.append(result)
+        else:
+            others.append(result)
+    clauses = [f"{reporter} metal {_verdict(found[0])}" for reporter, found in metal.items()]
+    clauses += [f"{result.dataset_code} {_verdict(result)}" for result in goods]
+    if others:
+        stopped: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for result in others:
+            if not result.is_passed:
+                stopped[result.dataset_code, _verdict(result)].append(result.reporter_code)
+        n_passed = sum(result.is_passed for result in others)
+        clauses.append(f"{n_passed} of {len(others)} other slices")
+        clauses += [f"{code} {'+'.join(reporters)} {verdict}" for (code, verdict), reporters in stopped.items()]
+    who = "a run against the simulator" if settings.is_simulated else "a live run"
+    return f"{who} would publish: {', '.join(clauses) or 'nothing, for nothing was asked for'}"
+
+
+def _verdict(result: Rehearsed) -> str:
+    if result.is_passed:
+        return "yes"
+    there = f"nothing new (it stays at the release of {result.stays_at[:10]})" if result.stays_at else "no"
+    return f"{there} because {result.reason}"
+
+
+def _own_state(settings: Settings) -> Settings:
+    """Return settings of an empty state that shares raw store and locks with the real one."""
+    state = settings.state / "rehearsal"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(parents=True)
+    for shared in (settings.raw, settings.offices):
+        shared.mkdir(parents=True, exist_ok=True)
+        (state / shared.name).symlink_to(shared, target_is_directory=True)
+    return replace(settings, state=state)
+
+
+def _rehearse_dataset(
+    settings: Settings, dataset: Dataset, run_id: str, progress: Callable[[str], None]
+) -> Iterator[Rehearsed]:
+    names = {
+        "reporter": dataset.reporters(settings.reporters),
+        "month": ("*",),
+    }.get(dataset.slice_by, (dataset.reporter,))
+    try:
+        parts = [Slice.from_dict(part) for part in steps.plan_loads(settings, dataset.code, run_id=run_id)]
+        stamp = _probe(settings, dataset, parts[0], run_id, progress) if parts else OfficeVersion("", "")
+    except ExtractError as error:
+        # What fails before there is a slice concerns all of them.
+        for name in names:
+            yield _stopped(dataset, name, "", error)
+        return
+    if not parts:
+        for name in names:
+            yield _refused(dataset, name, "the office has no file of it", "")
+    for part in parts:
+        progress(f"{dataset.code} {part.reporter}: rehearsing")
+        tries = _small_slices(dataset, part, stamp.vintage_at)
+        for number, small in enumerate(tries, start=1):
+            result = _rehearse_slice(settings, dataset, small, run_id, progress)
+            # A series that ended has no recent months: only all of it can tell.
+            if not result.reason.startswith("load_has_rows") or number == len(tries):
+                break
+        yield replace(result, notes=(stamp.notice, *result.notes)) if stamp.notice else result
+
+
+def _probe(
+    settings: Settings, dataset: Dataset, part: Slice, run_id: str, progress: Callable[[str], None]
+) -> OfficeVersion:
+    with steps.asking(settings, dataset, run_id, progress) as (session, hosts):
+        return OFFICES[dataset.office].probe(session, hosts, dataset, part)
+
+
+def _small_slices(dataset: Dataset, part: Slice, vintage_at: str) -> list[Slice]:
+    """Return the slices to try of one that a run would load, the smallest first."""
+    if dataset.slice_by == "month" or dataset.protocol == "comext_list":
+        return [part]
+    year, month = int(vintage_at[:4]), int(vintage_at[5:7])
+    if dataset.total_partner and dataset.office == "cbs":
+        products = part.products[:1] or (reference.total_product(dataset.office),)
+        # Two years, for figures that others published.
+        return [replace(part, first_month=f"{year - 2}-01", last_month=f"{year - 1}-12", products=products)]
+    if dataset.total_partner:
+        months = year * 12 + month - 1 - _COMPLETE_AFTER_MONTHS
+        of_scopes = reference.scope_products("EUROSTAT", dataset.nomenclature, None) if dataset.nomenclature else ()
+        products = tuple(
+            sorted({*of_scopes} & {*part.products} or {*part.products}, key=lambda code: (len(code), code))
+        )
+        first, last_month = (f"{m // 12:04d}-{m % 12 + 1:02d}" for m in (months - _MONTHS + 1, months))
+        return [replace(part, first_month=first, last_month=last_month, products=products[:_PRODUCTS])]
+    first_year = year - (_ANNUAL_YEARS if dataset.is_annual else _SERIES_YEARS)
+    recent = replace(part, first_month=max(part.first_month, f"{first_year}-01"))
+    return [recent, part] if recent != part else [part]
+
+
+def _rehearse_slice(
+    settings: Settings, dataset: Dataset, part: Slice, run_id: str, progress: Callable[[str], None]
+) -> Rehearsed:
+    staged = _Staged("")
+    asked = _words(part)
+    try:
+        fetched = steps.fetch_load(settings, part.to_dict(), run_id, progress)
+        if fetched is None:
+            raise AssertionError("an empty state has nothing that could be unchanged")
+        staged.load_id = steps.stage_load(settings, fetched, run_id, _silent)
+        steps.gate_load(settings, staged.load_id, run_id, _silent)
+        result = Rehearsed(dataset.code, part.reporter, asked)
+    except (ExtractError, steps.GateFailedError) as error:
+        result = _stopped(dataset, part.reporter, asked, error)
+    return _with_content(settings, dataset, staged.load_id, result) if staged.load_id else result
+
+
+def _stopped(dataset: Dataset, reporter: str, asked: str, error: ExtractError | steps.GateFailedError) -> Rehearsed:
+    if isinstance(error, steps.GateFailedError):
+        first = error.failed[0]
+        reason = f"{', '.join(check.check_name for check in error.failed)}: {first.observed}"
+        # The command of the error is for a load, of which there is none.
+        next_step = "docs/runbook.md, 'Gate 1 stopped a load'; a run loads the rest"
+    else:
+        reason, next_step = error.problem, error.next_step
+    result = _refused(dataset, reporter, reason, asked)
+    found = error.found if isinstance(error, steps.GateFailedError) else error.where
+    return replace(result, problem=error.problem, found=found, next_step=next_step)
+
+
+def _refused(dataset: Dataset, reporter: str, reason: str, asked: str) -> Rehearsed:
+    line = " ".join(reason.split())
+    short = line if len(line) <= _REASON_WIDTH else f"{line[: _REASON_WIDTH - 1]}…"
+    return Rehearsed(dataset.code, reporter, asked, reason=short, problem=line)
+
+
+def _with_content(settings: Settings, dataset: Dataset, load_id: str, result: Rehearsed) -> Rehearsed:
+    """Add what the landed rows tell, whether gate 1 passed them or not."""
+    folder, _ = Landing(settings.landing).staged(load_id)
+    tables = {path.stem: quote(str(path)) for path in folder.glob("*.parquet")}
+    with duckdb.connect() as connection:
+
+        def rows(query: str) -> list[tuple[Any, ...]]:
+            return connection.sql(query).fetchall()
+
+        findings = rows(f"select rule, subject, detail from read_parquet({tables['findings']}) where mode != 'fail'")
+        units = rows(
+            "select measure_code, stated_unit, declared_unit, canonical_unit"
+            f" from read_parquet({tables['measures']}) where stated_unit != ''"
+        )
+        notes = [f"{rule} {subject}: {detail}" for rule, subject, detail in findings]
+        partners: set[str] = set()
+        groups: list[tuple[str, str, str]] = []
+        if dataset.total_partner:
+            column = dataset.dimension_of("partner")
+            partners = {row[0] for row in rows(f"select distinct partner from read_parquet({tables['observations']})")}
+            groups = rows(
+                f"select code, title, group_id from read_parquet({tables['codes']}) where dimension = {quote(column)}"
+            )
+    if dataset.total_parts and {*dataset.total_parts} <= partners and dataset.total_partner not in partners:
+        notes.append(f"there is no {dataset.total_partner}; the total is {' + '.join(dataset.total_parts)}")
+        if dataset.office == "cbs" and dataset.total_partner:
+            notes += _compare_figures(dataset, rows, tables["observations"], is_simulated=settings.is_simulated)
+    learned = _learn_partners(dataset, partners, groups)
+    notes += [
+        f"partner {row['office_code']} is in no list and counts as {row['member_kind']}"
+        f"; if it is a country, the overlay's line is {dataset.office},{row['office_code']},country,<ISO code>"
+        for row in learned
+    ]
+    told = ("nothing_is_undeclared", "partners_are_known", "no_row_is_rejected")
+    notes += [
+        f"{row['check_name']}: {row['observed']}"
+        for row in Journal(settings.journal).read("checks")
+        if row["subject"] == load_id
+        and row["severity"] == "warn"
+        and not row["is_passed"]
+        and row["check_name"] not in told
+    ]
+    return replace(result, notes=tuple(notes), units=tuple(units), partners=tuple(learned))
+
+
+def _compare_figures(
+    dataset: Dataset, rows: Callable[[str], list[tuple[Any, ...]]], observations: str, *, is_simulated: bool
+) -> list[str]:
+    """Compare the total of all partners and products with figures that others published, where the slice holds them."""
+    factors = {measure.code: measure.factor for measure in dataset.measures}
+    found = {
+        (measure, f"{period[:4]}-{period[6:]}-01"): value * factors[measure]
+        for measure, period, value in rows(
+            f"select measure, period, value from read_parquet({observations}) where value is not null"
+            f" and partner = {quote(dataset.total_partner)} and period like '____MM__'"
+            f" and product = {quote(reference.total_product(dataset.office))}"
+        )
+    }
+    notes = []
+    for code, measure, months, published in reference.published_totals(dataset, is_simulated=is_simulated):
+        values = [found[measure, month] for month in months if (measure, month) in found]
+        now, apart = sum(values), sum(values) / published - 1
+        if len(values) == len(months) and abs(apart) > _FIGURE_APART:
+            notes.append(
+                f"anchor {code}: the office says {now / 1e6:,.0f} mln euros, {published / 1e6:,.0f} were published"
+                f" ({apart:+.1%})"
+            )
+    return notes
+
+
+def _learn_partners(dataset: Dataset, codes: set[str], groups: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
+    """Return rows for the codes that no list knows: aggregates where the office's groups tell, else for a person."""
+    known = reference.office_partners(dataset.office)
+    patterns = [code for code in known if "*" in code]
+    unknown = sorted(
+        code for code in codes if code not in known and not any(fnmatchcase(code, pattern) for pattern in patterns)
+    )
+    titles = {code: title for code, title, _ in groups}
+    group_of = {code: group for code, _, group in groups if group}
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for code, group in group_of.items():
+        if code in known:
+            kinds[group].add(known[code])
+    rows = []
+    for code in unknown:
+        of_group = kinds.get(group_of.get(code, ""), set())
+        is_aggregate = bool(of_group) and of_group <= {"aggregate", "total"}
+        rows.append(
+            {
+                "office": dataset.office,
+                "office_code": code,
+                "member_kind": "aggregate" if is_aggregate else "unmapped",
+                "office_name": titles.get(code, ""),
+                "source": f"{dataset.code}, seen by `metaalexport doctor`",
+                "confidence": "recorded" if is_aggregate else "unverified",
+            }
+        )
+    return rows
+
+
+def _words(part: Slice) -> str:
+    products = f", {', '.join(part.products[:_PRODUCTS])}" if part.products else ""
+    more = f" and {len(part.products) - _PRODUCTS} more" if len(part.products) > _PRODUCTS else ""
+    return f"{part.first_month} to {part.last_month or 'the newest'}{products}{more}"
+
+
+def _silent(message: str) -> None:
+    """Say nothing: the result says it."""

@@ -1,0 +1,62 @@
+"""Which datasets the offices were seen to give as declared: state with a date and requests, no claim of the package."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from extract.raw import write_atomically
+from extract.registry import Dataset
+from metaalexport.settings import Settings
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one `doctor` saw of one dataset.
+
+    Attributes
+    ----------
+    is_as_declared : bool
+        Whether every endpoint and the rehearsal agreed with the registry.
+    requests : dict of str to str
+        URL by request id: the replies are in the raw store.
+    """
+
+    is_as_declared: bool
+    requests: dict[str, str]
+
+
+def declaration_hash(dataset: Dataset) -> str:
+    """Return a hash of all that the registry declares of a dataset."""
+    return hashlib.sha256(repr(dataset).encode()).hexdigest()
+
+
+def is_verified(settings: Settings, dataset: Dataset) -> bool:
+    """Whether the office was seen to agree with what the registry declares now; a changed declaration was not seen."""
+    return bool(_read(settings).get(dataset.code, {}).get("registry_sha256") == declaration_hash(dataset))
+
+
+def keep(settings: Settings, dataset: Dataset, evidence: Evidence, verified_at: str) -> None:
+    """Write down what was seen of a dataset; what does not agree any more is not verified any more."""
+    entries = _read(settings)
+    entries.pop(dataset.code, None)
+    if evidence.is_as_declared:
+        entries[dataset.code] = {
+            "verified_at": verified_at,
+            "registry_sha256": declaration_hash(dataset),
+            "requests": evidence.requests,
+        }
+    text = json.dumps(dict(sorted(entries.items())), ensure_ascii=False, indent=1) + "\n"
+    write_atomically(_path(settings), text)
+
+
+def _path(settings: Settings) -> Path:
+    return settings.state / "verified.json"
+
+
+def _read(settings: Settings) -> dict[str, dict[str, Any]]:
+    path = _path(settings)
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
