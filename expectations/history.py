@@ -48,6 +48,7 @@ EQUAL_SHARE, EQUAL_CELLS = 0.5, 20
 MOVED_FACTOR, MOVED_WHOLE, MOVED_MONTH, MOVED_CHAPTER, MOVED_PARTNER = 1.5, 0.15, 0.25, 0.35, 0.5
 
 UNIT_VALUE = "unit value"
+UNMAPPED = "select code from partner_kinds where kind = 'unmapped'"
 _CHAPTER = r"'^(?:GN|SITC)?\d{1,2}'"
 _TABLES = {
     "history_levels": "severity varchar, month varchar, series varchar, expected varchar, found varchar, ratio double",
@@ -108,7 +109,7 @@ def _cells_of(load: LandingGateInput, source: str, sample: str) -> str:
     head = ", ".join(f"{expression} as {name}" for name, expression in groups.items())
     # Aggregates of partners would count their members twice.
     kinds = tuple(code for code, kind in load.partners.items() if kind in ("country", "unallocated"))
-    member = f"partner in ({_literals(kinds)})" if load.total_partner else "true"
+    member = f"(partner in ({_literals(kinds)}) or partner in ({UNMAPPED}))" if load.total_partner else "true"
     if load.measure_column:
         parts = ", ".join(name for name in load.key if name not in ("period", "measure"))
         place = ", ".join(name for name in load.key if name not in ("period", "measure", "partner")) or "''"
@@ -464,6 +465,7 @@ def _find_missing(connection: duckdb.DuckDBPyConnection, load: LandingGateInput)
     """Name chapters, and partners within the office's total, that are always there and are gone."""
     # Without its total a month is not whole yet: trade within the Union comes weeks later.
     whole = f"select measure, t from history_now where partner = '{load.total_partner}'"
+    unmapped = UNMAPPED if load.total_partner else "null"
     connection.execute(
         f"""
         insert into history_missing
@@ -505,15 +507,26 @@ def _find_missing(connection: duckdb.DuckDBPyConnection, load: LandingGateInput)
                     and (r.chapter is null or c.chapter = r.chapter) and (r.partner is null or c.partner = r.partner)
             )
             and (r.partner is null or (measure, t) in ({whole}))
+        ),
+        -- A code that no seed knows may be a missing partner's new one.
+        renamed as (
+            select c.measure, c.t, sum(c.value) / any_value(m.value) as share
+            from cells as c
+            join months as m using (measure, t, is_judged)
+            where c.is_judged and c.partner in ({unmapped})
+            group by all
         )
         select
-            if(chapter is not null or sum(share) over (partition by measure, t, chapter is null) >= {MISSED_PARTNERS},
+            if(chapter is not null
+                or sum(gone.share) over (partition by measure, t, chapter is null) - coalesce(n.share, 0)
+                    >= {MISSED_PARTNERS},
                 'error', 'warn'),
             m.month, concat_ws(', ', measure, 'products ' || chapter, 'partner ' || partner),
-            format('{{:.1f}} % of the value', 100 * share), 'nothing'
+            format('{{:.1f}} % of the value', 100 * gone.share), 'nothing'
         from gone
         join history_months as m using (t)
-        order by share desc, 2, 3
+        left join renamed as n using (measure, t)
+        order by gone.share desc, 2, 3
         """
     )
 

@@ -124,11 +124,13 @@ def prepare_database(database: Path, load: LandingGateInput) -> None:
         connection.execute(f"create view observations as select {projection} from read_parquet('{observations}')")
         for table in ("findings", "rejects"):
             connection.execute(f"create view {table} as from read_parquet('{load.folder / table}.parquet')")
+        if load.previous is not None:
+            connection.execute(f"create view previous as select {projection} from read_parquet('{load.previous}')")
         if load.total_partner:
+            _prepare_partner_kinds(connection, load)
             _prepare_sums(connection, load, "observations", "sums")
             _prepare_unmapped(connection, load)
         if load.previous is not None:
-            connection.execute(f"create view previous as select {projection} from read_parquet('{load.previous}')")
             _prepare_comparison(connection, load)
             if load.total_partner:
                 _prepare_sums(connection, load, "previous", "sums_before")
@@ -141,23 +143,30 @@ def prepare_database(database: Path, load: LandingGateInput) -> None:
         prepare_history(connection, load)
 
 
-def _prepare_sums(connection: duckdb.DuckDBPyConnection, load: LandingGateInput, source: str, target: str) -> None:
+def _prepare_partner_kinds(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
+    """Tell what each partner code is, of this load and of those before."""
+    seen = "select partner as code from observations"
+    if load.previous is not None:
+        seen += " union select partner from previous"
     # Lists in one statement: `executemany` imports pandas and costs a second of every load.
     connection.execute(
-        "create or replace table partners as"
+        "create table partners as"
         " select unnest(cast(? as varchar[])) as code, unnest(cast(? as varchar[])) as member_kind",
         [[*load.partners.keys()], [*load.partners.values()]],
     )
     connection.execute(
         f"""
-        create or replace table partner_kinds as
+        create table partner_kinds as
         select seen.code, coalesce(any_value(listed.member_kind), any_value(patterns.member_kind), 'unmapped') as kind
-        from (select distinct partner as code from {source}) as seen
+        from (select distinct code from ({seen})) as seen
         left join partners as listed using (code)
         left join partners as patterns on contains(patterns.code, '*') and seen.code glob patterns.code
         group by seen.code
         """
     )
+
+
+def _prepare_sums(connection: duckdb.DuckDBPyConnection, load: LandingGateInput, source: str, target: str) -> None:
     rounding = load.thresholds["rounding_unit_eur"] / load.value_factor
     rest = ", ".join(f"o.{column}" for column in load.key if column != "partner")
     parts = _literals(load.total_parts) or "null"
@@ -233,19 +242,32 @@ def _prepare_totals_apart(connection: duckdb.DuckDBPyConnection, load: LandingGa
 
 def _prepare_comparison(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
     same = " and ".join(f"o.{column} is not distinct from b.{column}" for column in load.key)
+    # Aggregates come and go with their names (EA21), and hold their members once more; so does a total that has parts.
+    # What goes to a code that no seed knows has not vanished.
+    counted, moved = "true", "select 0 as value, 0 as n"
+    if load.total_partner:
+        left_out = ("aggregate", "total") if load.total_parts else ("aggregate",)
+        counted = f"partner in (select code from partner_kinds where kind not in ({_literals(left_out)}))"
+        moved = (
+            "select coalesce(sum(o.value), 0) as value, count(*) as n from observations as o"
+            " join partner_kinds as k on k.code = o.partner and k.kind = 'unmapped'"
+            f" where o.measure in ({_literals(load.compared_measures)}) and o.period in (select period from before)"
+        )
     # The newest period of the loads before is still filling up at the office; a file of one month has no other.
     connection.execute(
         f"""
         create table compared as
         with before as (
             select * from previous
-            where measure in ({_literals(load.compared_measures)})
+            where measure in ({_literals(load.compared_measures)}) and {counted}
             qualify period < max(period) over () or min(period) over () = max(period) over ()
-        )
+        ),
+        moved as ({moved})
         select
             count(*) as n_before,
-            count(o.period) as n_kept,
-            coalesce(sum(b.value) filter (where o.period is null), 0) / nullif(sum(b.value), 0) as vanished_share,
+            count(o.period) + any_value(moved.n) as n_kept,
+            greatest(coalesce(sum(b.value) filter (where o.period is null), 0) - any_value(moved.value), 0)
+                / nullif(sum(b.value), 0) as vanished_share,
             sum(o.value) / nullif(sum(b.value) filter (where o.period is not null), 0) as level,
             count(*) filter (
                 where b.measure in ({_literals(load.index_measures) or "null"})
@@ -253,6 +275,7 @@ def _prepare_comparison(connection: duckdb.DuckDBPyConnection, load: LandingGate
             ) as n_indexes_moved
         from before as b
         left join observations as o on {same}
+        cross join moved
         """
     )
     connection.execute(
