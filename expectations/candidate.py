@@ -165,6 +165,29 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
 
         connection.execute(
             """
+            create table unusual as
+            with newest as (
+                select source_code, concept_code, scope_code, reporter_code, max(month) as month
+                from candidate.marts.rpt_destination_shares
+                where is_complete
+                group by all
+            )
+            select
+                concat(
+                    source_code, ' ', concept_code, ', ', scope_code, ', ', reporter_code, ' to ', destination_code,
+                    ', ',
+                    strftime(month, '%Y-%m'),
+                    format(': {:.1f} mln euro, {:.2g} times the expected', value_eur / 1e6, value_to_expected_ratio),
+                    format(', value a kg {:.2g} times', unit_value_to_expected_ratio)
+                ) as finding
+            from candidate.marts.rpt_destination_shares
+            join newest using (source_code, concept_code, scope_code, reporter_code, month)
+            where is_unusual
+            order by abs(ln(value_to_expected_ratio)) desc, finding
+            """
+        )
+        connection.execute(
+            """
             create table anchors as
             select
                 anchor_code, source_code, concept_code, reporter_code, severity, is_superseded, outcome,
@@ -338,6 +361,18 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
             "published_details_are_met",
             "warn",
             "Details are within the tolerance of the figures that were published of them (ops.anchors).",
+        ),
+        Check(
+            "newest_months_are_usual",
+            "unusual",
+            "warn",
+            "No destination of a newest month is far from its own history (is_unusual in rpt_destination_shares); what"
+            " is right all the same belongs into accepted_unusual_months.csv.",
+            "UnexpectedRowsExpectation",
+            {
+                "unexpected_rows_query": "select count(*) as n_cells, string_agg(finding, ' | ') as cells from {batch}"
+                " having count(*) > 0"
+            },
         ),
         rows(
             "revisions_are_usual",

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from expectations.gate import Check
+from expectations.history import history_checks, prepare_history
 
 REJECTED_SHARE_LIMIT = 0.001
 # A total and the sum of its members are revised together; what they may move apart is late declarations of some.
@@ -69,6 +70,15 @@ class LandingGateInput:
         Whether the load asked for all partners; only then can members be compared with the total.
     rows_read, rows_rejected : int
         From the load's manifest.
+    history_measures : tuple of str
+        Measures (of a file with a column a measure: columns) whose level has a history; see `expectations.history`.
+    unit_value_of : tuple of str
+        Measure of the value and measure of the quantity of which unit values are made; empty if there are none.
+    history : Path or None
+        What the loads before said of other months than those of the load, where one month is loaded at a time: cells by
+        chapter of products.
+    release_days : int
+        Most days between two releases as planned; 0 where the office has no rhythm.
     """
 
     office: str
@@ -93,6 +103,10 @@ class LandingGateInput:
     has_all_partners: bool
     rows_read: int
     rows_rejected: int
+    history_measures: tuple[str, ...] = ()
+    unit_value_of: tuple[str, ...] = ()
+    history: Path | None = None
+    release_days: int = 0
 
     @property
     def compared_measures(self) -> tuple[str, ...]:
@@ -124,6 +138,7 @@ def prepare_database(database: Path, load: LandingGateInput) -> None:
                     " (select measure, max(unexplained) as most_before from sums_before_by_period group by measure)"
                     " as before using (measure)"
                 )
+        prepare_history(connection, load)
 
 
 def _prepare_sums(connection: duckdb.DuckDBPyConnection, load: LandingGateInput, source: str, target: str) -> None:
@@ -340,7 +355,7 @@ def landing_checks(load: LandingGateInput) -> list[Check]:
         checks += _total_checks(load)
     if load.previous is not None:
         checks += _comparison_checks(load)
-    return checks
+    return [*checks, *history_checks(load)]
 
 
 def _total_checks(load: LandingGateInput) -> list[Check]:

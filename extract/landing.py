@@ -51,6 +51,8 @@ LOCK_WAIT_SECONDS = 900.0
 MEMORY_LIMIT = "1GB"
 OBSERVATIONS, CHANGES, REJECTED_CELLS = "observations", "changes", "rejected_cells"
 ALL_PARTNERS = "*"
+# Months before that a file of one month is compared with: the last ones, and the same month a year before.
+HISTORY_MONTHS = (1, 2, 3, 12)
 # Names of folders in the staging area that are being written.
 _PRIVATE, _COMMITTING = ".staging-", ".commit-"
 
@@ -100,7 +102,11 @@ _FRONT = {"load_id": "VARCHAR", "request_no": "INTEGER", "change_kind": "VARCHAR
 # Bulk rows carry all measures and the office's own mapping to other classifications.
 BULK_VALUES = ("value_eur", "value_nac", "quantity_kg", "supplementary_quantity")
 BULK_ATTRIBUTES = ("layout", "sitc", "cpa21", "cpa22", "bec", "bec5", "section")
-BULK_KEY = ("reporter", "partner", "trade_type", "product", "flow", "stat_procedure", "suppl_unit", "period")
+# A masked code (``39XXXXXX``) stands for goods of several classes, a row each: `masked_class` tells them apart. It is
+# missing for a code that the office shows, so that another classification of it is no other cell.
+BULK_KEY = (
+    "reporter", "partner", "trade_type", "product", "masked_class", "flow", "stat_procedure", "suppl_unit", "period",
+)  # fmt: skip
 
 
 def connect(folder: Path, memory_limit: str = MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
@@ -319,8 +325,8 @@ class Landing:
         panel : str
             Panel of the load.
         target : Path
-            Parquet file to write: the columns of ``changes``, and ``vintage_at`` of each cell's newest change. One
-            row a cell that the office shows.
+            Parquet file to write: the columns of ``changes``, ``vintage_at`` of each cell's newest change, and
+            ``superseded_value``, the cell's first figure before that change. One row a cell that the office shows.
 
         Returns
         -------
@@ -332,10 +338,61 @@ class Landing:
         with writing(dataset.code, target), connect(target.parent) as connection:
             if not loads:
                 projection = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns.items())
-                query = f"select {projection}, cast(null as varchar) as vintage_at limit 0"
+                added = "cast(null as varchar) as vintage_at, cast(null as double) as superseded_value"
+                query = f"select {projection}, {added} limit 0"
             else:
                 query = self._state_query(connection, dataset, loads, coverage)
             connection.execute(f"copy ({query}) to {quote(str(target))} (format parquet)")
+            return int(connection.sql(f"select count(*) from read_parquet({quote(str(target))})").fetchall()[0][0])
+
+    def write_chapters(self, dataset: Dataset, manifest: LoadManifest, target: Path) -> int:
+        """Write what the committed loads say of some months before a load of one month, in sums by chapter of products.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            A dataset that is loaded month by month, with a column a measure.
+        manifest : LoadManifest
+            The load.
+        target : Path
+            Parquet file to write: reporter, partner, product (two digits), flow, period, and a column a measure, of the
+            `HISTORY_MONTHS` before the load's month.
+
+        Returns
+        -------
+        int
+            Rows written.
+        """
+        first = str(manifest.slice["first_month"])
+        month = 12 * int(first[:4]) + int(first[5:7]) - 1
+        wanted = {f"{(month - lag) // 12:04d}-{(month - lag) % 12 + 1:02d}" for lag in HISTORY_MONTHS}
+        by_month: dict[str, list[LoadManifest]] = {}
+        for load in self.committed(dataset.code):
+            if load.panel == manifest.panel and load.slice["first_month"] in wanted:
+                by_month.setdefault(str(load.slice["first_month"]), []).append(load)
+        key = ", ".join(cell_key(dataset))
+        parts = []
+        for loads in by_month.values():
+            cells = (
+                f"select * from read_parquet({text_list(self.folder(load) / f'{CHANGES}.parquet' for load in loads)})"
+            )
+            if len(loads) > 1:
+                order = values_table(
+                    {"load_id": "varchar", "position": "integer"}, [(m.load_id, n) for n, m in enumerate(loads)]
+                )
+                cells += (
+                    f" join ({order}) using (load_id)"
+                    f" qualify row_number() over (partition by {key} order by position desc) = 1"
+                )
+            sums = ", ".join(f"sum({column}) as {column}" for column in dataset.history_measures)
+            parts.append(
+                f"select reporter, partner, left(product, 2) as product, flow, period, {sums} from ({cells})"
+                " where change_kind != 'withdrawn' group by all"
+            )
+        if not parts:
+            return 0
+        with writing(dataset.code, target), connect(target.parent) as connection:
+            connection.execute(f"copy ({' union all '.join(parts)}) to {quote(str(target))} (format parquet)")
             return int(connection.sql(f"select count(*) from read_parquet({quote(str(target))})").fetchall()[0][0])
 
     def newest_month(self, dataset: Dataset, manifest: LoadManifest) -> str:
@@ -353,7 +410,8 @@ class Landing:
         own = f" where reporter = {quote(manifest.reporter)}" if "reporter" in change_columns(dataset) else ""
         with duckdb.connect() as connection:
             newest = connection.sql(
-                f"select max({month_of('period')}) from (select distinct period from read_parquet({files}){own})"
+                f"select max({month_of('period')})"
+                f" from (select distinct period from read_parquet({files}, union_by_name = true){own})"
             ).fetchall()[0][0]
         return str(newest or "")
 
@@ -373,7 +431,7 @@ class Landing:
         # Few periods against many rows: the months are worked out once a period, and the list prunes row groups.
         periods = connection.sql(
             f"""
-            select period from (select distinct period from read_parquet({files}))
+            select period from (select distinct period from read_parquet({files}, union_by_name = true))
             where ({month_of("period")}) between {first} and {last} order by period
             """
         ).fetchall()
@@ -389,8 +447,11 @@ class Landing:
             conditions.append(f"({' or '.join(some)})")
         key = ", ".join(f"c.{name}" for name in cell_key(dataset))
         return f"""
-            select {", ".join(f"c.{name}" for name in names)}, l.vintage_at
-            from read_parquet({files}) as c
+            select
+                {", ".join(f"c.{name}" for name in names)}, l.vintage_at,
+                lead(c.{cell_content(dataset)[0]}) over (partition by {key} order by l.position desc)
+                    as superseded_value
+            from read_parquet({files}, union_by_name = true) as c
             join ({order}) as l on l.load_id = c.load_id
             where {" and ".join(conditions)}
             qualify row_number() over (partition by {key} order by l.position desc) = 1 and c.change_kind != 'withdrawn'

@@ -28,7 +28,7 @@ from extract.offices import OFFICES
 from extract.offices.base import Fetched, Files, Metadata
 from extract.parsing import UNIT_CHANGE, Codes, Counts, Finding, land_observations
 from extract.raw import RawStore
-from extract.registry import Dataset
+from extract.registry import Dataset, same_unit
 from extract.slices import Slice
 from extract.sql import quote, sql_tuple, values_table
 from extract.streams import ArchiveError
@@ -210,7 +210,7 @@ def check_units(dataset: Dataset, metadata: Metadata) -> list[Finding]:
     findings = []
     for measure in dataset.measures:
         stated = metadata.stated_units.get(measure.code)
-        if stated is not None and stated != measure.unit:
+        if stated is not None and not same_unit(stated, measure.unit):
             mode = dataset.contract.unit_change if measure.unit else "warn"
             detail = f"the office says {stated!r}, the registry {measure.unit!r}"
             findings.append(Finding(UNIT_CHANGE, measure.code, detail, mode))

@@ -53,14 +53,18 @@ class Measure:
     code : str
         The office's code (``D001636``, ``VALUE_IN_EUROS``).
     unit : str
-        The unit as the office states it, checked on every load where the office states it. Empty: it has not been
-        seen yet, and the first live load tells.
+        The unit as the office states it, checked on every load where the office states it; blanks do not count
+        (`same_unit`). Empty: it has not been seen yet, and the first live load tells.
     canonical_unit : str
         ``EUR``, ``KG``, ``SUPPLEMENTARY``, ``INDEX``, ``PERCENT``, ``COUNT``, ``BALANCE`` or ``RATE``.
     factor : float
         Office unit to canonical unit.
     index : int or None
         CBS: position in ``MeasureCodes`` (v4 ``Index``), which is the ``ID`` in ``DataProperties`` of v3.
+    title : str
+        CBS: its title, by which it is found when the office gives it another code. Empty: not by title.
+    group : str
+        CBS: its ``MeasureGroupId``, where titles repeat and only the group tells which figure it is.
     """
 
     code: str
@@ -68,6 +72,13 @@ class Measure:
     canonical_unit: str
     factor: float
     index: int | None = None
+    title: str = ""
+    group: str = ""
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two texts name the same unit: CBS writes ``2021=100`` and ``2021 = 100``."""
+    return "".join(one.split()) == "".join(other.split())
 
 
 @dataclass(frozen=True)
@@ -101,11 +112,13 @@ class Refresh:
     trailing_months : int
         Months before the office's stamp that every release may revise.
     full_every_days : int
-        Age of the last load of everything at which everything is asked again.
+        Age of the last load of everything at which everything is asked again: offices correct old years too (CBS, in
+        November 2025, those of 2015 to 2023), and say so nowhere that a program could read. 0 where the whole table is
+        one request.
     """
 
     trailing_months: int = 24
-    full_every_days: int = 365
+    full_every_days: int = 28
 
 
 @dataclass(frozen=True)
@@ -244,6 +257,21 @@ class Dataset:
         return tuple(m.code for m in self.measures if m.canonical_unit not in ("BALANCE", "PERCENT"))
 
     @property
+    def history_measures(self) -> tuple[str, ...]:
+        """Codes of the measures whose level is compared with its own past; of bulk files, columns."""
+        if self.protocol == "comext_bulk":
+            return ("value_eur", "quantity_kg")
+        return () if self.protocol == "comext_list" else self.positive_measures
+
+    @property
+    def unit_value_of(self) -> tuple[str, ...]:
+        """Measure of the value and measure of the weight of which unit values are made; empty if there are none."""
+        if self.protocol == "comext_bulk":
+            return self.history_measures
+        weights = [measure.code for measure in self.measures if measure.canonical_unit == "KG"]
+        return (self.value_measures[0], weights[0]) if weights and self.value_measures else ()
+
+    @property
     def index_measures(self) -> tuple[str, ...]:
         """Codes of the measures that are indexes or rates: hardly revised, unless their base changes."""
         return tuple(m.code for m in self.measures if m.canonical_unit in ("INDEX", "RATE"))
@@ -332,8 +360,7 @@ def _build(path: Path, own: Path | None = None) -> Dataset:
                 raw[name] = tuple(str(code) for code in (raw[name] if isinstance(raw[name], list) else [raw[name]]))
         dataset = Dataset(
             measures=tuple(
-                Measure(str(m["code"]), m["unit"], m["canonical_unit"], float(m["factor"]), m.get("index"))
-                for m in raw.pop("measures")
+                Measure(**{**m, "code": str(m["code"]), "factor": float(m["factor"])}) for m in raw.pop("measures")
             ),
             dimensions={str(name): str(column) for name, column in raw.pop("dimensions").items()},
             select={name: tuple(str(c) for c in codes) for name, codes in (raw.pop("select", None) or {}).items()},

@@ -97,7 +97,7 @@ def read_slices(settings: Settings) -> list[SliceState]:
     runs = Journal(settings.journal).read("runs")
     last = _last_steps(runs)
     notices = {key: row.get("notice", "") for key, row in _last_steps(runs, ("fetch",)).items()}
-    held = {slice_of(row["load_id"]): row for row in read_held(settings)}
+    held = {row["load_id"]: row for row in read_held(settings)}
     states = []
     for code in settings.datasets_to_load():
         dataset = load_registry()[code]
@@ -113,7 +113,9 @@ def read_slices(settings: Settings) -> list[SliceState]:
             if settings.profile == "replay" and row is None and key not in newest:
                 # Nobody can ask for what was not recorded.
                 continue
-            state = _state_of(code, reporter, newest.get(key), row, held.get(key))
+            last_load = newest.get(key)
+            held_row = held.get(last_load.load_id) if last_load else None
+            state = _state_of(code, reporter, last_load, row, held_row)
             if state.state == LOADED and notices.get(key):
                 words = " ".join(dataset.discover)
                 state = replace(

@@ -370,14 +370,18 @@ def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress 
         folder, manifest = landing.staged(load_id)
         previous = database.with_name("previous.parquet")
         n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
-        gate_input = landing_gate_input(dataset, manifest, folder, previous if n_before else None)
+        earlier = database.with_name("earlier.parquet")
+        n_earlier = landing.write_chapters(dataset, manifest, earlier) if dataset.slice_by == "month" else 0
+        gate_input = landing_gate_input(
+            dataset, manifest, folder, previous if n_before else None, earlier if n_earlier else None
+        )
         landing_gate.prepare_database(database, gate_input)
         _run_gate(settings, "landing", load_id, run_id, database, landing_gate.landing_checks(gate_input), progress)
     return load_id
 
 
 def landing_gate_input(
-    dataset: Dataset, manifest: LoadManifest, folder: Path, previous: Path | None
+    dataset: Dataset, manifest: LoadManifest, folder: Path, previous: Path | None, history: Path | None = None
 ) -> landing_gate.LandingGateInput:
     """Return what gate 1 needs to know of a staged load: from the registry, the seeds and the load's manifest.
 
@@ -387,6 +391,8 @@ def landing_gate_input(
         The staged load.
     previous : Path or None
         What `Landing.write_state` wrote of the loads before; None if they said nothing.
+    history : Path or None
+        What `Landing.write_chapters` wrote of months before, for a dataset that is loaded month by month.
     """
     is_wide = dataset.protocol == "comext_bulk"
     return landing_gate.LandingGateInput(
@@ -412,6 +418,10 @@ def landing_gate_input(
         has_all_partners=not manifest.slice["partners"],
         rows_read=manifest.rows_read,
         rows_rejected=manifest.rows_rejected,
+        history_measures=dataset.history_measures,
+        unit_value_of=dataset.unit_value_of,
+        history=history,
+        release_days=dataset.release.every_days,
     )
 
 

@@ -40,8 +40,13 @@ EU_REPORTER = "EU27_2020"
 REPORTERS = tuple(sorted((*EU_MEMBERS, EU_REPORTER)))
 
 INTRA_UNALLOCATED = ("QR", "QV", "QY")
-WORLD, EXTRA_EU, INTRA_EU = "WORLD", "EXT_EU27_2020", "EU27_2020"
-PARTNER_AGGREGATES = (INTRA_EU, EXTRA_EU, WORLD)
+WORLD, EXTRA_EU, INTRA_EU = "WORLD", "EXT_EU27_2020", "INT_EU27_2020"
+# The Union of its members at the time (the same ones since 2021), the euro area at the time, and that of 2026.
+_OTHER_INTRA, _OTHER_EXTRA = ("INT_EU", "INT_EA", "INT_EA21"), ("EXT_EU", "EXT_EA", "EXT_EA21")
+PARTNER_AGGREGATES = (INTRA_EU, EXTRA_EU, WORLD, *_OTHER_INTRA, *_OTHER_EXTRA)
+# Members of the Union without the euro, and the month from which others have it.
+_NO_EURO = ("CZ", "DK", "HU", "PL", "RO", "SE")
+_EURO_FROM = {"HR": "2023-01", "BG": "2026-01"}
 
 CBS_EXPORT_MEASURES = ("D001636", "M001648", "M001632", "M007897")
 CBS_IMPORT_MEASURES = ("D001607", "M007895")
@@ -53,6 +58,8 @@ CBS_SECTION_CODES = (
 # The section that 85427NED has beside those of 85429NED: goods that are never in the Netherlands.
 CBS_NOT_IN_COUNTRY = "A051811"
 _UNITED_STATES = "L008778"
+#: "Niet bepaalde landen en gebieden EU".
+CBS_UNDETERMINED_EU = "L008812"
 
 # Partners of trade known to be empty in both offices: high seas, and codes for all trade together.
 _UNUSED_UNALLOCATED = ("QP", "QQ", "QU", "QX", "ZZ")
@@ -172,6 +179,9 @@ class EconomyParameters:
     cbs_not_in_country_shares
         Share of goods that change owner without being in the Netherlands ("Niet fysiek in Nederland") in
         re-exports, Dutch product and imports of 85427NED. Assumed: no published figure is at hand.
+    cbs_ownership_withheld
+        Exports of a year, mln euro, that 85427NED has in no country: those to `CBS_UNDETERMINED_EU`, of which that
+        year is empty. That it is so for 2022, and some 13 bn, was seen.
     cbs_smallest_cell_mln
         A monthly flow of country and section below this many mln euro is no trade.
     cbs_suppressed_share
@@ -246,6 +256,7 @@ class EconomyParameters:
         }
     )
     cbs_not_in_country_shares: tuple[float, float, float] = (0.05, 0.12, 0.08)
+    cbs_ownership_withheld: Mapping[int, float] = field(default_factory=lambda: {2022: 13000})
     cbs_smallest_cell_mln: float = 0.01
     cbs_suppressed_share: float = 0.04
     cbs_small_cell_mln: float = 10.0
@@ -348,6 +359,8 @@ class CbsTruth:
         Mln euro, final (before the revision factors of a release).
     suppressed
         By land, section and direction (0 import, 1 export): withheld in every period.
+    empty
+        Land and year of which no cell is published, whatever the goods.
     """
 
     measures: tuple[str, ...]
@@ -355,6 +368,7 @@ class CbsTruth:
     sections: tuple[str, ...]
     values: Floats
     suppressed: NDArray[np.bool_]
+    empty: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -399,7 +413,7 @@ class PartnerList:
     leaves
         Comext country and Q* codes in use in the simulated months, sorted.
     codes
-        The same with the aggregates, sorted: the partner axis of the cube.
+        The same with the aggregates, sorted: the partner axis of the cube. The axis of the datasets is longer.
     names
         English name by Comext code.
     lands
@@ -610,10 +624,21 @@ class Economy:
         codes = self.partners.codes
         result = np.zeros((cells.shape[0], len(codes), cells.shape[2]), cells.dtype)
         result[:, np.searchsorted(codes, self.partners.leaves)] = cells
+        world = cells.sum(axis=1)
+        result[:, codes.index(WORLD)] = world
         is_intra = self.partners.is_intra
-        intra, extra = cells[:, is_intra].sum(axis=1), cells[:, ~is_intra].sum(axis=1)
-        for code, total in ((INTRA_EU, intra), (EXTRA_EU, extra), (WORLD, intra + extra)):
-            result[:, codes.index(code)] = total
+        has_euro = np.isin(self.partners.leaves, EU_MEMBERS) & ~np.isin(self.partners.leaves, _NO_EURO)
+        areas = {
+            "EU27_2020": cells[:, is_intra].sum(axis=1),
+            "EA21": cells[:, has_euro].sum(axis=1),
+        }
+        areas["EU"], areas["EA"] = areas["EU27_2020"], areas["EA21"].copy()
+        for code, first in _EURO_FROM.items():
+            without = min(month_index(first), cells.shape[2])
+            areas["EA"][:, :without] -= cells[:, self.partners.leaves.index(code), :without]
+        for area, inside in areas.items():
+            result[:, codes.index(f"INT_{area}")] = inside
+            result[:, codes.index(f"EXT_{area}")] = world - inside
         return result
 
     def add_up_by(self, grouping: Grouping, leaves: Integers) -> Integers:
@@ -750,7 +775,14 @@ class Economy:
         """Partners whose newest month is held back: intra-EU ones, and the totals that need them."""
         if reporter in self.parameters.early_reporters:
             return np.zeros(len(self.partners.codes), dtype=np.bool_)
-        return np.isin(self.partners.codes, (*EU_MEMBERS, *INTRA_UNALLOCATED, INTRA_EU, WORLD))
+        known = (EXTRA_EU, "EXT_EU")
+        unknown = [code for code in PARTNER_AGGREGATES if code not in known]
+        return np.isin(self.partners.codes, (*EU_MEMBERS, *INTRA_UNALLOCATED, *unknown))
+
+    def unpublished_partners(self, reporter: str) -> Booleans:
+        """Partners that Comext never gives for a reporter: of the Union as one only countries, INT and EXT are."""
+        never = [c for c in PARTNER_AGGREGATES if c not in (INTRA_EU, EXTRA_EU)] if reporter == EU_REPORTER else []
+        return np.isin(self.partners.codes, never)
 
     # -- CBS --------------------------------------------------------------------------------------------
 
@@ -863,7 +895,6 @@ class Economy:
         parts = np.concatenate([owned, outside[:, :, None]], axis=2)
 
         year_of_month = START_YEAR + np.arange(span) // 12
-        states = np.array(border.lands) == _UNITED_STATES
         for year in range(START_YEAR, int(year_of_month[-1]) + 1):
             anchor_year = min(year, last_anchor)
             anchor_months = np.flatnonzero(year_of_month == anchor_year)
@@ -876,8 +907,14 @@ class Economy:
                 usual = parts[..., anchor_months].sum(axis=(2, 3))
                 scale = np.empty((3, len(border.lands)))
                 for part in range(2):
-                    scale[part, states] = to_states[part] / usual[part, states]
-                    scale[part, ~states] = (exports[part] - to_states[part]) / usual[part, ~states].sum()
+                    fixed = {_UNITED_STATES: to_states[part]}
+                    if withheld := self.parameters.cbs_ownership_withheld.get(year):
+                        fixed[CBS_UNDETERMINED_EU] = withheld * exports[part] / total
+                    others = ~np.isin(border.lands, list(fixed))
+                    for land, value in fixed.items():
+                        row_of = border.lands.index(land)
+                        scale[part, row_of] = value / usual[part, row_of]
+                    scale[part, others] = (exports[part] - sum(fixed.values())) / usual[part, others].sum()
                 scale[2] = total / crossed[:2].sum() * crossed[2] / usual[2].sum()
             parts[..., year_of_month == year] *= scale[:, :, None, None]
         nowhere = np.zeros((len(border.lands), 1, 2), dtype=np.bool_)
@@ -887,6 +924,7 @@ class Economy:
             sections=(*border.sections, CBS_NOT_IN_COUNTRY),
             values=np.concatenate([parts[:2].sum(axis=0, keepdims=True), parts])[..., :months],
             suppressed=np.concatenate([border.suppressed, nowhere], axis=1),
+            empty=tuple((CBS_UNDETERMINED_EU, year) for year in self.parameters.cbs_ownership_withheld),
         )
 
     def cbs_goods(self, goods: Sequence[CbsGood], flow: int, months: int) -> tuple[Floats, Floats]:

@@ -104,15 +104,7 @@
             first_parts.* exclude (total_partner)
             replace (
                 first_parts.total_partner as partner_code,
-                case
-                    when first_parts.valid_from >= second_parts.valid_from then first_parts.load_id
-                    else second_parts.load_id
-                end as load_id,
-                case
-                    when first_parts.valid_from > second_parts.valid_from then first_parts.request_no
-                    when first_parts.valid_from < second_parts.valid_from then second_parts.request_no
-                    else least(first_parts.request_no, second_parts.request_no)
-                end as request_no,
+                {{ origin_of_both('first_parts', 'second_parts') | indent(16) }},
                 first_parts.amount + second_parts.amount as amount,
                 {{ both_valid_from('first_parts', 'second_parts') }} as valid_from,
                 {{ both_valid_to('first_parts', 'second_parts') }} as valid_to

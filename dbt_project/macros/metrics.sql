@@ -19,3 +19,12 @@
 {% macro contribution_pp(value, base, total_base) -%}
     100 * {{ ratio('(coalesce(' ~ value ~ ', 0) - coalesce(' ~ base ~ ', 0))', total_base) }}
 {%- endmacro %}
+
+{# Deviation of a logarithm from its level or from its value a year before, whichever is nearer. #}
+{% macro nearer_deviation(value, level, year_before) -%}
+    case
+        when {{ year_before }} is null or abs({{ value }} - {{ level }}) <= abs({{ value }} - {{ year_before }})
+            then {{ value }} - {{ level }}
+        else {{ value }} - {{ year_before }}
+    end
+{%- endmacro %}

@@ -73,6 +73,21 @@
     least({{ one }}.valid_to, {{ other }}.valid_to)
 {%- endmacro %}
 
+{# Where the sum of two statements comes from: the reply that brought the newer one; of two in one vintage the first. #}
+{% macro origin_of_both(one, other) -%}
+    case
+        when {{ one }}.valid_from > {{ other }}.valid_from then {{ one }}.load_id
+        when {{ one }}.valid_from < {{ other }}.valid_from then {{ other }}.load_id
+        when {{ one }}.request_no <= {{ other }}.request_no then {{ one }}.load_id
+        else {{ other }}.load_id
+    end as load_id,
+    case
+        when {{ one }}.valid_from > {{ other }}.valid_from then {{ one }}.request_no
+        when {{ one }}.valid_from < {{ other }}.valid_from then {{ other }}.request_no
+        else least({{ one }}.request_no, {{ other }}.request_no)
+    end as request_no
+{%- endmacro %}
+
 {# Whether there is a time at which both statements hold. A missing end is no end. #}
 {% macro both_valid(one, other) -%}
     ({{ one }}.valid_to is null or {{ other }}.valid_from < {{ one }}.valid_to)

@@ -4,7 +4,8 @@ Quirks handled here: identifiers are case-sensitive; keys and titles can carry b
 cells and names the next one in ``@odata.nextLink``; a table can change while it is read (its ``Version`` is compared
 before and after); suppressed cells are absent rows in v4 and null in v3; bulk files have a decimal comma and may be
 split over several members; some discontinued tables have metadata on v4 and observations on v3 only; the columns of
-v3 are named by title and position, and only their ``ID`` leads to the measure (it is the ``Index`` of v4).
+v3 are named by title and position, and only their ``ID`` leads to the measure (it is the ``Index`` of v4); a measure
+can get another code or place in a new edition of a table, and is then found by its title, group and unit.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import json
 import mmap
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -37,7 +39,7 @@ from extract.offices.base import (
     request_number,
 )
 from extract.parsing import Finding, Rows
-from extract.registry import Dataset
+from extract.registry import Dataset, Measure, same_unit
 from extract.slices import Slice
 from extract.sql import quote, sql_tuple, text_list
 from extract.streams import ArchiveError, piped, write_zip_members, zip_members
@@ -112,7 +114,7 @@ class CbsOffice:
         replies.append(session.get(f"{table}/Dimensions", purpose="dimensions", inspect=inspect_json))
         self._check_dimensions(replies[-1], dataset)
         replies.append(session.get(f"{table}/MeasureCodes", purpose="measures", inspect=inspect_json))
-        self._check_measures(replies[-1], dataset)
+        measures = v4_measures(replies[-1].path, dataset, replies[-1].record.url)
         keys: Keys = {}
         for dimension in dataset.dimensions:
             codes_url = f"{table}/{dimension}Codes"
@@ -130,7 +132,7 @@ class CbsOffice:
             else:
                 replies.append(archive)
         if protocol == V4:
-            replies += self._fetch_pages(session, table, dataset, part, keys)
+            replies += self._fetch_pages(session, table, dataset, part, keys, measures)
         after = self.version(self._properties(session, hosts, dataset), dataset)
         if after != version:
             raise TornReadError(
@@ -139,14 +141,21 @@ class CbsOffice:
                 where=table,
                 next_step="load it again; nothing of this attempt is kept in the landing area",
             )
+        findings += found_by_title(dataset, measures)
         if not part.recorded_urls:
             findings += not_offered(dataset, part, keys)
         return Fetched(version, tuple(as_payload(reply) for reply in replies), protocol, findings)
 
     def _fetch_pages(
-        self, session: OfficeSession, table: str, dataset: Dataset, part: Slice, keys: Keys
+        self,
+        session: OfficeSession,
+        table: str,
+        dataset: Dataset,
+        part: Slice,
+        keys: Keys,
+        measures: Mapping[str, str],
     ) -> list[Reply]:
-        query = observation_filter(dataset, part, keys)
+        query = observation_filter(dataset, part, keys, measures)
         suffix = f"?$filter={url_quote(query)}" if query else ""
         first_url = part.recorded_urls[0] if part.recorded_urls else f"{table}/Observations{suffix}"
         count_url = first_url.replace("/Observations", "/Observations/$count", 1)
@@ -207,6 +216,7 @@ class CbsOffice:
         version = self._v3_version(before, dataset)
         replies = [before, self._v3(session, hosts, dataset, "DataProperties", "measures")]
         topics = v3_topics(replies[-1].path, dataset)
+        elsewhere = topics_by_title(replies[-1].path, dataset, topics)
         for dimension in dataset.dimensions:
             replies.append(self._v3(session, hosts, dataset, dimension, f"codes:{dimension}"))
         query = v3_filter(dataset, part, {d: r.path for d, r in zip(dataset.dimensions, replies[2:], strict=True)})
@@ -235,7 +245,7 @@ class CbsOffice:
                 next_step="load it again; nothing of this attempt is kept in the landing area",
             )
         detail = f"OData v4 gave no data ({reason[:200]}); read from OData v3"
-        findings = (Finding("fallback_used", dataset.identifier, detail, "warn"),)
+        findings = (Finding("fallback_used", dataset.identifier, detail, "warn"), *elsewhere)
         return Fetched(version, tuple(as_payload(reply) for reply in (*replies, *pages)), V3, findings)
 
     def _v3(
@@ -267,14 +277,16 @@ class CbsOffice:
         units: dict[str, str] = {}
         codes: list[tuple[str, str, str, str, str, str]] = []
         is_v3 = fetched.protocol == V3
-        by_index = {measure.index: measure.code for measure in dataset.measures}
         for payload, path in files:
             if payload.purpose == "measures" and is_v3:
-                for row in read_values(path):
-                    if row.get("Key") and row.get("ID") in by_index:
-                        units[by_index[row["ID"]]] = str(row.get("Unit") or "").strip()
+                topics = v3_topics(path, dataset)
+                rows = [row for row in read_values(path) if row.get("Key") in topics]
+                units = {topics[row["Key"]]: _text(row, "Unit") for row in rows}
             elif payload.purpose == "measures":
-                units = {str(r["Identifier"]).strip(): str(r.get("Unit") or "").strip() for r in read_values(path)}
+                declared = {office: code for code, office in v4_measures(path, dataset).items()}
+                for row in read_values(path):
+                    code = _text(row, "Identifier")
+                    units[declared.get(code, code)] = _text(row, "Unit")
             elif payload.purpose.startswith("codes:"):
                 dimension = payload.purpose.removeprefix("codes:")
                 names = (
@@ -283,7 +295,7 @@ class CbsOffice:
                     else ("Identifier", "Title", "Description", "DimensionGroupId", "Status")
                 )
                 for row in read_values(path):
-                    code, title, description, group, status = (str(row.get(n) or "").strip() for n in names)
+                    code, title, description, group, status = (_text(row, name) for name in names)
                     codes.append((dimension, code, title, description, group, status))
         return Metadata(units, codes)
 
@@ -292,24 +304,28 @@ class CbsOffice:
     ) -> tuple[Rows, list[Finding]]:
         """Say how stored replies read as rows: pages of JSON, the bulk zip, or pages of v3."""
         pages = [(no, path) for no, (payload, path) in enumerate(files) if payload.purpose == "observations"]
-        if fetched.protocol == ZIP:
-            return self._zip_rows(dataset, part, pages[0])
+        measures = next(path for payload, path in files if payload.purpose == "measures")
         if fetched.protocol == V3:
-            topics = v3_topics(next(p for payload, p in files if payload.purpose == "measures"), dataset)
-            return self._v3_rows(dataset, pages, topics), []
+            return self._v3_rows(dataset, pages, v3_topics(measures, dataset)), []
+        codes = v4_measures(measures, dataset)
+        if fetched.protocol == ZIP:
+            return self._zip_rows(dataset, part, pages[0], codes)
         findings = [
             Finding("new_column", name, "a field of observations that is not declared", dataset.contract.new_column)
             for name in sorted({name for _, path in pages for name in check_observation_fields(path, dataset)})
         ]
         read = ("Measure", "ValueAttribute", "Value", *dataset.dimensions)
         columns = {column: _unpadded(dimension) for dimension, column in dataset.dimensions.items()}
-        expressions = _expressions(columns, _unpadded("Measure"), '"Value"', '"ValueAttribute"')
+        measure = _declared(_unpadded("Measure"), codes)
+        expressions = _expressions(columns, measure, '"Value"', '"ValueAttribute"')
         # A recorded reply can hold more measures than the slice; a live request cannot return them.
         asked = f"{expressions['measure']} in {sql_tuple(dataset.measure_codes)}" if part.recorded_urls else "true"
         rules = _rules(dataset, expressions, '"Value"', '"ValueAttribute"')
         return Rows(_rows_of(pages, read), expressions, rules, _doubt(dataset), in_slice=asked), findings
 
-    def _zip_rows(self, dataset: Dataset, part: Slice, page: tuple[int, Path]) -> tuple[Rows, list[Finding]]:
+    def _zip_rows(
+        self, dataset: Dataset, part: Slice, page: tuple[int, Path], codes: Mapping[str, str]
+    ) -> tuple[Rows, list[Finding]]:
         number, path = page
         members = zip_members(path, "Observations")
         header = zip_header(path, members, dataset)
@@ -340,7 +356,8 @@ class CbsOffice:
 
         columns = {column: f'trim("{dimension}")' for dimension, column in dataset.dimensions.items()}
         # The bulk files have a decimal comma, and no mark between thousands.
-        expressions = _expressions(columns, 'trim("Measure")', "replace(\"Value\", ',', '.')", '"ValueAttribute"')
+        measure = _declared('trim("Measure")', codes)
+        expressions = _expressions(columns, measure, "replace(\"Value\", ',', '.')", '"ValueAttribute"')
         slice_rows = _substitute(in_slice(dataset, part), expressions)
         rules = _rules(dataset, expressions, "replace(\"Value\", ',', '.')", '"ValueAttribute"')
         malformed = f"select {number}, min(csv_line) from reject_errors group by scan_id, file_id, line order by line"
@@ -448,18 +465,6 @@ class CbsOffice:
                 next_step=_REDESIGNED,
             )
 
-    def _check_measures(self, reply: Reply, dataset: Dataset) -> None:
-        """Stop early at a table without the declared measures: another table may have taken the id."""
-        found = {str(row["Identifier"]).strip() for row in read_values(reply.path)}
-        missing = [code for code in dataset.measure_codes if code not in found]
-        if missing:
-            raise BadReplyError(
-                f"the table lacks the measures {missing}; it has {sorted(found)}",
-                dataset=dataset.code,
-                where=reply.record.url,
-                next_step=_REDESIGNED,
-            )
-
 
 def is_whole(dataset: Dataset, part: Slice) -> bool:
     """Whether a slice asks for all periods and partners of a table."""
@@ -528,7 +533,9 @@ def _fits(key: str, code: str) -> bool:
     return key.startswith(code[:-1]) if code.endswith("*") else key == code
 
 
-def observation_filter(dataset: Dataset, part: Slice, keys: Keys | None = None) -> str:
+def observation_filter(
+    dataset: Dataset, part: Slice, keys: Keys | None = None, measures: Mapping[str, str] | None = None
+) -> str:
     """Return the ``$filter`` of a slice.
 
     Years (``JJ00``) sort before months (``MMnn``) of the same year, so one ``ge`` keeps both.
@@ -537,8 +544,11 @@ def observation_filter(dataset: Dataset, part: Slice, keys: Keys | None = None) 
     ----------
     keys : dict of str to dict of str to str
         The office's own spelling of each code, by dimension: some tables pad their keys with blanks.
+    measures : mapping of str to str
+        The office's code of each declared measure, as `v4_measures` finds them.
     """
-    clauses = [f"Measure in ({_in_list(dataset.measure_codes)})"]
+    own_codes = tuple((measures or {}).get(code, code) for code in dataset.measure_codes)
+    clauses = [f"Measure in ({_in_list(own_codes)})"]
     for dimension, codes in wanted_codes(dataset, part).items():
         own = (keys or {}).get(dimension, {})
         clauses.append(_code_filter(dimension, tuple(own.get(code, code) for code in codes)))
@@ -574,25 +584,137 @@ def v3_filter(dataset: Dataset, part: Slice, code_lists: dict[str, Path]) -> str
     return " and ".join(clauses)
 
 
+@dataclass(frozen=True)
+class _Offered:
+    """A measure as a table describes it; `code` is that of v4, or the name of the column in v3."""
+
+    code: str
+    title: str
+    unit: str
+    group: str = ""
+
+    def is_meant_by(self, measure: Measure) -> bool:
+        """Whether it has the title, and the group and the unit as far as they are declared; v3 has no group ids."""
+        return (
+            bool(measure.title)
+            and " ".join(self.title.split()) == " ".join(measure.title.split())
+            and (not measure.unit or same_unit(self.unit, measure.unit))
+            and (not (measure.group and self.group) or self.group == measure.group)
+        )
+
+
+def _matched(
+    dataset: Dataset, offered: Iterable[_Offered], known: Mapping[str, str], *, where: str, next_step: str
+) -> dict[str, str]:
+    """Return the office's code of each declared measure: `known`, or that of the one measure with its title.
+
+    Raises
+    ------
+    BadReplyError
+        If no measure, or more than one, has the title, group and unit of one that is not known.
+    """
+    by_code = {measure.code: measure for measure in offered}
+    free = [measure for code, measure in by_code.items() if code not in known.values()]
+    found, doubts = dict(known), []
+    for measure in dataset.measures:
+        if measure.code in found:
+            continue
+        meant = [other.code for other in free if other.is_meant_by(measure)]
+        if len(meant) == 1 and meant[0] not in found.values():
+            found[measure.code] = meant[0]
+        else:
+            declared = f"title {measure.title!r}, group {measure.group!r}, unit {measure.unit!r}"
+            fits = f"{meant} fit" if meant else "nothing fits"
+            doubts.append(f"{measure.code} ({declared}; {fits})" if measure.title else measure.code)
+    if doubts:
+        has = [f"{m.code} {m.title!r}" + f" in {m.group}" * bool(m.group) + f" [{m.unit}]" for m in by_code.values()]
+        raise BadReplyError(
+            f"the table lacks the measures {', '.join(doubts)}; it has {'; '.join(has)}",
+            dataset=dataset.code,
+            where=where,
+            next_step=next_step,
+        )
+    return {code: found[code] for code in dataset.measure_codes}
+
+
+def v4_measures(path: Path, dataset: Dataset, where: str = "") -> dict[str, str]:
+    """Return the office's code of each declared measure, from ``MeasureCodes`` of v4.
+
+    Raises
+    ------
+    BadReplyError
+        If the table lacks one, under its code and under its title: another table may have taken the id.
+    """
+    rows = read_values(path)
+    offered = [_Offered(*(_text(row, n) for n in ("Identifier", "Title", "Unit", "MeasureGroupId"))) for row in rows]
+    codes = {measure.code for measure in offered}
+    known = {code: code for code in dataset.measure_codes if code in codes}
+    return _matched(dataset, offered, known, where=where or str(path), next_step=_REDESIGNED)
+
+
 def v3_topics(path: Path, dataset: Dataset) -> dict[str, str]:
-    """Return column name to measure code of a v3 table, by the ``Index`` that the registry declares.
+    """Return column name to measure code of a v3 table, by the ``Index`` that the registry declares, or by title.
+
+    A column at the declared place that has another title than the declared one is another measure.
 
     Raises
     ------
     BadReplyError
         If a declared measure has no column.
     """
-    columns = {row["ID"]: str(row["Key"]) for row in read_values(path) if row.get("Key")}
-    topics = {columns[m.index]: m.code for m in dataset.measures if m.index in columns}
-    missing = [measure.code for measure in dataset.measures if measure.index not in columns]
-    if missing:
-        raise BadReplyError(
-            f"DataProperties of OData v3 has no column for the measures {missing}; it has {columns}",
-            dataset=dataset.code,
-            where=str(path),
-            next_step="compare `index` of the registry file with MeasureCodes.Index of OData v4",
-        )
-    return topics
+    rows = [row for row in read_values(path) if row.get("Key") and row.get("Type", "Topic") == "Topic"]
+    offered = [_Offered(*(_text(row, name) for name in ("Key", "Title", "Unit"))) for row in rows]
+    places = {row.get("ID"): other for row, other in zip(rows, offered, strict=True)}
+    known = {
+        measure.code: places[measure.index].code
+        for measure in dataset.measures
+        if measure.index in places
+        and (not measure.title or replace(places[measure.index], unit="").is_meant_by(replace(measure, unit="")))
+    }
+    next_step = "compare `index` of the registry file with MeasureCodes.Index of OData v4"
+    found = _matched(dataset, offered, known, where=str(path), next_step=next_step)
+    return {column: code for code, column in found.items()}
+
+
+def found_by_title(dataset: Dataset, measures: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Return a finding for each measure of v4 that has another code than the declared one."""
+    return tuple(
+        Finding("measure_found_by_title", code, _elsewhere(dataset, code, f"code: {own}", own), "warn")
+        for code, own in measures.items()
+        if own != code
+    )
+
+
+def topics_by_title(path: Path, dataset: Dataset, topics: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Return a finding for each measure of v3 that stands in another place than the declared one."""
+    # A topic can stand twice in the list, under two groups.
+    places: dict[str, list[int]] = {}
+    for row in read_values(path):
+        places.setdefault(_text(row, "Key"), []).append(row["ID"])
+    declared = {measure.code: measure.index for measure in dataset.measures}
+    return tuple(
+        Finding("measure_found_by_title", code, _elsewhere(dataset, code, f"index: {places[key][0]}", key), "warn")
+        for key, code in topics.items()
+        if declared[code] not in places[key]
+    )
+
+
+def _elsewhere(dataset: Dataset, code: str, line: str, own: str) -> str:
+    title = next(measure.title for measure in dataset.measures if measure.code == code)
+    return (
+        f"the office has {title!r} as {own}, the registry as {code}: its rows are landed as {code};"
+        f" change the line of {code} in extract/registry/{dataset.code}.yml to {line}"
+    )
+
+
+def _declared(measure: str, codes: Mapping[str, str]) -> str:
+    """Return the SQL expression of the declared code of an office's measure."""
+    cases = "".join(f" when {quote(own)} then {quote(code)}" for code, own in codes.items() if own != code)
+    return f"case {measure}{cases} else {measure} end" if cases else measure
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    return str(row.get(name) or "").strip()
 
 
 def inspect_json(path: Path, content_type: str) -> Verdict | None:

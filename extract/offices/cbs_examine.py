@@ -6,7 +6,7 @@ import json
 from functools import partial
 from urllib.parse import quote as url_quote
 
-from extract.errors import ExtractError
+from extract.errors import BadReplyError, ExtractError
 from extract.examine import Examination, Examined
 from extract.http import OfficeSession, Reply
 from extract.offices.cbs import (
@@ -18,8 +18,9 @@ from extract.offices.cbs import (
     observation_filter,
     read_values,
     v3_topics,
+    v4_measures,
 )
-from extract.registry import Dataset
+from extract.registry import Dataset, same_unit
 from extract.slices import Slice
 
 # Tables whose contents are looked into when the declared one does not hold what is declared.
@@ -101,19 +102,21 @@ def _compare_dimensions(reply: Reply, dataset: Dataset) -> tuple[str, str]:
 
 def _compare_measures(reply: Reply, dataset: Dataset) -> tuple[str, str]:
     found = {str(row["Identifier"]).strip(): row for row in read_values(reply.path)}
-    missing = [measure.code for measure in dataset.measures if measure.code not in found]
-    if missing:
-        offered = {code: str(row.get("Title", "")).strip() for code, row in found.items()}
-        return f"no measure {missing}; offered are {offered}", ""
+    try:
+        codes = v4_measures(reply.path, dataset, reply.record.url)
+    except BadReplyError as error:
+        return error.problem, ""
     for measure in dataset.measures:
-        row = found[measure.code]
-        unit, index = str(row.get("Unit") or "").strip(), row.get("Index")
-        if unit != measure.unit or (measure.index is not None and index != measure.index):
+        code = codes[measure.code]
+        unit, index = str(found[code].get("Unit") or "").strip(), found[code].get("Index")
+        other = f"{measure.code} is {code} here; {code}" if code != measure.code else code
+        if code != measure.code or not same_unit(unit, measure.unit) or measure.index not in (None, index):
+            factor = f"{measure.factor:g}" if same_unit(unit, measure.unit) else "<check>"
             line = (
-                f"- {{code: {measure.code}, unit: {unit}, canonical_unit: {measure.canonical_unit},"
-                f" factor: <check>, index: {index}}}"
+                f"- {{code: {code}, unit: {unit}, canonical_unit: {measure.canonical_unit}, factor: {factor},"
+                f" index: {index}, title: {json.dumps(measure.title, ensure_ascii=False)}, group: '{measure.group}'}}"
             )
-            return f"{measure.code} has unit {unit!r} and Index {index}", line
+            return f"{other} has unit {unit!r} and Index {index}", line
     return "", ""
 
 

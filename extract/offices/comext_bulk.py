@@ -3,7 +3,7 @@
 Quirks handled here: the files lie on the main host; they are overwritten in place when a month is revised, so the
 size and time in the listing are their version; annual files (``YYYY52``) have names of the same pattern and would
 count a year twice; the files of today have 18 columns, those until 2001 (and older copies) 19 under other names, where
-procedure 4 is the total of the others.
+procedure 4 is the total of the others; a masked code has a row for each class of the goods behind it.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ LAYOUTS: dict[str, dict[str, str]] = {
 }
 # Known columns that are not landed: numeric codes of reporter and partner, and two older classifications.
 _LEFT_OUT = {"DECLARANT", "PARTNER", "PRODUCT_CPA2002", "PRODUCT_CPA2008"}
+_CLASSES = ("sitc", "cpa21", "cpa22", "bec", "bec5", "section")
 _MONTHLY = re.compile(r"full(?:_v2)?_?(\d{4})(0[1-9]|1[0-2])\.7z")
 
 
@@ -160,6 +161,8 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
         **{column: f"try_cast({text[column]} as double)" for column in BULK_VALUES if column in text},
         "layout": quote(layout),
     }
+    classes = ", ".join(text[column] for column in _CLASSES if column in text)
+    expressions["masked_class"] = f"case when contains({text['product']}, 'X') then concat_ws('/', {classes}) end"
     for absent in ("cpa22", "bec5"):
         expressions.setdefault(absent, "cast(null as varchar)")
     expressions.setdefault("value_nac", "cast(null as double)")

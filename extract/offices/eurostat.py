@@ -315,7 +315,8 @@ def data_urls(
             where=part.describe(),
             next_step="ask for other months",
         )
-    if periods[0] != wanted[0] or periods[-1] != wanted[-1]:
+    # Of a slice without an end the last period is only the latest that can be there.
+    if periods[0] != wanted[0] or (part.last_month and periods[-1] != wanted[-1]):
         detail = f"asked for {wanted[0]} to {wanted[-1]}, offered are {offers[0]} to {offers[-1]}"
         findings.append(Finding("period_not_offered", dataset.period_dimension, detail, "warn"))
     split = dataset.dimension_of("product")

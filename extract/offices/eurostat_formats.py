@@ -171,7 +171,7 @@ def rows(dataset: Dataset, part: Slice, version: str, files: Files) -> tuple[Row
         (f"not regexp_full_match({expressions['period']}, {quote(dataset.period_pattern)})", "unknown_period"),
         (f"{expressions['measure']} not in {sql_tuple(dataset.measure_codes)}", "unknown_measure"),
         ("value_text is not null and try_cast(value_text as double) is null", "not_a_number"),
-        ("value_text is null and coalesce(obs_flag, conf_status, '') = ''", "value_missing_without_reason"),
+        ("value_text is null and concat(obs_flag, conf_status) = ''", "value_missing_without_reason"),
     )
     asked = "true"
     if part.recorded_urls:
@@ -240,7 +240,7 @@ def _csv_query(dataset: Dataset, header: list[str], files: list[tuple[int, Path]
 
 
 def _tsv_query(dataset: Dataset, number: int, path: Path) -> str:
-    """Turn a wide TSV into rows. An absent cell is a colon; flags follow the value after a blank."""
+    """Turn a wide TSV into rows. An absent cell is a colon; flags and ``@confidentiality`` follow a blank."""
     header = head_of(path, 1 << 20).decode("utf-8-sig", errors="replace").splitlines()[0].split("\t")
     names = re.sub(r"\\(TIME_PERIOD|time)\s*$", "", header[0].strip()).split(",")
     period = dataset.period_dimension
@@ -268,10 +268,11 @@ def _tsv_query(dataset: Dataset, number: int, path: Path) -> str:
     return f"""
         select {number} as request_no, cast(null as varchar) as last_update, {keys}, cell.period as "{period}",
             nullif(
-                case when regexp_full_match(cell.text, '(:|[^ ]*[0-9])[a-zA-Z ]*')
+                case when regexp_full_match(cell.text, '(:|[^ ]*[0-9])[a-zA-Z ]*(@[A-Z]*)?')
                 then regexp_extract(cell.text, '^(:|[^ ]*[0-9])', 1) else cell.text end, ':'
             ) as value_text,
-            trim(regexp_extract(cell.text, '([a-zA-Z ]*)$', 1)) as obs_flag, cast(null as varchar) as conf_status
+            trim(regexp_extract(cell.text, '([a-zA-Z ]*)(@[A-Z]*)?$', 1)) as obs_flag,
+            regexp_extract(cell.text, '@([A-Z]*)$', 1) as conf_status
         from (
             select string_split(c0, ',') as key, unnest([{cells}]) as cell
             from read_csv({quote(str(path))}, header = false, skip = 1, auto_detect = false, columns = {types},

@@ -546,6 +546,18 @@ def read_moves(marts: Marts, key: Key, month: date) -> list[Row]:
     )
 
 
+def read_unusual(marts: Marts, key: Key, month: date) -> list[Row]:
+    """Read the countries whose month is far from what their own history expects, the largest share first."""
+    return marts.rows(
+        f"""
+        select * from marts.rpt_destination_shares
+        where {OF_VIEW} and month = ? and is_unusual
+        order by share desc nulls last, destination_code
+        """,
+        [*key, month],
+    )
+
+
 def read_total(marts: Marts, key: Key, month: date) -> Row:
     """Read the office's total of a month, and its growth on a year before."""
     total = marts.rows(

@@ -313,6 +313,7 @@ def _write_month(marts: Marts, view: View) -> Section | None:
         leads=_paragraphs(
             [*sentences.tell_total(total, lower_first(view.scope)), *sentences.tell_moves(shown)],
             sentences.tell_united_states(us),
+            *([told] if (told := sentences.tell_unusual(read.read_unusual(marts, view.key, view.month))) else []),
         ),
         panels=panels,
         legend=[Mark(label("raw"), GREY, "line"), Mark(label("adjusted"), PALETTE[0], "line")],

@@ -90,6 +90,22 @@ def tell_moves(rows: Sequence[Row]) -> list[Pair]:
     return told
 
 
+def tell_unusual(rows: Sequence[Row]) -> list[Pair]:
+    """Say which countries' month is far from what their own history expects; nothing if none is.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Countries with ``value_to_expected_ratio``, and ``unit_value_to_expected_ratio`` where there is a weight.
+    """
+    if not rows:
+        return []
+    names = enumerate_names(
+        say("unusual_country", name=_destination(row), times=number(row["value_to_expected_ratio"], 1)) for row in rows
+    )
+    return [say("unusual", countries=names)]
+
+
 def _tell_beyond(row: Row) -> Pair:
     if row["is_change_beyond_revision"] is None:
         return say("beyond_unknown")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from simulator.economy import (
     EXPORT,
     IMPORT,
     INTRA_UNALLOCATED,
+    START_YEAR,
     Booleans,
     CbsGood,
     CbsTruth,
@@ -22,9 +24,11 @@ from simulator.economy import (
 )
 from simulator.geonom import LAND_ENTRIES
 
-# Below this many thousand euro there was no trade: the cell is absent. Between it and 0.5 a cell is published as 0.
+# Below this many thousand euro there was no trade: the cell is absent. Above it and below half a unit it is published
+# as 0, which in the tables of goods, in whole millions, is the fate of many.
 _SMALLEST_DETAIL = 0.2
 
+_WEEKDAYS_A_MONTH = 365.25 / 12 * 5 / 7
 
 #: Months that are provisional, and revised: the last five of the prices (the office says so), and of production
 #: a year (assumed).
@@ -116,6 +120,8 @@ def _sections(
         result[..., m][now[parent] <= 0] = np.nan
         result[withheld[direction], :, m] = np.nan
     result[~np.isfinite(result)] = np.nan
+    for land, year in truth.empty:
+        result[lands.index(land), :, [period.year == year for period in periods]] = np.nan
     return Cube(result)
 
 
@@ -139,11 +145,11 @@ def old_method(economy: Economy, periods: list[Period], months: int) -> Cube:
 
 
 def _detail(economy: Economy, goods: list[CbsGood], months: int) -> tuple[list[str], Floats, Floats]:
-    """Leaf lands; 1 000 euro and kg by direction (import, export), good, land and month, as revised."""
+    """Leaf lands; mln euro and kg by direction (import, export), good, land and month, as revised."""
     pairs = [economy.cbs_goods(goods, flow, months) for flow in (IMPORT, EXPORT)]
     lands = list(economy.cbs_truth(months).lands)
     factor = economy.cbs_revision_factor(lands, months)
-    return lands, 1000.0 * np.stack([p[0] for p in pairs]) * factor, np.stack([p[1] for p in pairs]) * factor
+    return lands, np.stack([p[0] for p in pairs]) * factor, np.stack([p[1] for p in pairs]) * factor
 
 
 def _publish_detail(
@@ -163,7 +169,7 @@ def _publish_detail(
     usual = values[..., :12].mean(axis=-1)
     withheld = np.stack(
         [
-            economy.cbs_withheld([f"{name} {direction}" for name in names], usual[direction], small=50.0)
+            economy.cbs_withheld([f"{name} {direction}" for name in names], usual[direction], small=0.05)
             for direction in (0, 1)
         ]
     )
@@ -172,7 +178,7 @@ def _publish_detail(
     for cells in (values, *others):
         sums = add_up(_with_land_aggregates(economy, lands, cells, axis=2), periods)
         if is_absent is None:
-            is_absent = sums < _SMALLEST_DETAIL
+            is_absent = 1000.0 * sums < _SMALLEST_DETAIL
             for i, land in enumerate(lands):
                 is_absent[:, :, listed[land]] |= withheld[:, :, i, None]
         rounded = np.rint(sums)
@@ -182,7 +188,7 @@ def _publish_detail(
 
 
 def sitc_detail(economy: Economy, periods: list[Period], months: int, groups: dict[str, list[CbsGood]]) -> Cube:
-    """Tables by SITC of five digits: good x land x period x (imports, exports), 1 000 euro."""
+    """Tables by SITC of five digits: good x land x period x (imports, exports), mln euro."""
     goods = [good for members in groups.values() for good in members]
     lands, values, _ = _detail(economy, goods, months)
     starts = np.cumsum([0, *(len(members) for members in groups.values())])[:-1]
@@ -192,7 +198,7 @@ def sitc_detail(economy: Economy, periods: list[Period], months: int, groups: di
 
 
 def cn_detail(economy: Economy, periods: list[Period], months: int, goods: list[CbsGood]) -> Cube:
-    """Tables by CN code: good x land x period x (imports, import kg, exports, export kg); values in 1 000 euro."""
+    """Tables by CN code: good x land x period x (imports, import kg, exports, export kg); values in mln euro."""
     lands, values, kilograms = _detail(economy, goods, months)
     names = [good.code for good in goods]
     euros, weights = _publish_detail(economy, names, lands, values, [kilograms], periods)
@@ -230,6 +236,16 @@ def producer_prices(economy: Economy, periods: list[Period], months: int, produc
     return Cube(result)
 
 
+def _working_days(months: int) -> Floats:
+    """Return the weekdays of each month over their mean."""
+    days = []
+    for index in range(months):
+        year, month = START_YEAR + index // 12, index % 12 + 1
+        first, length = calendar.monthrange(year, month)
+        days.append(sum((first + day) % 7 < 5 for day in range(length)))
+    return np.array(days, dtype=np.float64) / _WEEKDAYS_A_MONTH
+
+
 def production(economy: Economy, periods: list[Period], months: int, branches: int, measures: Sequence[str]) -> Cube:
     """85806NED: branch x period x measure; indices 2021=100 and percent."""
     season = np.resize(np.array(economy.parameters.season), months)
@@ -237,20 +253,24 @@ def production(economy: Economy, periods: list[Period], months: int, branches: i
     month_rows = [i for i, period in enumerate(periods) if period.code[4:6] == "MM"]
     for b in range(branches):
         volume = _as_published(economy.monthly_index(f"production {b}", months, 0.01, 0.012), PRODUCTION_PROVISIONAL)
+        counted = volume * season * _working_days(months) ** 0.4
         series = {
-            "A050903_1": volume * season,
-            "A050903_3": volume,
-            "M999011": volume * season * economy.monthly_index(f"turnover price {b}", months, 0.03, 0.005) / 100.0,
-            "M999013": volume * season * economy.monthly_index(f"abroad {b}", months, 0.035, 0.015) / 100.0,
+            "A042501_1": counted,
+            "A052581_1": volume * season,
+            "A050903_1": volume,
+            "M001557_2": counted * economy.monthly_index(f"turnover price {b}", months, 0.03, 0.005) / 100.0,
+            "M999013": counted * economy.monthly_index(f"abroad {b}", months, 0.035, 0.015) / 100.0,
         }
+        # Growth on the same period a year earlier, by the index that it is of.
+        yearly = {"A042501_2": "A042501_1", "A052581_2": "A052581_1", "M001557_6": "M001557_2"}
         for m, measure in enumerate(measures):
             if measure in series:
                 result[b, :, m] = np.round(add_up(series[measure], periods, mean=True), 1)
-            elif measure == "M001557_2":
-                raw = series["A050903_1"]
-                change = _change(add_up(raw, periods, mean=True), a_year_earlier(raw, periods, mean=True))
+            elif measure in yearly:
+                index = series[yearly[measure]]
+                change = _change(add_up(index, periods, mean=True), a_year_earlier(index, periods, mean=True))
                 result[b, :, m] = np.round(change, 1)
-            elif measure == "M001557_6":
+            elif measure == "A050903_3":
                 result[b, month_rows[1:], m] = np.round(_change(volume[1:], volume[:-1]), 1)
     for i, period in enumerate(periods):
         if period.code[4:6] == "JJ" and period.stop - period.start < 12:
@@ -259,22 +279,20 @@ def production(economy: Economy, periods: list[Period], months: int, branches: i
 
 
 def confidence(economy: Economy, periods: list[Period], months: int, branches: int, measures: int) -> Cube:
-    """81234ned: branch x margin (value, lower, upper) x seasonal correction x period x measure, in balances.
+    """81234ned: branch x margin (value, lower, upper) x seasonal correction (one) x period x measure, in balances.
 
-    Only the confidence itself, the first measure, has margins: those of the others cannot occur.
+    Only the confidence itself, the first measure, has margins: those of the others cannot occur (assumed).
     """
-    values = np.full((branches, 3, 2, len(periods), measures), np.nan)
+    values = np.full((branches, 3, 1, len(periods), measures), np.nan)
     impossible = np.zeros(values.shape, dtype=np.bool_)
-    season = 1.5 * np.sin(2 * np.pi * np.arange(months) / 12)
     for b in range(branches):
         for m in range(measures):
             level = economy.monthly_index(f"confidence {b} {m}", months, 0.0, 0.02) - 100.0
-            for s, correction in enumerate((0.0 * season, season)):
-                balance = np.round(np.clip(0.4 * level + correction, -60, 60), 1)
-                values[b, 0, s, :, m] = balance
-                if m == 0:
-                    values[b, 1, s, :, m] = np.round(balance - 2.1, 1)
-                    values[b, 2, s, :, m] = np.round(balance + 2.1, 1)
-                else:
-                    impossible[b, 1:, s, :, m] = True
+            balance = np.round(np.clip(0.4 * level, -60, 60), 1)
+            values[b, 0, 0, :, m] = balance
+            if m == 0:
+                values[b, 1, 0, :, m] = np.round(balance - 2.1, 1)
+                values[b, 2, 0, :, m] = np.round(balance + 2.1, 1)
+            else:
+                impossible[b, 1:, 0, :, m] = True
     return Cube(values, impossible)

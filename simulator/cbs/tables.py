@@ -397,9 +397,9 @@ def _by_sitc(identifier: str, first: str, last: str, what: str, about: str = "")
     groups = lists.sitc_goods(first, last)
     return Table(
         identifier=identifier,
-        # The titles of this family are made up: only the keys were seen.
-        title=f"Goederen naar SITC (5 digit) en land; {what}",
-        short_title=f"SITC (5 digit), land; {what}",
+        # Made up after the English ones, which begin with "Trade in goods; border crossing, SITC (".
+        title=f"Internationale goederenhandel; grensoverschrijding, SITC (5-digit, {what})",
+        short_title=f"Goederenhandel; SITC (5-digit, {what})",
         summary="In- en uitvoerwaarde van goederen (grensoverschrijding); SITC (5 digit) en landen.",
         about=(
             "In deze tabel worden de Nederlandse in- en uitvoerwaarde volgens grensoverschrijding ingedeeld naar "
@@ -409,10 +409,9 @@ def _by_sitc(identifier: str, first: str, last: str, what: str, about: str = "")
             Dimension("SITC", "SITC", lambda _: lists.sitc_codes(groups), lists.division_groups(groups)),
             _LANDS,
         ),
-        # The unit was not seen. The older tables of goods were in thousands of euro, and so is this one.
         measures=(
-            Measure("D001607", 3, "TotaleInvoerwaarde_1", "Totale invoerwaarde", "1 000 euro", _IMPORTS),
-            Measure("D001636", 4, "TotaleUitvoerwaarde_2", "Totale uitvoerwaarde", "1 000 euro", _EXPORTS),
+            Measure("D001607", 3, "TotaleInvoerwaarde_1", "Totale invoerwaarde", "mln euro", _IMPORTS),
+            Measure("D001636", 4, "TotaleUitvoerwaarde_2", "Totale uitvoerwaarde", "mln euro", _EXPORTS),
         ),
         numbers=lambda table, economy, spans, months: cells.sitc_detail(economy, spans, months, groups),
         grains={"blank": True},
@@ -437,12 +436,12 @@ def _by_cn(identifier: str, chapters: tuple[int, int], what: str, about: str = "
             Dimension("GN", "GN", lambda _: lists.cn_codes(goods), lists.chapter_groups(goods)),
             _LANDS,
         ),
-        # Neither the unit of the values nor that of the quantities was seen, nor the v4 code of a quantity: M9990nn
-        # is made up. The columns of v3 are as seen.
+        # Neither the unit of the quantities was seen nor their v4 codes: M9990nn is made up. The columns of v3 are as
+        # seen.
         measures=(
-            Measure("D001607", 3, "TotaleInvoerwaarde_1", "Totale invoerwaarde", "1 000 euro", _IMPORTS),
+            Measure("D001607", 3, "TotaleInvoerwaarde_1", "Totale invoerwaarde", "mln euro", _IMPORTS),
             Measure("M999001", 4, "TotaleInvoerhoeveelheid_2", "Totale invoerhoeveelheid", "kg"),
-            Measure("D001636", 5, "TotaleUitvoerwaarde_3", "Totale uitvoerwaarde", "1 000 euro", _EXPORTS),
+            Measure("D001636", 5, "TotaleUitvoerwaarde_3", "Totale uitvoerwaarde", "mln euro", _EXPORTS),
             Measure("M999002", 6, "TotaleUitvoerhoeveelheid_4", "Totale uitvoerhoeveelheid", "kg"),
         ),
         numbers=lambda table, economy, spans, months: cells.cn_detail(economy, spans, months, goods),
@@ -516,6 +515,9 @@ _PRODUCER_PRICES = Table(
     main_measures=("M003367",),
 )
 
+# As the sister table has it: other tables leave the blanks out.
+_BASE = "2021 = 100"
+
 _PRODUCTION = Table(
     identifier="85806NED",
     title="Nijverheid; productie en omzet, ontwikkeling en index (2021=100)",
@@ -530,31 +532,32 @@ _PRODUCTION = Table(
             lambda _: lists.branch_codes(width=10),
         ),
     ),
-    # The suffixes of the columns are those of the whole table; which v4 code belongs to which column was not seen,
-    # and neither were the codes of turnover: M9990nn is made up. The topics between are not simulated.
+    # Codes, titles that repeat, units and groups as in the sister table 85828NED (recorded); of this table only
+    # A050903_1, A050903_3, M001557_2 and M001557_6 were seen, and the columns of v3 that end in _3, _14 and _21. The
+    # other suffixes of the columns, the titles of the groups and M9990nn are made up.
     measures=(
+        Measure("A042501_1", 4, "OngecorrigeerdeProductie_1", "Ongecorrigeerd", _BASE, "", "M001288_1", 1),
+        Measure("A052581_1", 5, "KalendergecorrigeerdeProductie_2", "Kalendergecorrigeerd", _BASE, "", "M001288_1", 1),
+        Measure("A050903_1", 6, "SeizoengecorrigeerdeProductie_3", "Seizoengecorrigeerd", _BASE, "", "M001288_1", 1),
+        Measure("M001557_2", 8, "TotaleOmzet_4", "Totale omzet", _BASE, "", "M001288_2", 1),
+        Measure("M999012", 9, "OmzetBinnenland_5", "Omzet binnenland", _BASE, "", "M001288_2", 1, is_phantom=True),
+        Measure("M999013", 10, "OmzetBuitenland_6", "Omzet buitenland", _BASE, "", "M001288_2", 1),
+        Measure("A042501_2", 20, "OngecorrigeerdeProductie_13", "Ongecorrigeerd", "%", _CHANGE, "M000245_1", 1),
         Measure(
-            "A050903_1", 4, "OngecorrigeerdeProductie_1", "Ongecorrigeerde productie", "2021=100", "", "M999010", 1
+            "A052581_2", 21, "KalendergecorrigeerdeProductie_14", "Kalendergecorrigeerd", "%", _CHANGE, "M000245_1", 1
         ),
         Measure(
-            "A050903_3", 6, "SeizoengecorrigeerdeProductie_3", "Seizoengecorrigeerde productie", "2021=100", "",
-            "M999010", 1,
+            "A050903_3", 32, "OntwSeizoengecorrigeerdeProductie_21", "Seizoengecorrigeerd", "%", "", "M000247_1", 1
         ),
-        Measure("M999011", 8, "TotaleOmzet_4", "Totale omzet", "2021=100", "", "M999014", 1),
-        Measure(
-            "M999012", 9, "OmzetBinnenland_5", "Omzet binnenland", "2021=100", "", "M999014", 1, is_phantom=True
-        ),
-        Measure("M999013", 10, "OmzetBuitenland_6", "Omzet buitenland", "2021=100", "", "M999014", 1),
-        Measure(
-            "M001557_2", 21, "KalendergecorrigeerdeProductie_14", "Kalendergecorrigeerde productie", "%", _CHANGE,
-            decimals=1,
-        ),
-        Measure(
-            "M001557_6", 32, "OntwSeizoengecorrigeerdeProductie_21", "Ontw. seizoengecorrigeerde productie", "%",
-            decimals=1,
-        ),
+        Measure("M001557_6", 34, "OntwTotaleOmzet_22", "Totale omzet", "%", _CHANGE, "M000245_2", 1),
     ),
-    measure_groups=(MeasureGroup("M999010", 3, "Productie"), MeasureGroup("M999014", 7, "Omzet")),
+    measure_groups=(
+        MeasureGroup("M001288_1", 3, "Productie, indexcijfers"),
+        MeasureGroup("M001288_2", 7, "Omzet, indexcijfers"),
+        MeasureGroup("M000245_1", 19, "Productie, ontwikkeling t.o.v. een jaar eerder"),
+        MeasureGroup("M000247_1", 31, "Productie, ontwikkeling t.o.v. voorgaande periode"),
+        MeasureGroup("M000245_2", 33, "Omzet, ontwikkeling t.o.v. een jaar eerder"),
+    ),
     numbers=lambda table, economy, spans, months: cells.production(
         economy, spans, months, len(lists.branch_codes()), _codes_of(table)
     ),
@@ -566,16 +569,17 @@ _PRODUCTION = Table(
     total="307500    ",
     large_partners=("336500    ",),
     unknown_partner="999999    ",
-    main_measures=("A050903_1",),
+    main_measures=("A042501_1",),
 )  # fmt: skip
 
 _CONFIDENCE_BRANCHES = ("307500", "328105", "332905", "339205")
+# Codes as an author of CBS uses them, in the order of the columns of v3; the fourth column was not seen, and neither
+# were the group and the unit.
 _CONFIDENCE_MEASURES = (
-    # The fourth column was not seen.
-    Measure("M000210", 5, "Producentenvertrouwen_1", "Producentenvertrouwen", "saldo %", decimals=1),
-    Measure("M002289", 7, "VerwachteBedrijvigheid_2", "Verwachte bedrijvigheid", "saldo %", "", "M999020", 1),
-    Measure("M002291", 8, "OordeelOrderpositie_3", "Oordeel orderpositie", "saldo %", "", "M999020", 1),
-    Measure("M000004", 9, "OordeelVoorradenGereedProduct_4", "Oordeel voorraden gereed product", "saldo %", "",
+    Measure("M002289", 4, "Producentenvertrouwen_1", "Producentenvertrouwen", "saldo %", decimals=1),
+    Measure("M002291", 6, "VerwachteBedrijvigheid_2", "Verwachte bedrijvigheid", "saldo %", "", "M999020", 1),
+    Measure("M000210", 7, "OordeelOrderpositie_3", "Oordeel orderpositie", "saldo %", "", "M999020", 1),
+    Measure("M000004", 8, "OordeelVoorradenGereedProduct_4", "Oordeel voorraden gereed product", "saldo %", "",
             "M999020", 1),
 )  # fmt: skip
 
@@ -596,15 +600,10 @@ _CONFIDENCE = Table(
             "Marges",
             _code_list((("MW00000", "Waarde"), ("MOG0095", "Ondergrens 95%"), ("MBG0095", "Bovengrens 95%"))),
         ),
-        # A042500 was seen; the other key and which of the two is corrected were not.
-        Dimension(
-            "Seizoencorrectie",
-            "Seizoencorrectie",
-            _code_list((("A042500", "Seizoengecorrigeerd"), ("A042501", "Niet gecorrigeerd"))),
-        ),
+        Dimension("Seizoencorrectie", "Seizoencorrectie", _code_list((("A042500", "Seizoengecorrigeerd"),))),
     ),
     measures=_CONFIDENCE_MEASURES,
-    measure_groups=(MeasureGroup("M999020", 6, "Deelindicatoren"),),
+    measure_groups=(MeasureGroup("M999020", 5, "Deelindicatoren"),),
     numbers=lambda table, economy, spans, months: cells.confidence(
         economy, spans, months, len(_CONFIDENCE_BRANCHES), len(_CONFIDENCE_MEASURES)
     ),
@@ -616,7 +615,7 @@ _CONFIDENCE = Table(
     total="307500",
     large_partners=("332905",),
     unknown_partner="999999",
-    main_measures=("M000210",),
+    main_measures=("M002289",),
 )
 
 _TABLES = (

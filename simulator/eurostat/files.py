@@ -318,7 +318,8 @@ class FileService:
         names = ("reporter", "flow", "leaf", "partner", "procedure", "euros", "national", "kilograms", "pieces")
         columns = {name: np.concatenate([block[i] for block in blocks]) for i, name in enumerate(names)}
         self.connection.register("bulk_rows", columns)
-        self._register("bulk_leaf", [_leaf_codes(i) for i in range(len(LEAVES))])
+        # Behind the leaves, what else is behind their masked codes.
+        self._register("bulk_leaf", [codes(i) for codes in (_leaf_codes, _other_codes) for i in range(len(LEAVES))])
         union = EU_MEMBERS if is_v2 else _MEMBERS_OF_2001
         intra = {*union, "QR", "QV", "QY"}
         numeric = {entry.alpha2: entry.numeric for entry in LAND_ENTRIES.values()} | {"NL": "003"}
@@ -344,7 +345,7 @@ class FileService:
             f"copy (select {fields} from bulk_rows join bulk_reporter as reporter on reporter.i = bulk_rows.reporter "
             "join bulk_partner as partner on partner.i = bulk_rows.partner "
             "join bulk_leaf as leaf on leaf.i = bulk_rows.leaf "
-            "order by bulk_rows.reporter, bulk_rows.partner, leaf.c0, flow, procedure) "
+            "order by bulk_rows.reporter, bulk_rows.partner, leaf.c0, leaf.c1, flow, procedure) "
             f"to '{path}' (format csv, header true)"
         )
         self.connection.unregister("bulk_rows")
@@ -393,12 +394,19 @@ class FileService:
         blocks = []
         for procedure, (some_value, some_weight, some_number) in parts:
             shown = np.flatnonzero(some_value > 0)
-            same = np.ones(len(shown), np.int64)
-            national = np.rint(some_value[shown] * rate).astype(np.int64)
-            blocks.append(
-                (same * place, same * flow, leaf[shown], partner[shown], same * procedure, some_value[shown], national,
-                 some_weight[shown], some_number[shown])
-            )  # fmt: skip
+            is_split = _MASKED[leaf[shown]] & (some_value[shown] >= 4)
+            amounts = [some_value[shown], some_weight[shown], some_number[shown]]
+            # A masked code stands once for each class of the goods behind it.
+            second = [np.where(is_split, numbers * 3 // 10, 0) for numbers in amounts]
+            firsts = [numbers - some for numbers, some in zip(amounts, second, strict=True)]
+            for behind, (euros_shown, *others) in ((0, firsts), (len(LEAVES), second)):
+                rows = np.flatnonzero(euros_shown > 0)
+                same = np.ones(len(rows), np.int64)
+                national = np.rint(euros_shown[rows] * rate).astype(np.int64)
+                blocks.append(
+                    (same * place, same * flow, leaf[shown][rows] + behind, partner[shown][rows], same * procedure,
+                     euros_shown[rows], national, *(numbers[rows] for numbers in others))
+                )  # fmt: skip
         return tuple(np.concatenate([block[i] for block in blocks]) for i in range(len(blocks[0])))
 
     def _rate(self, reporter: str, first: int, end: int, *, is_v2: bool) -> float:
@@ -499,6 +507,17 @@ def _stamp(month: int) -> str:
 
 def _codes_text(rows: Iterable[tuple[str, str]]) -> str:
     return "".join(f"{code}\t01/01/1988\t31/12/2500\t{title}\r\n" for code, title in rows)
+
+
+# Leaves whose code in a bulk file is one of goods that are not shown.
+_MASKED = np.array([leaf.chapter != TOTAL and len(leaf.parents[0]) < 8 for leaf in LEAVES])
+
+
+def _other_codes(place: int) -> tuple[str, ...]:
+    """Return the codes of the rest behind a masked code: another SITC code and no CPA, which are made up."""
+    code, sitc, _, _, *others = _leaf_codes(place)
+    wider = sitc[0].ljust(5, "X")
+    return (code, wider if wider != sitc else "9".ljust(5, "X"), "XXXX", "XXXX", *others)
 
 
 def _leaf_codes(place: int) -> tuple[str, ...]:

@@ -311,7 +311,7 @@ class MainDatabase:
             for old in [old for old in self._trade if old[1] != release.number]:
                 del self._trade[old]
             codes = self.economy.partners.codes
-            groups = [codes.index(code) for code in ("WORLD", "EXT_EU27_2020", "EU27_2020")]
+            groups = [codes.index(code) for code in ("WORLD", "EXT_EU27_2020", "INT_EU27_2020")]
             sections = [BY_SITC.codes.index(str(section)) for section in range(10)]
             by_section, by_activity = [], []
             years = (release.eurostat_months - 1) // 12
@@ -393,7 +393,7 @@ class MainDatabase:
 
         def make(release: Release, geos: tuple[str, ...]) -> _Table:
             codes = self.economy.partners.codes
-            groups = [codes.index(code) for code in ("EXT_EU27_2020", "EU27_2020", "WORLD")]
+            groups = [codes.index(code) for code in ("EXT_EU27_2020", "INT_EU27_2020", "WORLD")]
             trade = self._tec_values(release, geos)[:, :, groups]
             shares = np.array([share for _, share in _SIZE_CLASSES.values()])
             tilt = np.exp(0.15 * self.economy.draw("size classes").standard_normal((len(shares), trade.shape[3])))
@@ -425,7 +425,9 @@ class MainDatabase:
             "EXT_EU": "Extra-EU", "INT_EU": "Intra-EU", "WORLD": "All countries of the world",
         }  # fmt: skip
         source = {_main_code(code): codes.index(code) for code in countries} | {
-            "EXT_EU": codes.index("EXT_EU27_2020"), "INT_EU": codes.index("EU27_2020"), "WORLD": codes.index("WORLD"),
+            "EXT_EU": codes.index("EXT_EU27_2020"),
+            "INT_EU": codes.index("INT_EU27_2020"),
+            "WORLD": codes.index("WORLD"),
         }  # fmt: skip
         dimensions = (
             _dimension("freq", {"A": "Annual"}, "Time frequency"),

@@ -561,6 +561,17 @@ def test_data_urls_of_codes_none_of_which_is_offered_name_them() -> None:
         data_urls(BASE, DATASET, part, {"product": frozenset({"72"})}, "2026-09")
 
 
+def test_data_urls_are_clipped_to_the_periods_that_the_dataset_offers() -> None:
+    offered = {"TIME_PERIOD": frozenset({"2020", "2021-01", "2024-12", "2026-12"})}
+    part = Slice(DATASET.code, "NL", "2002-01", products=("72",), partners=("US",))
+    (url,), (finding,) = data_urls(BASE, DATASET, part, offered, "2026-09")
+    assert "startPeriod=2021-01&endPeriod=2026-09" in url
+    assert (finding.rule, finding.mode) == ("period_not_offered", "warn")
+    assert finding.detail == "asked for 2002-01 to 2026-09, offered are 2021-01 to 2026-12"
+    with pytest.raises(ExtractError, match="the dataset offers 2021-01 to 2026-12"):
+        data_urls(BASE, DATASET, Slice(DATASET.code, "NL", "2002-01", "2003-12", products=("72",)), offered, "2026-09")
+
+
 def test_slice_that_starts_after_the_newest_month_is_an_extract_error() -> None:
-    with pytest.raises(ExtractError, match="first month lies after the last one"):
+    with pytest.raises(ExtractError, match="nothing lies between the first month and the last one, 2026-09"):
         urls_of(Slice(DATASET.code, "NL", "2027-01", "2026-09", products=("76",)))

@@ -111,6 +111,17 @@ def test_cbs_trailing_months_take_pages_even_of_a_table_with_a_zip(tmp_path: Pat
     assert len(adapter.urls) == 9
 
 
+def test_cbs_says_of_a_table_that_it_was_stopped(tmp_path: Path) -> None:
+    answers = cbs_office([cbs_row(0)])
+    url = f"{CBS_TABLE}/Properties"
+    stopped = {"Status": "Gediscontinueerd", "VersionNotes": "Vervangen door 86000NED."}
+    answers[url] = [as_json(Version="202607020630", Title=CBS.title_nl, **stopped)]
+    loader = Loader(CBS, tmp_path)
+    session = loader.session(CountingAdapter(answers))
+    version = OFFICES["cbs"].probe(session, OFFICES["cbs"].hosts(), CBS, CBS_PART)
+    assert version.notice == "CBS calls the table Gediscontinueerd: Vervangen door 86000NED."
+
+
 def test_cbs_trouble_costs_one_request_more_for_each_attempt(tmp_path: Path) -> None:
     answers = cbs_office([cbs_row(0)])
     answers[CBS_OBSERVATIONS].insert(0, Reply(b"busy", 502))

@@ -157,7 +157,13 @@ def test_catalogue_can_be_searched(server: str) -> None:
         filter="contains(Title,'goederenhandel')",
     ).json()
     assert reply["@odata.context"].endswith("$metadata#Datasets(Identifier,Title,Modified)")
-    assert {record["Identifier"] for record in reply["value"]} == {"85427NED", "85429NED"}
+    assert {record["Identifier"] for record in reply["value"]} == {
+        "85427NED",
+        "85429NED",
+        "85681NED",
+        "85682NED",
+        "85683NED",
+    }
     assert all(set(record) == {"Identifier", "Title", "Modified"} for record in reply["value"])
 
 

@@ -205,7 +205,7 @@ def test_catalogue(simulator: Simulator) -> None:
     assert by_code["85427NED"]["ColumnCount"] == 10
     assert value(simulator, "/ODataCatalog/Tables", filter="Language eq 'en'") == []
     found = value(simulator, "/ODataCatalog/Tables", filter="substringof('goederenhandel',Title)", select="Identifier")
-    assert found == [{"Identifier": "85429NED"}, {"Identifier": "85427NED"}]
+    assert {record["Identifier"] for record in found} == {"85427NED", "85429NED", "85681NED", "85682NED", "85683NED"}
     assert simulator.answer("/ODataCatalog/Tables").media_type.startswith("application/atom+xml")
     assert value(simulator, "/ODataCatalog")[0]["name"] == "Tables"
     assert refusal(simulator, "/ODataCatalog/Nothing")[0] == 404

@@ -28,7 +28,7 @@ COMEXT = "/eurostat/api/comext/dissemination"
 MAIN = "/eurostat/api/dissemination"
 HEADER = "DATAFLOW,LAST UPDATE,freq,reporter,partner,product,flow,indicators,TIME_PERIOD,OBS_VALUE"
 CHAPTERS = "72+73+74+75+76+78+79+80+81+82+83"
-NOT_COUNTRIES = {"WORLD", "EXT_EU27_2020", "EU27_2020"}
+NOT_COUNTRIES = {"WORLD", *(f"{side}_{area}" for side in ("INT", "EXT") for area in ("EU", "EU27_2020", "EA", "EA21"))}
 
 pytestmark = pytest.mark.enable_socket
 
@@ -142,8 +142,11 @@ def constraint(host: str) -> dict[str, list[str]]:
 def test_constraint_lists_codes_and_future_months(host: str) -> None:
     codes = constraint(host)
     assert set(codes["reporter"]) == {*EU_MEMBERS, "EU27_2020"}
-    assert {"US", "GB", "GR", "XS", "QV", "WORLD", "EXT_EU27_2020", "EU27_2020"} <= set(codes["partner"])
-    assert not {"XI", "XU", "YU", "AN", "UK", "EL"} & set(codes["partner"])
+    assert {"US", "GB", "GR", "XS", "QV", *NOT_COUNTRIES} <= set(codes["partner"])
+    # Countries that are no more stay on the axis.
+    assert {"DD", "SU", "YD", "YU", "AN", "GF"} <= set(codes["partner"])
+    assert not {"UK", "EL", "EU27_2020"} & set(codes["partner"])
+    assert len(codes["partner"]) == len(set(codes["partner"])) == 278
     assert {"TOTAL", "72", "7204", "720851", "72085120", "39201023", "84"} <= set(codes["product"])
     assert codes["flow"] == ["1", "2"]
     assert codes["TIME_PERIOD"][-2:] == ["2026-12", "2026"]
@@ -210,10 +213,35 @@ def test_newest_month_of_the_netherlands_is_extra_eu_only(host: str) -> None:
     partners = defaultdict(set)
     for row in found:
         partners[row["TIME_PERIOD"]].add(row["partner"])
-    assert {"WORLD", "EU27_2020", "EXT_EU27_2020", "DE", "US"} <= partners["2026-07"]
-    assert {"EXT_EU27_2020", "US", "CN"} <= partners["2026-08"]
-    assert not {"WORLD", "EU27_2020", *EU_MEMBERS} & partners["2026-08"]
+    assert {*NOT_COUNTRIES, "DE", "US"} <= partners["2026-07"]
+    assert {"EXT_EU27_2020", "EXT_EU", "US", "CN"} <= partners["2026-08"]
+    assert not {*NOT_COUNTRIES, *EU_MEMBERS} & partners["2026-08"] - {"EXT_EU27_2020", "EXT_EU"}
     assert "2026-09" not in partners
+
+
+def test_the_union_as_a_reporter_has_no_world_and_its_parts_are_all_there_is(host: str) -> None:
+    found = rows(host, "M.EU27_2020..72+TOTAL.2.VALUE_IN_EUROS", startPeriod="2025-03", endPeriod="2025-04")
+    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for row in found:
+        is_part = row["partner"] in ("INT_EU27_2020", "EXT_EU27_2020")
+        sums[row["product"], row["TIME_PERIOD"]][is_part] += int(row["OBS_VALUE"])
+    assert NOT_COUNTRIES & {row["partner"] for row in found} == {"INT_EU27_2020", "EXT_EU27_2020"}
+    assert len(sums) == 4
+    assert all(countries == parts > 0 for countries, parts in sums.values())
+
+
+def test_each_area_has_an_inside_and_an_outside(host: str) -> None:
+    key = f"M.NL.{'+'.join(sorted(NOT_COUNTRIES))}+HR+BG.TOTAL.2.VALUE_IN_EUROS"
+    cells = {(r["partner"], r["TIME_PERIOD"]): int(r["OBS_VALUE"]) for r in rows(host, key, endPeriod="2026-06")}
+    months = {month for _, month in cells}
+    assert len(months) == 66
+    for month in months:
+        for area in ("EU", "EU27_2020", "EA", "EA21"):
+            assert cells[f"INT_{area}", month] + cells[f"EXT_{area}", month] == cells["WORLD", month]
+        late = [code for code, first in (("HR", "2023-01"), ("BG", "2026-01")) if month < first]
+        # The euro area grows by Croatia and by Bulgaria; that of 2026 has both throughout.
+        assert cells["INT_EA21", month] - cells["INT_EA", month] == sum(cells[code, month] for code in late)
+        assert cells["INT_EU", month] == cells["INT_EU27_2020", month] > cells["INT_EA21", month]
 
 
 def test_only_early_reporters_have_a_total_for_the_newest_month(host: str) -> None:
@@ -294,11 +322,11 @@ def test_an_unfiltered_query_is_refused(host: str, key: str) -> None:
 
 
 def test_the_limit_of_a_direct_answer(host: str) -> None:
-    """One cell's worth of positions decides: 248 partners x 2 indicators x 68 months x products."""
+    """One cell's worth of positions decides: 278 partners x 2 indicators x 68 months x products."""
     products = [code for code in constraint(host)["product"] if len(code) in (2, 4)]
-    direct = "+".join(products[:14])
-    queued = "+".join(products[:15])
-    assert 248 * 2 * 68 * 14 < 500_000 < 248 * 2 * 68 * 15
+    direct = "+".join(products[:13])
+    queued = "+".join(products[:14])
+    assert 278 * 2 * 68 * 13 < 500_000 < 278 * 2 * 68 * 14
     assert data(host, f"M.NL..{direct}.2.VALUE_IN_EUROS+QUANTITY_IN_100KG").text.startswith(HEADER)
     assert data(host, f"M.NL..{queued}.2.VALUE_IN_EUROS+QUANTITY_IN_100KG").text.startswith("<?xml")
 

@@ -104,6 +104,8 @@ select
     null::double as contribution_to_growth_pp,
     case when is_complete then (known_share * 2500000000 * 1.01)::double end as value_sa_eur,
     case when is_complete and destination_code <> 'FI' then known_share * 1.01 end::double as share_sa,
+    null::double as value_to_expected_ratio, null::double as unit_value_to_expected_ratio,
+    case when is_complete then false end as is_unusual,
     timestamp '2026-03-20 10:00:00' as vintage_at
 from figures inner join marts.dim_country as countries on figures.destination_code = countries.country_code;
 

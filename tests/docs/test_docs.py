@@ -348,7 +348,16 @@ def test_gate_checks_are_in_the_runbook() -> None:
     # Other tables of the page begin with the rules of contracts, the outcomes of `doctor`, alerts and their settings,
     # findings of `health` and tasks of maintenance.
     others = {*alerts.SECTIONS, alerts.MAIL, alerts.WEBHOOK, *FINDINGS, *TASKS}
-    others |= {*CONTRACT_MODES, "code_not_offered", "fallback_used", "answers", "differs", "fails", "reply_is_data"}
+    others |= {
+        *CONTRACT_MODES,
+        "code_not_offered",
+        "period_not_offered",
+        "fallback_used",
+        "answers",
+        "differs",
+        "fails",
+        "reply_is_data",
+    }
     assert named - names - others == set(), "the runbook names checks that no gate has"
 
 

@@ -161,10 +161,11 @@ def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) ->
         landing_gate.prepare_database(database, load)
         with duckdb.connect(str(database), read_only=True) as connection:
             checks = [check for check in landing_gate.landing_checks(load) if check.severity == "error"]
-            return [check.name for check in checks if not _passes(connection, check)]
+            return [check.name for check in checks if not passes(connection, check)]
 
 
-def _passes(connection: duckdb.DuckDBPyConnection, check: Check) -> bool:
+def passes(connection: duckdb.DuckDBPyConnection, check: Check) -> bool:
+    """Whether a check holds, by its own SQL."""
     arguments = check.arguments
     if check.expectation == "UnexpectedRowsExpectation":
         query = arguments["unexpected_rows_query"].replace("{batch}", check.table)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
 
+from extract.errors import TransientOfficeError
 from extract.landing import Landing
 from metaalexport import gaps, published, reference, steps
 from metaalexport.dbt import run_dbt
 from metaalexport.journal import Journal
+from metaalexport.settings import Settings
 
 from .conftest import SimulatedOffice, build_and_publish
 
-pytestmark = pytest.mark.integration
+# Builds seven times: some two minutes.
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 CBS, COMEXT = "cbs_85429ned", "eurostat_ds_045409"
 
 
@@ -143,7 +148,8 @@ def test_a_dataset_that_fails_dbts_tests_is_left_out_and_the_rest_is_published(n
     codes = Landing(settings.landing).folder(cbs) / "codes.parquet"
     kept = codes.read_bytes()
     with duckdb.connect() as connection:
-        connection.execute(f"copy (from '{codes}' union all from '{codes}') to '{codes}.new' (format parquet)")
+        doubled = f"from '{codes}' union all from '{codes}' where dimension = 'Landen'"
+        connection.execute(f"copy ({doubled}) to '{codes}.new' (format parquet)")
     codes.with_name("codes.parquet.new").replace(codes)
     try:
         build_and_publish(settings, "doubled")
@@ -153,6 +159,25 @@ def test_a_dataset_that_fails_dbts_tests_is_left_out_and_the_rest_is_published(n
         assert states(newer)[COMEXT].state == gaps.LOADED
     finally:
         codes.write_bytes(kept)
+
+
+def test_an_office_that_stays_away_is_asked_once_for_each_further_dataset(tmp_path: Path) -> None:
+    # Nothing listens on the discard port.
+    away = dict.fromkeys(("cbs", "eurostat"), "http://127.0.0.1:9")
+    settings = Settings("live", tmp_path / "live", http_attempts=3, http_base_seconds=0.01, overrides=away)
+
+    def tries(dataset: str, run_id: str) -> int:
+        (part, *_) = steps.plan_loads(settings, dataset)
+        with pytest.raises(TransientOfficeError) as caught:
+            steps.fetch_load(settings, part, run_id, quiet)
+        assert "see whether this machine reaches the office" in caught.value.next_step
+        records = [json.loads(text) for path in settings.raw.glob("requests/*/*.json") if (text := path.read_text())]
+        return sum(record["dataset"] == dataset for record in records)
+
+    # The first table is tried in OData v3 as well.
+    assert [tries(dataset, "one") for dataset in (CBS, "cbs_81234ned", COMEXT)] == [6, 1, 3]
+    assert tries("cbs_85770ned", "another run") == 3
+    assert [state.state for state in gaps.read_gaps(settings) if state.dataset_code == CBS] == [gaps.MISSING]
 
 
 def test_a_build_reads_one_set_of_loads_whatever_is_committed_meanwhile(newer: SimulatedOffice) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from metaalexport import reference
+from metaalexport import reference, steps
 from metaalexport.dbt import run_dbt
 from metaalexport.settings import DBT_PROJECT, Settings
 from publish.duckdb_file import connect_published, publish_duckdb
@@ -480,7 +480,7 @@ def write_random_history(office: Office, seed: int) -> None:
 
 def build(settings: Settings, tests: list[str]) -> None:
     """Build with dbt, run its tests on the models named (all if none), and publish."""
-    run_dbt(settings, ["build", "--exclude-resource-type", "test", "unit_test"])
+    steps.build_candidate(settings, "test")
     run_dbt(settings, ["test", "--exclude-resource-type", "unit_test", *(["--select", *tests] if tests else [])])
     publish_duckdb(
         settings.warehouse,

@@ -17,13 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from metaalexport import gaps, published
 from metaalexport.settings import Settings
-from simulator.faults import describe_kinds
 from simulator.server import Simulator, run_simulator
-from tests.fault.matrix import OPTIONS
 from tests.live.proxy import Deviate, Exchange, Proxy, as_it_is, running_proxy
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "deviations.md"
@@ -75,15 +72,12 @@ class Deviation:
         What becomes of a reply.
     is_away : bool
         Whether nothing answers at the offices' addresses.
-    fault : dict or None
-        Fault of the simulator, instead of `deviate`.
     """
 
     name: str
     what: str
     deviate: Deviate = as_it_is
     is_away: bool = False
-    fault: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -264,9 +258,6 @@ def run(offices: Offices, deviation: Deviation, root: Path) -> Outcome:
         shutil.copytree(offices.prepared, root)
     environment = environment_of(offices, root, is_away=deviation.is_away)
     offices.proxy.deviate = deviation.deviate
-    offices.simulator.faults.clear()
-    if deviation.fault:
-        offices.simulator.faults.add([deviation.fault])
     try:
         done = subprocess.run(
             [str(Path(sys.executable).with_name("metaalexport")), "run"],
@@ -278,7 +269,6 @@ def run(offices: Offices, deviation: Deviation, root: Path) -> Outcome:
         )
     finally:
         offices.proxy.deviate = as_it_is
-        offices.simulator.faults.clear()
     settings = Settings.from_environment(environment)
     metal = {
         reporter: published.query(settings, METAL.format(reporter)).rows[0][0] if settings.published.exists() else 0
@@ -286,14 +276,6 @@ def run(offices: Offices, deviation: Deviation, root: Path) -> Outcome:
     }
     lines = [line for state in gaps.read_gaps(settings) for line in state.lines]
     return Outcome(done.returncode, metal, lines, done.stdout + done.stderr)
-
-
-def faults() -> list[Deviation]:
-    """Return a deviation for each fault of the simulator: lasting, at the sections of Eurostat."""
-    return [
-        Deviation(kind, what, fault={"match": SITC, "kind": kind, **OPTIONS.get(kind, {})})
-        for kind, what in sorted(describe_kinds().items())
-    ]
 
 
 def summarise(outcome: Outcome) -> tuple[str, str, str]:
@@ -306,20 +288,11 @@ def summarise(outcome: Outcome) -> tuple[str, str, str]:
 
 def write_page(rows: dict[str, tuple[str, str, str]]) -> None:
     """Write the page."""
-    lines = [INTRODUCTION]
-    for title, deviations in (("Deviations", DEVIATIONS), ("Faults that last", faults())):
-        lines += [
-            f"## {title}\n",
-            "| name | the offices | exit code | published | on the screen |",
-            "|---|---|---|---|---|",
-        ]
-        lines += [
-            f"| `{each.name}` | {each.what} | {' | '.join(rows[each.name])} |"
-            for each in deviations
-            if each.name in rows
-        ]
-        lines.append("")
-    PAGE.write_text("\n".join(lines), encoding="utf-8")
+    head = ["| name | the offices | exit code | published | on the screen |", "|---|---|---|---|---|"]
+    lines = [
+        f"| `{each.name}` | {each.what} | {' | '.join(rows[each.name])} |" for each in DEVIATIONS if each.name in rows
+    ]
+    PAGE.write_text("\n".join([INTRODUCTION, *head, *lines, ""]), encoding="utf-8")
 
 
 def read_page() -> dict[str, tuple[str, str, str]]:
@@ -341,15 +314,16 @@ def _plain(line: str) -> str:
 
 def main(names: Sequence[str]) -> None:
     """Try all, or those named, and write the page."""
-    rows = read_page() if PAGE.exists() else {}
+    rows = {}
     with running_offices() as offices, TemporaryDirectory() as folder:
-        for deviation in [*DEVIATIONS, *faults()]:
+        for deviation in DEVIATIONS:
             if not names or deviation.name in names:
                 outcome = run(offices, deviation, Path(folder) / deviation.name)
                 rows[deviation.name] = summarise(outcome)
                 shutil.rmtree(Path(folder) / deviation.name)
                 print(deviation.name, *rows[deviation.name], sep="\n  ", flush=True)
-    write_page(rows)
+    # Two processes may share the work.
+    write_page((read_page() if PAGE.exists() else {}) | rows)
 
 
 if __name__ == "__main__":

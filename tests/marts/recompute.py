@@ -369,10 +369,7 @@ class Recomputed:
         ]  # fmt: skip
         office = "cbs" if dataset in CBS else "eurostat"
         meaning = self.partners[self.partners["office"] == office].set_index("office_code")
-        rows["partner"] = rows["partner"].astype(str)
-        if dataset in COMEXT:
-            rows = self._with_totals_of_parts(rows)
-        kinds = rows["partner"].map(meaning["member_kind"])
+        kinds = rows["partner"].astype(str).map(meaning["member_kind"])
         # What no seed knows and is longer than two letters is an aggregate of Comext.
         kinds = kinds.where(kinds.notna() | (rows["partner"].str.len() <= 2), "aggregate")
         assert kinds.notna().all()
@@ -382,20 +379,6 @@ class Recomputed:
         rows = rows[(kinds == "total") | (kinds.isin(["country", "unallocated"]) & (rows["period_type"] == "month"))]
         summed = rows.groupby([*key, "member"], observed=True)[["cents", "grams"]].sum(min_count=1).reset_index()
         return self._with_rest(summed, key)
-
-    @staticmethod
-    def _with_totals_of_parts(rows: pd.DataFrame) -> pd.DataFrame:
-        """Add WORLD where Comext has none and has what goes within and outside the Union."""
-        key = [
-            "reporter_code", "product_code", "month", "concept_code", "flow_kind", "nomenclature_code", "period_type",
-            "dataset_code",
-        ]  # fmt: skip
-        there = set(rows.loc[rows["partner"] == "WORLD", key].itertuples(index=False, name=None))
-        parts = rows[rows["partner"].isin(["INT_EU27_2020", "EXT_EU27_2020"])]
-        grouped = parts.groupby(key, observed=True)
-        sums = grouped[["cents", "grams"]].sum(min_count=2).join(grouped.size().rename("n_parts")).reset_index()
-        sums = sums[(sums["n_parts"] == 2) & ~sums[key].apply(tuple, axis=1).isin(there)] if len(sums) else sums
-        return pd.concat([rows, sums.drop(columns="n_parts").assign(partner="WORLD")], ignore_index=True)
 
     @staticmethod
     def _with_rest(figures: pd.DataFrame, key: list[str]) -> pd.DataFrame:
@@ -422,6 +405,17 @@ class Recomputed:
         rows = values.merge(weights, on=cell, how="left", validate="one_to_one")
         rows["month"] = rows["period"].map(dict(_numbers(rows["period"]))).astype(int)
         rows = rows.rename(columns={"reporter": "reporter_code", "product": "product_code"})
+        rows["partner"] = rows["partner"].astype(str)
+        # All members together have no total of their own: it is what they trade among themselves and beyond.
+        place = ["reporter_code", "product_code", "period", "month"]
+        has_total = rows[rows["partner"] == "WORLD"].set_index(place).index
+        parts = rows[rows["partner"].isin(["INT_EU27_2020", "EXT_EU27_2020"])]
+        parts = parts[~parts.set_index(place).index.isin(has_total)]
+        both = parts.groupby(place, observed=True)[["cents", "grams"]].agg(["sum", "count"])
+        both = both[both["cents", "count"] == 2]
+        totals = pd.DataFrame({"cents": both["cents", "sum"], "grams": both["grams", "sum"]})
+        totals["grams"] = totals["grams"].where(both["grams", "count"] == 2)
+        rows = pd.concat([rows, totals.reset_index().assign(partner="WORLD")], ignore_index=True)
         return rows.assign(
             concept_code="community",
             flow_kind="total",

@@ -127,9 +127,9 @@ def ours(cells: pd.Series[float], row: dict[str, str]) -> float:
 
 def bounds(row: dict[str, str]) -> tuple[float, float]:
     """Return the least and the most that ours may be."""
-    if row["lower_value"]:
-        return float(row["lower_value"]), float(row["upper_value"])
     factor = 1e6 if row["unit_code"] == "mln_eur" else 1.0
+    if row["lower_value"]:
+        return float(row["lower_value"]) * factor, float(row["upper_value"]) * factor
     until, published = pd.Period(row["period_to"], "M"), pd.Period(row["published_month"], "M")
     tolerance = float(row["tolerance_pct"] or (4 if (published - until).n < 24 else 1)) / 100
     value, rounding = float(row["published_value"]) * factor, float(row["rounding_unit"]) * factor / 2

@@ -107,8 +107,9 @@ def test_registry_dataset_has_licence_citation_and_thresholds(dataset: Dataset) 
 
 def test_registry_dataset_refreshes_at_least_the_trailing_year(dataset: Dataset) -> None:
     assert 6 <= dataset.refresh.trailing_months <= 60
-    # A list of codes is one small file, of which any line may change.
-    assert dataset.refresh.full_every_days >= 31 or dataset.protocol == "comext_list"
+    # Old years are corrected too: none stays unasked for longer than a month, unless it is a file of its own.
+    assert dataset.refresh.full_every_days <= 31 or dataset.protocol == "comext_bulk"
+    assert dataset.refresh.full_every_days == 0 or not dataset.bulk, "the zip is one request"
 
 
 def test_registry_dataset_lands_in_columns_that_hold_key_and_content(dataset: Dataset) -> None:

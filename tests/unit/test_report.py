@@ -543,6 +543,16 @@ def test_moves_are_beside_the_usual_revision(make_report: MakeReport) -> None:
     assert ">unknown<" in of["Belgium"]
 
 
+def test_month_that_is_far_from_its_own_history_is_told(make_report: MakeReport) -> None:
+    assert "↯" not in without_library(make_report()).split('id="report-data"')[0]
+    html = make_report(
+        "update marts.rpt_destination_shares set is_unusual = true, value_to_expected_ratio = 7.14"
+        " where destination_code = 'PL' and is_complete"
+    )
+    assert "Unusual (↯): Poland had 7.1 times what their own history" in html
+    assert "Ongewoon (↯): Polen had 7,1 keer" in html
+
+
 def test_map_names_what_is_too_small_to_draw(make_report: MakeReport) -> None:
     small = """
         insert into marts.rpt_destination_shares by name

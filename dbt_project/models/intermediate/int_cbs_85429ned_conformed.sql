@@ -34,18 +34,7 @@ domestic_products as (
 total_excluding_transit as (
     select
         re_exports.panel,
-        -- The reply that brought the newer part; of two in one vintage the first.
-        case
-            when re_exports.valid_from > domestic_products.valid_from then re_exports.load_id
-            when re_exports.valid_from < domestic_products.valid_from then domestic_products.load_id
-            when re_exports.request_no <= domestic_products.request_no then re_exports.load_id
-            else domestic_products.load_id
-        end as load_id,
-        case
-            when re_exports.valid_from > domestic_products.valid_from then re_exports.request_no
-            when re_exports.valid_from < domestic_products.valid_from then domestic_products.request_no
-            else least(re_exports.request_no, domestic_products.request_no)
-        end as request_no,
+        {{ origin_of_both('re_exports', 'domestic_products') | indent(8) }},
         re_exports.partner_code,
         re_exports.office_product_code,
         'total' as flow_kind,

@@ -2,37 +2,64 @@
 with changes as (
     select * from {{ ref('stg_eurostat_comext_bulk__changes') }}
     -- Files of a whole year (`YYYY52`) repeat what their months say.
-    where change_kind != 'withdrawn' and period_code not like '____52'
+    where period_code not like '____52'
 ),
 
 loads as (
     select * from {{ ref('stg_landing__loads') }}
 ),
 
-stated as (
-    select distinct
-        changes.load_id,
+dated as (
+    select
+        changes.*,
         loads.vintage_at,
-        loads.retrieved_at,
-        changes.office_product_code as product_code,
-        cast(strptime(changes.period_code, '%Y%m') as date) as month,
-        -- Nothing but X is no statement.
-        {{ stated_class('changes.sitc_code') }} as sitc_code,
-        {{ stated_class('changes.cpa21_code') }} as cpa21_code,
-        {{ stated_class('changes.cpa22_code') }} as cpa22_code,
-        {{ stated_class('changes.bec_code') }} as bec_code,
-        {{ stated_class('changes.bec5_code') }} as bec5_code,
-        {{ stated_class('changes.section_code') }} as section_code
+        loads.retrieved_at
     from changes
     inner join loads on changes.load_id = loads.load_id
 ),
 
-newest as (
-    select * from stated
+-- Of a code that is shown the newest load speaks.
+shown as (
+    select * from dated
+    where masked_class_code is null and change_kind != 'withdrawn'
     qualify rank() over (
-        partition by product_code, month
+        partition by office_product_code, period_code
         order by vintage_at desc, retrieved_at desc, load_id desc
     ) = 1
+),
+
+-- A masked code has a row for each class behind it, and a load brings those that changed: the newest of each counts.
+masked as (
+    select * from dated
+    where masked_class_code is not null
+    qualify row_number() over (
+        partition by
+            reporter_code, partner_code, trade_type_code, office_product_code, masked_class_code, flow_code,
+            stat_procedure_code, supplementary_unit_code, period_code
+        order by vintage_at desc, retrieved_at desc, load_id desc
+    ) = 1
+),
+
+in_force as (
+    select * from shown
+    union all
+    select * from masked
+    where change_kind != 'withdrawn'
+),
+
+stated as (
+    select
+        load_id,
+        office_product_code as product_code,
+        cast(strptime(period_code, '%Y%m') as date) as month,
+        -- Nothing but X is no statement.
+        {{ stated_class('sitc_code') }} as sitc_code,
+        {{ stated_class('cpa21_code') }} as cpa21_code,
+        {{ stated_class('cpa22_code') }} as cpa22_code,
+        {{ stated_class('bec_code') }} as bec_code,
+        {{ stated_class('bec5_code') }} as bec5_code,
+        {{ stated_class('section_code') }} as section_code
+    from in_force
 )
 
 select
@@ -45,6 +72,6 @@ select
     {{ only_class('bec_code') }} as bec_code,
     {{ only_class('bec5_code') }} as bec5_code,
     {{ only_class('section_code') }} as section_code,
-    any_value(load_id) as load_id
-from newest
+    max(load_id) as load_id
+from stated
 group by product_code, month

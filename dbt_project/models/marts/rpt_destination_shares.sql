@@ -19,6 +19,10 @@ seasonal_factors as (
     select * from {{ ref('int_seasonal_factors') }}
 ),
 
+unusual_months as (
+    select * from {{ ref('int_unusual_months') }}
+),
+
 measured as (
     select
         months.source_code,
@@ -78,6 +82,9 @@ measured as (
         case when months.is_complete then {{ ratio('months.value_eur', 'seasonal_factors.factor') }} end
             as value_sa_eur,
         {{ ratio('months.total_eur', 'total_factors.factor') }} as total_sa_eur,
+        unusual_months.value_to_expected_ratio,
+        unusual_months.unit_value_to_expected_ratio,
+        unusual_months.is_unusual,
         months.vintage_at
     from months
     inner join countries on months.destination_code = countries.country_code
@@ -97,6 +104,11 @@ measured as (
             {{ same('months', 'total_factors', ['source_code', 'concept_code', 'scope_code', 'reporter_code']) }}
             and total_factors.destination_code = 'total'
             and month(months.month) = total_factors.calendar_month
+    left join unusual_months
+        on
+            {{ same('months', 'unusual_months', [
+                'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code', 'month'
+            ]) }}
 )
 
 select
@@ -146,5 +158,8 @@ select
     value_sa_eur,
     -- Of two adjusted amounts; a share is never adjusted itself.
     {{ ratio('value_sa_eur', 'total_sa_eur') }} as share_sa,
+    value_to_expected_ratio,
+    unit_value_to_expected_ratio,
+    is_unusual,
     vintage_at
 from measured

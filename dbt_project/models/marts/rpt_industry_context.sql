@@ -9,10 +9,9 @@
     'producer_price_index',
     'producer_price_domestic_index',
     'producer_price_export_index',
-    'producer_confidence_balance',
     'producer_confidence_seasonally_adjusted_balance',
-    'expected_activity_balance',
     'expected_activity_seasonally_adjusted_balance',
+    'order_book_seasonally_adjusted_balance',
 ] %}
 -- Growth on a year earlier is that of series that still have their season, which falls out. A balance has no growth.
 {%- set grown = [

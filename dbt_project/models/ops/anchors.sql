@@ -222,8 +222,8 @@ compared as (
 bounded as (
     select
         *,
-        coalesce(lower_value, published * (1 - tolerance / 100) - rounding) as lower_bound,
-        coalesce(upper_value, published * (1 + tolerance / 100) + rounding) as upper_bound,
+        coalesce(lower_value * unit_factor, published * (1 - tolerance / 100) - rounding) as lower_bound,
+        coalesce(upper_value * unit_factor, published * (1 + tolerance / 100) + rounding) as upper_bound,
         datediff('month', published_month, newest_vintage_at) as age_months
     from compared
 )

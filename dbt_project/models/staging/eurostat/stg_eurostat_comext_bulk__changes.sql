@@ -11,6 +11,7 @@ select
     partner as partner_code,
     trade_type as trade_type_code,
     product as office_product_code,
+    masked_class as masked_class_code,
     sitc as sitc_code,
     cpa21 as cpa21_code,
     cpa22 as cpa22_code,
