@@ -50,7 +50,8 @@ Exit code 0: all that was wanted is published; 3: what passed is published, and 
 The last column is what a person sees of each slice that is not all there: the check, the values, the next command.
 """
 JSON, XML, HTML = "application/json", "application/xml", "text/html"
-CN, SITC = "/data/DS-045409", "/data/DS-059331"
+DATA = "/sdmx/2.1/data/"
+CN, SITC = f"{DATA}DS-045409", f"{DATA}DS-059331"
 FAULT_150 = (
     b'<?xml version="1.0" encoding="UTF-8"?><S:Fault xmlns:S="http://schemas.xmlsoap.org/soap/envelope/">'
     b"<faultcode>150</faultcode><faultstring>INVALID_QUERY_DIMENSION_VALUE: Query is invalid</faultstring></S:Fault>"
@@ -140,16 +141,7 @@ def _with_new_aggregate(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 def _without_world(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """Take WORLD away; what it holds stands within and outside the Union."""
-    parts = {row["partner"] for row in rows} & {"INT_EU27_2020", "EXT_EU27_2020"}
-    added = []
-    for row in rows:
-        if row["partner"] == "WORLD" and not parts:
-            value = float(row["OBS_VALUE"])
-            added += [
-                {**row, "partner": "INT_EU27_2020", "OBS_VALUE": f"{value - value // 3:.2f}"},
-                {**row, "partner": "EXT_EU27_2020", "OBS_VALUE": f"{value // 3:.2f}"},
-            ]
-    return [*(row for row in rows if row["partner"] != "WORLD"), *added]
+    return [row for row in rows if row["partner"] != "WORLD"]
 
 
 def _without_column(name: str) -> Callable[[list[dict[str, str]]], list[dict[str, str]]]:
@@ -173,10 +165,10 @@ def _discontinued(exchange: Exchange) -> Exchange:
 CBS_404 = _answer("/81234ned/", 404, b'{"error": {"code": "404", "message": "Not found"}}', JSON)
 RENAMED_MEASURE = _on("/85429NED/", lambda exchange: exchange.rewritten("D001636", "D009999"))
 OTHER_UNIT = _on("/85429NED/MeasureCodes", lambda exchange: exchange.rewritten("mln euro", "1 000 euro"))
-NO_FLAGS = _partners("/data/sts_inpr_m", _without_column("CONF_STATUS"))
+NO_FLAGS = _partners(f"{DATA}sts_inpr_m", _without_column("CONF_STATUS"))
 NEW_COUNTRY = _partners(CN, _renamed("VN", "QN"))
 NEW_AGGREGATE = _partners(CN, _with_new_aggregate)
-NO_WORLD = _on("/data/DS-", lambda exchange: exchange.rows(_without_world))
+NO_WORLD = _on(f"{DATA}DS-", lambda exchange: exchange.rows(_without_world))
 SITC_REFUSED = _answer(SITC, 400, FAULT_150, XML)
 GERMANY_DOWN = _answer(f"{CN}/M.DE", 200, MAINTENANCE, HTML)
 DISCONTINUED = _on("/85429NED/Properties", _discontinued)
