@@ -36,7 +36,7 @@ from tests.live.deviations import run as run_all
 from tests.live.proxy import Exchange, as_it_is, running_proxy
 
 pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(600)]
-QUICK = ("none", "new_country", "cbs_404", "cbs_measure", "cbs_unit", "no_network", "everything")
+QUICK = ("none", "cbs_unit", "no_network", "everything")
 BORDER, METAL = "cbs_85429ned", "eurostat_ds_045409"
 TOTALS = ("WORLD", "INT_EU27_2020", "EXT_EU27_2020")
 COMMAND_SECONDS = 300
