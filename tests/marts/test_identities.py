@@ -28,6 +28,7 @@ MODELS = (
     "intermediate.int_scope_destination_months",
     "intermediate.int_scope_items_r12",
     "intermediate.int_market_shares",
+    "intermediate.int_unusual_months",
     "marts.rpt_destination_shares",
     "marts.rpt_market_concentration",
     "marts.rpt_share_change",
@@ -181,6 +182,9 @@ class Models:
             );
             create table warehouse.intermediate.int_seasonal_factors (
                 {key}, destination_code varchar, calendar_month integer, factor double
+            );
+            create table warehouse.reference.accepted_unusual_months (
+                {key}, destination_code varchar, month date, vintage_on date
             );
             """
         )
