@@ -73,12 +73,15 @@ class Deviation:
         What becomes of a reply.
     is_away : bool
         Whether nothing answers at the offices' addresses.
+    route : callable
+        What the simulator is asked for in place of a path.
     """
 
     name: str
     what: str
     deviate: Deviate = as_it_is
     is_away: bool = False
+    route: Callable[[str], str] = str
 
 
 @dataclass(frozen=True)
@@ -162,8 +165,12 @@ def _discontinued(exchange: Exchange) -> Exchange:
     return exchange.answered(200, json.dumps(content).encode(), JSON)
 
 
+def _old_measure(path: str) -> str:
+    return path.replace("D009999", "D001636")
+
+
 CBS_404 = _answer("/81234ned/", 404, b'{"error": {"code": "404", "message": "Not found"}}', JSON)
-RENAMED_MEASURE = _on("/85429NED/", lambda exchange: exchange.rewritten("D001636", "D009999"))
+RENAMED_MEASURE = _on("/85429NED", lambda exchange: exchange.rewritten("D001636", "D009999"))
 OTHER_UNIT = _on("/85429NED/MeasureCodes", lambda exchange: exchange.rewritten("mln euro", "1 000 euro"))
 NO_FLAGS = _partners(f"{DATA}sts_inpr_m", _without_column("CONF_STATUS"))
 NEW_COUNTRY = _partners(CN, _renamed("VN", "QN"))
@@ -183,7 +190,7 @@ DEVIATIONS = (
     Deviation("new_country", "A country comes under a code that no list knows (QN).", NEW_COUNTRY),
     Deviation("no_flags", "sts_inpr_m has no column CONF_STATUS.", NO_FLAGS),
     Deviation("eurostat_503", "Eurostat is overloaded (503).", _answer("/eurostat/", 503, b"overloaded", "text/plain")),
-    Deviation("cbs_measure", "CBS renames a measure of 85429NED.", RENAMED_MEASURE),
+    Deviation("cbs_measure", "CBS renames a measure of 85429NED.", RENAMED_MEASURE, route=_old_measure),
     Deviation("no_network", "Neither office can be reached.", is_away=True),
     Deviation("cbs_unit", "CBS states another unit in 85429NED.", OTHER_UNIT),
     Deviation("sitc_150", "Eurostat refuses DS-059331 (fault 150).", SITC_REFUSED),
@@ -199,6 +206,7 @@ DEVIATIONS = (
         "everything",
         "Every dataset deviates in one way at once.",
         _all(CBS_404, RENAMED_MEASURE, NO_FLAGS, NEW_COUNTRY, NEW_AGGREGATE, NO_WORLD, SITC_REFUSED),
+        route=_old_measure,
     ),
 )
 
@@ -249,7 +257,7 @@ def run(offices: Offices, deviation: Deviation, root: Path) -> Outcome:
     if not root.exists():
         shutil.copytree(offices.prepared, root)
     environment = environment_of(offices, root, is_away=deviation.is_away)
-    offices.proxy.deviate = deviation.deviate
+    offices.proxy.deviate, offices.proxy.route = deviation.deviate, deviation.route
     try:
         done = subprocess.run(
             [str(Path(sys.executable).with_name("metaalexport")), "run"],
@@ -260,7 +268,7 @@ def run(offices: Offices, deviation: Deviation, root: Path) -> Outcome:
             check=False,
         )
     finally:
-        offices.proxy.deviate = as_it_is
+        offices.proxy.deviate, offices.proxy.route = as_it_is, str
     settings = Settings.from_environment(environment)
     metal = {
         reporter: published.query(settings, METAL.format(reporter)).rows[0][0] if settings.published.exists() else 0

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import threading
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -49,6 +50,8 @@ class Exchange:
 
     def mapped(self, change: Callable[[str], str]) -> Exchange:
         """Return the exchange with its text changed, whether it is compressed or not."""
+        if self.body[:2] == b"PK":
+            return replace(self, body=_zip_mapped(self.body, change))
         is_gzip = self.body[:2] == b"\x1f\x8b"
         text = change((gzip.decompress(self.body) if is_gzip else self.body).decode())
         body = text.encode()
@@ -77,6 +80,15 @@ Deviate = Callable[[Exchange], Exchange]
 def as_it_is(exchange: Exchange) -> Exchange:
     """Change nothing."""
     return exchange
+
+
+def _zip_mapped(body: bytes, change: Callable[[str], str]) -> bytes:
+    """Return a zip archive with the text of each of its files changed."""
+    output = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(body)) as old, zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, change(old.read(name).decode()), compresslevel=1)
+    return output.getvalue()
 
 
 @dataclass
