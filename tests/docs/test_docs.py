@@ -49,7 +49,8 @@ HOSTS = {
     "opendata.cbs.nl",
     "semver.org",
 }
-FORBIDDEN = re.compile(r"/(?:work|home|root|tmp|mnt|Users)/|pypi|index-url|artifactory|proxy", re.IGNORECASE)
+# The address of a registry or of a proxy; a person may well be told to set one.
+FORBIDDEN = re.compile(r"/(?:work|home|root|tmp|mnt|Users)/|pypi|index-url|artifactory|proxy[.:/]", re.IGNORECASE)
 
 
 @pytest.fixture(autouse=True)
