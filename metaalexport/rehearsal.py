@@ -292,10 +292,10 @@ def _with_content(settings: Settings, dataset: Dataset, load_id: str, result: Re
             groups = rows(
                 f"select code, title, group_id from read_parquet({tables['codes']}) where dimension = {quote(column)}"
             )
+            if dataset.office == "cbs":
+                notes += _compare_figures(dataset, rows, tables["observations"], is_simulated=settings.is_simulated)
     if dataset.total_parts and {*dataset.total_parts} <= partners and dataset.total_partner not in partners:
         notes.append(f"there is no {dataset.total_partner}; the total is {' + '.join(dataset.total_parts)}")
-        if dataset.office == "cbs" and dataset.total_partner:
-            notes += _compare_figures(dataset, rows, tables["observations"], is_simulated=settings.is_simulated)
     learned = _learn_partners(dataset, partners, groups)
     notes += [
         f"partner {row['office_code']} is in no list and counts as {row['member_kind']}"
