@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -156,6 +157,15 @@ def test_doctor_names_a_reporter_without_any_total_and_only_that(offices: Office
     assert said.code == 3
     assert said.sentence.startswith(
         "a live run would publish: NL metal yes, DE metal yes, EU27_2020 metal no because total_is_present: "
+    )
+
+
+def test_doctor_tells_how_far_totals_of_cbs_are_from_published_figures(offices: Offices, tmp_path: Path) -> None:
+    # The simulated re-exports are not those of 2024 and 2025, and only a live run is held against real figures.
+    live_run = doctor(offices, tmp_path, datasets=("cbs_85427ned",))
+    assert live_run.code == 0, live_run.output
+    assert re.search(
+        r"anchor N02\.re_export: the office says [\d,]+ mln euros, 328,299 were published", live_run.output
     )
 
 
