@@ -295,6 +295,12 @@ class Dataset:
             return tuple(countries)
         return tuple("EL" if country == "GR" else country for country in countries if country != EU)
 
+    def slice_reporters(self, countries: Iterable[str]) -> tuple[str, ...]:
+        """Return the reporter of each slice that is loaded for these countries; ``*`` for files of all reporters."""
+        if self.slice_by == "month":
+            return ("*",)
+        return self.reporters(countries) if self.slice_by == "reporter" else (self.reporter,)
+
 
 def read_declaration(path: Path) -> dict[str, Any]:
     """Return what a registry file or one of an overlay says, as plain types.

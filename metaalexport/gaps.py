@@ -101,11 +101,7 @@ def read_slices(settings: Settings) -> list[SliceState]:
     states = []
     for code in settings.datasets_to_load():
         dataset = load_registry()[code]
-        names: Iterable[str] = {
-            "reporter": dataset.reporters(settings.reporters),
-            "month": ("*",),
-        }.get(dataset.slice_by, (dataset.reporter,))
-        for reporter in names:
+        for reporter in dataset.slice_reporters(settings.reporters):
             key = slice_of(f"{code} {reporter}")
             # What failed before the slices were known concerns all of them.
             rows = [row for row in (last.get(key), last.get(code)) if row is not None]

@@ -178,10 +178,7 @@ def _own_state(settings: Settings) -> Settings:
 def _rehearse_dataset(
     settings: Settings, dataset: Dataset, run_id: str, progress: Callable[[str], None]
 ) -> Iterator[Rehearsed]:
-    names = {
-        "reporter": dataset.reporters(settings.reporters),
-        "month": ("*",),
-    }.get(dataset.slice_by, (dataset.reporter,))
+    names = dataset.slice_reporters(settings.reporters)
     try:
         parts = [Slice.from_dict(part) for part in steps.plan_loads(settings, dataset.code, run_id=run_id)]
         stamp = _probe(settings, dataset, parts[0], run_id, progress) if parts else OfficeVersion("", "")
