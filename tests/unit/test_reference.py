@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -585,3 +586,19 @@ def test_seeds_goods_of_tariff_events_on_steel_are_the_list_of_cbs() -> None:
     exposed = [row for row in seed("metal_scope_members") if row["scope_code"] == "us232_exposed"]
     assert codes([row for row in exposed if row["product_code"].startswith("72")]) == of_chapter_72
     assert codes([row for row in exposed if row["valid_to"] == "2025-03-11"]) == of_cbs - of_chapter_72
+
+
+@pytest.mark.parametrize(("code", "concept"), reference.CONCEPTS.items())
+def test_concept_of_a_table_is_the_one_that_dbt_gives_it(code: str, concept: str) -> None:
+    sql = (SEEDS.parent / "models" / "intermediate" / f"int_{code}_conformed.sql").read_text(encoding="utf-8")
+    assert re.findall(r"'(\w+)' as concept_code", sql) == [concept]
+
+
+def test_newest_published_figure_takes_the_place_of_older_ones() -> None:
+    figures = {
+        code: value for code, *_, value in reference.published_totals(get_dataset("cbs_85427ned"), is_simulated=False)
+    }
+    assert figures["C02.2024_total"] == 790_156e6
+    assert "N01.total" not in figures
+    # Of re-exports of 2024 there is only the older one.
+    assert figures["N02.re_export"] == 328_299e6
