@@ -16,7 +16,7 @@ from expectations import landing as landing_gate
 from expectations.gate import CheckResult, build_data_docs, run_gate
 from extract import load as loading
 from extract import refresh
-from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError, TransientOfficeError
+from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError, TransientOfficeError, writing
 from extract.http import OfficeSession, RetryPolicy
 from extract.landing import Landing, LoadManifest, Withdrawal, cell_key
 from extract.offices import OFFICES, comext_bulk
@@ -363,7 +363,7 @@ def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress 
     """
     landing = Landing(settings.landing, progress=progress)
     dataset = get_dataset(load_id.split("__")[0])
-    with landing.hold(dataset.code), _gate_database(settings) as database:
+    with landing.hold(dataset.code), gate_database(settings.state / "gates", dataset.code) as database:
         if landing.is_committed(load_id):
             # Two runs that started together fetched the same replies; the other one was first, as the commit will say.
             return load_id
@@ -631,7 +631,7 @@ def _gate_candidate(settings: Settings, run_id: str, progress: Progress) -> None
         settings.is_simulated,
         withdrawn,
     )
-    with _gate_database(settings) as database:
+    with gate_database(settings.state / "gates", "all datasets") as database:
         candidate_gate.prepare_database(database, gate_input)
         checks = candidate_gate.candidate_checks(gate_input)
         # Before the checks run: Great Expectations keeps the file open for as long as the process lives.
@@ -781,19 +781,23 @@ def _keep_refusal(journal: Journal, subject: str, run_id: str, error: ExtractErr
     journal.checks("landing", subject, run_id, [result.to_dict()])
 
 
-class _gate_database:  # noqa: N801 - used as a context manager, like a function
-    """A gate's own DuckDB file, removed afterwards."""
+@contextmanager
+def gate_database(gates: Path, subject: str) -> Iterator[Path]:
+    """Give a gate a DuckDB file of its own in the folder of gates; it is removed afterwards.
 
-    def __init__(self, settings: Settings) -> None:
-        self._folder = settings.state / "gates" / uuid.uuid4().hex[:12]
-
-    def __enter__(self) -> Path:
-        self._folder.mkdir(parents=True)
-        remove_left_behind(self._folder.parent)
-        return self._folder / "gate.duckdb"
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+    Raises
+    ------
+    StorageError
+        If there is no room for it; ``subject`` is the dataset that it is raised for.
+    """
+    folder = gates / uuid.uuid4().hex[:12]
+    with writing(subject, folder):
+        try:
+            folder.mkdir(parents=True)
+            remove_left_behind(gates)
+            yield folder / "gate.duckdb"
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run_gate(

@@ -249,14 +249,16 @@ class Interrupter:
     def limits(self) -> Iterator[Trial]:
         """Yield what came of limits on the size of a file, from very small to large enough."""
         largest = max(path.stat().st_size for path in self.clean.rglob("*") if path.is_file())
-        for part in range(1, ROOMS + 1):
-            yield self.limit_files(2 * largest * part**2 // ROOMS**2)
+        # Gate 1's own file is larger than any that stays.
+        for part in range(ROOMS):
+            yield self.limit_files(largest * 2**part // 2 ** (ROOMS - 6))
 
     def fillings(self) -> Iterator[Trial]:
         """Yield what came of disks, from one that is full at the start to one that is large enough."""
+        # A month that was revised leaves only what changed; while it is loaded, all of it is there twice.
         before, after = (disk_use(state) for state in (self.base, self.clean))
         for part in range(ROOMS):
-            yield self.fill_disk(before + 2 * (after - before) * part // ROOMS + 16_384)
+            yield self.fill_disk(before + (after - before) * 2**part // 2 ** (ROOMS - 4) + 16_384)
 
 
 def disk_use(state: Path) -> int:

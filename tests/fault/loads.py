@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -154,8 +153,8 @@ def run_load(case: Case, url: str, state: Path, policy: RetryPolicy = POLICY) ->
 def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) -> list[str]:
     """Return the names of the checks of severity ``error`` that gate 1 would fail, by the suite's own SQL."""
     folder, _ = landing.staged(manifest.load_id)
-    with TemporaryDirectory(prefix="metaalexport-gate-") as gate:
-        previous, database = Path(gate) / "previous.parquet", Path(gate) / "gate.duckdb"
+    with steps.gate_database(landing.root.with_name("gates"), dataset.code) as database:
+        previous = database.with_name("previous.parquet")
         n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
         load = steps.landing_gate_input(dataset, manifest, folder, previous if n_before else None)
         landing_gate.prepare_database(database, load)
