@@ -50,6 +50,8 @@ _SLICE_KEYS = {
     "anchors": "source_code, concept_code, reporter_code",
 }
 
+_ORIGIN_KEYS = ("source_code", "concept_code", "scope_code", "reporter_code", "dataset_code")
+
 _MONTHS = """
     select
         source_code, concept_code, scope_code, reporter_code, month,
@@ -63,6 +65,42 @@ _MONTHS = """
     from {database}.marts.rpt_destination_shares
     group by all
 """
+
+
+def _origins(*databases: str) -> str:
+    """Return the query for the dataset that a scope's figures come from.
+
+    Each source has one for a nomenclature, concept and reporter.
+    """
+    totals = " union ".join(
+        "select distinct source_code, concept_code, reporter_code, nomenclature_code, dataset_code"
+        f" from {database}.marts.fct_export_totals"
+        for database in databases
+    )
+    return f"""
+        select distinct t.source_code, t.concept_code, m.scope_code, t.reporter_code, t.dataset_code
+        from ({totals}) as t
+        join {databases[0]}.marts.dim_metal_scope_member as m
+            on m.nomenclature_code = t.nomenclature_code and coalesce(m.source_code, t.source_code) = t.source_code
+    """
+
+
+def slices_behind(candidate: Path, query: str) -> set[tuple[str, str]]:
+    """Return dataset and reporter of the exports that the rows of a query on the candidate come from.
+
+    Empty where the columns of the rows cannot tell.
+    """
+    with duckdb.connect(str(candidate), read_only=True) as connection:
+        columns = {row[0] for row in connection.execute(f"describe {query}").fetchall()}
+        keys = [key for key in _ORIGIN_KEYS if key in columns]
+        if "reporter_code" not in keys:
+            return set()
+        origins = _origins(candidate.stem)
+        found = connection.execute(
+            "select distinct dataset_code, reporter_code"
+            f" from ({origins}) semi join ({query}) using ({', '.join(keys)})"
+        ).fetchall()
+        return {(dataset, reporter) for dataset, reporter in found}
 
 
 def prepare_database(database: Path, gate: CandidateGateInput) -> None:
@@ -112,23 +150,7 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
             left join withdrawn as w using (dataset_code, reporter_code)
             """
         )
-        # Which dataset a scope's figures come from: each source has one for a nomenclature, concept and reporter.
-        connection.execute(
-            f"""
-            create table origins as
-            select distinct
-                t.source_code, t.concept_code, m.scope_code, t.reporter_code, t.dataset_code
-            from (
-                select distinct source_code, concept_code, reporter_code, nomenclature_code, dataset_code
-                from candidate.marts.fct_export_totals
-                union
-                select distinct source_code, concept_code, reporter_code, nomenclature_code, dataset_code
-                from {published}.marts.fct_export_totals
-            ) as t
-            join candidate.marts.dim_metal_scope_member as m
-                on m.nomenclature_code = t.nomenclature_code and coalesce(m.source_code, t.source_code) = t.source_code
-            """
-        )
+        connection.execute(f"create table origins as {_origins('candidate', published)}")
         connection.execute(
             """
             create table changes as

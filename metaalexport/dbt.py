@@ -117,6 +117,18 @@ def datasets_behind(settings: Settings, unique_id: str) -> set[str]:
     return found
 
 
+def failed_test(settings: Settings, unique_id: str) -> tuple[str, str]:
+    """Return the query whose rows made a test of dbt fail in the last run, and the reporter it compares others with.
+
+    The reporter is empty where the test compares none.
+    """
+    target = settings.dbt / "target"
+    results = json.loads((target / "run_results.json").read_text(encoding="utf-8"))["results"]
+    (query,) = (row["compiled_code"] for row in results if row["unique_id"] == unique_id)
+    manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+    return query, manifest["nodes"][unique_id]["config"].get("meta", {}).get("compared_with", "")
+
+
 def _failed_nodes(results: Iterable[tuple[str, str, str | None]]) -> dict[str, str]:
     """Return the message of each node that failed, by its id, from status, id and message of all."""
     return {unique_id: message or "" for status, unique_id, message in results if status in _FAILED_STATUSES}

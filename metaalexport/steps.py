@@ -29,7 +29,7 @@ from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_regi
 from extract.replay import Replay, open_replay
 from extract.slices import Slice
 from metaalexport import gaps, reference, verified
-from metaalexport.dbt import DbtFailedError, datasets_behind, run_dbt
+from metaalexport.dbt import DbtFailedError, datasets_behind, failed_test, run_dbt
 from metaalexport.journal import Journal, StepNote, utc_now
 from metaalexport.published import query
 from metaalexport.settings import Settings
@@ -543,13 +543,13 @@ def build_candidate(settings: Settings, run_id: str, held: Sequence[Mapping[str,
 def test_candidate(settings: Settings, run_id: str, progress: Progress = print) -> None:  # noqa: PT028 - a step
     """Run dbt's data tests on the candidate; what they stop of one dataset holds up no other.
 
-    Where a test that failed stands on one dataset alone, the loads of it that are not published are left out: the
-    candidate is built and tested again without them.
+    Where the rows that a test found name slices, or the test stands on one dataset alone, the loads of those that are
+    not published are left out: the candidate is built and tested again without them.
 
     Raises
     ------
     DbtFailedError
-        Naming the tests that failed, if no load can be blamed for one of them.
+        Naming the tests that failed, if no load can be blamed for any of them.
     """
     while True:
         try:
@@ -557,33 +557,45 @@ def test_candidate(settings: Settings, run_id: str, progress: Progress = print) 
                 run_dbt(settings, ["test", "--exclude-resource-type", "unit_test"])
             return
         except DbtFailedError as error:
-            held = gaps.read_held(settings)
             blamed = _blamed_by_tests(settings, error)
-            new = [row for row in blamed if row["load_id"] not in {old["load_id"] for old in held}]
-            if not new:
+            if not blamed:
                 raise
-            progress(f"dbt's tests stopped {', '.join(row['load_id'] for row in new)}; building again without")
-            build_candidate(settings, run_id, [*held, *new])
+            progress(f"dbt's tests stopped {', '.join(row['load_id'] for row in blamed)}; building again without")
+            build_candidate(settings, run_id, [*gaps.read_held(settings), *blamed])
 
 
 def _blamed_by_tests(settings: Settings, error: DbtFailedError) -> list[dict[str, str]]:
-    """Return the loads to leave out after tests of dbt failed; none where one of them stands on several datasets."""
-    behind = {unique_id: datasets_behind(settings, unique_id) for unique_id in error.failed}
-    if not behind or any(len(datasets) != 1 for datasets in behind.values()):
-        return []
-    known: set[str] = set()
+    """Return the loads to leave out after tests of dbt failed; none where nothing can be blamed for any of them."""
+    past = {row["load_id"] for row in gaps.read_held(settings)}
     if settings.published.exists():
-        known = {row[0] for row in query(settings, "select load_id from ops.loads").rows}
-    test_of = {dataset: unique_id for unique_id, (dataset,) in behind.items()}
+        past |= {row[0] for row in query(settings, "select load_id from ops.loads").rows}
+    loads = [*Landing(settings.landing).committed()]
+    rows: dict[str, dict[str, str]] = {}
+    for unique_id, message in error.failed.items():
+        for load in _loads_behind(settings, unique_id, loads):
+            if load.load_id not in past:
+                problem = f"dbt's test {unique_id.split('.')[2]} failed"
+                rows[load.load_id] = {
+                    "load_id": load.load_id,
+                    "problem": problem,
+                    "found": message,
+                    "held_at": utc_now(),
+                }
+    return [*rows.values()]
+
+
+def _loads_behind(settings: Settings, unique_id: str, loads: Sequence[LoadManifest]) -> list[LoadManifest]:
+    """Return the loads that a test of dbt blames: of the slices its rows name, else of the one dataset behind it."""
+    behind = datasets_behind(settings, unique_id)
+    rows, compared_with = failed_test(settings, unique_id)
+    named = candidate_gate.slices_behind(settings.warehouse, rows)
+    datasets = {dataset for dataset, _ in named} & behind
+    others = {load.reporter for load in loads if load.dataset in datasets} - {compared_with}
+    if compared_with and len(others) > 1 and others <= {reporter for _, reporter in named}:
+        # All others against one: it is the one.
+        named = {(dataset, compared_with) for dataset in datasets}
     return [
-        {
-            "load_id": load.load_id,
-            "problem": f"dbt's test {test_of[load.dataset].split('.')[2]} failed",
-            "found": error.failed[test_of[load.dataset]],
-            "held_at": utc_now(),
-        }
-        for load in Landing(settings.landing).committed()
-        if load.dataset in test_of and load.load_id not in known
+        load for load in loads if ((load.dataset, load.reporter) in named if datasets else {load.dataset} == behind)
     ]
 
 

@@ -14,14 +14,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from metaalexport import gaps, published
 from metaalexport.settings import Settings
+from simulator.faults import describe_kinds
 from simulator.server import Simulator, run_simulator
-from tests.live.proxy import Deviate, Exchange, Proxy, as_it_is, running_proxy
+from tests.live.proxy import Deviate, Exchange, Proxy, UnmarkedSimulator, as_it_is, running_proxy
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "deviations.md"
 RELEASE = 12
@@ -30,7 +32,7 @@ FIRST_MONTH = "2025-01"
 DATASETS = ("cbs_85429ned", "cbs_81234ned", "eurostat_ds_045409", "eurostat_ds_059331", "eurostat_sts_inpr_m")
 REPORTERS = ("NL", "DE", "EU27_2020")
 METAL = """
-    select count(distinct month) from marts.rpt_destination_shares
+    select strftime(max(month), '%Y-%m') from marts.rpt_destination_shares
     where scope_code = 'metal_core_hs' and reporter_code = '{}' and concept_code = 'community' and share is not null
 """
 RUN_SECONDS = 600
@@ -48,6 +50,18 @@ has been made yet.
 
 Exit code 0: all that was wanted is published; 3: what passed is published, and something is missing; 1: nothing new.
 The last column is what a person sees of each slice that is not all there: the check, the values, the next command.
+"""
+AFTER_A_GOOD_RUN = """
+## Faults of the month after a good run
+
+Each fault of [the fault page](faults.md), for as long as the run lasts, at one slice of each protocol that a run asks
+for: border crossing of CBS, HS and CN of Germany, production of the Union's host. The release before is loaded and
+published.
+"""
+IN_THE_FIRST_RUN = """
+## Faults of the first run
+
+The faults in figures once more, when there is nothing to compare them with.
 """
 JSON, XML, HTML = "application/json", "application/xml", "text/html"
 DATA = "/sdmx/2.1/data/"
@@ -75,6 +89,10 @@ class Deviation:
         Whether nothing answers at the offices' addresses.
     route : callable
         What the simulator is asked for in place of a path.
+    faults : tuple of dict
+        Faults of the simulator. Such a run asks it directly: a proxy would mend what is wrong with a transfer.
+    is_first : bool
+        Whether nothing was loaded before; else the release before is published.
     """
 
     name: str
@@ -82,6 +100,8 @@ class Deviation:
     deviate: Deviate = as_it_is
     is_away: bool = False
     route: Callable[[str], str] = str
+    faults: tuple[dict[str, Any], ...] = ()
+    is_first: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,24 +112,31 @@ class Outcome:
     ----------
     exit_code : int
         Of ``metaalexport run``.
-    metal : dict of str to int
-        Months of metal shares that are published, by reporter.
+    metal : dict of str to str
+        Newest month of the metal shares that are published, by reporter; empty where there are none.
     lines : list of str
         What a person sees of each slice that is not all there.
     output : str
         All that the run printed.
+    was_met : bool
+        Whether a reply had one of the faults.
     """
 
     exit_code: int
-    metal: dict[str, int]
+    metal: dict[str, str]
     lines: list[str]
     output: str
+    was_met: bool = True
 
     @property
     def published(self) -> str:
         """What of the metal shares is published, in words."""
-        there = [reporter for reporter, months in self.metal.items() if months]
-        return f"metal shares of {', '.join(there)}" if there else "no metal shares"
+        months = sorted({month for month in self.metal.values() if month}, reverse=True)
+        there = [
+            f"to {month} of {', '.join(reporter for reporter, newest in self.metal.items() if newest == month)}"
+            for month in months
+        ]
+        return f"metal shares {', '.join(there)}" if there else "no metal shares"
 
 
 def _on(part: str, change: Callable[[Exchange], Exchange]) -> Deviate:
@@ -210,22 +237,87 @@ DEVIATIONS = (
     ),
 )
 
+VICTIMS = "85429NED|DS-045409/M.DE|sts_inpr_m"
+LASTING = 1_000_000
+# What a person who waits can bear in a test; all else is as the simulator has it.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "timeout": {"delay_seconds": 5},
+    "slow": {"delay_seconds": 0.5},
+    "slow_drip": {"interval_seconds": 0.2, "bytes_at_once": 20_000},
+    "http_429": {"retry_after": 0},
+    # A second release within a run is told by the release day's own test.
+    "release_mid_run": {"times": 1},
+}
+FIGURES = (
+    "bad_number",
+    "duplicate_key",
+    "missing_column",
+    "missing_partners",
+    "negative_value",
+    "new_column",
+    "renamed_aggregate",
+    "unit",
+    "unknown_partner",
+    "wrong_scale",
+    "wrong_total",
+)
+
+
+def _fault(kind: str, *, is_first: bool) -> Deviation:
+    options = OPTIONS.get(kind, {})
+    here = f" Here: {', '.join(f'``{name}`` {value}' for name, value in options.items())}." if options else ""
+    fault = {"match": VICTIMS, "kind": kind, "times": LASTING, **options}
+    name = f"{kind}_in_the_first_run" if is_first else kind
+    return Deviation(name, describe_kinds()[kind] + here, faults=(fault,), is_first=is_first)
+
+
+FAULTS = tuple(_fault(kind, is_first=False) for kind in sorted(describe_kinds()))
+FIRST_FAULTS = tuple(_fault(kind, is_first=True) for kind in FIGURES)
+ALL = (*DEVIATIONS, *FAULTS, *FIRST_FAULTS)
+
 
 @dataclass
 class Offices:
-    """A simulator behind a proxy, and a state that is prepared but holds no load."""
+    """Both offices, and the states that runs start from.
+
+    Attributes
+    ----------
+    simulator : Simulator
+        What answers, and as which release.
+    url : str
+        Where it answers as it is.
+    proxy : Proxy
+        Where its replies deviate.
+    prepared : Path
+        A state without a load.
+    loaded : Path
+        A state that has published the release before; made when it is first asked for.
+    """
 
     simulator: Simulator
+    url: str
     proxy: Proxy
-    prepared: Path
+    prepared: Path = field(default_factory=Path)
+
+    @property
+    def loaded(self) -> Path:
+        loaded = self.prepared.with_name("loaded")
+        if not loaded.exists():
+            self.simulator.set_release(RELEASE - 1)
+            try:
+                outcome = run(self, DEVIATIONS[0], loaded)
+            finally:
+                self.simulator.set_release(RELEASE)
+            assert outcome.exit_code == 0, outcome.output
+        return loaded
 
 
 @contextmanager
 def running_offices() -> Iterator[Offices]:
     """Serve both offices, and prepare Airflow and dbt once for all runs."""
-    simulator = Simulator(release=RELEASE)
+    simulator = UnmarkedSimulator(release=RELEASE)
     with run_simulator(simulator) as url, running_proxy(url) as proxy, TemporaryDirectory() as folder:
-        offices = Offices(simulator, proxy, Path(folder) / "prepared")
+        offices = Offices(simulator, url, proxy, Path(folder) / "prepared")
         environment = environment_of(offices, offices.prepared)
         command = [str(Path(sys.executable).with_name("metaalexport")), "prepare"]
         environment["METAALEXPORT_AIRFLOW_ADMIN_PASSWORD"] = "of-the-tests"
@@ -233,11 +325,11 @@ def running_offices() -> Iterator[Offices]:
         yield offices
 
 
-def environment_of(offices: Offices, root: Path, *, is_away: bool = False) -> dict[str, str]:
-    """Return a user's environment for a live run whose offices are the proxy."""
+def environment_of(offices: Offices, root: Path, deviation: Deviation = DEVIATIONS[0]) -> dict[str, str]:
+    """Return a user's environment for a live run whose offices are the simulated ones."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
     # Nothing listens on the discard port.
-    address = "http://127.0.0.1:9" if is_away else offices.proxy.url
+    address = "http://127.0.0.1:9" if deviation.is_away else offices.url if deviation.faults else offices.proxy.url
     return {
         **clean,
         "METAALEXPORT_PROFILE": "live",
@@ -255,9 +347,11 @@ def environment_of(offices: Offices, root: Path, *, is_away: bool = False) -> di
 def run(offices: Offices, deviation: Deviation, root: Path) -> Outcome:
     """Run the whole pipeline once, as a person does, while the offices deviate."""
     if not root.exists():
-        shutil.copytree(offices.prepared, root)
-    environment = environment_of(offices, root, is_away=deviation.is_away)
+        shutil.copytree(offices.prepared if deviation.is_first else offices.loaded, root)
+    environment = environment_of(offices, root, deviation)
     offices.proxy.deviate, offices.proxy.route = deviation.deviate, deviation.route
+    release, faults = offices.simulator.release.number, offices.simulator.faults
+    faults.add(deviation.faults)
     try:
         done = subprocess.run(
             [str(Path(sys.executable).with_name("metaalexport")), "run"],
@@ -269,13 +363,19 @@ def run(offices: Offices, deviation: Deviation, root: Path) -> Outcome:
         )
     finally:
         offices.proxy.deviate, offices.proxy.route = as_it_is, str
+        left = [fault.times for fault in faults.faults]
+        faults.clear()
+        offices.simulator.set_release(release)
     settings = Settings.from_environment(environment)
     metal = {
-        reporter: published.query(settings, METAL.format(reporter)).rows[0][0] if settings.published.exists() else 0
+        reporter: (published.query(settings, METAL.format(reporter)).rows[0][0] or "")
+        if settings.published.exists()
+        else ""
         for reporter in REPORTERS
     }
     lines = [line for state in gaps.read_gaps(settings) for line in state.lines]
-    return Outcome(done.returncode, metal, lines, done.stdout + done.stderr)
+    was_met = left != [fault["times"] for fault in deviation.faults] or not left
+    return Outcome(done.returncode, metal, lines, done.stdout + done.stderr, was_met)
 
 
 def summarise(outcome: Outcome) -> tuple[str, str, str]:
@@ -283,16 +383,22 @@ def summarise(outcome: Outcome) -> tuple[str, str, str]:
     shown = [_plain(line) for line in outcome.lines[:MOST_LINES]]
     if len(outcome.lines) > MOST_LINES:
         shown.append("…")
-    return str(outcome.exit_code), outcome.published, "<br>".join(shown) or "nothing is missing"
+    seen = "<br>".join(shown) or "nothing is missing"
+    return str(outcome.exit_code), outcome.published, seen if outcome.was_met else "no reply can have the fault"
 
 
 def write_page(rows: dict[str, tuple[str, str, str]]) -> None:
     """Write the page."""
-    head = ["| name | the offices | exit code | published | on the screen |", "|---|---|---|---|---|"]
-    lines = [
-        f"| `{each.name}` | {each.what} | {' | '.join(rows[each.name])} |" for each in DEVIATIONS if each.name in rows
-    ]
-    PAGE.write_text("\n".join([INTRODUCTION, *head, *lines, ""]), encoding="utf-8")
+    text = ""
+    for title, deviations in ((INTRODUCTION, DEVIATIONS), (AFTER_A_GOOD_RUN, FAULTS), (IN_THE_FIRST_RUN, FIRST_FAULTS)):
+        lines = [
+            f"| `{each.name}` | {each.what} | {' | '.join(rows[each.name])} |"
+            for each in deviations
+            if each.name in rows
+        ]
+        head = ["| name | the offices | exit code | published | on the screen |", "|---|---|---|---|---|"]
+        text += "\n".join([title, *head, *lines, ""])
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def read_page() -> dict[str, tuple[str, str, str]]:
@@ -318,7 +424,7 @@ def main(names: Sequence[str]) -> None:
     """Try all, or those named, and write the page."""
     rows = {}
     with running_offices() as offices, TemporaryDirectory() as folder:
-        for deviation in DEVIATIONS:
+        for deviation in ALL:
             if not names or deviation.name in names:
                 outcome = run(offices, deviation, Path(folder) / deviation.name)
                 rows[deviation.name] = summarise(outcome)

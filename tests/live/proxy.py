@@ -1,8 +1,4 @@
-"""A proxy between a live run and the simulator: the offices' addresses, with replies that deviate as real ones do.
-
-The simulator marks its replies, and a live run refuses them. The proxy takes the mark away, so that everything behind
-the address is as in a run against the offices.
-"""
+"""A simulator that a live run takes for the offices, and a proxy before it whose replies deviate as real ones do."""
 
 from __future__ import annotations
 
@@ -19,7 +15,12 @@ from typing import Any
 from urllib.parse import unquote
 
 import requests
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from simulator.server import Simulator
+
+_MARK = b"x-simulated"
 # Of a response only what says something of the body; the connection is the proxy's own.
 _KEPT_HEADERS = ("Content-Type", "Last-Modified", "Retry-After")
 _TIMEOUT_SECONDS = 120
@@ -91,6 +92,32 @@ def _zip_mapped(body: bytes, change: Callable[[str], str]) -> bytes:
     return output.getvalue()
 
 
+class UnmarkedSimulator(Simulator):
+    """A simulator without the mark by which a live run refuses its replies."""
+
+    def app(self) -> Starlette:
+        """Return the application of all hosts; its replies are those of an office to the last header."""
+        app = super().app()
+        app.add_middleware(_Unmarking)
+        return app
+
+
+class _Unmarking:
+    """Takes the mark out of the headers, and passes on all else as it comes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_unmarked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(name, value) for name, value in message["headers"] if name.lower() != _MARK]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self.app(scope, receive, send_unmarked)
+
+
 @dataclass
 class Proxy:
     """The addresses of both offices, how their replies deviate, and where the simulator has what is asked for."""
@@ -102,7 +129,7 @@ class Proxy:
 
 @contextmanager
 def running_proxy(simulator_url: str) -> Iterator[Proxy]:
-    """Serve what a simulator says, without its mark."""
+    """Serve what a simulator says, or what it deviates into."""
     session = requests.Session()
     session.trust_env = False
 

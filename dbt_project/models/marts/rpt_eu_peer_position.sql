@@ -125,9 +125,16 @@ select
     peers.value_r12_eur as eu_value_r12_eur,
     terms.before_eur as value_r12_before_eur,
     eu_markets.market_before_eur as eu_value_r12_before_eur,
-    {{ ratio('members.value_r12_eur', 'peers.value_r12_eur') }} as share_in_eu_exports,
+    -- Secrecy and late corrections leave a member above the Union here and there: one of the figures is wrong.
+    case
+        when members.value_r12_eur <= peers.value_r12_eur
+            then {{ ratio('members.value_r12_eur', 'peers.value_r12_eur') }}
+    end as share_in_eu_exports,
     {{ ratio('members.total_r12_eur', 'peers.total_r12_eur') }} as share_in_eu_exports_all_markets,
-    {{ ratio('terms.before_eur', 'eu_markets.market_before_eur') }} as share_in_eu_exports_year_before,
+    case
+        when terms.before_eur <= eu_markets.market_before_eur
+            then {{ ratio('terms.before_eur', 'eu_markets.market_before_eur') }}
+    end as share_in_eu_exports_year_before,
     {{ ratio(
         ratio('members.total_r12_eur', 'member_goods.total_r12_eur'),
         ratio('peers.total_r12_eur', 'eu_goods.total_r12_eur')
