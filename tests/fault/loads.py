@@ -152,6 +152,11 @@ def run_load(case: Case, url: str, state: Path, policy: RetryPolicy = POLICY) ->
 
 def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) -> list[str]:
     """Return the names of the checks of severity ``error`` that gate 1 would fail, by the suite's own SQL."""
+    return [check.name for check in broken_checks(landing, dataset, manifest) if check.severity == "error"]
+
+
+def broken_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) -> list[Check]:
+    """Return the checks of either severity that gate 1 would fail, by the suite's own SQL."""
     folder, _ = landing.staged(manifest.load_id)
     with steps.gate_database(landing.root.with_name("gates"), dataset.code) as database:
         previous = database.with_name("previous.parquet")
@@ -159,8 +164,7 @@ def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) ->
         load = steps.landing_gate_input(dataset, manifest, folder, previous if n_before else None)
         landing_gate.prepare_database(database, load)
         with duckdb.connect(str(database), read_only=True) as connection:
-            checks = [check for check in landing_gate.landing_checks(load) if check.severity == "error"]
-            return [check.name for check in checks if not passes(connection, check)]
+            return [check for check in landing_gate.landing_checks(load) if not passes(connection, check)]
 
 
 def passes(connection: duckdb.DuckDBPyConnection, check: Check) -> bool:

@@ -271,7 +271,9 @@ def _fault(kind: str, *, is_first: bool) -> Deviation:
     return Deviation(name, describe_kinds()[kind] + here, faults=(fault,), is_first=is_first)
 
 
-FAULTS = tuple(_fault(kind, is_first=False) for kind in sorted(describe_kinds()))
+# Files of all reporters are asked for on request alone.
+OF_FILES = ("crlf", "truncate_7z")
+FAULTS = tuple(_fault(kind, is_first=False) for kind in sorted(describe_kinds()) if kind not in OF_FILES)
 FIRST_FAULTS = tuple(_fault(kind, is_first=True) for kind in FIGURES)
 ALL = (*DEVIATIONS, *FAULTS, *FIRST_FAULTS)
 
