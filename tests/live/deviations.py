@@ -267,7 +267,7 @@ def _fault(kind: str, *, is_first: bool) -> Deviation:
     options = OPTIONS.get(kind, {})
     here = f" Here: {', '.join(f'``{name}`` {value}' for name, value in options.items())}." if options else ""
     fault = {"match": VICTIMS, "kind": kind, "times": LASTING, **options}
-    name = f"{kind}_in_the_first_run" if is_first else kind
+    name = f"{'first' if is_first else 'later'}_{kind}"
     return Deviation(name, describe_kinds()[kind] + here, faults=(fault,), is_first=is_first)
 
 
