@@ -414,7 +414,7 @@ def read_page() -> dict[str, tuple[str, str, str]]:
 
 
 def _plain(line: str) -> str:
-    """Return a line without what differs from run to run: ports, jobs, waits, digests of replies that hold addresses."""
+    """Return a line without what differs from run to run: ports, jobs, digests of replies that hold addresses."""
     line = re.sub(r"http://127\.0\.0\.1:\d+", "<office>", line)
     line = re.sub(r"(__\d{8}T\d{4})__[0-9a-f]{10}", r"\1__<digest>", line)
     line = re.sub(r"job [0-9a-f-]{36} is still PROCESSING after \d+ s", "job is still PROCESSING", line)
