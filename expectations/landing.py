@@ -77,6 +77,8 @@ class LandingGateInput:
     history : Path or None
         What the loads before said of other months than those of the load, where one month is loaded at a time: cells by
         chapter of products.
+    reporter : str
+        Reporter that was asked for, where the rows of the reply say whose they are; else empty.
     release_days : int
         Most days between two releases as planned; 0 where the office has no rhythm.
     """
@@ -106,6 +108,7 @@ class LandingGateInput:
     history_measures: tuple[str, ...] = ()
     unit_value_of: tuple[str, ...] = ()
     history: Path | None = None
+    reporter: str = ""
     release_days: int = 0
 
     @property
@@ -290,6 +293,23 @@ def _prepare_comparison(connection: duckdb.DuckDBPyConnection, load: LandingGate
     )
 
 
+def _reporter_checks(load: LandingGateInput) -> list[Check]:
+    """Return the check that a reply holds the reporter that was asked for and no other."""
+    if not load.reporter:
+        return []
+    query = f"select reporter, count(*) as n_rows from {{batch}} where reporter != '{load.reporter}' group by reporter"
+    return [
+        Check(
+            "reporter_is_as_asked",
+            "observations",
+            "error",
+            f"All rows are of reporter {load.reporter}, as was asked for.",
+            "UnexpectedRowsExpectation",
+            {"unexpected_rows_query": query},
+        )
+    ]
+
+
 def landing_checks(load: LandingGateInput) -> list[Check]:
     """Return the suite of gate 1 for a load."""
     key = ", ".join(load.key)
@@ -322,6 +342,7 @@ def landing_checks(load: LandingGateInput) -> list[Check]:
                 + ") as declared(measure) where declared.measure not in (select measure from {batch})"
             },
         ),
+        *_reporter_checks(load),
         Check(
             "contract_is_kept",
             "findings",

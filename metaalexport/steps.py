@@ -415,6 +415,7 @@ def landing_gate_input(
         thresholds={name: dataset.threshold(name) for name in DEFAULT_THRESHOLDS},
         guesses=dataset.guesses,
         quarantine_rules=(UNIT_CHANGE, *(unknown_code(column) for column in cell_key(dataset) if column != "period")),
+        reporter=manifest.reporter if dataset.slice_by == "reporter" and "reporter" in cell_key(dataset) else "",
         has_all_partners=not manifest.slice["partners"],
         rows_read=manifest.rows_read,
         rows_rejected=manifest.rows_rejected,
@@ -543,8 +544,8 @@ def build_candidate(settings: Settings, run_id: str, held: Sequence[Mapping[str,
 def test_candidate(settings: Settings, run_id: str, progress: Progress = print) -> None:  # noqa: PT028 - a step
     """Run dbt's data tests on the candidate; what they stop of one dataset holds up no other.
 
-    Where the rows that a test found name slices, or the test stands on one dataset alone, the loads of those that are
-    not published are left out: the candidate is built and tested again without them.
+    Where the rows that a test found name slices, or the test stands on some of the datasets only, the loads of those
+    that are not published are left out: the candidate is built and tested again without them.
 
     Raises
     ------
@@ -585,7 +586,10 @@ def _blamed_by_tests(settings: Settings, error: DbtFailedError) -> list[dict[str
 
 
 def _loads_behind(settings: Settings, unique_id: str, loads: Sequence[LoadManifest]) -> list[LoadManifest]:
-    """Return the loads that a test of dbt blames: of the slices its rows name, else of the one dataset behind it."""
+    """Return the loads that a test of dbt blames: of the slices its rows name, else of the datasets behind it.
+
+    None where all datasets are behind it and no row names a slice: the fault is in what they share.
+    """
     behind = datasets_behind(settings, unique_id)
     rows, compared_with = failed_test(settings, unique_id)
     named = candidate_gate.slices_behind(settings.warehouse, rows)
@@ -594,9 +598,10 @@ def _loads_behind(settings: Settings, unique_id: str, loads: Sequence[LoadManife
     if compared_with and len(others) > 1 and others <= {reporter for _, reporter in named}:
         # All others against one: it is the one.
         named = {(dataset, compared_with) for dataset in datasets}
-    return [
-        load for load in loads if ((load.dataset, load.reporter) in named if datasets else {load.dataset} == behind)
-    ]
+    if datasets:
+        return [load for load in loads if (load.dataset, load.reporter) in named]
+    is_all = len(behind) > 1 and {load.dataset for load in loads} <= behind
+    return [] if is_all else [load for load in loads if load.dataset in behind]
 
 
 def gate_candidate(settings: Settings, run_id: str, progress: Progress = print) -> None:

@@ -62,7 +62,8 @@ def test_rows_name_slices_by_the_columns_they_have(candidate: Path, query: str, 
         (["NL", "DE"], {HS, SITC}, "EU27_2020", {"EU27_2020"}),
         # Nothing is compared: each for itself.
         (["NL", "DE"], {HS, SITC}, "", {"NL", "DE"}),
-        # Rows that name nobody blame the dataset, where it is one.
+        # Rows that name nobody blame what the test stands on, unless that is everything.
+        ([], {HS, "another"}, "", {"NL", "DE", "EU27_2020"}),
         ([], {HS}, "", {"NL", "DE", "EU27_2020"}),
         ([], {HS, SITC}, "", set()),
     ],
