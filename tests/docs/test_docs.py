@@ -47,6 +47,7 @@ HOSTS = {
     "keepachangelog.com",
     "localhost",
     "opendata.cbs.nl",
+    "schemas.xmlsoap.org",
     "semver.org",
 }
 # The address of a registry or of a proxy; a person may well be told to set one.
