@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,12 +30,13 @@ from simulator.economy import Release
 from simulator.server import Simulator, run_simulator
 from tests.fault.loads import broken_checks
 
-pytestmark = [pytest.mark.integration, pytest.mark.long]
+# The year is loaded before the first test.
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
 
 # The first load, eleven monthly ones, the one in which everything is asked for again after a year, a repetition.
 FIRST, LAST_MONTHLY, YEARLY, REPEATING = 1, 12, 13, 14
 # Built and published one after the other, as every month.
-PUBLISHED = (10, 11, LAST_MONTHLY, YEARLY)
+PUBLISHED = (11, LAST_MONTHLY, YEARLY)
 CBS, COMEXT = "cbs_85429ned", "eurostat_ds_045409"
 PARTS = {
     CBS: Slice(CBS, "NL", "2021-01", products=("A018678",)),
@@ -328,6 +329,8 @@ def test_ordinary_releases_give_fewer_than_one_false_warning_each(year: Year) ->
     # Before a first load and a first publication there is nothing to compare with: guesses warn.
     gate_1 = [warning for warning in year.warnings if warning[0] > FIRST and warning[1] != "candidate"]
     gate_2 = [warning for warning in year.warnings if warning[0] > PUBLISHED[0] and warning[1] == "candidate"]
+    # Of the metal chapters two are loaded here: no month of a scope is complete, and gate 2 is right to say so.
+    gate_2 = [warning for warning in gate_2 if warning[2] != "only_new_months_are_incomplete"]
     assert len(gate_1) < YEARLY - FIRST, gate_1
     assert len(gate_2) < len(PUBLISHED) - 1, gate_2
 
@@ -425,37 +428,28 @@ def test_a_release_that_repeats_old_figures_adds_no_rows(year: Year, dataset: st
         "select count(*) from marts.fct_exports_vintages where valid_from = ? or valid_to = ?", [moment, moment]
     ).fetchall()
     assert begun == [(0,)]
-    # The repetition confirms the months that it asked for; those before are still as the year's full load left them.
-    first = date.fromisoformat(f"{repeating.slice['first_month']}-01")
+    # The repetition confirms all months: it asked for all of them.
     confirmed = year.offices.execute(
-        "select month >= ?, list(distinct vintage_at) from marts.fct_exports where dataset_code = ? group by 1",
-        [first, dataset],
+        "select distinct vintage_at from marts.fct_exports where dataset_code = ?", [dataset]
     ).fetchall()
-    assert dict(confirmed) == {True: [moment], False: [year.stamp(dataset, YEARLY)]}
+    assert confirmed == [(moment,)]
     assert year.again == [None, None], "the same release once more is not loaded again"
 
 
-def test_a_monthly_load_costs_what_its_window_holds_and_not_what_history_holds(year: Year) -> None:
-    for dataset, trailing in ((CBS, 36), (COMEXT, 24)):
-        first, third, last, yearly = (year.loads[dataset, n] for n in (FIRST, 3, LAST_MONTHLY, YEARLY))
-        cost = {n: year.costs[dataset, n] for n in (FIRST, 3, LAST_MONTHLY)}
-        assert cost[3].requests == cost[LAST_MONTHLY].requests, dataset
-        months = {m.load_id: months_asked(year, m) for m in (first, third, last, yearly)}
-        # CBS places a year at its January: the window begins there.
-        longest = trailing + 12 if dataset == CBS else trailing
-        assert months[third.load_id] <= longest
-        assert months[last.load_id] <= longest
-        for size in (
-            (third.rows_read, last.rows_read),
-            (cost[3].bytes, cost[LAST_MONTHLY].bytes),
-        ):
-            a_month = [size[0] / months[third.load_id], size[1] / months[last.load_id]]
-            assert a_month[1] == pytest.approx(a_month[0], rel=0.1), dataset
-        assert last.rows_read < 0.9 * first.rows_read
-        # After a year everything is asked for again, and what is old was not revised.
-        assert yearly.slice["first_month"] == first.slice["first_month"] == "2021-01"
-        assert yearly.rows_read > first.rows_read
-        assert yearly.rows_changed < 0.4 * yearly.rows_read
+@pytest.mark.parametrize("dataset", PARTS)
+def test_each_release_is_asked_for_whole_at_the_same_cost_a_month(year: Year, dataset: str) -> None:
+    # A correction of an old year shows nowhere else.
+    loads = [year.loads[dataset, number] for number in range(FIRST, YEARLY + 1)]
+    assert {manifest.slice["first_month"] for manifest in loads} == {"2021-01"}
+    third, last, yearly = (year.loads[dataset, n] for n in (3, LAST_MONTHLY, YEARLY))
+    cost = {n: year.costs[dataset, n] for n in (3, LAST_MONTHLY)}
+    assert cost[3].requests == cost[LAST_MONTHLY].requests
+    months = {manifest.load_id: months_asked(year, manifest) for manifest in (third, last)}
+    for size in ((third.rows_read, last.rows_read), (cost[3].bytes, cost[LAST_MONTHLY].bytes)):
+        a_month = [size[0] / months[third.load_id], size[1] / months[last.load_id]]
+        assert a_month[1] == pytest.approx(a_month[0], rel=0.1)
+    # What is old was not revised.
+    assert yearly.rows_changed < 0.4 * yearly.rows_read
 
 
 def months_asked(year: Year, manifest: LoadManifest) -> int:
