@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -571,24 +571,32 @@ def _blamed_by_tests(settings: Settings, error: DbtFailedError) -> list[dict[str
     if settings.published.exists():
         past |= {row[0] for row in query(settings, "select load_id from ops.loads").rows}
     loads = [*Landing(settings.landing).committed()]
-    rows: dict[str, dict[str, str]] = {}
-    for unique_id, message in error.failed.items():
-        for load in _loads_behind(settings, unique_id, loads):
-            if load.load_id not in past:
-                problem = f"dbt's test {unique_id.split('.')[2]} failed"
-                rows[load.load_id] = {
-                    "load_id": load.load_id,
-                    "problem": problem,
-                    "found": message,
-                    "held_at": utc_now(),
-                }
-    return [*rows.values()]
+    return [
+        {
+            "load_id": load_id,
+            "problem": f"dbt's test {unique_id.split('.')[2]} failed",
+            "found": error.failed[unique_id],
+            "held_at": utc_now(),
+        }
+        for load_id, unique_id in {
+            load.load_id: unique_id
+            for unique_id in error.failed
+            for load in _blamed_loads(settings, unique_id, loads, past)
+        }.items()
+    ]
 
 
-def _loads_behind(settings: Settings, unique_id: str, loads: Sequence[LoadManifest]) -> list[LoadManifest]:
-    """Return the loads that a test of dbt blames: of the slices its rows name, else of the datasets behind it.
+def _blamed_loads(
+    settings: Settings, unique_id: str, loads: Sequence[LoadManifest], past: Collection[str]
+) -> list[LoadManifest]:
+    """Return the new loads that a test of dbt blames: of the slices its rows name, else of the datasets behind it.
 
     None where all datasets are behind it and no row names a slice: the fault is in what they share.
+
+    Parameters
+    ----------
+    past : collection of str
+        Ids of loads that are published or held already: what is new did not come with them.
     """
     behind = datasets_behind(settings, unique_id)
     rows, compared_with = failed_test(settings, unique_id)
@@ -598,10 +606,13 @@ def _loads_behind(settings: Settings, unique_id: str, loads: Sequence[LoadManife
     if compared_with and len(others) > 1 and others <= {reporter for _, reporter in named}:
         # All others against one: it is the one.
         named = {(dataset, compared_with) for dataset in datasets}
+    new = [load for load in loads if load.load_id not in past]
     if datasets:
-        return [load for load in loads if (load.dataset, load.reporter) in named]
+        # Slices that stayed as they were are named where what they are compared with changed.
+        of_slices = [load for load in new if (load.dataset, load.reporter) in named]
+        return of_slices or [load for load in new if load.dataset in datasets]
     is_all = len(behind) > 1 and {load.dataset for load in loads} <= behind
-    return [] if is_all else [load for load in loads if load.dataset in behind]
+    return [] if is_all else [load for load in new if load.dataset in behind]
 
 
 def gate_candidate(settings: Settings, run_id: str, progress: Progress = print) -> None:

@@ -83,5 +83,16 @@ def test_loads_that_a_test_blames(
     monkeypatch.setattr(steps, "datasets_behind", lambda *_: behind)
     monkeypatch.setattr(steps, "failed_test", lambda *_: (query, compared_with))
     loads = [load_of(dataset, reporter) for dataset in (HS, SITC) for reporter in REPORTERS]
-    found = steps._loads_behind(settings, "test.of.dbt", loads)
+    found = steps._blamed_loads(settings, "test.of.dbt", loads, past=())
     assert {load.load_id for load in found} == {f"{HS}__{reporter}" for reporter in blamed}
+
+
+def test_what_stayed_as_it_was_is_not_blamed(candidate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "datasets_behind", lambda *_: {HS, SITC})
+    rows = "select 'DE' as reporter_code, 'metal_core_hs' as scope_code"
+    monkeypatch.setattr(steps, "failed_test", lambda *_: (rows, ""))
+    loads = [load_of(dataset, reporter) for dataset in (HS, SITC) for reporter in REPORTERS]
+    settings = Settings("simulator", candidate.parent)
+    # Germany is published: what came since is what the test compares it with.
+    found = steps._blamed_loads(settings, "test.of.dbt", loads, past={f"{HS}__DE", f"{HS}__NL"})
+    assert [load.load_id for load in found] == [f"{HS}__EU27_2020"]
