@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from expectations.gate import Check
+from expectations.gate import Check, rows_check
 
 MIN_ROWS_RATIO = 0.98
 REVISION_ERROR = 0.20
@@ -282,9 +282,7 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
     def rows(name: str, table: str, severity: str, message: str, condition: str) -> Check:
         query = f"select * from {{batch}} where {condition}"
         blames = _blames(table, condition) if severity == "error" else ""
-        return Check(
-            name, table, severity, message, "UnexpectedRowsExpectation", {"unexpected_rows_query": query}, blames
-        )
+        return rows_check(name, table, severity, message, query, blames)
 
     def figures(name: str, severity: str, message: str) -> Check:
         condition = (
@@ -299,9 +297,7 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
         # A figure of others never vetoes a first publication: it may be wrong itself, and there is nothing to keep.
         stops = "error" if severity == "error" and gate.published else "warn"
         blames = _blames("anchors", condition) if stops == "error" else ""
-        return Check(
-            name, "anchors", stops, message, "UnexpectedRowsExpectation", {"unexpected_rows_query": query}, blames
-        )
+        return rows_check(name, "anchors", stops, message, query, blames)
 
     kind = str(gate.is_simulated).lower()
     return [
@@ -321,16 +317,12 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
             "Simulated and real data are never in one warehouse, nor in the other's profile.",
             f"is_simulated != {kind}",
         ),
-        Check(
+        rows_check(
             "some_month_carries_shares",
             "months",
             "error",
             "At least one month of one scope carries shares.",
-            "UnexpectedRowsExpectation",
-            {
-                "unexpected_rows_query": "select count(*) as n from {batch} where is_complete and share_sum is not null"
-                " having count(*) = 0"
-            },
+            "select count(*) as n from {batch} where is_complete and share_sum is not null having count(*) = 0",
         ),
         rows(
             "published_months_stay",
@@ -384,17 +376,13 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
             "warn",
             "Details are within the tolerance of the figures that were published of them (ops.anchors).",
         ),
-        Check(
+        rows_check(
             "newest_months_are_usual",
             "unusual",
             "warn",
             "No destination of a newest month is far from its own history (is_unusual in rpt_destination_shares); what"
             " is right all the same belongs into accepted_unusual_months.csv.",
-            "UnexpectedRowsExpectation",
-            {
-                "unexpected_rows_query": "select count(*) as n_cells, string_agg(finding, ' | ') as cells from {batch}"
-                " having count(*) > 0"
-            },
+            "select count(*) as n_cells, string_agg(finding, ' | ') as cells from {batch} having count(*) > 0",
         ),
         rows(
             "revisions_are_usual",

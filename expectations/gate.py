@@ -54,6 +54,34 @@ class Check:
     blames: str = ""
 
 
+def rows_check(
+    name: str, table: str, severity: str, message: str, query: str, blames: str = "", *, order: str = "all"
+) -> Check:
+    """Return a check that no row answers a query.
+
+    Messages, and what is stored, show the first rows that a query gives: without an order these differ from run to
+    run.
+
+    Parameters
+    ----------
+    name, table, severity, message, blames : str
+        As for `Check`.
+    query : str
+        Query over ``{batch}`` without an order.
+    order : str
+        What the rows are ordered by; empty where the table was made in the order that its rows are to be shown in.
+
+    Returns
+    -------
+    Check
+        An ``UnexpectedRowsExpectation``.
+    """
+    ordered = f"{query} order by {order}" if order else query
+    return Check(
+        name, table, severity, message, "UnexpectedRowsExpectation", {"unexpected_rows_query": ordered}, blames
+    )
+
+
 @dataclass(frozen=True)
 class CheckResult:
     """What a check found."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expectations.gate import Check
+from expectations.gate import Check, rows_check
 
 if TYPE_CHECKING:
     import duckdb
@@ -665,7 +665,7 @@ def history_checks(load: LandingGateInput) -> list[Check]:
     def check(name: str, table: str, severity: str, message: str, condition: str = "true") -> Check:
         allowed = "warn" if is_first else severity
         query = f"select * from {{batch}} where {condition}"
-        return Check(name, table, allowed, message, "UnexpectedRowsExpectation", {"unexpected_rows_query": query})
+        return rows_check(name, table, allowed, message, query, order="")
 
     stops, marks = "severity = 'error'", "severity = 'warn'"
     checks = [

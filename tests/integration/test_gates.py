@@ -15,7 +15,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from expectations.gate import Check, build_data_docs, run_gate
+from expectations import candidate, history, landing
+from expectations.gate import Check, build_data_docs, rows_check, run_gate
 from extract.errors import ExtractError
 from extract.landing import Landing
 from metaalexport import published, steps
@@ -243,3 +244,29 @@ def test_gates_run_side_by_side_as_a_scheduler_runs_them(tmp_path: Path) -> None
     assert len(validations) == 12
     pages = list((tmp_path / "gx" / "gx" / "uncommitted" / "data_docs").rglob("run-*/**/*.html"))
     assert len(pages) == 12
+
+
+def test_a_message_shows_the_same_rows_whatever_order_a_table_has_them_in(tmp_path: Path) -> None:
+    def found(order: str) -> list[str]:
+        folder = tmp_path / order
+        folder.mkdir()
+        with duckdb.connect(str(folder / "gate.duckdb")) as connection:
+            connection.execute(
+                f"create table figures as select range as value, range // 10 as cell from range(5000) order by {order}"
+            )
+        checks = [
+            rows_check("each", "figures", "error", "None.", "select * from {batch} where value > 100"),
+            rows_check("groups", "figures", "error", "None.", "select cell, count(*) as n from {batch} group by cell"),
+            rows_check("largest", "figures", "error", "None.", "select value from {batch}", order="value desc"),
+        ]
+        labels = {"gate": "landing", "subject": "load", "run_id": order, "checked_at": "2026-11-25T00:00:00Z"}
+        return [each.observed for each in run_gate(folder / "gate.duckdb", checks, gx_dir=tmp_path / "gx", **labels)]
+
+    in_order = found("value")
+    assert in_order == found("hash(value)")
+    assert in_order[2].endswith("[{'value': 4999}, {'value': 4998}, {'value': 4997}]")
+
+
+def test_each_query_of_a_suite_says_which_rows_come_first() -> None:
+    modules = [Path(module.__file__ or "") for module in (landing, history, candidate)]
+    assert [path.name for path in modules if "UnexpectedRowsExpectation" in path.read_text(encoding="utf-8")] == []
