@@ -675,6 +675,15 @@ class Landing:
         manifests = [_read_manifest(path) for path in self.root.glob(pattern) if path.parent.name != SCHEMA_FOLDER]
         yield from sorted(manifests, key=lambda m: (m.dataset, *m.order))
 
+    def findings_before(self, manifest: LoadManifest) -> Path | None:
+        """Return the findings of the newest committed load of the same reporter and partners; None if there is none."""
+        same = [
+            load
+            for load in self.committed(manifest.dataset)
+            if (load.reporter, load.panel) == (manifest.reporter, manifest.panel) and load.load_id != manifest.load_id
+        ]
+        return self.folder(same[-1]) / "findings.parquet" if same else None
+
     def folder(self, manifest: LoadManifest) -> Path:
         """Where a committed load is."""
         return self.root / manifest.dataset / manifest.load_id

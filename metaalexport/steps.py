@@ -368,20 +368,44 @@ def gate_load(settings: Settings, load_id: str, run_id: str, progress: Progress 
             # Two runs that started together fetched the same replies; the other one was first, as the commit will say.
             return load_id
         folder, manifest = landing.staged(load_id)
-        previous = database.with_name("previous.parquet")
-        n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
-        earlier = database.with_name("earlier.parquet")
-        n_earlier = landing.write_chapters(dataset, manifest, earlier) if dataset.slice_by == "month" else 0
-        gate_input = landing_gate_input(
-            dataset, manifest, folder, previous if n_before else None, earlier if n_earlier else None
-        )
+        gate_input = compared_gate_input(landing, dataset, manifest, folder, database.parent)
         landing_gate.prepare_database(database, gate_input)
         _run_gate(settings, "landing", load_id, run_id, database, landing_gate.landing_checks(gate_input), progress)
     return load_id
 
 
+def compared_gate_input(
+    landing: Landing, dataset: Dataset, manifest: LoadManifest, folder: Path, target: Path
+) -> landing_gate.LandingGateInput:
+    """Write what the loads before said into a folder, and return what gate 1 needs to know of a staged load.
+
+    Parameters
+    ----------
+    folder : Path
+        The staged load.
+    target : Path
+        Where ``previous.parquet`` and ``earlier.parquet`` are written.
+    """
+    previous, earlier = target / "previous.parquet", target / "earlier.parquet"
+    n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
+    n_earlier = landing.write_chapters(dataset, manifest, earlier) if dataset.slice_by == "month" else 0
+    return landing_gate_input(
+        dataset,
+        manifest,
+        folder,
+        previous if n_before else None,
+        earlier if n_earlier else None,
+        landing.findings_before(manifest),
+    )
+
+
 def landing_gate_input(
-    dataset: Dataset, manifest: LoadManifest, folder: Path, previous: Path | None, history: Path | None = None
+    dataset: Dataset,
+    manifest: LoadManifest,
+    folder: Path,
+    previous: Path | None,
+    history: Path | None = None,
+    said: Path | None = None,
 ) -> landing_gate.LandingGateInput:
     """Return what gate 1 needs to know of a staged load: from the registry, the seeds and the load's manifest.
 
@@ -393,6 +417,8 @@ def landing_gate_input(
         What `Landing.write_state` wrote of the loads before; None if they said nothing.
     history : Path or None
         What `Landing.write_chapters` wrote of months before, for a dataset that is loaded month by month.
+    said : Path or None
+        Findings of the load before (`Landing.findings_before`).
     """
     is_wide = dataset.protocol == "comext_bulk"
     return landing_gate.LandingGateInput(
@@ -422,6 +448,7 @@ def landing_gate_input(
         history_measures=dataset.history_measures,
         unit_value_of=dataset.unit_value_of,
         history=history,
+        said=said,
         release_days=dataset.release.every_days,
     )
 

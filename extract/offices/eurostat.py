@@ -316,8 +316,11 @@ def data_urls(
             next_step="ask for other months",
         )
     # Of a slice without an end the last period is only the latest that can be there.
-    if periods[0] != wanted[0] or (part.last_month and periods[-1] != wanted[-1]):
-        detail = f"asked for {wanted[0]} to {wanted[-1]}, offered are {offers[0]} to {offers[-1]}"
+    if periods[0] != wanted[0]:
+        detail = f"asked for from {wanted[0]} on, offered from {offers[0]} on"
+        findings.append(Finding("period_not_offered", dataset.period_dimension, detail, "warn"))
+    if part.last_month and periods[-1] != wanted[-1]:
+        detail = f"asked for up to {wanted[-1]}, offered up to {offers[-1]}"
         findings.append(Finding("period_not_offered", dataset.period_dimension, detail, "warn"))
     split = dataset.dimension_of("product")
     # The cost of one product in one period; first as many products as fit, then as many periods.

@@ -148,9 +148,8 @@ class Loader:
     def failed_checks(self, manifest: LoadManifest, names: Iterable[str]) -> set[str]:
         """Run these queries of gate 1 on a staged load, and return the names of those that find rows."""
         folder, _ = self.landing.staged(manifest.load_id)
-        previous = folder / "before.parquet"
-        n_before = self.landing.write_state(self.dataset, folder / "coverage.parquet", manifest.panel, previous)
-        gate = steps.landing_gate_input(self.dataset, manifest, folder, previous if n_before else None)
+        previous = folder / "previous.parquet"
+        gate = steps.compared_gate_input(self.landing, self.dataset, manifest, folder, folder)
         # Our own replies have no total of all partners to add up to.
         gate = replace(gate, total_partner="", partners={}, thresholds=DEFAULT_THRESHOLDS)
         database = folder / "gate.duckdb"

@@ -260,6 +260,26 @@ def test_new_code_of_a_column_that_no_seed_knows_is_compared_with_the_loads_befo
     assert loader.keeps_contract(manifest) is (mode != "fail")
 
 
+def test_what_the_load_before_said_too_does_not_warn_again(tmp_path: Path) -> None:
+    protocol = PROTOCOLS["SDMX-CSV"]
+    loader = Loader(with_contract(protocol.dataset, new_column="warn"), tmp_path)
+
+    def warns(value: str, extra: str) -> bool:
+        lines = [f"{sdmx_line('WORLD', value)}{',x' * len(extra.split(','))}"]
+        office = sdmx_office(sdmx_body(*lines, header=f"{HEADER},{extra}"))
+        manifest = loader.load(adapter(office), protocol.part, declared=KNOWN["SDMX-CSV"])
+        assert {(rule, subject) for rule, subject, _ in loader.findings(manifest)} == {
+            ("new_column", name) for name in extra.split(",")
+        }
+        warned = bool(loader.failed_checks(manifest, ["nothing_is_undeclared"]))
+        loader.commit(manifest)
+        return warned
+
+    assert warns("5", "EXTRA")
+    assert not warns("6", "EXTRA")
+    assert warns("7", "EXTRA,MORE")
+
+
 @every_protocol
 @modes_of("vanished_code")
 def test_code_that_is_gone_is_reported_and_the_rest_is_loaded(tmp_path: Path, name: str, mode: str) -> None:

@@ -567,7 +567,7 @@ def test_data_urls_are_clipped_to_the_periods_that_the_dataset_offers() -> None:
     (url,), (finding,) = data_urls(BASE, DATASET, part, offered, "2026-09")
     assert "startPeriod=2021-01&endPeriod=2026-09" in url
     assert (finding.rule, finding.mode) == ("period_not_offered", "warn")
-    assert finding.detail == "asked for 2002-01 to 2026-09, offered are 2021-01 to 2026-12"
+    assert finding.detail == "asked for from 2002-01 on, offered from 2021-01 on"
     with pytest.raises(ExtractError, match="the dataset offers 2021-01 to 2026-12"):
         data_urls(BASE, DATASET, Slice(DATASET.code, "NL", "2002-01", "2003-12", products=("72",)), offered, "2026-09")
 

@@ -159,9 +159,7 @@ def broken_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) ->
     """Return the checks of either severity that gate 1 would fail, by the suite's own SQL."""
     folder, _ = landing.staged(manifest.load_id)
     with steps.gate_database(landing.root.with_name("gates"), dataset.code) as database:
-        previous = database.with_name("previous.parquet")
-        n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
-        load = steps.landing_gate_input(dataset, manifest, folder, previous if n_before else None)
+        load = steps.compared_gate_input(landing, dataset, manifest, folder, database.parent)
         landing_gate.prepare_database(database, load)
         with duckdb.connect(str(database), read_only=True) as connection:
             return [check for check in landing_gate.landing_checks(load) if not passes(connection, check)]

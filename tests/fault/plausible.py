@@ -306,9 +306,8 @@ class Prepared:
             for table in staged.glob("*.parquet"):
                 source = observations if table.stem == "observations" else table
                 (folder / table.name).symlink_to(source.resolve())
-            previous, database = Path(gate) / "previous.parquet", Path(gate) / "gate.duckdb"
-            self.landing.write_state(self.dataset, folder / "coverage.parquet", self.manifest.panel, previous)
-            load = steps.landing_gate_input(self.dataset, self.manifest, folder, previous)
+            database = Path(gate) / "gate.duckdb"
+            load = steps.compared_gate_input(self.landing, self.dataset, self.manifest, folder, Path(gate))
             landing_gate.prepare_database(database, load)
             with duckdb.connect(str(database), read_only=True) as connection:
                 failed = [check for check in landing_gate.landing_checks(load) if not passes(connection, check)]
