@@ -83,6 +83,8 @@ class LandingGateInput:
         Reporter that was asked for, where the rows of the reply say whose they are; else empty.
     release_days : int
         Most days between two releases as planned; 0 where the office has no rhythm.
+    value_limit : float
+        What an absolute value is below.
     """
 
     office: str
@@ -113,6 +115,7 @@ class LandingGateInput:
     said: Path | None = None
     reporter: str = ""
     release_days: int = 0
+    value_limit: float = 1e15
 
     @property
     def compared_measures(self) -> tuple[str, ...]:
@@ -343,6 +346,13 @@ def landing_checks(load: LandingGateInput) -> list[Check]:
             "error",
             f"No two observations share the key {key}.",
             f"select {key}, count(*) as n from {{batch}} group by {key} having count(*) > 1",
+        ),
+        rows_check(
+            "values_are_numbers",
+            "observations",
+            "error",
+            "Every value is finite and fits into the facts.",
+            f"select {key}, value from {{batch}} where not abs(value) < {load.value_limit!r}",
         ),
         rows_check(
             "measures_are_present",

@@ -242,6 +242,11 @@ class Dataset:
         return self.thresholds.get(name, DEFAULT_THRESHOLDS[name])
 
     @property
+    def value_limit(self) -> float:
+        """What an absolute value, in the office's units, is below: the facts hold 15 digits before the point."""
+        return 1e15 / max(1.0, *(measure.factor for measure in self.measures))
+
+    @property
     def value_measures(self) -> tuple[str, ...]:
         """Codes of the measures in euros."""
         return tuple(measure.code for measure in self.measures if measure.canonical_unit == "EUR")

@@ -33,6 +33,14 @@ def values_table(columns: dict[str, str], rows: Iterable[Iterable[str | float | 
     return f"select {typed} from (values {lines}) as t({names})"
 
 
+def number(text: str, limit: float) -> str:
+    """Return the expression of the number that a text stands for: finite, and below a limit; else null.
+
+    ``NaN`` and ``INF`` are numbers to a cast, and in OData and SDMX they are how a missing value may be written.
+    """
+    return f"case when abs(try_cast({text} as double)) < {limit!r} then try_cast({text} as double) end"
+
+
 def _literal(value: str | float | None) -> str:
     if value is None:
         return "null"

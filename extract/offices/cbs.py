@@ -41,7 +41,7 @@ from extract.offices.base import (
 from extract.parsing import Finding, Rows
 from extract.registry import Dataset, Measure, same_unit
 from extract.slices import Slice
-from extract.sql import quote, sql_tuple, text_list
+from extract.sql import number, quote, sql_tuple, text_list
 from extract.streams import ArchiveError, piped, write_zip_members, zip_members
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -317,7 +317,7 @@ class CbsOffice:
         read = ("Measure", "ValueAttribute", "Value", *dataset.dimensions)
         columns = {column: _unpadded(dimension) for dimension, column in dataset.dimensions.items()}
         measure = _declared(_unpadded("Measure"), codes)
-        expressions = _expressions(columns, measure, '"Value"', '"ValueAttribute"')
+        expressions = _expressions(dataset, columns, measure, '"Value"', '"ValueAttribute"')
         # A recorded reply can hold more measures than the slice; a live request cannot return them.
         asked = f"{expressions['measure']} in {sql_tuple(dataset.measure_codes)}" if part.recorded_urls else "true"
         rules = _rules(dataset, expressions, '"Value"', '"ValueAttribute"')
@@ -357,7 +357,7 @@ class CbsOffice:
         columns = {column: f'trim("{dimension}")' for dimension, column in dataset.dimensions.items()}
         # The bulk files have a decimal comma, and no mark between thousands.
         measure = _declared('trim("Measure")', codes)
-        expressions = _expressions(columns, measure, "replace(\"Value\", ',', '.')", '"ValueAttribute"')
+        expressions = _expressions(dataset, columns, measure, "replace(\"Value\", ',', '.')", '"ValueAttribute"')
         slice_rows = _substitute(in_slice(dataset, part), expressions)
         rules = _rules(dataset, expressions, "replace(\"Value\", ',', '.')", '"ValueAttribute"')
         malformed = f"select {number}, min(csv_line) from reject_errors group by scan_id, file_id, line order by line"
@@ -379,7 +379,7 @@ class CbsOffice:
                 """
 
         columns = {column: f'trim("{dimension}")' for dimension, column in dataset.dimensions.items()}
-        expressions = _expressions(columns, "measure_code", "value_text", "null")
+        expressions = _expressions(dataset, columns, "measure_code", "value_text", "null")
         return Rows(cells_of, expressions, _rules(dataset, expressions, "value_text", "null"), _doubt(dataset))
 
     # -- catalogue and calendar -----------------------------------------------------------------------------
@@ -476,11 +476,11 @@ def _is_v4_data(error: TransientOfficeError | OfficeRefusedError) -> bool:
     return isinstance(error, TransientOfficeError) or ("HTTP 404" in error.problem and "/Observations" in error.where)
 
 
-def _expressions(columns: dict[str, str], measure: str, value: str, status: str) -> dict[str, str]:
+def _expressions(dataset: Dataset, columns: dict[str, str], measure: str, value: str, status: str) -> dict[str, str]:
     return {
         **columns,
         "measure": measure,
-        "value": f"try_cast({value} as double)",
+        "value": number(value, dataset.value_limit),
         "status": f"nullif({status}, 'None')",
         "confidentiality": "cast(null as varchar)",
     }

@@ -23,7 +23,7 @@ from extract.offices.eurostat_files import ListedFile, fetch_file, list_folder, 
 from extract.parsing import Finding, Rows
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote
+from extract.sql import number, quote
 from extract.streams import ArchiveError, piped, seven_zip_member, write_seven_zip
 
 FOLDER = "comext/COMEXT_DATA/PRODUCTS"
@@ -158,7 +158,7 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
     text = {column: f'"{name}"' for column, name in columns.items()}
     expressions = {
         **text,
-        **{column: f"try_cast({text[column]} as double)" for column in BULK_VALUES if column in text},
+        **{column: number(text[column], dataset.value_limit) for column in BULK_VALUES if column in text},
         "layout": quote(layout),
     }
     classes = ", ".join(text[column] for column in _CLASSES if column in text)

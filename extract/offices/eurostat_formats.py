@@ -21,7 +21,7 @@ from extract.offices.eurostat_faults import read_fault
 from extract.parsing import OTHER_VINTAGE, Finding, Rows
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote, sql_tuple, text_list
+from extract.sql import number, quote, sql_tuple, text_list
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
 CSV, TSV, JSON_STAT = "SDMX-CSV", "TSV", "JSON-stat"
@@ -155,7 +155,7 @@ def rows(dataset: Dataset, part: Slice, version: str, files: Files) -> tuple[Row
     source = " union all by name ".join(f"({query})" for query in queries)
     expressions = {column: f'"{name}"' for name, column in dataset.dimensions.items()}
     expressions |= {
-        "value": "try_cast(value_text as double)",
+        "value": number("value_text", dataset.value_limit),
         "status": "nullif(obs_flag, '')",
         "confidentiality": "nullif(conf_status, '')",
     }
@@ -170,7 +170,7 @@ def rows(dataset: Dataset, part: Slice, version: str, files: Files) -> tuple[Row
         (keys, "missing_key"),
         (f"not regexp_full_match({expressions['period']}, {quote(dataset.period_pattern)})", "unknown_period"),
         (f"{expressions['measure']} not in {sql_tuple(dataset.measure_codes)}", "unknown_measure"),
-        ("value_text is not null and try_cast(value_text as double) is null", "not_a_number"),
+        (f"value_text is not null and {expressions['value']} is null", "not_a_number"),
         ("value_text is null and concat(obs_flag, conf_status) = ''", "value_missing_without_reason"),
     )
     asked = "true"
