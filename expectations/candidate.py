@@ -34,12 +34,15 @@ class CandidateGateInput:
         What kind of data the profile may publish.
     withdrawn : tuple of str
         Ids of loads that people took back: of those that are published, what they held may go.
+    problem : str
+        Why nothing is compared with the published file, although there is one.
     """
 
     candidate: Path
     published: Path | None
     is_simulated: bool
     withdrawn: tuple[str, ...] = ()
+    problem: str = ""
 
 
 # What tells, of a row of these tables, where its figures come from.
@@ -115,6 +118,10 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
             "create table months as"
             " select *, max(month) over (partition by source_code, reporter_code) as newest_month"
             f" from ({_MONTHS.format(database='candidate')})"
+        )
+        connection.execute(
+            "create table publication as select problem from (values (?)) as t(problem) where problem != ''",
+            [gate.problem],
         )
         connection.execute(f"create table published_months as {_MONTHS.format(database=published)}")
         connection.execute(
@@ -323,6 +330,13 @@ def candidate_checks(gate: CandidateGateInput) -> list[Check]:
             "error",
             "At least one month of one scope carries shares.",
             "select count(*) as n from {batch} where is_complete and share_sum is not null having count(*) = 0",
+        ),
+        rows(
+            "published_file_is_as_published",
+            "publication",
+            "warn",
+            "What is published can be compared with: nobody changed the file since.",
+            "true",
         ),
         rows(
             "published_months_stay",

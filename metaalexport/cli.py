@@ -38,6 +38,7 @@ from metaalexport.rehearsal import Rehearsed, foretell, rehearse
 from metaalexport.settings import Settings, SettingsError, write_last_run
 from metaalexport.simulation import ensure_simulator, release_before, serve_simulator
 from publish.data_package import ExportError, export_data_package
+from publish.duckdb_file import PublishedFileError, check_published
 from publish.postgres import LOADER, READER, PostgresServingError, prepare_server
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ EXPECTED_ERRORS = (
     published.NothingPublishedError,
     PostgresServingError,
     ExportError,
+    PublishedFileError,
     duckdb.Error,
 )
 
@@ -628,7 +630,7 @@ def lineage(
 
 @app.command()
 def verify() -> None:
-    """Check the hash of every raw payload, and that every load's rows add up."""
+    """Check the hash of every raw payload and of what is published, and that every load's rows add up."""
     settings = Settings.from_environment()
     raw = RawStore(settings.raw)
     hashes = list(raw.hashes())
@@ -636,6 +638,9 @@ def verify() -> None:
     console.print(f"{len(hashes) - len(bad)} of {len(hashes)} raw payloads have the hash that names them")
     for name in bad:
         errors.print(f"changed on disk: {raw.path(name)}", style="red")
+    published.open_published(settings).close()
+    check_published(settings.published)
+    console.print("a reader of the published file sees what was published")
     unequal = published.query(
         settings, "select load_id from ops.loads where rows_read <> rows_loaded + rows_rejected"
     ).rows

@@ -21,6 +21,7 @@ from metaalexport import gaps, published, serving
 from metaalexport.alerts import SECTIONS
 from metaalexport.journal import Journal
 from metaalexport.settings import DBT_PROJECT, Settings
+from publish.duckdb_file import PublishedFileError, check_published
 from publish.postgres import PostgresServingError, served_publication
 
 # A commit starts a build; it may wait for another one and be tried again.
@@ -35,6 +36,7 @@ FINDINGS = {
     "load_is_held": "A load is held back",
     "table_is_discontinued": "The office stopped a table",
     "load_not_published": "A load is not published",
+    "published_file_was_changed": "The published file was changed",
     "look_is_late": "Nobody asked the office",
     "release_is_late": "The office did not publish",
     "gate_2_stopped": SECTIONS["gate_2_stopped"],
@@ -108,18 +110,15 @@ def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
         If nothing was published under this profile.
     """
     moment = now or datetime.now(UTC)
-    with published.open_published(settings) as connection:
-        ((publish_id,),) = connection.execute("select publish_id from ops.publication").fetchall()
-        published_loads = {load_id for (load_id,) in connection.execute("select load_id from ops.loads").fetchall()}
+    published.require_published(settings)
     runs = Journal(settings.journal).read("runs")
     return [
+        *_published_file(settings, runs, moment),
         *gap_findings(settings),
-        *_unpublished_loads(settings, runs, published_loads, moment),
         *_late_promises(settings, moment),
         *_last_gate(settings),
         *_unrepaired_steps(settings, runs, moment),
         *_disk(settings),
-        *_serving(publish_id),
     ]
 
 
@@ -210,6 +209,21 @@ def _state(due: datetime | None, moment: datetime) -> str:
 
 def _text(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%dT%H:%MZ}" if moment else "no time known"
+
+
+def _published_file(settings: Settings, runs: list[dict[str, Any]], moment: datetime) -> Iterator[Finding]:
+    """Judge what a reader sees; of a file that was changed nothing else is asked."""
+    try:
+        check_published(settings.published)
+        with published.open_published(settings) as connection:
+            ((publish_id,),) = connection.execute("select publish_id from ops.publication").fetchall()
+            loads = {load_id for (load_id,) in connection.execute("select load_id from ops.loads").fetchall()}
+    except PublishedFileError as error:
+        what, _, next_step = str(error).partition("; next: ")
+        yield Finding("published_file_was_changed", what, str(settings.published), next_step)
+        return
+    yield from _unpublished_loads(settings, runs, loads, moment)
+    yield from _serving(publish_id)
 
 
 def _unpublished_loads(

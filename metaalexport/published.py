@@ -32,13 +32,20 @@ def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
     ------
     NothingPublishedError
         If nothing was published under this profile.
+    PublishedFileError
+        If a write-ahead log lies beside the published file.
     """
+    require_published(settings)
+    return connect_published(settings.published)
+
+
+def require_published(settings: Settings) -> None:
+    """Raise `NothingPublishedError` if nothing was published under this profile."""
     if not settings.published.exists():
         raise NothingPublishedError(
             f"nothing is published under profile {settings.profile!r} ({settings.published} does not exist);"
             f" next: make run SOURCE={settings.profile}"
         )
-    return connect_published(settings.published)
 
 
 def publish_id(settings: Settings) -> str:

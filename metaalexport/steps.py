@@ -33,7 +33,7 @@ from metaalexport.dbt import DbtFailedError, datasets_behind, failed_test, run_d
 from metaalexport.journal import Journal, StepNote, utc_now
 from metaalexport.published import query
 from metaalexport.settings import Settings
-from publish.duckdb_file import Publication, publish_duckdb
+from publish.duckdb_file import Publication, PublishedFileError, check_published, publish_duckdb, set_log_aside
 
 Progress = Callable[[str], None]
 # Beside a staged load: its slice and replies, as `fetch_load` returned them, and by which rules it was judged.
@@ -450,6 +450,7 @@ def landing_gate_input(
         history=history,
         said=said,
         release_days=dataset.release.every_days,
+        value_limit=dataset.value_limit,
     )
 
 
@@ -557,6 +558,7 @@ def prepare_candidate(settings: Settings, run_id: str, held: Sequence[Mapping[st
         gaps.write_held(settings, held)
         gaps.write_slices(settings)
         note.detail = f"{len(loads)} loads" + (f", {len(held)} left out: {', '.join(sorted(left_out))}" if held else "")
+        set_log_aside(settings.published)
         for path in (settings.warehouse, settings.warehouse.with_name(f"{settings.warehouse.name}.wal")):
             path.unlink(missing_ok=True)
 
@@ -678,13 +680,26 @@ def gate_candidate(settings: Settings, run_id: str, progress: Progress = print) 
     build_data_docs(settings.gx)
 
 
+def _judge_published(settings: Settings, progress: Progress) -> str:
+    """Free what is published from a log that lies beside it, and return what makes it no fit for a comparison."""
+    if log := set_log_aside(settings.published):
+        progress(f"a program wrote into the published file; what it wrote was moved to {log}")
+    try:
+        check_published(settings.published)
+    except PublishedFileError as error:
+        return str(error)
+    return ""
+
+
 def _gate_candidate(settings: Settings, run_id: str, progress: Progress) -> None:
+    problem = _judge_published(settings, progress) if settings.published.exists() else ""
     withdrawn = tuple(each.load.load_id for each in Landing(settings.landing).withdrawn())
     gate_input = candidate_gate.CandidateGateInput(
         settings.warehouse,
-        settings.published if settings.published.exists() else None,
+        settings.published if settings.published.exists() and not problem else None,
         settings.is_simulated,
         withdrawn,
+        problem,
     )
     with gate_database(settings.state / "gates", "all datasets") as database:
         candidate_gate.prepare_database(database, gate_input)
@@ -707,7 +722,13 @@ def record_operations(settings: Settings, run_id: str) -> None:
 
 
 def publish_candidate(settings: Settings, run_id: str, progress: Progress = print) -> Publication:
-    """Swap the published file."""
+    """Swap the published file.
+
+    Raises
+    ------
+    PublishedFileError
+        If a reader sees something else than the candidate's marts.
+    """
     with Journal(settings.journal).step(run_id, "publish", settings.published.name) as note:
         publication = publish_duckdb(
             settings.warehouse,

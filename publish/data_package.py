@@ -19,6 +19,8 @@ from typing import Any
 
 import duckdb
 
+from publish.duckdb_file import refuse_log
+
 DESCRIPTOR = "datapackage.json"
 DICTIONARY = "data_dictionary.csv"
 # Says what the file is, so it goes with every export.
@@ -115,6 +117,7 @@ def export_data_package(
         _remove_left_behind(target)
         temporary.mkdir(parents=True)
         with duckdb.connect() as connection:
+            refuse_log(published)
             connection.execute(f"attach {_literal(str(published))} as published (read_only)")
             connection.execute("use published")
             publication = _one_row(connection, "select * from ops.publication")

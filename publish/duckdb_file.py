@@ -1,7 +1,9 @@
 """Publish a candidate as a read-only DuckDB file, swapped in whole.
 
 Readers open the published file with ``read_only``; they keep the old one until they open again, and never see a
-half. The file holds tables and table macros over them only, so it needs nothing beside it.
+half. The file holds tables and table macros over them only, so it needs nothing beside it, and nobody may write it.
+A program that opens it for writing all the same leaves a write-ahead log beside it, which DuckDB would replay into
+whatever file has that name, for readers too: no reader of ours opens it then, and a publish moves the log away.
 """
 
 from __future__ import annotations
@@ -44,6 +46,10 @@ class Publication:
     published_at: str
 
 
+class PublishedFileError(Exception):
+    """What a reader of the published file would see is not what was published."""
+
+
 def publish_duckdb(
     candidate: Path, target: Path, *, profile: str, is_simulated: bool, published_at: str
 ) -> Publication:
@@ -62,9 +68,14 @@ def publish_duckdb(
     -------
     Publication
         Also the only row of ``ops.publication``.
+
+    Raises
+    ------
+    PublishedFileError
+        If a reader sees something else than was published.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for stale in target.parent.glob(f".{target.name}.*.tmp"):
+    for stale in target.parent.glob(f".{target.name}.*.tmp*"):
         stale.unlink()
     temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
@@ -76,6 +87,11 @@ def publish_duckdb(
             for schema in PUBLISHED_SCHEMAS:
                 for table in _tables(connection, schema):
                     _copy_rows(connection, schema, table)
+            # As a reader will see it: text of macros that was read back from a file differs from what was parsed.
+            connection.execute("use memory")
+            connection.execute("detach publication")
+            connection.execute(f"attach '{temporary}' as publication")
+            connection.execute("use publication")
             content = content_hash(connection)
             publication = Publication(
                 f"{content[:12]}-{published_at[:19].translate(str.maketrans('', '', '-:'))}",
@@ -88,6 +104,8 @@ def publish_duckdb(
             connection.execute("checkpoint publication")
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
+        temporary.chmod(0o444)
+        set_log_aside(target)
         temporary.replace(target)
         descriptor = os.open(target.parent, os.O_RDONLY)
         try:
@@ -97,11 +115,62 @@ def publish_duckdb(
     finally:
         temporary.unlink(missing_ok=True)
         temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
+    check_published(target)
     return publication
 
 
+def set_log_aside(path: Path) -> Path | None:
+    """Move a write-ahead log that lies beside the published file out of the way of readers.
+
+    Returns
+    -------
+    Path or None
+        Where it is now; None if there was none.
+    """
+    log = _log_of(path)
+    if not log.exists():
+        return None
+    return log.replace(log.with_name(f"{log.name}.refused"))
+
+
+def refuse_log(path: Path) -> None:
+    """Raise `PublishedFileError` if a write-ahead log lies beside the published file."""
+    log = _log_of(path)
+    if log.exists():
+        raise PublishedFileError(
+            f"{log} lies beside the published file: a program opened it for writing, and each reader would see what it"
+            " wrote; next: end that program, and `metaalexport publish` (it keeps the log as"
+            f" {log.name}.refused). To look at the file, open it read-only: `duckdb -readonly {path}`"
+        )
+
+
+def check_published(path: Path) -> None:
+    """Compare what a reader of the published file sees with the hash that was published.
+
+    Raises
+    ------
+    PublishedFileError
+        If it differs.
+    """
+    with connect_published(path) as connection:
+        ((said,),) = connection.execute("select content_sha256 from ops.publication").fetchall()
+        found = content_hash(connection)
+    if found != said:
+        raise PublishedFileError(
+            f"{path} was changed after it was published: its marts have the content {found[:12]}, published was"
+            f" {said[:12]}; next: `metaalexport publish`"
+        )
+
+
 def connect_published(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open the published file as a reader: no writing, no other files, no settings."""
+    """Open the published file as a reader: no writing, no other files, no settings.
+
+    Raises
+    ------
+    PublishedFileError
+        If a write-ahead log lies beside it.
+    """
+    refuse_log(path)
     return duckdb.connect(str(path), read_only=True, config=dict(READER_CONFIG))
 
 
@@ -130,6 +199,10 @@ def content_hash(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -
     for name, parameters, definition in macros:
         digest.update(f"{name}({', '.join(parameters)}): {definition}\n".encode())
     return digest.hexdigest()
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, schema: str) -> list[str]:

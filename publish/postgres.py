@@ -24,7 +24,7 @@ import psycopg
 from duckdb_extensions import import_extension
 from psycopg import sql
 
-from publish.duckdb_file import PUBLISHED_SCHEMAS
+from publish.duckdb_file import PUBLISHED_SCHEMAS, connect_published, refuse_log
 
 LOADER = "loader"
 READER = "bi_reader"
@@ -328,7 +328,7 @@ def _publish_alone(server: PostgresServer) -> Iterator[None]:
 
 
 def _publication_of(published: Path) -> dict[str, str]:
-    with duckdb.connect(str(published), read_only=True) as connection:
+    with connect_published(published) as connection:
         row = connection.execute("select publish_id, profile from ops.publication").fetchall()[0]
     return dict(zip(("publish_id", "profile"), row, strict=True))
 
@@ -353,6 +353,7 @@ def _duckdb_beside(server: PostgresServer, published: Path, extensions: Path) ->
             f"host={server.host} port={server.port} dbname={server.database} user={server.user} passfile={passfile}"
             f" connect_timeout={_CONNECT_SECONDS}"
         )
+        refuse_log(published)
         connection.execute(f"attach '{published}' as file (read_only)")
         connection.execute(f"attach '{target}' as server (type postgres)")
         yield connection

@@ -9,12 +9,12 @@ import os
 import tempfile
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from publish.duckdb_file import connect_published
 from publish.report.charts import MAPS, PALETTE, chart_library, chart_specs, countries_topology
 from publish.report.marts import (
     Marts,
@@ -50,8 +50,7 @@ def build_report(marts: Path, target: Path) -> Path:
     Path
         The target.
     """
-    config: dict[str, Any] = {"enable_external_access": "false", "lock_configuration": "true"}
-    with duckdb.connect(str(marts), read_only=True, config=config) as connection:
+    with connect_published(marts) as connection:
         html = render(connection)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")

@@ -19,7 +19,7 @@ from expectations import candidate, history, landing
 from expectations.gate import Check, build_data_docs, rows_check, run_gate
 from extract.errors import ExtractError
 from extract.landing import Landing
-from metaalexport import published, steps
+from metaalexport import health, published, steps
 from metaalexport.dbt import run_dbt
 from metaalexport.journal import Journal
 
@@ -202,6 +202,26 @@ def test_totals_that_jump_are_not_published_unless_the_revision_is_accepted(simu
         steps.gate_candidate(settings, "accepted", lambda message: None)
     finally:
         settings.warehouse.write_bytes(as_built)
+
+
+def test_a_published_file_that_somebody_wrote_is_not_compared_with_and_the_next_publish_heals_it(
+    simulated: SimulatedOffice,
+) -> None:
+    settings = simulated.settings
+    content = published.query(settings, "select content_sha256 from ops.publication").rows
+    settings.published.chmod(0o644)
+    with duckdb.connect(str(settings.published)) as connection:
+        connection.execute("delete from marts.rpt_destination_shares")
+    assert next(finding.name for finding in health.examine(settings)) == "published_file_was_changed"
+    steps.gate_candidate(settings, "changed", lambda message: None)
+    warned = [
+        row["check_name"]
+        for row in Journal(settings.journal).read("checks")
+        if row["run_id"] == "changed" and not row["is_passed"]
+    ]
+    assert "published_file_is_as_published" in warned
+    steps.publish_candidate(settings, "healed", lambda message: None)
+    assert published.query(settings, "select content_sha256 from ops.publication").rows == content
 
 
 def test_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice) -> None:

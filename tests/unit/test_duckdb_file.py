@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from publish.duckdb_file import Publication, connect_published, content_hash, publish_duckdb
+from publish.duckdb_file import (
+    Publication,
+    PublishedFileError,
+    check_published,
+    connect_published,
+    content_hash,
+    publish_duckdb,
+)
 
 AS_OF = "create macro marts.as_of(m) as table select * from marts.facts where valid_from <= m"
 
@@ -100,6 +109,62 @@ def test_equal_content_has_an_equal_hash_and_another_macro_another(tmp_path: Pat
     assert other.content_sha256 != first.content_sha256
     with connect_published(tmp_path / "published.duckdb") as reader:
         assert content_hash(reader) == other.content_sha256
+
+
+WRITER = """
+import os, sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+connection.execute("update marts.facts set value = 9")
+os._exit(9)
+"""
+
+
+def write_and_die(path: Path) -> None:
+    """Write into the published file as an editor that is killed: what it wrote is in a log beside the file."""
+    path.chmod(0o644)
+    subprocess.run([sys.executable, "-c", WRITER, str(path)], check=False, timeout=60)
+    assert path.with_name(f"{path.name}.wal").stat().st_size > 0
+
+
+def test_a_log_of_somebody_who_wrote_is_never_replayed_into_what_is_published_next(tmp_path: Path) -> None:
+    target, candidate = tmp_path / "published.duckdb", make_candidate(tmp_path / "warehouse.duckdb")
+    first = publish(candidate, target)
+    write_and_die(target)
+    with pytest.raises(PublishedFileError, match=r"published\.duckdb\.wal lies beside the published file"):
+        connect_published(target)
+    assert publish(candidate, target).content_sha256 == first.content_sha256
+    # Anybody's reader, without our checks.
+    with duckdb.connect(str(target), read_only=True) as reader:
+        assert reader.execute("select value from marts.facts order by all").fetchall() == [(1,), (2,)]
+    assert [path.name for path in tmp_path.glob("published*")] == [
+        "published.duckdb",
+        "published.duckdb.wal.refused",
+    ]
+
+
+def test_a_published_file_that_was_written_is_told_from_what_was_published(tmp_path: Path) -> None:
+    target = tmp_path / "published.duckdb"
+    publish(make_candidate(tmp_path / "warehouse.duckdb"), target)
+    check_published(target)
+    target.chmod(0o644)
+    with duckdb.connect(str(target)) as connection:
+        connection.execute("update marts.facts set value = 9 where code = 'a'")
+    with pytest.raises(PublishedFileError, match="was changed after it was published"):
+        check_published(target)
+
+
+def test_nobody_may_write_the_published_file(tmp_path: Path) -> None:
+    target = tmp_path / "published.duckdb"
+    for _ in range(2):
+        publish(make_candidate(tmp_path / "warehouse.duckdb"), target)
+        assert target.stat().st_mode & 0o777 == 0o444
+
+
+def test_what_a_killed_publish_left_goes_with_the_next(tmp_path: Path) -> None:
+    for name in (".published.duckdb.0a1b2c3d.tmp", ".published.duckdb.0a1b2c3d.tmp.wal"):
+        (tmp_path / name).touch()
+    publish(make_candidate(tmp_path / "warehouse.duckdb"), tmp_path / "published.duckdb")
+    assert [path.name for path in tmp_path.glob(".published*")] == []
 
 
 def test_a_publish_that_fails_leaves_the_published_file_and_no_other(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +17,10 @@ from extract.landing import Landing, LoadManifest
 from metaalexport import gaps, health
 from metaalexport.cli import app
 from metaalexport.journal import Journal
-from metaalexport.published import NothingPublishedError
+from metaalexport.published import NothingPublishedError, publish_id
 from metaalexport.settings import Settings
 from metaalexport.steps import GateFailedError
+from publish.duckdb_file import publish_duckdb
 from publish.postgres import PostgresServingError
 
 NOW = datetime(2026, 7, 10, 12, tzinfo=UTC)
@@ -34,10 +34,21 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A published file, made of one load of CBS, for which the office was asked two hours ago."""
     settings = Settings(profile="simulator", state=tmp_path / "simulator", datasets=(DATASET,))
     settings.state.mkdir()
-    with duckdb.connect(str(settings.published)) as connection:
-        connection.execute("create schema ops")
-        connection.execute("create table ops.publication as select '20260710-110000' as publish_id")
-        connection.execute("create table ops.loads as select ? as load_id", [LOAD])
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        for statement in (
+            "create schema marts",
+            "create table marts.facts as select 1 as value",
+            "create schema ops",
+            f"create table ops.loads as select '{LOAD}' as load_id",
+        ):
+            connection.execute(statement)
+    publish_duckdb(
+        settings.warehouse,
+        settings.published,
+        profile="simulator",
+        is_simulated=True,
+        published_at="2026-07-10T11:00:00Z",
+    )
     write_run(settings, "fetch", SUBJECT, hours_ago=2)
     committed(monkeypatch, load_of("2026-07-02T04:30:00Z", "simulator"))
     return settings
@@ -82,6 +93,23 @@ def committed(monkeypatch: pytest.MonkeyPatch, *loads: LoadManifest) -> None:
 
 def test_nothing_is_found_when_all_is_well(settings: Settings) -> None:
     assert names(settings) == []
+
+
+def test_a_published_file_that_was_changed_is_found(settings: Settings) -> None:
+    settings.published.chmod(0o644)
+    with duckdb.connect(str(settings.published)) as connection:
+        connection.execute("update marts.facts set value = 2")
+    (finding,) = health.examine(settings, NOW)
+    assert (finding.name, finding.where) == ("published_file_was_changed", str(settings.published))
+    assert "was changed after it was published: its marts have the content" in finding.what
+    assert finding.next_step.startswith("`metaalexport publish`")
+
+
+def test_a_log_beside_the_published_file_is_found(settings: Settings) -> None:
+    settings.published.with_name(f"{settings.published.name}.wal").touch()
+    (finding,) = health.examine(settings, NOW)
+    assert finding.name == "published_file_was_changed"
+    assert "lies beside the published file" in finding.what
 
 
 def test_a_look_is_late_when_its_hours_are_over_and_not_before(settings: Settings) -> None:
@@ -203,27 +231,24 @@ def test_a_disk_that_is_short_is_told(settings: Settings, monkeypatch: pytest.Mo
     assert names(settings) == ["disk_is_short"]
 
 
-def served(publish_id: str | None) -> Callable[[Any], dict[str, str] | None]:
-    return lambda server: {"publish_id": publish_id, "profile": "simulator"} if publish_id else None
-
-
-def refuse(server: Any) -> dict[str, str] | None:
-    raise PostgresServingError("PostgreSQL at db:5432 is not there")
-
-
 @pytest.mark.parametrize(
-    ("answer", "found"),
+    ("served", "found"),
     [
-        (served("20260710-110000"), []),
-        (served("20260709-110000"), ["served_is_older"]),
-        (served(None), ["served_is_older"]),
-        (refuse, ["server_is_away"]),
+        ("the same", []),
+        ("an older one", ["served_is_older"]),
+        ("nothing", ["served_is_older"]),
+        ("not there", ["server_is_away"]),
     ],
-    ids=["the same", "an older one", "nothing", "not there"],
 )
 def test_postgresql_must_serve_what_is_published(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, answer: Any, found: list[str]
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, served: str, found: list[str]
 ) -> None:
+    def answer(server: Any) -> dict[str, str] | None:
+        if served == "not there":
+            raise PostgresServingError("PostgreSQL at db:5432 is not there")
+        ids = {"the same": publish_id(settings), "an older one": "20260709-110000"}
+        return {"publish_id": ids[served], "profile": "simulator"} if served in ids else None
+
     monkeypatch.setenv("METAALEXPORT_POSTGRES_URL", "postgresql://db/marts")
     monkeypatch.setenv("METAALEXPORT_POSTGRES_PASSWORD", "secret-of-loader")
     monkeypatch.setattr(health, "served_publication", answer)
