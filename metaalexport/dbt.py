@@ -15,7 +15,10 @@ import yaml
 from metaalexport.settings import DBT_PROJECT, Settings
 from publish.duckdb_file import PUBLISHED_SCHEMAS
 
-_FAILED_STATUSES = ("error", "fail", "runtime error")
+_FOUND_ROWS = "fail"
+_FAILED_STATUSES = ("error", "runtime error", _FOUND_ROWS)
+# Of a candidate that is not built each test fails.
+_MOST_NODES = 5
 _LANDING_SOURCE = re.compile(r"source\.\w+\.landing_(\w+)\.\w+$")
 
 
@@ -25,7 +28,7 @@ class DbtFailedError(Exception):
     Parameters
     ----------
     failed : mapping of str to str
-        Message of each node that failed, by its unique id.
+        Message of each test whose query found rows, by its unique id; not of what could not run at all.
     """
 
     def __init__(self, message: str, failed: Mapping[str, str] | None = None) -> None:
@@ -71,7 +74,7 @@ def run_dbt(settings: Settings, arguments: list[str]) -> None:
     ]
     with dbt_environment(settings):
         try:
-            outcome = dbtRunner().invoke(["--quiet", "--no-use-colors", *command])
+            outcome = dbtRunner().invoke(["--log-level", "none", "--no-use-colors", *command])
         finally:
             # dbt-duckdb keeps the build file open until the process ends; the gates and the publish want it.
             DuckDBConnectionManager.close_all_connections()
@@ -129,14 +132,22 @@ def failed_test(settings: Settings, unique_id: str) -> tuple[str, str]:
     return query, manifest["nodes"][unique_id]["config"].get("meta", {}).get("compared_with", "")
 
 
-def _failed_nodes(results: Iterable[tuple[str, str, str | None]]) -> dict[str, str]:
-    """Return the message of each node that failed, by its id, from status, id and message of all."""
-    return {unique_id: message or "" for status, unique_id, message in results if status in _FAILED_STATUSES}
+def _failed_nodes(results: Iterable[tuple[str, str, str | None]]) -> dict[str, tuple[str, str]]:
+    """Return status and message of each node that failed, by its id, from status, id and message of all."""
+    return {unique_id: (status, text or "") for status, unique_id, text in results if status in _FAILED_STATUSES}
 
 
-def _error(command: str, failed: Mapping[str, str], otherwise: str, logs: str) -> DbtFailedError:
-    detail = "\n".join(f"  {unique_id}: {message}" for unique_id, message in failed.items()) or otherwise
-    return DbtFailedError(f"dbt {command} failed; what is published stays as it is\n{detail}\n  next: {logs}", failed)
+def _error(command: str, failed: Mapping[str, tuple[str, str]], otherwise: str, logs: str) -> DbtFailedError:
+    lines = [f"  {unique_id}: {message}" for unique_id, (_, message) in failed.items()]
+    rest = [f"  and {len(lines) - _MOST_NODES} more"] if len(lines) > _MOST_NODES else []
+    detail = "\n".join([*lines[:_MOST_NODES], *rest]) or otherwise
+    broken = [status for status, _ in failed.values() if status != _FOUND_ROWS]
+    # What could not run is no finding of the data: most often the candidate is not whole.
+    next_step = "`metaalexport build` makes the candidate anew; " if command == "test" and broken else ""
+    return DbtFailedError(
+        f"dbt {command} failed; what is published stays as it is\n{detail}\n  next: {next_step}{logs}",
+        {unique_id: message for unique_id, (status, message) in failed.items() if status == _FOUND_ROWS},
+    )
 
 
 def write_manifest(settings: Settings) -> Path:

@@ -20,7 +20,7 @@ from expectations.gate import Check, build_data_docs, rows_check, run_gate
 from extract.errors import ExtractError
 from extract.landing import Landing
 from metaalexport import health, published, steps
-from metaalexport.dbt import run_dbt
+from metaalexport.dbt import DbtFailedError, run_dbt
 from metaalexport.journal import Journal
 
 from .conftest import SimulatedOffice, build_and_publish, file_hash, load_all
@@ -290,3 +290,17 @@ def test_a_message_shows_the_same_rows_whatever_order_a_table_has_them_in(tmp_pa
 def test_each_query_of_a_suite_says_which_rows_come_first() -> None:
     modules = [Path(module.__file__ or "") for module in (landing, history, candidate)]
     assert [path.name for path in modules if "UnexpectedRowsExpectation" in path.read_text(encoding="utf-8")] == []
+
+
+def test_tests_of_a_candidate_that_is_not_built_blame_no_load_and_say_so_once(
+    simulated: SimulatedOffice, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = simulated.settings
+    # The last test of this office: the candidate is empty after it.
+    steps.prepare_candidate(settings, "half")
+    with pytest.raises(DbtFailedError) as caught:
+        steps.test_candidate(settings, "half", lambda message: None)
+    assert caught.value.failed == {}
+    assert "`metaalexport build` makes the candidate anew" in str(caught.value)
+    assert len(str(caught.value).splitlines()) < 40
+    assert len(capfd.readouterr().out.splitlines()) < 40
