@@ -14,8 +14,9 @@ from pathlib import Path
 
 from extract.landing import Landing
 from metaalexport import alerts
+from metaalexport.arguments import SettingsError
 from metaalexport.dbt import write_manifest
-from metaalexport.settings import DAGS_FOLDER, Settings, SettingsError
+from metaalexport.settings import DAGS_FOLDER, Settings
 from metaalexport.steps import prepare_state
 
 POOLS = {

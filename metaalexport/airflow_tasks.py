@@ -43,6 +43,11 @@ RETRY_POLICY = ExceptionRetryPolicy(
             reason="trying again cannot heal what the office sent",
         ),
         RetryRule(
+            exception="metaalexport.arguments.SettingsError",
+            action=RetryAction.FAIL,
+            reason="what was asked for makes no sense",
+        ),
+        RetryRule(
             exception="metaalexport.steps.GateFailedError",
             action=RetryAction.FAIL,
             reason="a gate stopped the data",
@@ -61,15 +66,17 @@ AGAIN = {
     "on_failure_callback": alerts.task_failed,
 }
 
+# A field whose type does not allow null is required: with one that is empty, Airflow's form cannot be sent.
+_MONTH = {"type": ["null", "string"], "pattern": r"^(\d{4}-(0[1-9]|1[0-2]))?$"}
 PARAMS = {
     "reporters": Param(
-        [],
-        type="array",
+        None,
+        type=["null", "array"],
         items={"type": "string", "pattern": "^([A-Z]{2}|EU27_2020)$"},
         description="Empty: those of the settings.",
     ),
-    "first_month": Param("", type="string", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM; empty: as declared."),
-    "last_month": Param("", type="string", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM; empty: the newest."),
+    "first_month": Param(None, **_MONTH, description="YYYY-MM; empty: as declared."),
+    "last_month": Param(None, **_MONTH, description="YYYY-MM; empty: the newest."),
 }
 
 

@@ -27,6 +27,7 @@ from extract.offices import OFFICES
 from extract.raw import RawStore, hash_file
 from extract.registry import load_registry
 from metaalexport import airflow_run, gaps, overlay, published, serving, steps
+from metaalexport.arguments import SettingsError, parse_days, parse_month
 from metaalexport.dbt import DbtFailedError, published_keys
 from metaalexport.display import format_cell, make_table
 from metaalexport.doctor import check_machine, examine_offices, is_away, keep_evidence
@@ -35,7 +36,7 @@ from metaalexport.journal import Journal
 from metaalexport.maintenance import maintain as do_maintenance
 from metaalexport.offices import choose_profile, is_to_be_chosen
 from metaalexport.rehearsal import Rehearsed, foretell, rehearse
-from metaalexport.settings import Settings, SettingsError, write_last_run
+from metaalexport.settings import Settings, write_last_run
 from metaalexport.simulation import ensure_simulator, release_before, serve_simulator
 from publish.data_package import ExportError, export_data_package
 from publish.duckdb_file import PublishedFileError, check_published
@@ -290,7 +291,8 @@ def calendar(
     """Show what CBS plans to publish, from its release calendar. Eurostat publishes at 11:00 and 23:00 each day."""
     settings = Settings.from_environment()
     begin = first or f"{datetime.now(UTC):%Y-%m-%d}"
-    end = last or f"{datetime.fromisoformat(begin) + timedelta(days=60):%Y-%m-%d}"
+    begin, _ = parse_days(begin, begin)
+    _, end = parse_days(begin, last or f"{datetime.fromisoformat(begin) + timedelta(days=60):%Y-%m-%d}")
     with ensure_simulator(settings) as settings:
         rows = steps.calendar(settings, begin, end, tuple(words or ()), _run_id(), _progress)
     if rows:
@@ -603,7 +605,7 @@ def lineage(
         scope=scope,
         reporter=reporter,
         destination=destination,
-        month=month,
+        month=parse_month(month, "the month"),
     )
     if not share.rows:
         errors.print(

@@ -58,7 +58,7 @@ def plan(dataset: str, context: Context) -> list[dict[str, Any]]:
     return steps.plan_loads(
         Settings.from_environment(),
         dataset,
-        reporters=tuple(params["reporters"]) or None,
+        reporters=tuple(params["reporters"] or ()) or None,
         first_month=first_month,
         last_month=last_month,
         run_id=context["run_id"],

@@ -15,7 +15,8 @@ import extract
 from extract.errors import RegistryError
 from extract.raw import hash_file, write_atomically
 from extract.registry import Dataset, overlay_files, overlay_folder
-from metaalexport.settings import OFFICES, SEEDS, SettingsError
+from metaalexport.arguments import SettingsError
+from metaalexport.settings import OFFICES, SEEDS
 
 NOMENCLATURES = ("CN", "SITC", "CPA22")
 PARTNER_COLUMNS = (

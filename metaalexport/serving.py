@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from metaalexport.settings import SettingsError
+from metaalexport.arguments import SettingsError
 from publish.postgres import LOADER, READER, PostgresServer
 
 URL = "METAALEXPORT_POSTGRES_URL"

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from extract.raw import write_atomically
 from extract.registry import EU, load_registry, use_overlay
+from metaalexport.arguments import SettingsError, parse_month, parse_reporters
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -27,10 +28,6 @@ OFFICES = ("cbs", "eurostat")
 DEFAULT_REPORTERS = ("NL", "DE", EU)
 # What quotes text, or is a pattern, where DuckDB reads files.
 _NOT_IN_PATHS = frozenset("'\"*?[]{}")
-
-
-class SettingsError(Exception):
-    """An environment variable does not say what it must."""
 
 
 @dataclass(frozen=True)
@@ -200,19 +197,15 @@ class Settings:
         for name, value in (("METAALEXPORT_SCOPES", scopes), ("METAALEXPORT_REPLAY", replay)):
             if value and not Path(value).exists():
                 raise SettingsError(f"{name} names {value}, which does not exist")
-        reporters = tuple(env.get("METAALEXPORT_REPORTERS", ",".join(DEFAULT_REPORTERS)).replace(" ", "").split(","))
-        if not all(re.fullmatch(f"[A-Z]{{2}}|{EU}", reporter) for reporter in reporters):
-            raise SettingsError(
-                f"METAALEXPORT_REPORTERS is {','.join(reporters)!r}, not ISO codes like NL,DE, or {EU} for all members"
-            )
+        reporters = parse_reporters(
+            env.get("METAALEXPORT_REPORTERS", ",".join(DEFAULT_REPORTERS)).split(","), "METAALEXPORT_REPORTERS"
+        )
         first_month = env.get("METAALEXPORT_FIRST_MONTH", "")
-        if first_month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", first_month):
-            raise SettingsError(f"METAALEXPORT_FIRST_MONTH is {first_month!r}, not YYYY-MM")
         return cls(
             profile=profile,
             state=root / profile,
             reporters=reporters,
-            first_month=first_month or None,
+            first_month=parse_month(first_month, "METAALEXPORT_FIRST_MONTH") if first_month else None,
             user_scopes=Path(scopes).resolve() if scopes else None,
             replay_folder=Path(replay).resolve() if replay else None,
             simulator_url=env.get("METAALEXPORT_SIMULATOR_URL", DEFAULT_SIMULATOR_URL),

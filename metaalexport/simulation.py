@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from metaalexport.settings import Settings, SettingsError
+from metaalexport.arguments import SettingsError
+from metaalexport.settings import Settings
 
 _START_SECONDS = 60.0
 

@@ -29,6 +29,7 @@ from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset, load_regi
 from extract.replay import Replay, open_replay
 from extract.slices import Slice
 from metaalexport import gaps, reference, verified
+from metaalexport.arguments import parse_days, parse_months, parse_reporters
 from metaalexport.dbt import DbtFailedError, datasets_behind, failed_test, run_dbt
 from metaalexport.journal import Journal, StepNote, utc_now
 from metaalexport.published import query
@@ -154,10 +155,16 @@ def plan_loads(
 
     For a replay these are the slices that were recorded; for bulk files the months that the office's listing names
     (only the newest unless a first month is given).
+
+    Raises
+    ------
+    SettingsError
+        If a month or a reporter is none.
     """
-    prepare_state(settings)
+    first_month, last_month = parse_months(first_month, last_month)
+    wanted = parse_reporters(reporters, "the reporter") if reporters else settings.reporters
     dataset = get_dataset(dataset_code)
-    wanted = reporters or settings.reporters
+    prepare_state(settings)
     if settings.profile == "replay":
         replay = _replay(settings, dataset, wanted)
         for path, reason in replay.left_out:
@@ -525,6 +532,7 @@ def calendar(
     settings: Settings, first_day: str, last_day: str, words: tuple[str, ...], run_id: str, progress: Progress = print
 ) -> list[tuple[str, str, str]]:
     """Return what CBS plans to publish from day to day (``YYYY-MM-DD``): time, title, reporting period."""
+    first_day, last_day = parse_days(first_day, last_day)
     any_dataset = next(dataset for dataset in load_registry().values() if dataset.office == "cbs")
     with asking(settings, any_dataset, run_id, progress) as (session, hosts):
         session.dataset = "calendar_cbs"

@@ -6,11 +6,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.integration.airflow_here import DAG_IDS, Airflow, running_airflow
 
@@ -82,6 +83,47 @@ def test_ui_shows_dags_assets_and_models(airflow: Airflow, built: dict[str, Any]
         page.screenshot(path=str(folder / "airflow-models.png"))
         assert page.get_by_text(re.compile(r"^models\.(fct|dim|rpt|int|stg)_")).count() > 10
         browser.close()
+
+
+@contextmanager
+def opened(airflow: Airflow, dag_id: str) -> Iterator[Page]:
+    """Open the form that starts a DAG."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1500, "height": 1300})
+        page.set_default_timeout(90_000)
+        page.goto(f"{airflow.url}/dags/{dag_id}")
+        page.get_by_role("button", name="Trigger").first.click()
+        page.get_by_text(f"Trigger Dag - {dag_id}").wait_for()
+        yield page
+        browser.close()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
+def test_every_dag_starts_from_its_form_as_it_is(airflow: Airflow, built: dict[str, Any], dag_id: str) -> None:
+    with opened(airflow, dag_id) as page:
+        # Playwright waits until it can be clicked: a required field that is empty forbids it.
+        page.get_by_role("dialog").get_by_role("button", name="Trigger").click()
+        airflow.wait("a run by hand", lambda: runs_of(airflow, dag_id, "manual"), 60)
+
+
+@pytest.mark.timeout(300)
+def test_a_backfill_starts_from_its_form(airflow: Airflow, built: dict[str, Any]) -> None:
+    with opened(airflow, "ingest_cbs") as page:
+        page.get_by_text("Backfill", exact=True).last.click()
+        for day in ("2025/07/05", "2025/07/06"):
+            page.get_by_text("Select date and time").first.click()
+            page.get_by_placeholder("YYYY/MM/DD").locator("visible=true").fill(day)
+            page.get_by_placeholder("HH:mm").locator("visible=true").fill("00:00")
+            page.keyboard.press("Escape")
+        page.get_by_role("button", name="Run Backfill").click()
+        airflow.wait("a run of the backfill", lambda: runs_of(airflow, "ingest_cbs", "backfill"), 60)
+
+
+def runs_of(airflow: Airflow, dag_id: str, kind: str) -> list[Any]:
+    """Return the runs of a DAG that were started in one way."""
+    return [run for run in airflow.get(f"dags/{dag_id}/dagRuns")["dag_runs"] if run["run_type"] == kind]
 
 
 def test_nothing_listens_beyond_loopback(airflow: Airflow) -> None:

@@ -14,9 +14,10 @@ from extract.errors import RegistryError
 from extract.examine import Examined
 from extract.registry import get_dataset, load_registry, use_overlay
 from metaalexport import overlay, reference, verified
+from metaalexport.arguments import SettingsError
 from metaalexport.overlay import Learned, learn
 from metaalexport.rehearsal import Rehearsed, foretell
-from metaalexport.settings import Settings, SettingsError
+from metaalexport.settings import Settings
 
 CODE = "cbs_85429ned"
 TITLE = Examined(CODE, "v4 Properties", "u", "differs", "Title is 'X: y'", 'title_nl: "X: y"')

@@ -12,7 +12,8 @@ import pytest
 
 from extract.registry import get_dataset
 from metaalexport import reference
-from metaalexport.settings import SEEDS, SettingsError
+from metaalexport.arguments import SettingsError
+from metaalexport.settings import SEEDS
 from simulator.economy import EconomyParameters
 
 MEMBER_KINDS = {"country", "part", "unallocated", "total", "aggregate"}

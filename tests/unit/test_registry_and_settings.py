@@ -24,8 +24,9 @@ from extract.registry import (
     get_dataset,
     load_registry,
 )
+from metaalexport.arguments import SettingsError
 from metaalexport.settings import OFFICES as KNOWN_OFFICES
-from metaalexport.settings import PROFILES, SEEDS, Settings, SettingsError, write_last_run
+from metaalexport.settings import PROFILES, SEEDS, Settings, write_last_run
 from metaalexport.steps import plan_loads
 
 CODES = sorted(path.stem for path in REGISTRY_DIR.glob("*.yml"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from metaalexport import serving
-from metaalexport.settings import SettingsError
+from metaalexport.arguments import SettingsError
 from publish.postgres import LOADER, PostgresServer
 
 ADDRESS = "postgresql://db.example:5433/marts"
