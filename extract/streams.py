@@ -19,7 +19,11 @@ _BLOCK = 1 << 20
 
 
 class ArchiveError(Exception):
-    """An archive is cut off, broken, or does not hold what it should."""
+    """An archive is cut off or broken; once more it may come whole."""
+
+
+class ArchiveContentError(ArchiveError):
+    """An archive is whole and cannot be used: what it holds, or how, is not what is expected. Time does not heal it."""
 
 
 Writer = Callable[[BinaryIO], None]
@@ -110,24 +114,29 @@ def seven_zip_member(path: Path) -> str:
 
     Raises
     ------
+    ArchiveContentError
+        If it holds several members, or is packed in a way that cannot be unpacked here.
     ArchiveError
-        If the archive is cut off or broken, or holds several members.
+        If it is cut off or broken.
     """
     try:
         with py7zr.SevenZipFile(path) as archive:
-            names = archive.getnames()
+            names = [member.filename for member in archive.list() if not member.is_directory]
+    except py7zr.exceptions.UnsupportedCompressionMethodError as error:
+        raise ArchiveContentError(f"the 7z archive is packed in a way that is not supported ({error})") from error
     except Exception as error:
         # A broken directory fails in whichever decoder it is read with, each with errors of its own.
         raise ArchiveError(f"the 7z archive is cut off or broken ({type(error).__name__}: {error})") from error
     if len(names) != 1:
-        raise ArchiveError(f"the 7z archive holds {names}, not one member")
+        raise ArchiveContentError(f"the 7z archive holds {names}, not one member")
     return str(names[0])
 
 
 def write_seven_zip(path: Path, output: BinaryIO) -> None:
     """Write the only member of a 7z archive; its checksum is compared at the end."""
+    name = seven_zip_member(path)
     with py7zr.SevenZipFile(path) as archive:
-        archive.extractall(factory=_PipeFactory(output))
+        archive.extract(targets=[name], factory=_PipeFactory(output))
 
 
 class _PipeFactory(WriterFactory):

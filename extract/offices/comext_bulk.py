@@ -24,7 +24,7 @@ from extract.parsing import Finding, Rows
 from extract.registry import Dataset
 from extract.slices import Slice
 from extract.sql import number, quote
-from extract.streams import ArchiveError, piped, seven_zip_member, write_seven_zip
+from extract.streams import ArchiveContentError, ArchiveError, piped, seven_zip_member, write_seven_zip
 
 FOLDER = "comext/COMEXT_DATA/PRODUCTS"
 HISTORICAL_FOLDER = "comext/COMEXT_HISTORICAL_DATA/PRODUCTS_1988_2001"
@@ -203,6 +203,12 @@ def inspect_seven_zip(path: Path, content_type: str) -> Verdict | None:
         )
     try:
         seven_zip_member(path)
+    except ArchiveContentError as error:
+        return Verdict(
+            str(error),
+            can_heal=False,
+            next_step="look at the archive in the raw store and adapt extract/streams.py",
+        )
     except ArchiveError as error:
         return Verdict(str(error), can_heal=True)
     return None

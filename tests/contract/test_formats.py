@@ -899,7 +899,7 @@ def test_bulk_archive_with_two_members_is_no_month(tmp_path: Path) -> None:
     loader = Loader(BULK, tmp_path / "state")
     office = bulk_office(tmp_path, {"a.dat": BULK_BODY, "b.dat": BULK_BODY})
     check(
-        (TransientOfficeError, "not one member"),
+        (BadReplyError, "not one member"),
         lambda: loader.load(CountingAdapter(office.answers), BULK_PART),
         loader,
     )

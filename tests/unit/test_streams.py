@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import duckdb
+import py7zr
 import pytest
 
+from extract.offices.comext_bulk import inspect_seven_zip
 from extract.streams import (
+    ArchiveContentError,
     ArchiveError,
     piped,
     seven_zip_member,
@@ -142,12 +145,28 @@ def test_seven_zip_whole_gives_every_byte(tmp_path: Path) -> None:
     assert unpack_seven_zip(path) == LINES
 
 
+def test_a_folder_in_a_seven_zip_is_no_member(tmp_path: Path) -> None:
+    folder = tmp_path / "COMEXT"
+    folder.mkdir()
+    (folder / "full_202601.dat").write_bytes(LINES)
+    with py7zr.SevenZipFile(tmp_path / "a.7z", "w") as archive:
+        archive.writeall(folder, "COMEXT")
+        assert "COMEXT" in archive.getnames()
+    assert inspect_seven_zip(tmp_path / "a.7z", "") is None
+    assert seven_zip_member(tmp_path / "a.7z") == "COMEXT/full_202601.dat"
+    assert unpack_seven_zip(tmp_path / "a.7z") == LINES
+
+
 @pytest.mark.parametrize("members", [{}, {"a.dat": b"x", "b.dat": b"y"}], ids=["none", "two"])
-def test_seven_zip_with_another_number_of_members_is_an_archive_error(
+def test_seven_zip_with_another_number_of_members_is_an_error_that_time_does_not_heal(
     tmp_path: Path, members: dict[str, bytes]
 ) -> None:
-    with pytest.raises(ArchiveError, match="not one member"):
-        seven_zip_member(seven_zip(tmp_path / "a.7z", members))
+    path = seven_zip(tmp_path / "a.7z", members)
+    with pytest.raises(ArchiveContentError, match="not one member"):
+        seven_zip_member(path)
+    verdict = inspect_seven_zip(path, "")
+    assert verdict is not None
+    assert not verdict.can_heal
 
 
 def test_seven_zip_cut_anywhere_is_an_archive_error(tmp_path: Path) -> None:
