@@ -78,10 +78,24 @@ class Format(StrEnum):
 
 def main() -> None:
     """Run the command line; an expected error is a message and exit code 1, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A shell of another encoding shows a question mark for what it does not have.
+            stream.reconfigure(errors="replace")
     try:
         app()
     except EXPECTED_ERRORS as error:
         errors.print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        errors.print(
+            f"{error.filename}: {error.strerror}; next: see that the path exists and that you may read and write it",
+            style="red",
+            markup=False,
+            highlight=False,
+        )
         sys.exit(1)
 
 
