@@ -305,8 +305,8 @@ def calendar(
     """Show what CBS plans to publish, from its release calendar. Eurostat publishes at 11:00 and 23:00 each day."""
     settings = Settings.from_environment()
     begin = first or f"{datetime.now(UTC):%Y-%m-%d}"
-    begin, _ = parse_days(begin, begin)
-    _, end = parse_days(begin, last or f"{datetime.fromisoformat(begin) + timedelta(days=60):%Y-%m-%d}")
+    parse_days(begin, begin)
+    end = last or f"{datetime.fromisoformat(begin) + timedelta(days=60):%Y-%m-%d}"
     with ensure_simulator(settings) as settings:
         rows = steps.calendar(settings, begin, end, tuple(words or ()), _run_id(), _progress)
     if rows:
