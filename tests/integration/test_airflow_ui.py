@@ -18,6 +18,7 @@ from tests.integration.airflow_here import DAG_IDS, Airflow, running_airflow
 pytestmark = pytest.mark.browser
 
 CHROMIUM = shutil.which("chromium")
+STARTED = {"queued", "running", "success"}
 SCREENSHOTS = Path(os.environ.get("METAALEXPORT_SCREENSHOTS", ""))
 
 
@@ -105,7 +106,8 @@ def test_every_dag_starts_from_its_form_as_it_is(airflow: Airflow, built: dict[s
     with opened(airflow, dag_id) as page:
         # Playwright waits until it can be clicked: a required field that is empty forbids it.
         page.get_by_role("dialog").get_by_role("button", name="Trigger").click()
-        airflow.wait("a run by hand", lambda: runs_of(airflow, dag_id, "manual"), 60)
+        (run,) = airflow.wait("a run by hand", lambda: runs_of(airflow, dag_id, "manual"), 60)
+    assert run["state"] in STARTED
 
 
 @pytest.mark.timeout(300)
@@ -118,7 +120,9 @@ def test_a_backfill_starts_from_its_form(airflow: Airflow, built: dict[str, Any]
             page.get_by_placeholder("HH:mm").locator("visible=true").fill("00:00")
             page.keyboard.press("Escape")
         page.get_by_role("button", name="Run Backfill").click()
-        airflow.wait("a run of the backfill", lambda: runs_of(airflow, "ingest_cbs", "backfill"), 60)
+        runs = airflow.wait("a run of the backfill", lambda: runs_of(airflow, "ingest_cbs", "backfill"), 60)
+    assert {run["logical_date"][:10] for run in runs} == {"2025-07-05"}
+    assert {run["state"] for run in runs} <= STARTED
 
 
 def runs_of(airflow: Airflow, dag_id: str, kind: str) -> list[Any]:
