@@ -85,7 +85,7 @@ def main() -> None:
     try:
         app()
     except EXPECTED_ERRORS as error:
-        errors.print(str(error), style="red", markup=False, highlight=False)
+        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except OSError as error:
         if error.filename is None:
@@ -95,6 +95,7 @@ def main() -> None:
             style="red",
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )
         sys.exit(1)
 
