@@ -8,12 +8,14 @@ COPY requirements-team.lock ./
 RUN /opt/venv/bin/pip install --quiet --no-deps --require-hashes -r requirements-team.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY metaalexport metaalexport
+COPY common common
 COPY extract extract
 COPY expectations expectations
 COPY publish publish
 COPY simulator simulator
 COPY dags dags
 COPY dbt_project dbt_project
+COPY reference reference
 RUN /opt/venv/bin/pip install --quiet --no-deps --no-build-isolation --editable . \
     && /opt/venv/bin/python -m compileall -q /opt/metaalexport
 
@@ -44,7 +46,9 @@ RUN groupadd --gid 50001 superset \
 COPY --from=superset-environment /opt/venv /opt/venv
 COPY bi /opt/metaalexport/bi
 # The datasets are made from dbt's contracts.
+COPY dbt_project/docs /opt/metaalexport/dbt_project/docs
 COPY dbt_project/models /opt/metaalexport/dbt_project/models
+COPY common /opt/metaalexport/common
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/metaalexport \
     PYTHONUNBUFFERED=1 \

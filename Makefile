@@ -3,13 +3,20 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+# In the order of the files: by number of tests the whole pipelines, which are few and long, would come last, on one core.
+BOTH_CORES := -n 2 --dist loadscope --no-loadscope-reorder
 SOURCE ?= auto
 REPLAY ?=
 SCOPES ?=
 VENV := .venv
 BIN := $(VENV)/bin
 VENV_BI := .venv-bi
+VENV_AUDIT := .venv-audit
+SBOM := sbom
 INSTALL := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
+
+# Images of Python set it, and each of the many processes then compiles all its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 export METAALEXPORT_PROFILE := $(SOURCE)
 export METAALEXPORT_REPLAY := $(REPLAY)
@@ -17,7 +24,7 @@ ifneq ($(SCOPES),)
 export METAALEXPORT_SCOPES := $(SCOPES)
 endif
 
-.PHONY: postgresql odbc chromium docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-bi test-compose bench bench-marts lint format lock report clean
+.PHONY: postgresql odbc chromium debian docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-bi test-compose bench bench-marts check lint lint-style lint-types lint-sql format lock audit sbom report clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +55,11 @@ $(VENV_BI)/superset: bi/requirements.lock
 	@$(VENV_BI)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bi/requirements.lock
 	@touch $@
 
+$(VENV_AUDIT)/tools: requirements-audit.lock
+	@test -x $(VENV_AUDIT)/bin/python || $(PYTHON) -m venv $(VENV_AUDIT)
+	@$(VENV_AUDIT)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-audit.lock
+	@touch $@
+
 # What some tests need of Debian's packages.
 postgresql:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || ($(INSTALL) postgresql >/dev/null)
@@ -55,6 +67,8 @@ odbc:
 	@command -v isql >/dev/null && odbcinst -q -d | grep -q PostgreSQL || ($(INSTALL) unixodbc odbcinst odbc-postgresql >/dev/null)
 chromium:
 	@command -v chromium >/dev/null || ($(INSTALL) chromium >/dev/null)
+# One installation at a time holds their lock, so stages that run side by side find all of them there.
+debian: postgresql odbc chromium
 
 setup: $(VENV)/runtime ## Install what running needs
 setup-dev: $(VENV)/dev ## Install what tests and lint need as well
@@ -68,26 +82,26 @@ up: setup ## Start Airflow with its UI on http://localhost:8080
 report: setup ## Write the report again from what is published
 	@$(BIN)/metaalexport report
 
-test: setup-dev ## Set up and run the tests that need only pip, the long ones and those of the marts apart
-	$(BIN)/pytest -m "not bi and not browser and not long and not postgres and not compose" --ignore tests/marts -n 2 --dist loadscope
+test: setup-dev $(VENV_AUDIT)/tools ## Set up and run the tests that need only pip, the long ones and those of the marts apart
+	$(BIN)/pytest -m "not bi and not browser and not long and not postgres and not compose" --ignore tests/marts $(BOTH_CORES)
 
-test-unit: setup-dev ## Run the tests that take seconds
-	$(BIN)/pytest tests/unit
+test-unit: setup-dev ## Run the tests of single parts, in less than a minute
+	$(BIN)/pytest tests/unit $(BOTH_CORES)
 
 test-marts: setup-dev ## Load two releases, compute every metric again in Python and compare every row
 	@# The first test waits for two releases to be loaded and built.
-	$(BIN)/pytest tests/marts -n 2 --dist loadscope --timeout 900
+	$(BIN)/pytest tests/marts $(BOTH_CORES) --timeout 900
 
 test-long: setup-dev postgresql ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
 	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/fault -n 2 --dist load
-	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/integration -n 2 --dist loadscope
+	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/integration $(BOTH_CORES)
 	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/live -n 2 --dist load
 
 test-browser: setup-dev chromium ## Run the tests that need Chromium, installing it from Debian's packages where it is missing
-	$(BIN)/pytest -m browser -n 2 --dist loadscope
+	$(BIN)/pytest -m browser $(BOTH_CORES)
 
 test-postgres: setup-dev postgresql odbc ## Serve from a real PostgreSQL, installing it from Debian's packages where it is missing
-	$(BIN)/pytest -m postgres
+	$(BIN)/pytest -m postgres tests/postgres -n 2 --dist worksteal
 
 test-bi: setup-dev $(VENV_BI)/superset postgresql chromium ## Provision Superset over a real PostgreSQL and look at every chart, installing what is missing from Debian's packages
 	$(BIN)/pytest -m bi tests/bi --timeout 900
@@ -109,11 +123,23 @@ docs: setup-dev ## Build the documentation site into site/
 docs-serve: setup-dev ## Show the documentation site while you write, on http://localhost:8000
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
+check: setup-dev ## Check style and types, and SQL and unit tests where something changed since main (or BASE=<commit>)
+	@.ci/check $(BASE)
+
 lint: setup-dev ## Check format, style, types and SQL
+	@# Types take one core, SQL two: beside one another they fill both.
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync lint-style lint-types lint-sql
+
+lint-style: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+	@# Spelling, and words that have a better one in this field (docs/words.txt).
+	$(BIN)/codespell
+lint-types: setup-dev
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+lint-sql: setup-dev
+	$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project
 
 format: setup-dev ## Format Python and SQL
 	$(BIN)/ruff format .
@@ -125,6 +151,17 @@ lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --extra team -c requirements.lock pyproject.toml -o requirements-team.lock
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 bi/requirements.in -o bi/requirements.lock
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-audit.in -o requirements-audit.lock
+
+audit: $(VENV_AUDIT)/tools ## Look all lock files up among known vulnerabilities (needs their service on the network)
+	$(VENV_AUDIT)/bin/python deploy/audit.py requirements*.lock bi/requirements.lock
+
+# The environments that run, not those that test.
+sbom: $(addprefix $(SBOM)/,requirements.cdx.json requirements-team.cdx.json bi/requirements.cdx.json) ## List what is installed, as CycloneDX, in sbom/
+
+$(SBOM)/%.cdx.json: %.lock pyproject.toml $(VENV_AUDIT)/tools
+	@mkdir -p $(@D)
+	$(VENV_AUDIT)/bin/cyclonedx-py requirements $< --pyproject pyproject.toml --output-reproducible --output-file $@
 
 clean: ## Remove the environments and the simulator's and replay's state; never live state
-	rm -rf $(VENV) $(VENV_BI) var/simulator var/replay
+	rm -rf $(VENV) $(VENV_BI) $(VENV_AUDIT) $(SBOM) var/simulator var/replay var/tests

@@ -36,8 +36,10 @@ import duckdb
 
 from extract.landing import MARKER, LoadManifest
 from extract.registry import get_dataset
-from metaalexport.settings import DBT_PROJECT, SEEDS, Settings
-from metaalexport.steps import build_candidate, prepare_state
+from metaalexport.building import build_candidate
+from metaalexport.run import Run
+from metaalexport.settings import DBT_PROJECT, REFERENCE, Settings
+from metaalexport.state import prepare_state
 
 DATASET = "eurostat_ds_045409"
 REPORTERS = ("NL", "DE", "EU27_2020")
@@ -55,7 +57,7 @@ def make_state(state: Path, facts: int) -> Settings:
         connection.execute("set threads = 2")
         connection.execute(
             "create table partners as select office_code"
-            f" from read_csv('{SEEDS / 'office_partners.csv'}', all_varchar = true)"
+            f" from read_csv('{REFERENCE / 'office_partners.csv'}', all_varchar = true)"
             " where office = 'eurostat' and member_kind = 'country' and valid_to is null"
         )
         (partners,) = connection.execute("select count(*) from partners").fetchall()[0]
@@ -156,7 +158,7 @@ def build_one(state: Path) -> dict[str, float]:
     settings = Settings(profile="simulator", state=state, user_scopes=state.parent / "scope.csv")
     settings.warehouse.unlink(missing_ok=True)
     started = time.perf_counter()
-    build_candidate(settings, "benchmark")
+    build_candidate(Run(settings, "benchmark"))
     seconds = time.perf_counter() - started
     results = json.loads((settings.dbt / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
     with duckdb.connect(str(settings.warehouse), read_only=True) as connection:

@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import yaml
+from common.contracts import Column, Model, read_models
 
 # Names under which Superset keeps an object when it is provisioned again.
 _NAMESPACE = uuid.UUID("6d6b3f0e-8f0a-5e0c-9a7f-2b9d1c6f4e55")
@@ -31,13 +31,13 @@ def dataset_uuid(table: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"dataset {table}"))
 
 
-def datasets(models: Path) -> dict[str, dict[str, Any]]:
+def datasets(project: Path) -> dict[str, dict[str, Any]]:
     """Return a dataset for every published model.
 
     Parameters
     ----------
-    models : Path
-        Folder ``models`` of the dbt project.
+    project : Path
+        The dbt project: its folders ``models`` and ``docs``.
 
     Returns
     -------
@@ -49,21 +49,12 @@ def datasets(models: Path) -> dict[str, dict[str, Any]]:
     FileNotFoundError
         If the folder holds no models.
     """
-    found = {}
-    for schema in SCHEMAS:
-        for path in sorted((models / schema).glob("*.yml")):
-            for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
-                found[f"datasets/marts/{model['name']}.yaml"] = _dataset(schema, model)
-    if not found:
-        raise FileNotFoundError(f"{models} holds no models of {SCHEMAS}; next: give the folder dbt_project/models")
-    return found
+    return {f"datasets/marts/{model.name}.yaml": _dataset(model) for model in read_models(project, *SCHEMAS)}
 
 
-def _dataset(schema: str, model: dict[str, Any]) -> dict[str, Any]:
-    table = model["name"]
-    key = _primary_key(model)
-    columns = [_column(column) for column in model["columns"]]
-    names = {column["name"] for column in model["columns"]}
+def _dataset(model: Model) -> dict[str, Any]:
+    columns = [_column(column) for column in model.columns]
+    names = {column.name for column in model.columns}
     if "month" in names:
         columns.append(
             {
@@ -78,65 +69,57 @@ def _dataset(schema: str, model: dict[str, Any]) -> dict[str, Any]:
         )
     return {
         "version": "1.0.0",
-        "uuid": dataset_uuid(table),
+        "uuid": dataset_uuid(model.name),
         "database_uuid": DATABASE_UUID,
-        "schema": schema,
-        "table_name": table,
-        "description": model["description"],
+        "schema": model.layer,
+        "table_name": model.name,
+        "description": model.description,
         "main_dttm_col": "month" if "month" in names else None,
         # A month is a filter like others; Superset's own filter of time would hide the newest of them.
         "always_filter_main_dttm": False,
         "filter_select_enabled": True,
         "columns": columns,
-        "metrics": _metrics(table, key, model["columns"]),
+        "metrics": _metrics(model),
     }
 
 
-def _primary_key(model: dict[str, Any]) -> list[str]:
-    for constraint in model.get("constraints", []):
-        if constraint["type"] == "primary_key":
-            return list(constraint["columns"])
-    return list(model["config"]["meta"]["primary_key"])
-
-
-def _column(column: dict[str, Any]) -> dict[str, Any]:
-    kind = column["data_type"]
+def _column(column: Column) -> dict[str, Any]:
     return {
-        "column_name": column["name"],
-        "verbose_name": title(column["name"]),
-        "type": kind.upper(),
-        "is_dttm": kind in ("date", "timestamp"),
-        "description": column["description"],
+        "column_name": column.name,
+        "verbose_name": title(column.name),
+        "type": column.kind.upper(),
+        "is_dttm": column.kind in ("date", "timestamp"),
+        "description": column.description,
         "groupby": True,
         "filterable": True,
     }
 
 
-def _metrics(table: str, key: list[str], columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _metrics(model: Model) -> list[dict[str, Any]]:
     metrics = [
         {
             "metric_name": "count",
             "verbose_name": "Rows",
             "expression": "count(*)",
-            "description": f"Rows. One for each {', '.join(key)}.",
+            "description": f"Rows. One for each {', '.join(model.key)}.",
             "d3format": ",d",
         }
     ]
-    for column in columns:
-        name = column["name"]
-        if name in key or not column["data_type"].startswith(_NUMBERS):
+    for column in model.columns:
+        name = column.name
+        if name in model.key or not column.kind.startswith(_NUMBERS):
             continue
         metrics.append(
             {
                 "metric_name": f"{name}_of_one_row",
                 "verbose_name": title(name),
                 "expression": f"case when count(*) = 1 then max({name}) end",
-                "description": f"{column['description']} Of one row; empty for several.",
+                "description": f"{column.description} Of one row; empty for several.",
                 "d3format": number_format(name),
             }
         )
-    alike = [name for name in key if name not in _ADDED_OVER]
-    for name in _ADDITIVE.get(table, ()):
+    alike = [name for name in model.key if name not in _ADDED_OVER]
+    for name in _ADDITIVE.get(model.name, ()):
         is_one_view = " and ".join(f"min({column}) = max({column})" for column in alike)
         metrics.append(
             {

@@ -15,7 +15,7 @@ import yaml
 from bi.datasets import DATABASE_UUID, datasets
 
 ASSETS = Path(__file__).resolve().parent / "assets"
-MODELS = Path(__file__).resolve().parents[1] / "dbt_project" / "models"
+PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 MARTS_URL = "SUPERSET_MARTS_URL"
 MARTS_PASSWORD = "SUPERSET_MARTS_PASSWORD"  # noqa: S105 - the name of a variable
 ADMIN_PASSWORD = "SUPERSET_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
@@ -107,7 +107,7 @@ def assets() -> dict[str, str]:
             "allow_run_async": False,
             "extra": {"engine_params": {"connect_args": {"connect_timeout": 10, "application_name": "superset"}}},
         },
-        **datasets(MODELS),
+        **datasets(PROJECT),
     }
     for name, content in made.items():
         contents[name] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

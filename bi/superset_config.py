@@ -38,6 +38,14 @@ TALISMAN_CONFIG = {
     "session_cookie_secure": False,
 }
 THEME_FONT_URL_ALLOWED_DOMAINS: list[str] = []
+# Titles, labels and notes come from offices: no HTML of theirs is obeyed, and nothing typed into a chart is code.
+HTML_SANITIZATION = True
+HTML_SANITIZATION_SCHEMA_EXTENSIONS: dict[str, list[str]] = {}
+FEATURE_FLAGS = {
+    "ESCAPE_MARKDOWN_HTML": True,
+    "ENABLE_JAVASCRIPT_CONTROLS": False,
+    "ENABLE_TEMPLATE_PROCESSING": False,
+}
 
 # Rows that a chart may ask for, and that SQL Lab shows.
 ROW_LIMIT = 10_000

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from metaalexport.airflow_tasks import PARAMS, deadline, load_dataset, looks
-from metaalexport.orchestration import datasets_to_load, ingest_deadline_seconds
+from metaalexport.airflow_tasks import PARAMS, SETTINGS, deadline, load_dataset, looks
 
 with DAG(
     dag_id="ingest_cbs",
@@ -15,9 +14,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
-    deadline=deadline(ingest_deadline_seconds()),
+    deadline=deadline(SETTINGS.ingest_deadline_seconds),
     tags=["ingest", "cbs"],
     doc_md=__doc__,
 ) as dag:
-    for dataset in datasets_to_load("cbs"):
+    for dataset in SETTINGS.datasets_to_load("cbs"):
         load_dataset(dataset, pool="cbs_api")

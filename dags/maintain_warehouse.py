@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, CronTriggerTimetable, chain
 
 from metaalexport.airflow_tasks import maintain
-from metaalexport.orchestration import maintenance_tasks
+from metaalexport.maintenance import TASKS
 
 with DAG(
     dag_id="maintain_warehouse",
@@ -17,4 +17,4 @@ with DAG(
     tags=["maintenance"],
     doc_md=__doc__,
 ) as dag:
-    chain(*(maintain.override(task_id=name)(name) for name in maintenance_tasks()))
+    chain(*(maintain.override(task_id=name)(name) for name in TASKS))

@@ -1,4 +1,4 @@
-"""MkDocs hook: pages at the top of the repository become pages of the site, and links to them work in both."""
+"""MkDocs hook: top pages become pages of the site, links work in both, the page of tables gets its lists."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import tables
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +23,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Turn links of the repository into links of the site."""
+    """List the tables, and turn links of the repository into links of the site."""
+    markdown = tables.fill(markdown)
     markdown = _FILE_LINK.sub(r"\1 (`\2` in the repository)", markdown)
     if page.file.src_uri in TOP_PAGES.values():
         markdown = re.sub(r"\]\(docs/", "](", markdown)

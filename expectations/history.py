@@ -21,8 +21,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expectations.gate import Check, rows_check
-
 if TYPE_CHECKING:
     import duckdb
 
@@ -654,98 +652,3 @@ def _find_unchanged(connection: duckdb.DuckDBPyConnection, load: LandingGateInpu
                 >= 0.8 * {load.release_days}
         """
     )
-
-
-def history_checks(load: LandingGateInput) -> list[Check]:
-    """Return the checks of a load against its own history."""
-    if not load.history_measures:
-        return []
-    is_first = load.previous is None and load.history is None
-
-    def check(name: str, table: str, severity: str, message: str, condition: str = "true") -> Check:
-        allowed = "warn" if is_first else severity
-        query = f"select * from {{batch}} where {condition}"
-        return rows_check(name, table, allowed, message, query, order="")
-
-    stops, marks = "severity = 'error'", "severity = 'warn'"
-    checks = [
-        check(
-            "months_go_on_at_their_level",
-            "history_levels",
-            "error",
-            "Values, quantities and unit values of a month, a chapter, a partner go on at the level of their own"
-            " history; a factor is another unit, or figures of something else.",
-            stops,
-        ),
-        check(
-            "groups_are_as_usual",
-            "history_levels",
-            "warn",
-            "No chapter or partner is far from its own history.",
-            marks,
-        ),
-        check(
-            "months_keep_their_structure",
-            "history_structure",
-            "error",
-            "A month's value lies in the cells in which it usually does; if not, partners, products or measures changed"
-            " places, or a block is missing.",
-        ),
-        check(
-            "nothing_changed_places",
-            "history_exchanged",
-            "error",
-            "No two partners or measures fit the history of each other better than their own.",
-        ),
-        check(
-            "nothing_regular_is_missing",
-            "history_missing",
-            "error",
-            "Chapters that are always there, and partners of some size within the office's total, are there again.",
-            stops,
-        ),
-        check(
-            "partners_are_there_again",
-            "history_missing",
-            "warn",
-            "Partners that are always there are there again.",
-            marks,
-        ),
-        check(
-            "months_are_not_copies",
-            "history_copies",
-            "error",
-            "No month has the figures of another one; if it has, it was copied, or months are shifted.",
-        ),
-    ]
-    if load.previous is not None:
-        checks += [
-            check(
-                "restated_cells_stay",
-                "history_restated",
-                "error",
-                "Of months that are restated little value moves by a factor; if much does, cells changed places or"
-                " unit.",
-                stops,
-            ),
-            check(
-                "restated_partners_stay",
-                "history_restated",
-                "warn",
-                "No partner's past is restated by a factor.",
-                marks,
-            ),
-            check(
-                "figures_do_not_go_back",
-                "history_superseded",
-                "error",
-                "Revised cells do not return to the figure before; if most do, an older release has a newer stamp.",
-            ),
-            check(
-                "release_brings_something",
-                "history_unchanged",
-                "warn",
-                "A new release holds a month more, or a revision.",
-            ),
-        ]
-    return checks

@@ -12,17 +12,11 @@ from pathlib import Path
 
 import duckdb
 
-from expectations.gate import Check, rows_check
-from expectations.history import history_checks, prepare_history
+from expectations.gate import Check
+from expectations.history import prepare_history
+from expectations.suites import read_gate, read_suite
 
-REJECTED_SHARE_LIMIT = 0.001
-# A total and the sum of its members are revised together; what they may move apart is late declarations of some.
-TOTAL_APART = 0.05
-# By how much the unexplained part of a total may exceed the largest one that was seen before.
-LEVEL_MARGIN = 0.05
-# An index is revised by tenths; more in many cells is another base year, or another series.
-INDEX_MOVE, INDEX_MOVED_SHARE = 0.05, 0.02
-LEVEL_BOUNDS = (0.8, 1.25)
+_LIMITS = read_gate("landing")["limits"]
 
 
 @dataclass(frozen=True)
@@ -256,7 +250,7 @@ def _prepare_totals_apart(connection: duckdb.DuckDBPyConnection, load: LandingGa
         from sums as now
         join sums_before as before on {same}
         where now.members > 100 * now.rounding and before.members > 100 * before.rounding
-            and abs(now.total / before.total - now.members / before.members) > {TOTAL_APART}
+            and abs(now.total / before.total - now.members / before.members) > {_LIMITS["total_apart"]}
         """
     )
 
@@ -292,7 +286,7 @@ def _prepare_comparison(connection: duckdb.DuckDBPyConnection, load: LandingGate
             sum(o.value) / nullif(sum(b.value) filter (where o.period is not null), 0) as level,
             count(*) filter (
                 where b.measure in ({_literals(load.index_measures) or "null"})
-                    and abs(o.value - b.value) > {INDEX_MOVE} * abs(b.value)
+                    and abs(o.value - b.value) > {_LIMITS["index_move"]} * abs(b.value)
             ) as n_indexes_moved
         from before as b
         left join observations as o on {same}
@@ -312,256 +306,39 @@ def _prepare_comparison(connection: duckdb.DuckDBPyConnection, load: LandingGate
     )
 
 
-def _reporter_checks(load: LandingGateInput) -> list[Check]:
-    """Return the check that a reply holds the reporter that was asked for and no other."""
-    if not load.reporter:
-        return []
-    query = f"select reporter, count(*) as n_rows from {{batch}} where reporter != '{load.reporter}' group by reporter"
-    return [
-        rows_check(
-            "reporter_is_as_asked",
-            "observations",
-            "error",
-            f"All rows are of reporter {load.reporter}, as was asked for.",
-            query,
-        )
-    ]
-
-
 def landing_checks(load: LandingGateInput) -> list[Check]:
-    """Return the suite of gate 1 for a load."""
-    key = ", ".join(load.key)
-    checks = [
-        Check(
-            "load_has_rows",
-            "observations",
-            "error",
-            "The load holds observations.",
-            "ExpectTableRowCountToBeBetween",
-            {"min_value": 1},
-        ),
-        rows_check(
-            "key_is_unique",
-            "observations",
-            "error",
-            f"No two observations share the key {key}.",
-            f"select {key}, count(*) as n from {{batch}} group by {key} having count(*) > 1",
-        ),
-        rows_check(
-            "values_are_numbers",
-            "observations",
-            "error",
-            "Every value is finite and fits into the facts.",
-            f"select {key}, value from {{batch}} where not abs(value) < {load.value_limit!r}",
-        ),
-        rows_check(
-            "measures_are_present",
-            "observations",
-            "error",
-            f"Every declared measure has rows: {', '.join(load.compared_measures)}.",
-            "select declared.measure from (values "
-            + ", ".join(f"('{measure}')" for measure in load.compared_measures)
-            + ") as declared(measure) where declared.measure not in (select measure from {batch})",
-        ),
-        *_reporter_checks(load),
-        rows_check(
-            "contract_is_kept",
-            "findings",
-            "error",
-            "Nothing in the reply differs from the registry in a way that its contract forbids: units, codes, columns.",
-            "select rule, subject, detail from {batch} where mode = 'fail'",
-        ),
-        rows_check(
-            "nothing_is_undeclared",
-            "findings",
-            "warn",
-            "Nothing in the reply differs from the registry, but for what the load before said; see ops.findings.",
-            "select rule, subject, detail from {batch} where mode != 'fail' and not was_said",
-        ),
-        rows_check(
-            "few_rows_are_rejected",
-            "rejects",
-            "error",
-            f"At most {REJECTED_SHARE_LIMIT:.1%} of the {load.rows_read:,} rows read are rejected, those apart that the"
-            " contract puts in quarantine.",
-            "select count(*) as n_rows, list(distinct rule order by rule) as rules"
-            f" from {{batch}} where rule not in ({_literals(load.quarantine_rules)})"
-            f" having count(*) > {int(load.rows_read * REJECTED_SHARE_LIMIT)}",
-        ),
-        Check(
-            "no_row_is_rejected",
-            "rejects",
-            "warn",
-            "No row is rejected; see ops.rejected_rows.",
-            "ExpectTableRowCountToBeBetween",
-            {"max_value": 0},
-        ),
-    ]
-    if load.positive_measures:
-        checks.append(
-            rows_check(
-                "values_are_not_negative",
-                "observations",
-                "error",
-                "No value, quantity or index is negative.",
-                f"select {key}, value from {{batch}}"
-                f" where measure in ({_literals(load.positive_measures)}) and value < 0",
-            )
-        )
-    if load.total_partner:
-        checks += _total_checks(load)
-    if load.previous is not None:
-        checks += _comparison_checks(load)
-    return [*checks, *history_checks(load)]
-
-
-def _total_checks(load: LandingGateInput) -> list[Check]:
-    codes = " or ".join((load.total_partner, *([" + ".join(load.total_parts)] if load.total_parts else [])))
-    checks = [
-        rows_check(
-            "total_is_present",
-            "sums",
-            "error",
-            f"The office's own total ({codes}) is there.",
-            "select count(*) as n_cells, count(total) as n_totals from {batch} having count(total) = 0",
-        ),
-        rows_check(
-            "members_do_not_exceed_total",
-            "sums",
-            "error",
-            "Published members add up to no more than the office's total, rounding apart.",
-            "select * from {batch} where members > total + rounding + 1",
-        ),
-        rows_check(
-            "partners_are_known",
-            "unmapped",
-            "warn",
-            "Each partner code is in dbt_project/seeds/office_partners.csv; others count as destination `unmapped`.",
-            "select * from {batch}",
-            order="",
-        ),
-        rows_check(
-            "unmapped_partners_fit_into_total",
-            "sums",
-            "warn",
-            "With the partners that no seed knows, members add up to no more than the office's total: more is an"
-            " aggregate that is taken for a country.",
-            "select * from {batch} where unmapped > 0 and members + unmapped > total + rounding + 1",
-        ),
-    ]
-    return [*checks, *_unexplained_checks(load)] if load.has_all_partners else checks
-
-
-def _unexplained_checks(load: LandingGateInput) -> list[Check]:
-    """Return the checks of how much of a total its members explain.
-
-    Where the office promises that they add up, each total is held to the limit. Where nobody has measured what the
-    office suppresses, the limit is a guess: it warns, and a later load is held to the level that the loads before had.
-    """
-    limit = load.thresholds["max_unexplained_share"]
-    floor = 100 * load.thresholds["rounding_unit_eur"] / load.value_factor
+    """Return the suite of gate 1 (``landing.yml``) as far as it counts for a load."""
     is_guess = "max_unexplained_share" in load.guesses
-    checks = [
-        rows_check(
-            "total_is_explained_by_members",
-            "sums",
-            "warn" if is_guess else "error",
-            f"Published members explain all but {limit:.0%} of the office's total; more is a missing block, or secret.",
-            "select *, round(1 - (members + unmapped) / total, 3) as unexplained"
-            f" from {{batch}} where total > {floor} and total - members - unmapped > {limit} * total + rounding",
-            order=", ".join(
-                ["total - members - unmapped desc", *(column for column in load.key if column != "partner")]
-            ),
-        )
-    ]
-    if is_guess and load.previous is not None:
-        checks.append(
-            rows_check(
-                "totals_are_explained_as_before",
-                "explained",
-                "error",
-                f"All products together: members explain all but {limit:.0%} of the total, or as much as in the loads"
-                f" before, to {LEVEL_MARGIN:.0%}; more is a missing block.",
-                "select * from {batch}"
-                f" where unexplained > {limit} and unexplained > coalesce(most_before, 0) + {LEVEL_MARGIN}",
-            )
-        )
-    return checks
-
-
-def _comparison_checks(load: LandingGateInput) -> list[Check]:
-    vanished = load.thresholds["max_vanished_share"]
-    ratio = load.thresholds["min_rows_ratio"]
-    low, high = LEVEL_BOUNDS
-    comparisons = [
-        (
-            "published_cells_do_not_vanish",
-            f"Cells of the last vintage that are gone held at most {vanished:.0%} of its value.",
-            f"vanished_share > {vanished}",
-        ),
-        (
-            "rows_do_not_shrink",
-            f"At least {ratio:.0%} of the last vintage's cells are there again.",
-            f"n_kept < {ratio} * n_before",
-        ),
-    ]
-    if load.level_measures:
-        comparisons.append(
-            (
-                "level_is_as_before",
-                f"Values are {low} to {high} times those of the last vintage; more is a change of unit or of concept.",
-                f"level not between {low} and {high}",
-            )
-        )
-    if load.index_measures:
-        comparisons.append(
-            (
-                "indexes_are_hardly_revised",
-                f"At most {INDEX_MOVED_SHARE:.0%} of the cells moved by more than {INDEX_MOVE:.0%}; more is another"
-                " base year or another series.",
-                f"n_indexes_moved > {INDEX_MOVED_SHARE} * n_kept",
-            )
-        )
-    apart = (
-        [
-            rows_check(
-                "totals_move_with_their_members",
-                "totals_apart",
-                "error",
-                f"The office's total and the sum of its members are revised alike, to {TOTAL_APART:.0%}.",
-                "select * from {batch}",
-            )
-        ]
-        if load.total_partner
-        else []
-    )
-    return [
-        *apart,
-        *(
-            rows_check(
-                name,
-                "compared",
-                "error",
-                message,
-                f"select * from {{batch}} where {condition}",
-            )
-            for name, message, condition in comparisons
-        ),
-        rows_check(
-            "periods_do_not_disappear",
-            "previous",
-            "error",
-            "Every period that the loads before had is there again.",
-            "select distinct period from {batch} where period not in (select period from observations)",
-        ),
-        rows_check(
-            "one_vintage_says_one_thing",
-            "restated",
-            "error",
-            "A cell has one value in one release of the office; two mean that a reply was cut or mixed.",
-            "select * from {batch}",
-        ),
-    ]
+    given = {
+        "reporter": load.reporter,
+        "positive_measures": load.positive_measures,
+        "total": load.total_partner,
+        "all_partners": load.has_all_partners,
+        "guessed_limit": is_guess,
+        "previous": load.previous,
+        "level_measures": load.level_measures,
+        "index_measures": load.index_measures,
+        "history": load.history_measures,
+    }
+    parts = [" + ".join(load.total_parts)] if load.total_parts else []
+    values = {
+        **load.thresholds,
+        "key": ", ".join(load.key),
+        "rest_of_key": ", ".join(column for column in load.key if column != "partner"),
+        "measures": ", ".join(load.compared_measures),
+        "measure_values": ", ".join(f"('{measure}')" for measure in load.compared_measures),
+        "positive_measures": _literals(load.positive_measures),
+        "quarantine_rules": _literals(load.quarantine_rules),
+        "reporter": load.reporter,
+        "total_codes": " or ".join((load.total_partner, *parts)),
+        "value_limit": load.value_limit,
+        "rows_read": load.rows_read,
+        "most_rejected": int(load.rows_read * _LIMITS["rejected_share"]),
+        "floor": 100 * load.thresholds["rounding_unit_eur"] / load.value_factor,
+        "unexplained_severity": "warn" if is_guess else "error",
+        "history_severity": "warn" if load.previous is None and load.history is None else "error",
+    }
+    return read_suite("landing", {name for name, there in given.items() if there}, values)
 
 
 def _literals(values: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ is usually looking at a failed Airflow task and at nothing else.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -50,11 +51,15 @@ def _rebuild(kind: type[ExtractError], problem: str, dataset: str, where: str, n
 
 
 class TransientOfficeError(ExtractError):
-    """The office could not answer now (network, 429, 5xx, maintenance page); trying later can heal it."""
+    """The office could not answer now (network, 429, 5xx, maintenance page); a later try may succeed."""
 
 
 class OfficeRefusedError(ExtractError):
-    """The office understood the request and refused it (4xx, SOAP fault); repeating it cannot heal it."""
+    """The office understood the request and refused it (4xx, SOAP fault); repeating it cannot succeed."""
+
+
+class NoWayThroughError(OfficeRefusedError):
+    """A certificate, or a proxy that wants a password, stands between here and the office; no retry gets past it."""
 
 
 class BadReplyError(ExtractError):
@@ -79,6 +84,7 @@ class StorageError(ExtractError):
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NUMBER = re.compile(r"\[Errno (\d+)\]")
 # DuckDB passes on the system's words and not its number.
 _WORDS = ("No space left on device", "Disk quota exceeded", "File too large", "max_temp_directory_size")
 
@@ -102,16 +108,23 @@ def writing(dataset: str, where: object) -> Iterator[None]:
     try:
         yield
     except (OSError, duckdb.Error) as error:
-        number = getattr(error, "errno", None)
-        if number in _FULL or any(word in str(error) for word in _WORDS):
-            problem, step = "the disk is full", "make room on the disk of the state folder, then start the run again"
-        elif number in _REFUSED:
-            problem, step = "the state folder cannot be written", "give this user the right to write there"
-        else:
+        if (told := storage_error(str(error), dataset, where)) is None:
             raise
-        raise StorageError(
-            f"{problem} ({str(error).splitlines()[0]}); what was loaded and published before is unchanged",
-            dataset=dataset,
-            where=str(where),
-            next_step=step,
-        ) from error
+        raise told from error
+
+
+def storage_error(text: str, dataset: str, where: object) -> StorageError | None:
+    """Return the error for what Python, DuckDB or dbt said of a write that failed; None if it says something else."""
+    numbers = {int(number) for number in _NUMBER.findall(text)}
+    if numbers & _FULL or any(word in text for word in _WORDS):
+        problem, step = "the disk is full", "make room on the disk of the state folder, then start the run again"
+    elif numbers & _REFUSED:
+        problem, step = "the state folder cannot be written", "give this user the right to write there"
+    else:
+        return None
+    return StorageError(
+        f"{problem} ({text.splitlines()[0]}); what was loaded and published before is unchanged",
+        dataset=dataset,
+        where=str(where),
+        next_step=step,
+    )

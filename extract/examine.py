@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from extract.errors import ExtractError, TransientOfficeError
 from extract.http import Inspector, OfficeSession, Reply
+from extract.replies import UNREADABLE, in_words
 
 # Requests in a row without a reply after which an office is left alone.
 _MOST_FAILURES = 3
+_PROBLEMS: tuple[type[Exception], ...] = (ExtractError, *UNREADABLE)
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,10 @@ class Examination:
         url = reply.record.url
         try:
             difference, line = read(reply)
-        except (KeyError, ValueError, TypeError, IndexError, ExtractError) as error:
+        except _PROBLEMS as error:
+            problem = error.problem if isinstance(error, ExtractError) else in_words(error)
             self.results.append(
-                Examined(self.dataset, endpoint, url, "differs", f"the reply has another shape ({error!r})")
+                Examined(self.dataset, endpoint, url, "differs", f"the reply cannot be read: {problem}")
             )
             return
         outcome = "differs" if difference else "as declared"

@@ -1,37 +1,57 @@
 """HTTP to an office: bounded, polite, and every reply kept.
 
-A request is tried again only for what time can heal (no connection, a cut body, 429, 5xx, a maintenance
+A request is retried only for what is retryable (no connection, a cut body, 429, 5xx, a maintenance
 page). Each attempt, good or bad, ends as bytes in the raw store and as a request record. An office that says it is
 overloaded is asked more slowly from then on, and faster again after each good reply.
+
+A reply leads nowhere else: redirects and links stay at the office's own hosts (`OfficeSession.lead`). How large a
+reply may be is in `extract.limits`.
 """
 
 from __future__ import annotations
 
 import gzip
 import random
+import re
 import time
 import urllib.request
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.adapters import BaseAdapter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from extract.errors import BadReplyError, OfficeRefusedError, TransientOfficeError, writing
+from extract.errors import BadReplyError, NoWayThroughError, OfficeRefusedError, TransientOfficeError, writing
+from extract.limits import MOST_BODY_BYTES, MOST_REDIRECTS, unpacked_too_far
 from extract.politeness import RequestBudget
 from extract.raw import RawStore, RequestRecord
+from extract.replies import LOOK, UNREADABLE, UnreadableError, in_words, read_text, reading
 from extract.transport import PatientAdapter
 
 USER_AGENT = "metaalexport/0.1 (warehouse of export statistics; requests one extraction at a time)"
 RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 OVERLOADED_STATUSES = frozenset({429, 503})
+PROXY_WANTS_PASSWORD = 407
+_PROXY_STEP = (
+    "ask whose proxy it is to let this address through; where it wants a user and a password, put them into HTTPS_PROXY"
+)
+_CERTIFICATE_STEP = (
+    "where a proxy of this network opens TLS, name in REQUESTS_CA_BUNDLE a file with its certificate beside the public"
+    " ones; else the office's own is wrong"
+)
+# A connection that was cut in its handshake, or too slow, is no matter of certificates.
+_CUT = re.compile(r"SSLEOFError|SSLZeroReturnError|SSLSyscallError|UNEXPECTED_EOF|timed out")
+# How Python words what a proxy answers to CONNECT. Of these two the next attempt may be answered otherwise.
+_REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: 4(?!08|29)\d\d")
 _BLOCK = 1 << 18
 _NO_REPLY = "no complete reply"
 # Longest pause between two requests to an office that said it is overloaded.
@@ -80,8 +100,8 @@ class Reply:
     path: Path
 
     def text(self) -> str:
-        """Return the body as text, without a byte order mark."""
-        return self.path.read_text(encoding="utf-8-sig")
+        """Return the body as text, without a byte order mark; see `extract.replies.read_text`."""
+        return read_text(self.path)
 
 
 # Returns None when the body is what was asked for, else what it is instead.
@@ -90,11 +110,19 @@ Inspector = Callable[[Path, str], "Verdict | None"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """Why a body with a good status is not the data asked for, and whether waiting can heal it."""
+    """Why a body with a good status is not the data asked for, and whether a retry may succeed."""
 
     reason: str
-    can_heal: bool
+    retryable: bool
     next_step: str = ""
+    cause: Exception | None = None
+
+    @classmethod
+    def of(cls, error: Exception, next_step: str = LOOK) -> Verdict:
+        """Return the verdict on a body that cannot be read."""
+        if isinstance(error, UnreadableError):
+            return cls(error.problem, error.retryable, next_step, error)
+        return cls(f"the reply cannot be parsed: {in_words(error)}", False, next_step, error)
 
 
 def is_gzip(path: Path) -> bool:
@@ -104,11 +132,20 @@ def is_gzip(path: Path) -> bool:
 
 
 def is_whole_gzip(path: Path) -> bool:
-    """Read a gzip file to its end, where its length and checksum stand."""
+    """Read a gzip file to its end, where its length and checksum stand.
+
+    Raises
+    ------
+    UnreadableError
+        If it unpacks to more than a reply may.
+    """
+    packed, unpacked = path.stat().st_size, 0
     try:
         with gzip.open(path) as handle:
-            while handle.read(_BLOCK):
-                continue
+            while block := handle.read(_BLOCK):
+                unpacked += len(block)
+                if problem := unpacked_too_far(packed, unpacked):
+                    raise UnreadableError(f"the gzip file cannot be used: {problem}", path)
     except (EOFError, OSError, zlib.error):
         return False
     return True
@@ -140,9 +177,33 @@ def looks_like_html(head: bytes) -> bool:
     return start.startswith((b"<!doctype html", b"<html")) or b"<html" in start
 
 
+class _RetryableError(Exception):
+    """An attempt failed for a reason that the next one may not meet."""
+
+    def __init__(self, problem: str, retry_after: float | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.retry_after = retry_after
+
+
+def _failure(state: RetryCallState) -> _RetryableError:
+    error = state.outcome.exception() if state.outcome else None
+    return error if isinstance(error, _RetryableError) else _RetryableError("")
+
+
+class _Session(requests.Session):
+    """Follows no redirect: the library would read the body of each to its end, and go to any host."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Say that there is none; see `OfficeSession._open`."""
+
+
 @dataclass
 class OfficeSession:
-    """One office's connection for one load: a requests session, a raw store, a retry policy and a budget."""
+    """One office's connection for one load: a requests session, a raw store, a retry policy and a budget.
+
+    `hosts` are the office's base URLs, which one of its replies may lead to beside the host that sent it.
+    """
 
     dataset: str
     raw: RawStore
@@ -154,11 +215,12 @@ class OfficeSession:
     sleep: Callable[[float], None] = time.sleep
     progress: Callable[[str], None] = lambda message: None
     records: list[RequestRecord] = field(default_factory=list)
+    hosts: Collection[str] = ()
     # Requests in a row of which all attempts failed.
     failures: int = 0
 
     def __post_init__(self) -> None:
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers["User-Agent"] = USER_AGENT
         # What is decoded here is known to be whole; other encodings are not asked for.
         self._session.headers["Accept-Encoding"] = "gzip"
@@ -187,58 +249,30 @@ class OfficeSession:
         Raises
         ------
         TransientOfficeError
-            If all attempts failed for reasons that time can heal.
+            If all attempts failed for retryable reasons.
         OfficeRefusedError
-            On another 4xx, with the office's own words.
+            On another 4xx, with the office's own words; `NoWayThroughError` where not the office but a certificate or a
+            proxy stands in the way.
         BadReplyError
-            If the body is not what was asked for and waiting cannot heal that.
+            If the body is not what was asked for and no retry can change that, is larger than any reply, or if the
+            office redirects to a host that is not its own.
         StorageError
             If the reply cannot be kept.
         """
-        problem = ""
-        for attempt in range(1, self.policy.attempts + 1):
-            retry_after: float | None = None
-            if self._pace:
-                self.sleep(self._pace)
-            if self.budget is not None:
-                self.budget.spend(dataset=self.dataset, where=url)
-            try:
-                record, retry_after = self._exchange(url, purpose, attempt)
-                path = self.raw.path(record.sha256)
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                if isinstance(error, ValueError):
-                    # An impossible URL or header: no time heals it.
-                    raise OfficeRefusedError(
-                        f"this cannot be asked of any office ({type(error).__name__}: {error})",
-                        dataset=self.dataset,
-                        where=url,
-                        next_step="check the office's base URL in the settings",
-                    ) from error
-                problem = f"{_NO_REPLY} ({type(error).__name__}: {error})"
-                self._keep_failure(url, purpose, attempt, problem)
-            else:
-                self._adapt_pace(record.status)
-                verdict = self._judge(record, path, inspect)
-                if verdict is None:
-                    self._keep(record)
-                    self.failures = 0
-                    return Reply(record, path)
-                self._keep(replace(record, outcome=verdict.reason))
-                if not verdict.can_heal:
-                    kind = BadReplyError if record.status < 400 else OfficeRefusedError
-                    raise kind(verdict.reason, dataset=self.dataset, where=url, next_step=verdict.next_step)
-                problem = verdict.reason
-            if retry_after is not None and retry_after > self.policy.max_retry_after:
-                raise TransientOfficeError(
-                    f"the office asks to be left alone for {retry_after:.0f} s: {problem}",
-                    dataset=self.dataset,
-                    where=url,
-                    next_step=f"try again in {retry_after / 60:.0f} minutes; what was published stays as it is",
-                )
-            if attempt < self.policy.attempts:
-                seconds = self.policy.wait(attempt, retry_after)
-                self.progress(f"attempt {attempt} failed: {problem}; next in {seconds:.0f} s")
-                self.sleep(seconds)
+        retrying = Retrying(
+            retry=retry_if_exception_type(_RetryableError),
+            stop=stop_after_attempt(self.policy.attempts),
+            wait=lambda state: self.policy.wait(state.attempt_number, _failure(state).retry_after),
+            before_sleep=self._say_wait,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        try:
+            for attempt in retrying:
+                with attempt:
+                    return self._attempt(url, purpose, attempt.retry_state.attempt_number, inspect)
+        except _RetryableError as error:
+            problem = error.problem
         self.failures += 1
         raise TransientOfficeError(
             f"{self.policy.attempts} attempts failed, the last one with: {problem}",
@@ -248,19 +282,128 @@ class OfficeSession:
             + "try again later; what was published stays as it is",
         )
 
+    def _say_wait(self, state: RetryCallState) -> None:
+        seconds = state.next_action.sleep if state.next_action else 0.0
+        self.progress(f"attempt {state.attempt_number} failed: {_failure(state).problem}; next in {seconds:.0f} s")
+
+    def _attempt(self, url: str, purpose: str, attempt: int, inspect: Inspector) -> Reply:
+        """Ask once, and keep what came of it; a `_RetryableError` says that the next attempt may be answered."""
+        if self._pace:
+            self.sleep(self._pace)
+        if self.budget is not None:
+            self.budget.spend(dataset=self.dataset, where=url)
+        try:
+            record, retry_after = self._exchange(url, purpose, attempt)
+            path = self.raw.path(record.sha256)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            if isinstance(error, ValueError):
+                raise OfficeRefusedError(
+                    f"invalid request URL ({type(error).__name__}: {error})",
+                    dataset=self.dataset,
+                    where=url,
+                    next_step="check the office's base URL in the settings",
+                ) from error
+            problem = f"{_NO_REPLY} ({type(error).__name__}: {error})"
+            self._keep_failure(url, purpose, attempt, problem)
+            if next_step := _way_through(error):
+                raise NoWayThroughError(problem, dataset=self.dataset, where=url, next_step=next_step) from error
+            raise _RetryableError(problem) from error
+        except (UnreadableError, BadReplyError) as error:
+            self._keep_failure(url, purpose, attempt, error.problem)
+            if isinstance(error, BadReplyError):
+                raise
+            raise BadReplyError(error.problem, dataset=self.dataset, where=url, next_step=LOOK) from error
+        self._adapt_pace(record.status)
+        try:
+            verdict = self._judge(record, path, inspect)
+        except UNREADABLE as error:
+            verdict = Verdict.of(error)
+        if verdict is None:
+            self._keep(record)
+            self.failures = 0
+            return Reply(record, path)
+        self._keep(replace(record, outcome=verdict.reason))
+        if not verdict.retryable:
+            kind = BadReplyError if record.status < 400 else OfficeRefusedError
+            kind = NoWayThroughError if record.status == PROXY_WANTS_PASSWORD else kind
+            step = verdict.next_step or LOOK
+            raise kind(verdict.reason, dataset=self.dataset, where=url, next_step=step) from verdict.cause
+        if retry_after is not None and retry_after > self.policy.max_retry_after:
+            raise TransientOfficeError(
+                f"the server's Retry-After ({retry_after:.0f} s) exceeds the {self.policy.max_retry_after:.0f} s"
+                f" limit: {verdict.reason}",
+                dataset=self.dataset,
+                where=url,
+                next_step=f"try again in {retry_after / 60:.0f} minutes; what was published stays as it is",
+            )
+        raise _RetryableError(verdict.reason, retry_after)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Give a context in which replies of this session are read; see `extract.replies.reading`."""
+        return reading(self.dataset, lambda: [(record.url, record.sha256) for record in self.records])
+
+    def lead(self, source: str, target: str) -> str:
+        """Return the URL that a link in a reply leads to, such as the next page, if it may lead there.
+
+        Parameters
+        ----------
+        source : str
+            What was asked for.
+        target : str
+            What the reply names. Old links of both offices are plain HTTP: they are asked for as `source` was.
+
+        Raises
+        ------
+        BadReplyError
+            If it is at another host than the office's.
+        """
+        if source.startswith("https:") and target.startswith("http:") and _place(source) == _place(target):
+            target = f"https{target.removeprefix('http')}"
+        return self._stay(source, target)
+
+    def _stay(self, source: str, target: str) -> str:
+        try:
+            target = urljoin(source, target)
+        except ValueError:
+            # No URL at all: it has no place.
+            place = None
+        else:
+            place = _place(target)
+        is_plain = source.startswith("https:") and not target.startswith("https:")
+        if is_plain or place is None or place not in {_place(url) for url in (source, *self.hosts)}:
+            why = "is not encrypted" if is_plain and place == _place(source) else "is not at the office"
+            raise BadReplyError(
+                f"{urlsplit(source).netloc} leads to {target[:200]}, which {why}",
+                dataset=self.dataset,
+                where=source,
+                next_step="if the office moved there, set METAALEXPORT_CBS_URL or METAALEXPORT_EUROSTAT_URL",
+            )
+        return target
+
+    def _open(self, url: str) -> requests.Response:
+        """Ask, and follow redirects at the office; the body of a redirect is not read, as it may be endless."""
+        timeout = (self.policy.connect_seconds, self.policy.read_seconds)
+        for _ in range(1 + MOST_REDIRECTS):
+            response = self._session.get(url, timeout=timeout, stream=True)
+            if not response.is_redirect:
+                return response
+            response.close()
+            # A header has no encoding; an address in it that is not plain ASCII is UTF-8.
+            url = self._stay(url, response.headers["Location"].encode("latin-1", "replace").decode("utf-8", "replace"))
+        raise requests.TooManyRedirects(f"more than {MOST_REDIRECTS} redirects, the last one to {url}")
+
     def _exchange(self, url: str, purpose: str, attempt: int) -> tuple[RequestRecord, float | None]:
         """Ask once and store the body; also what the office says of when to ask again."""
         limit = self.policy.deadline_seconds
         is_bounded = isinstance(self._adapter, PatientAdapter)
-        with self._adapter.deadline(limit) if is_bounded else nullcontext() as is_over:  # type: ignore[attr-defined]
-            timeout = (self.policy.connect_seconds, self.policy.read_seconds)
-            with self._session.get(url, timeout=timeout, stream=True) as response:
-                with writing(self.dataset, self.raw.root):
-                    sha256, size = self.raw.put(_body(response))
-                if is_over is not None and is_over.is_set():
-                    raise requests.Timeout(f"the reply was not complete after {limit:.0f} s")
-                self._refuse_simulated(url, response)
-                return self._record(url, purpose, response, sha256, size, attempt), _retry_after(response)
+        bound = self._adapter.deadline(limit) if is_bounded else nullcontext()  # type: ignore[attr-defined]
+        with bound as is_over, self._open(url) as response:
+            with writing(self.dataset, self.raw.root):
+                sha256, size = self.raw.put(_body(response))
+            if is_over is not None and is_over.is_set():
+                raise requests.Timeout(f"the reply was not complete after {limit:.0f} s")
+            self._refuse_simulated(url, response)
+            return self._record(url, purpose, response, sha256, size, attempt), _retry_after(response)
 
     def _adapt_pace(self, status: int) -> None:
         """Ask an overloaded office more slowly, and a well one faster again."""
@@ -281,31 +424,35 @@ class OfficeSession:
 
     def _judge(self, record: RequestRecord, path: Path, inspect: Inspector) -> Verdict | None:
         if record.status in RETRY_STATUSES:
-            return Verdict(f"HTTP {record.status}: {_excerpt(path)}", can_heal=True)
+            return Verdict(f"HTTP {record.status}: {_excerpt(path)}", retryable=True)
+        if record.status == PROXY_WANTS_PASSWORD:
+            return Verdict(f"HTTP {record.status}: {_excerpt(path)}", retryable=False, next_step=_PROXY_STEP)
         if record.status >= 400:
             verdict = inspect(path, record.content_type)
             reason = verdict.reason if verdict and not looks_like_html(head_of(path)) else _excerpt(path)
             step = verdict.next_step if verdict else ""
-            return Verdict(f"HTTP {record.status}: {reason}", can_heal=False, next_step=step or "check the request")
+            return Verdict(f"HTTP {record.status}: {reason}", retryable=False, next_step=step or "check the request")
         if record.bytes == 0:
-            return Verdict(f"HTTP {record.status} with an empty body", can_heal=True)
+            return Verdict(f"HTTP {record.status} with an empty body", retryable=True)
         if looks_like_html(head_of(path)):
-            return Verdict(f"HTTP {record.status} with an HTML page instead of data: {_excerpt(path)}", can_heal=True)
+            return Verdict(f"HTTP {record.status} with an HTML page instead of data: {_excerpt(path)}", retryable=True)
         return inspect(path, record.content_type)
 
     def _record(
         self, url: str, purpose: str, response: requests.Response, sha256: str, size: int, attempt: int
     ) -> RequestRecord:
+        # An office cannot say of its own reply where and when it was had.
+        is_replay = self.transport == "replay"
         return RequestRecord(
             request_id=_request_id(),
             dataset=self.dataset,
             purpose=purpose,
-            url=response.headers.get("X-Recorded-Url", url),
+            url=response.headers.get("X-Recorded-Url", url) if is_replay else url,
             status=response.status_code,
             content_type=response.headers.get("Content-Type", ""),
             sha256=sha256,
             bytes=size,
-            retrieved_at=response.headers.get("X-Recorded-At", _now()),
+            retrieved_at=response.headers.get("X-Recorded-At", _now()) if is_replay else _now(),
             transport=self.transport,
             attempt=attempt,
             outcome="ok",
@@ -350,24 +497,63 @@ def _body(response: requests.Response) -> Iterator[bytes]:
     ------
     requests.exceptions.ContentDecodingError
         If the gzip stream is broken or ends too early; the libraries below give a short body without a word.
+    UnreadableError
+        If it is longer than any reply.
     """
-    blocks = response.raw.stream(_BLOCK, decode_content=False)
-    if "gzip" not in response.headers.get("Content-Encoding", "").lower():
-        yield from blocks
-        return
+    received = size = 0
+
+    def blocks() -> Iterator[bytes]:
+        nonlocal received
+        for block in response.raw.stream(_BLOCK, decode_content=False):
+            received += len(block)
+            yield block
+
+    is_packed = "gzip" in response.headers.get("Content-Encoding", "").lower()
+    for piece in _unpacked(blocks()) if is_packed else blocks():
+        size += len(piece)
+        if max(received, size) > MOST_BODY_BYTES:
+            raise UnreadableError(f"the reply has more than {MOST_BODY_BYTES:,} bytes")
+        if problem := unpacked_too_far(received, size):
+            raise UnreadableError(f"the reply cannot be used: {problem}")
+        yield piece
+
+
+def _unpacked(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Undo gzip, some bytes at a time, whatever they unpack to."""
     decoder = zlib.decompressobj(wbits=31)
     try:
         for block in blocks:
             while block:
-                yield decoder.decompress(block)
-                # A stream may have several members, one behind the other.
-                block = decoder.unused_data
-                if decoder.eof and block:
-                    decoder = zlib.decompressobj(wbits=31)
+                yield decoder.decompress(block, _BLOCK)
+                block = decoder.unconsumed_tail
+                if decoder.eof:
+                    # A stream may have several members, one behind the other.
+                    block = decoder.unused_data
+                    if block:
+                        decoder = zlib.decompressobj(wbits=31)
+        yield decoder.flush()
     except zlib.error as error:
         raise requests.exceptions.ContentDecodingError(f"the gzip stream is broken: {error}") from error
     if not decoder.eof:
         raise requests.exceptions.ContentDecodingError("the gzip stream is cut off")
+
+
+def _place(url: str) -> tuple[str, int | None] | None:
+    """Return host and port of a URL, the usual ports apart; None if it names no host."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port if parts.port not in (80, 443) else None
+    except ValueError:
+        return None
+    return (parts.hostname, port) if parts.hostname and parts.scheme in ("http", "https") else None
+
+
+def _way_through(error: Exception) -> str:
+    """Say what a person has to change where no further attempt can end otherwise; empty where it can."""
+    text = str(error)
+    if isinstance(error, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)) and not _CUT.search(text):
+        return _CERTIFICATE_STEP
+    return _PROXY_STEP if _REFUSED_BY_PROXY.search(text) else ""
 
 
 def _way_out() -> str:
@@ -395,10 +581,11 @@ def _retry_after(response: requests.Response) -> float | None:
     value = response.headers.get("Retry-After", "").strip()
     if not value:
         return None
-    if value.isdigit():
-        return float(value)
+    # The superscripts of Latin-1 are digits too, and no number.
+    if value.isdecimal():
+        return float(value[:20])
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (moment - datetime.now(moment.tzinfo)).total_seconds())

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 import uuid
@@ -35,16 +34,22 @@ from typing import Any
 
 import duckdb
 
+from common.files import fsync_directory, fsync_file, hash_file, remove_left_behind, replacing, write_atomically
+from common.months import Month
+from common.sql import quote, text_list, values_table
 from extract.errors import BadReplyError, ExtractError, writing
 from extract.politeness import hold
-from extract.raw import fsync_directory, hash_file, remove_left_behind, write_atomically
+from extract.records import read_record
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote, text_list, values_table
 
 MARKER = "load.json"
 STAGED = "manifest.json"
 WITHDRAWN = "withdrawn.json"
+_MANIFEST_TEXTS = ("load_id", "dataset", "office", "reporter", "office_version", "transport")
+# What to do about a file of a load that is damaged: of one that is committed, and of one that is not yet.
+RESTORE = "restore it from a backup, or make the landing area again: docs/runbook.md, 'Back up and restore'"
+AGAIN = "load the dataset again"
 SCHEMA_FOLDER = "_schema"
 LOCK_WAIT_SECONDS = 900.0
 # Of one DuckDB connection; a load has two open at a time, of which one works.
@@ -253,11 +258,9 @@ class Landing:
         with duckdb.connect() as connection:
             for table, columns in landing_tables(dataset).items():
                 target = folder / f"{table}.parquet"
-                # One name a process: two that start at once must not write into the same file.
-                temporary = folder / f".{table}.{os.getpid()}.tmp"
                 projection = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns.items())
-                connection.execute(f"copy (select {projection} limit 0) to {quote(str(temporary))} (format parquet)")
-                temporary.replace(target)
+                with replacing(target) as part:
+                    connection.execute(f"copy (select {projection} limit 0) to {quote(str(part))} (format parquet)")
         # Without rows as well: a reader of all markers needs at least one file.
         (folder / MARKER).touch()
         write_atomically(note, tables)
@@ -298,12 +301,12 @@ class Landing:
         Raises
         ------
         ExtractError
-            If there is none.
+            If there is none, or its manifest is damaged.
         """
         folder = self._staged_folder(load_id)
         if not (folder / STAGED).exists():
             raise _not_staged(load_id, folder)
-        return folder, _read_manifest(folder / STAGED)
+        return folder, _read_manifest(folder / STAGED, AGAIN)
 
     def is_committed(self, load_id: str) -> bool:
         """Whether a load is visible."""
@@ -363,9 +366,8 @@ class Landing:
         int
             Rows written.
         """
-        first = str(manifest.slice["first_month"])
-        month = 12 * int(first[:4]) + int(first[5:7]) - 1
-        wanted = {f"{(month - lag) // 12:04d}-{(month - lag) % 12 + 1:02d}" for lag in HISTORY_MONTHS}
+        month = Month.parse(manifest.slice["first_month"])
+        wanted = {str(month - lag) for lag in HISTORY_MONTHS}
         by_month: dict[str, list[LoadManifest]] = {}
         for load in self.committed(dataset.code):
             if load.panel == manifest.panel and load.slice["first_month"] in wanted:
@@ -481,7 +483,7 @@ class Landing:
                 return _read_manifest(target / MARKER)
             if not (source / STAGED).exists():
                 raise _not_staged(load_id, source)
-            manifest = _read_manifest(source / STAGED)
+            manifest = _read_manifest(source / STAGED, AGAIN)
             self._refuse_older(manifest)
             self._refuse_withdrawn(manifest)
             manifest = self._write_changes(source, manifest, dataset)
@@ -491,8 +493,7 @@ class Landing:
             for table in landing_tables(dataset):
                 # A second name for the same bytes: the staged load stays whole until the marker is there.
                 (unfinished / f"{table}.parquet").hardlink_to(source / f"{table}.parquet")
-                with (unfinished / f"{table}.parquet").open("rb") as handle:
-                    os.fsync(handle.fileno())
+                fsync_file(unfinished / f"{table}.parquet")
             fsync_directory(unfinished)
             shutil.rmtree(target, ignore_errors=True)
             unfinished.replace(target)
@@ -578,8 +579,9 @@ class Landing:
         """Return the loads that were taken back, oldest vintage first within a dataset."""
         found = []
         for path in self._withdrawn_folder("x").parent.glob(f"{dataset or '*'}__*/{WITHDRAWN}"):
-            note = json.loads(path.read_text(encoding="utf-8"))
-            found.append(Withdrawal(_read_manifest(path.with_name(MARKER)), note["withdrawn_at"], note["reason"]))
+            manifest = _read_manifest(path.with_name(MARKER))
+            note = read_record(path, ("withdrawn_at", "reason"), dataset=manifest.dataset, next_step=RESTORE)
+            found.append(Withdrawal(manifest, note["withdrawn_at"], note["reason"]))
         return sorted(found, key=lambda withdrawal: (withdrawal.load.dataset, *withdrawal.load.order))
 
     def _newer(self, manifest: LoadManifest) -> list[LoadManifest]:
@@ -795,9 +797,10 @@ def _not_staged(load_id: str, folder: Path) -> ExtractError:
         f"there is no staged load {load_id}",
         dataset=load_id.split("__")[0],
         where=str(folder),
-        next_step="load the dataset again",
+        next_step=AGAIN,
     )
 
 
-def _read_manifest(path: Path) -> LoadManifest:
-    return LoadManifest(**json.loads(path.read_text(encoding="utf-8")))
+def _read_manifest(path: Path, next_step: str = RESTORE) -> LoadManifest:
+    dataset = path.parent.name.split("__")[0]
+    return LoadManifest(**read_record(path, _MANIFEST_TEXTS, dataset=dataset, next_step=next_step))

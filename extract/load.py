@@ -12,7 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from extract.errors import BadReplyError, ExtractError, TornReadError, writing
+from common.sql import quote, sql_tuple, values_table
+from extract.errors import ExtractError, TornReadError, writing
 from extract.http import OfficeSession
 from extract.landing import (
     COMMON_TABLES,
@@ -29,9 +30,8 @@ from extract.offices.base import Fetched, Files, Metadata
 from extract.parsing import UNIT_CHANGE, Codes, Counts, Finding, land_observations
 from extract.raw import RawStore
 from extract.registry import Dataset, same_unit
+from extract.replies import reading
 from extract.slices import Slice
-from extract.sql import quote, sql_tuple, values_table
-from extract.streams import ArchiveError
 
 # Part of every load id: raising it makes all loads land again after a change of the landing layout.
 LANDING_FORMAT = 2
@@ -182,23 +182,18 @@ def _parse(
             next_step="this is an error in the parser, please report it",
         )
     findings = [*fetched.findings, *layout, *content, *units]
-    _land_metadata(connection, dataset, metadata, findings, manifest.load_id, folder)
+    with _reading(dataset, files, folder):
+        _land_metadata(connection, dataset, metadata, findings, manifest.load_id, folder)
     return counts
 
 
 @contextmanager
 def _reading(dataset: Dataset, files: Files, folder: Path) -> Iterator[None]:
     """Tell a reply that cannot be parsed from a disk that cannot be written."""
-    try:
-        with writing(dataset.code, folder):
-            yield
-    except (duckdb.Error, ArchiveError) as error:
-        raise BadReplyError(
-            f"a stored reply cannot be parsed: {str(error).splitlines()[0]}",
-            dataset=dataset.code,
-            where=", ".join(str(path) for _, path in files[:3]),
-            next_step="look at the file; if the office sent it cut, load the dataset again",
-        ) from error
+    # Where an error does not say which reply it means, it is most likely the last one, which has observations.
+    kept = [(payload.url, payload.sha256) for payload, _ in files]
+    with reading(dataset.code, lambda: kept), writing(dataset.code, folder):
+        yield
 
 
 def check_units(dataset: Dataset, metadata: Metadata) -> list[Finding]:

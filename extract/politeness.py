@@ -6,7 +6,6 @@ and asks for fair use. Both are asked alike.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import filelock
 
+from common.files import write_atomically
 from extract.errors import ExtractError, TransientOfficeError
 
 _KEPT_SECONDS = 7 * 24 * 3600
@@ -32,7 +32,7 @@ class BudgetSpentError(ExtractError):
 def hold(
     path: Path, *, dataset: str, what: str, wait_seconds: float, progress: Callable[[str], None]
 ) -> Iterator[None]:
-    """Hold a lock that no other process has, waiting for it if need be.
+    """Hold a lock that no other process has, waiting for it if need be; who holds it already goes on.
 
     The lock is the operating system's: a killed process gives it back.
 
@@ -42,7 +42,7 @@ def hold(
         If it is still taken after `wait_seconds`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path)
+    lock = filelock.FileLock(path, is_singleton=True)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
@@ -93,8 +93,15 @@ class RequestBudget:
 
     @property
     def spent(self) -> int:
-        """Requests so far."""
-        return int(json.loads(self._path.read_text(encoding="utf-8"))) if self._path.exists() else 0
+        """Requests so far.
+
+        A count that a disk or a hand damaged begins again: the budget is against a run that asks in circles, which
+        the same limit ends, and no load is to stop for it.
+        """
+        try:
+            return int(self._path.read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return 0
 
     def spend(self, *, dataset: str, where: str) -> None:
         """Count one request before it is made.
@@ -113,6 +120,4 @@ class RequestBudget:
                 next_step="load fewer datasets or months in one run, or raise METAALEXPORT_REQUEST_BUDGET",
             )
         # A whole file each time: a kill between two writes costs one request at most.
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(spent + 1), encoding="utf-8")
-        temporary.replace(self._path)
+        write_atomically(self._path, str(spent + 1))

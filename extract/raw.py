@@ -6,6 +6,10 @@ Layout
     The body as received after transfer decoding. Read-only, never changed.
 ``requests/<dataset>/<request_id>.json``
     One record a request: URL, status, headers, sha256, bytes, time, outcome.
+``history/<dataset>/<number>.json``
+    What became of each load, in order.
+``damaged/``
+    Records of requests that cannot be read, set aside.
 ``kept/<dataset>/``
     Names under which bodies can be found again without asking, such as a constraint by the stamp of its structure.
 """
@@ -15,19 +19,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from common.files import fsync_directory, hash_file, remove_left_behind, write_atomically
 from extract.errors import RawIntegrityError
+from extract.records import is_damaged, read_records, set_aside
 
-_BLOCK = 1 << 20
 SCHEMA_FOLDER = "_schema"
-# No load works on one of its private files or folders for so long.
-_LEFT_BEHIND_SECONDS = 24 * 3600
+# What each kind of record must say to be of use.
+_KEYS = {
+    "requests": ("request_id", "dataset", "purpose", "url", "content_type", "sha256", "transport", "outcome"),
+    "history": ("event", "load_id", "at"),
+}
 
 
 @dataclass(frozen=True)
@@ -61,62 +68,6 @@ class RequestRecord:
     attempt: int
     outcome: str
     run_id: str = ""
-
-
-def fsync_directory(directory: Path) -> None:
-    """Make a rename in this directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small text file so that a reader sees all of it or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    fsync_directory(path.parent)
-
-
-def left_behind(folder: Path, pattern: str = "*") -> list[Path]:
-    """Return private files and folders of runs that were killed: those that nobody has touched for a day."""
-    found = []
-    for path in sorted(folder.glob(pattern)):
-        try:
-            age = time.time() - path.stat().st_mtime
-        except FileNotFoundError:
-            # Its own run has just removed it.
-            continue
-        if age > _LEFT_BEHIND_SECONDS:
-            found.append(path)
-    return found
-
-
-def remove_left_behind(folder: Path, pattern: str = "*") -> None:
-    """Remove what killed runs left; see `left_behind`."""
-    for path in left_behind(folder, pattern):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def hash_file(path: Path) -> str:
-    """Return the sha256 of a file as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while block := handle.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 class RawStore:
@@ -190,10 +141,24 @@ class RawStore:
         write_atomically(target, json.dumps(asdict(record), ensure_ascii=False) + "\n")
 
     def records(self) -> Iterator[RequestRecord]:
-        """Yield all request records, oldest first within a dataset."""
-        for path in sorted((self.root / "requests").glob("*/*.json")):
-            if path.parent.name != SCHEMA_FOLDER:
-                yield RequestRecord(**json.loads(path.read_text(encoding="utf-8")))
+        """Yield all request records that can be read, oldest first within a dataset; `damaged` names the others."""
+        for path in self._written("requests"):
+            if not is_damaged(path, _KEYS["requests"]):
+                yield RequestRecord(**read_records(path)[0])
+
+    def damaged(self, kind: str = "requests") -> list[Path]:
+        """Return the records of a kind (``requests``, or ``history`` of loads) that cannot be read."""
+        return [path for path in self._written(kind) if is_damaged(path, _KEYS[kind])]
+
+    def set_damaged_aside(self) -> list[Path]:
+        """Move damaged records of requests to where nothing looks for them; return the new paths.
+
+        The history of loads stays as it is: each file has its place in an order.
+        """
+        return [set_aside(path, self.root) for path in self.damaged()]
+
+    def _written(self, kind: str) -> list[Path]:
+        return sorted(path for path in (self.root / kind).glob("*/*.json") if path.parent.name != SCHEMA_FOLDER)
 
     def remember(self, dataset: str, name: str, sha256: str) -> None:
         """Keep a body at hand under a name, so that it need not be asked for again."""
@@ -208,9 +173,27 @@ class RawStore:
             If its bytes were changed or removed.
         """
         note = self._kept(dataset, name)
-        if not note.exists():
+        # Where a disk damaged the note, the office is asked again.
+        if not note.exists() or is_damaged(note, ("sha256",)):
             return None
-        return self.verified_path(json.loads(note.read_text(encoding="utf-8"))["sha256"], dataset=dataset)
+        return self.verified_path(read_records(note)[0]["sha256"], dataset=dataset)
+
+    def keep_event(self, dataset: str, event: dict[str, Any]) -> Path:
+        """Keep what became of a load (`metaalexport.rebuild`), behind what was kept of the dataset before.
+
+        Only the process that holds the dataset's loads may call this.
+        """
+        folder = self.root / "history" / dataset
+        last = max((int(path.stem) for path in folder.glob("*.json")), default=0)
+        target = folder / f"{last + 1:06}.json"
+        write_atomically(target, json.dumps(event, ensure_ascii=False) + "\n")
+        return target
+
+    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield dataset and event of all that can be read, in the order in which it happened within a dataset."""
+        for path in self._written("history"):
+            if not is_damaged(path, _KEYS["history"]):
+                yield path.parent.name, read_records(path)[0]
 
     def _kept(self, dataset: str, name: str) -> Path:
         return self.root / "kept" / dataset / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"

@@ -2,14 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from common.months import Month
 from extract.landing import LoadManifest, Withdrawal
 from extract.offices.base import OfficeVersion
 from extract.registry import Dataset
 from extract.slices import Slice
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What there is to ask for of a slice.
+
+    Attributes
+    ----------
+    part : Slice
+        What is worth asking for.
+    unchanged : LoadManifest or None
+        The load after which there is nothing to ask for.
+    withdrawn : Withdrawal or None
+        The withdrawal because of which the version is not asked for again.
+    """
+
+    part: Slice
+    unchanged: LoadManifest | None = None
+    withdrawn: Withdrawal | None = None
+
+
+def decide(
+    dataset: Dataset,
+    loads: Collection[LoadManifest],
+    withdrawals: Collection[Withdrawal],
+    part: Slice,
+    version: OfficeVersion,
+) -> Decision:
+    """Decide what to ask for of a slice at an office's version.
+
+    Parameters
+    ----------
+    loads : collection of LoadManifest
+        The dataset's committed loads.
+    withdrawals : collection of Withdrawal
+        Loads that people took back; none where they are to be asked for again.
+    part : Slice
+        All that is wanted.
+    """
+    asked = narrow(dataset, loads, part, version)
+    unchanged = find_unchanged(dataset, loads, part, version)
+    withdrawn = None if unchanged else find_withdrawn(dataset, loads, withdrawals, part, version)
+    return Decision(asked, unchanged, withdrawn)
 
 
 def find_unchanged(
@@ -79,11 +123,7 @@ def narrow(dataset: Dataset, loads: Iterable[LoadManifest], part: Slice, version
     now, then = _moment(version.vintage_at), _moment(full.vintage_at)
     if (now - then).days >= dataset.refresh.full_every_days:
         return part
-    months = now.year * 12 + now.month - 1 - dataset.refresh.trailing_months
-    first = f"{months // 12:04d}-{months % 12 + 1:02d}"
-    if dataset.office == "cbs" or dataset.is_annual:
-        # A year is placed at its January: a load from a later month on would not know that it speaks of it.
-        first = f"{first[:4]}-01"
+    first = dataset.first_month_asked(str(Month.of(now) - dataset.refresh.trailing_months))
     return replace(part, first_month=max(part.first_month, first))
 
 

@@ -204,7 +204,6 @@ class Dataset:
     fallback: str = ""
     total_partner: str = ""
     total_parts: tuple[str, ...] = ()
-    measure_dimension: str = ""
     select: dict[str, tuple[str, ...]] = field(default_factory=dict)
     slice_by: str = "whole"
     reporter: str = "NL"
@@ -286,6 +285,14 @@ class Dataset:
         """Whether its periods are years."""
         return "A" in self.select.get("freq", ()) or self.protocol == "comext_list"
 
+    def first_month_asked(self, month: str) -> str:
+        """Return the month to ask from so that a month is whole: its January, where years stand beside the months.
+
+        A year, which CBS publishes with its months, is placed at its January: a load from a later month on would not
+        know that it speaks of it.
+        """
+        return f"{month[:4]}-01" if self.office == "cbs" or self.is_annual else month
+
     @property
     def is_comext(self) -> bool:
         """Whether it lives on Eurostat's Comext host: all ``DS-*`` codes do, and nothing else."""
@@ -324,6 +331,18 @@ def read_declaration(path: Path) -> dict[str, Any]:
     return declared
 
 
+def packaged_declaration(path: Path) -> dict[str, Any]:
+    """Return what a packaged file says, over what ``_<office>.yml`` beside it says of all datasets of the office.
+
+    Raises
+    ------
+    RegistryError
+        If one of them is not a mapping in YAML.
+    """
+    of_office = path.with_name(f"_{path.stem.partition('_')[0]}.yml")
+    return {**(read_declaration(of_office) if of_office.exists() else {}), **read_declaration(path)}
+
+
 def merge_declarations(declared: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     """Return a declaration with the fields of another in place of its own: mappings by key, measures by code.
 
@@ -358,7 +377,7 @@ def _undeclared(path: Path, error: Exception) -> RegistryError:
 
 def _build(path: Path, own: Path | None = None) -> Dataset:
     """Build a dataset from its packaged file, and the file of the overlay over it if there is one."""
-    raw = read_declaration(path)
+    raw = packaged_declaration(path)
     if own is not None:
         more = read_declaration(own)
         # What is packaged is whole: what is wrong now, the overlay brought.
@@ -476,7 +495,7 @@ def load_registry(directory: Path = REGISTRY_DIR) -> dict[str, Dataset]:
 @cache
 def _load(directory: Path, overlay: tuple[tuple[Path, int], ...]) -> dict[str, Dataset]:
     own = {path.stem: path for path, _ in overlay}
-    paths = {path.stem: path for path in sorted(directory.glob("*.yml"))}
+    paths = {path.stem: path for path in sorted(directory.glob("[!_]*.yml"))}
     for code in own:
         if code not in paths:
             raise RegistryError(

@@ -8,7 +8,6 @@ recorded URLs with the recorded bytes and refuses all others, so a replay can ne
 from __future__ import annotations
 
 import io
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +18,15 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
+from common.sql import quote
 from extract.errors import ExtractError
 from extract.offices import OFFICES
 from extract.offices.eurostat import parse_last_update
 from extract.registry import Dataset
+from extract.replies import UNREADABLE, read_object
 from extract.slices import Slice
-from extract.sql import quote
 
+_PROBLEMS: tuple[type[Exception], ...] = (OSError, ExtractError, *UNREADABLE)
 _EQUALS = re.compile(r"(\w+) eq '([^']*)'")
 
 
@@ -115,7 +116,7 @@ def open_replay(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> R
             found, offered = find(path, dataset, reporters)
         except _LeftOutError as error:
             left_out.append((path, str(error)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, duckdb.Error, ExtractError) as error:
+        except _PROBLEMS as error:
             # One bad file says nothing of the others.
             left_out.append((path, f"it cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}"))
         else:
@@ -131,7 +132,7 @@ def normalise(url: str) -> str:
 
 def _find_cbs(index_path: Path, dataset: Dataset, _: tuple[str, ...]) -> tuple[list[Recording], list[Slice]]:
     """Read the manifest of a capture; nothing if it is of another table."""
-    index = json.loads(index_path.read_text(encoding="utf-8"))
+    index = read_object(index_path)
     if index.get("tableId") != dataset.identifier:
         return [], []
     home, base, moment = index_path.parent, str(index["source"]), str(index["capturedAt"])
@@ -145,6 +146,9 @@ def _find_cbs(index_path: Path, dataset: Dataset, _: tuple[str, ...]) -> tuple[l
     pages = index["observationPages"]
     if len(pages) != 1:
         raise _LeftOutError(f"it has {len(pages)} pages of observations; a capture of one can be replayed")
+    # The names are those of files beside the manifest, and lead nowhere else.
+    if away := [name for name in (*named.values(), *pages) if Path(name).name != name]:
+        raise _LeftOutError(f"its files {', '.join(away)} are not in its own folder")
     if absent := [name for name in (*named.values(), *pages) if not (home / name).is_file()]:
         raise _LeftOutError(f"its files {', '.join(absent)} are not there")
     recordings = [Recording(f"{base}/{n}", home / f, "application/json", moment) for n, f in named.items()]

@@ -1,19 +1,31 @@
-"""Archives read as they are unpacked: DuckDB takes the content from a pipe, and nothing unpacked lies on disk."""
+"""Archives read as they are unpacked: DuckDB takes the content from a pipe, and nothing unpacked lies on disk.
+
+The names of members choose what is read and are never paths to write to, so that a name with ``..`` or a link leads
+nowhere. What an archive may hold and unpack to is in `extract.limits`.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import lzma
 import os
+import stat
+import struct
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import py7zr
 from py7zr.io import Py7zIO, WriterFactory
+
+from extract.limits import MOST_HEADER_BYTES, MOST_MEMBERS, unpacked_too_far
 
 _BLOCK = 1 << 20
 
@@ -23,17 +35,22 @@ class ArchiveError(Exception):
 
 
 class ArchiveContentError(ArchiveError):
-    """An archive is whole and cannot be used: what it holds, or how, is not what is expected. Time does not heal it."""
+    """An archive is whole and cannot be used: what it holds, or how, is not what is expected. It is not retryable."""
 
 
 Writer = Callable[[BinaryIO], None]
 
 
 @contextmanager
-def piped(*writers: Writer) -> Iterator[list[Path]]:
+def piped(*writers: Writer, names: Sequence[str] = ()) -> Iterator[list[Path]]:
     """Give a path for each writer that reads as what it writes, once.
 
     DuckDB's ``execute`` reads it once; ``sql`` would open it a second time and wait for ever.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What each writer reads from: it is part of the path, and so of what DuckDB says of it.
 
     Raises
     ------
@@ -42,7 +59,10 @@ def piped(*writers: Writer) -> Iterator[list[Path]]:
     """
     failures: list[BaseException] = []
     with tempfile.TemporaryDirectory(prefix="metaalexport-") as folder:
-        pipes = [Path(folder) / f"content-{number:05d}" for number in range(len(writers))]
+        pipes = [
+            Path(folder) / f"{number:05d}-{name}"
+            for number, (_, name) in enumerate(zip_longest(writers, names, fillvalue="content"))
+        ]
         threads = []
         for pipe, write in zip(pipes, writers, strict=True):
             os.mkfifo(pipe)
@@ -59,7 +79,8 @@ def piped(*writers: Writer) -> Iterator[list[Path]]:
                     os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
                     thread.join(0.01)
     if failures:
-        raise ArchiveError(f"the archive cannot be read to its end ({failures[0]})") from failures[0]
+        kind = ArchiveContentError if isinstance(failures[0], ArchiveContentError) else ArchiveError
+        raise kind(f"the archive cannot be read to its end ({failures[0]})") from failures[0]
 
 
 def _feed(pipe: Path, write: Writer, failures: list[BaseException]) -> None:
@@ -76,28 +97,89 @@ def _feed(pipe: Path, write: Writer, failures: list[BaseException]) -> None:
         failures.append(error)
 
 
+@contextmanager
+def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip whose members may be read.
+
+    What a member unpacks to cannot be more than the directory says, which is compared with the limits here.
+
+    Raises
+    ------
+    ArchiveContentError
+        If it has too many members, they unpack to too much, or one is a link, encrypted or packed in a way that is not
+        known.
+    ArchiveError
+        If the zip is broken, here or in the block.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            links = [m.filename for m in members if stat.S_ISLNK(m.external_attr >> 16)]
+            problem = unpacked_too_far(path.stat().st_size, sum(m.file_size for m in members))
+            if len(members) > MOST_MEMBERS or links or problem:
+                found = problem or (
+                    f"its member {links[0]!r} is a link" if links else f"it has {len(members):,} members"
+                )
+                raise ArchiveContentError(f"the zip cannot be used: {found} ({path})")
+            yield archive
+    except (NotImplementedError, RuntimeError) as error:
+        # So says the library of what it cannot unpack, and of what it needs a password for.
+        raise ArchiveContentError(f"the zip cannot be unpacked ({error}) ({path})") from error
+    except OSError as error:
+        # The directory points before the file; all else is of the disk, or of a reader that left.
+        if error.errno != errno.EINVAL:
+            raise
+        raise ArchiveError(f"the zip is cut off or broken ({error}) ({path})") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, LookupError) as error:
+        raise ArchiveError(f"the zip is cut off or broken ({error}) ({path})") from error
+
+
 def zip_members(path: Path, prefix: str) -> list[str]:
     """Return the names of a zip's members that start so, in order.
 
     Raises
     ------
     ArchiveError
-        If the zip is broken.
+        If the zip is broken, or cannot be used.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return sorted((n for n in archive.namelist() if Path(n).name.startswith(prefix)), key=lambda n: (len(n), n))
-    except zipfile.BadZipFile as error:
-        raise ArchiveError(f"the zip is cut off or broken ({error})") from error
+    with opened_zip(path) as archive:
+        return sorted((n for n in archive.namelist() if Path(n).name.startswith(prefix)), key=lambda n: (len(n), n))
+
+
+def check_zip(path: Path) -> None:
+    """Read a zip to the end of each member, where the checksums stand.
+
+    Raises
+    ------
+    ArchiveError
+        If the zip is broken, or cannot be used.
+    """
+    with opened_zip(path) as archive:
+        if broken := archive.testzip():
+            raise ArchiveError(f"the zip's member {broken} is broken")
+
+
+def read_header(content: IO[bytes], where: object) -> bytes:
+    """Return the first line of a table.
+
+    Raises
+    ------
+    ArchiveContentError
+        If there is no end to it.
+    """
+    line = content.readline(MOST_HEADER_BYTES)
+    if len(line) == MOST_HEADER_BYTES:
+        raise ArchiveContentError(f"the first line is longer than {MOST_HEADER_BYTES:,} bytes ({where})")
+    return line
 
 
 def write_zip_members(path: Path, names: list[str], output: BinaryIO) -> None:
     """Write CSV members one behind the other, with the header of the first only."""
-    with zipfile.ZipFile(path) as archive:
+    with opened_zip(path) as archive:
         last, end = b"\n", b"\n"
         for number, name in enumerate(names):
             with archive.open(name) as member:
-                header = member.readline()
+                header = read_header(member, path)
                 if number == 0:
                     output.write(header)
                     end = b"\r\n" if header.endswith(b"\r\n") else b"\n"
@@ -115,50 +197,60 @@ def seven_zip_member(path: Path) -> str:
     Raises
     ------
     ArchiveContentError
-        If it holds several members, or is packed in a way that cannot be unpacked here.
+        If it holds several members or a link, unpacks to too much, or is packed in a way that cannot be unpacked here.
     ArchiveError
         If it is cut off or broken.
     """
     try:
         with py7zr.SevenZipFile(path) as archive:
-            names = [member.filename for member in archive.list() if not member.is_directory]
+            members = [member for member in archive.list() if not member.is_directory]
     except py7zr.exceptions.UnsupportedCompressionMethodError as error:
         raise ArchiveContentError(f"the 7z archive is packed in a way that is not supported ({error})") from error
     except Exception as error:
         # A broken directory fails in whichever decoder it is read with, each with errors of its own.
         raise ArchiveError(f"the 7z archive is cut off or broken ({type(error).__name__}: {error})") from error
-    if len(names) != 1:
+    if len(members) != 1:
+        names = [member.filename for member in members[:20]]
         raise ArchiveContentError(f"the 7z archive holds {names}, not one member")
-    return str(names[0])
+    if not members[0].is_file:
+        raise ArchiveContentError(f"the member {members[0].filename!r} of the 7z archive is no file, but a link")
+    if problem := unpacked_too_far(path.stat().st_size, members[0].uncompressed):
+        raise ArchiveContentError(f"the 7z archive cannot be used: {problem}")
+    return str(members[0].filename)
 
 
 def write_seven_zip(path: Path, output: BinaryIO) -> None:
     """Write the only member of a 7z archive; its checksum is compared at the end."""
     name = seven_zip_member(path)
     with py7zr.SevenZipFile(path) as archive:
-        archive.extract(targets=[name], factory=_PipeFactory(output))
+        archive.extract(targets=[name], factory=_PipeFactory(output, path.stat().st_size))
 
 
 class _PipeFactory(WriterFactory):
     """Lets py7zr write into an open stream."""
 
-    def __init__(self, output: BinaryIO) -> None:
+    def __init__(self, output: BinaryIO, packed: int) -> None:
         self._output = output
+        self._packed = packed
 
     def create(self, filename: str) -> Py7zIO:
-        return _PipeWriter(self._output)
+        return _PipeWriter(self._output, self._packed)
 
 
 class _PipeWriter(Py7zIO):
     """A member that goes through a stream and cannot be read back."""
 
-    def __init__(self, output: BinaryIO) -> None:
+    def __init__(self, output: BinaryIO, packed: int) -> None:
         self._output = output
+        self._packed = packed
         self._size = 0
 
     def write(self, block: bytes | bytearray) -> int:
-        self._output.write(block)
         self._size += len(block)
+        # The directory may have said less.
+        if problem := unpacked_too_far(self._packed, self._size):
+            raise ArchiveContentError(f"the 7z archive cannot be used: {problem}")
+        self._output.write(block)
         return len(block)
 
     def read(self, size: int | None = None) -> bytes:

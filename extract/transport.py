@@ -2,7 +2,8 @@
 
 Both offices publish IPv6 addresses, and from several networks that path swallows packets: connecting hangs until its
 timeout, again and again. IPv4 is therefore tried first. A read timeout bounds the wait for one byte only, so an
-office that drips bytes would never end; the whole exchange has a deadline of its own.
+office that drips bytes would never end; the whole exchange has a deadline of its own. Both hold through a proxy too;
+this machine is never asked through one.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import connection as urllib3_connection
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class PatientAdapter(HTTPAdapter):
@@ -31,7 +36,23 @@ class PatientAdapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Give the pools connections of ours."""
         super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pool_classes()
 
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Give the pools behind a proxy connections of ours."""
+        manager = super().proxy_manager_for(proxy, **options)
+        # Those of SOCKS know how to speak with it.
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = self._pool_classes()
+        return manager
+
+    def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
+        """Send a request; to this machine directly, whatever proxy the environment names."""
+        if urlsplit(request.url or "").hostname in LOOPBACK:
+            options["proxies"] = None
+        return super().send(request, *arguments, **options)
+
+    def _pool_classes(self) -> dict[str, type[HTTPConnectionPool]]:
         class Http(_Ipv4First, HTTPConnection):
             opened = self._open
 
@@ -44,7 +65,7 @@ class PatientAdapter(HTTPAdapter):
         class HttpsPool(HTTPSConnectionPool):
             ConnectionCls = Https
 
-        self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
+        return {"http": HttpPool, "https": HttpsPool}
 
     @contextmanager
     def deadline(self, seconds: float) -> Iterator[threading.Event]:
@@ -83,6 +104,12 @@ class _Ipv4First:
         self.opened.add(self.sock)  # type: ignore[attr-defined]
 
     def _new_conn(self) -> socket.socket:
+        opened = self._open_socket()
+        # A proxy has yet to let through what is asked of it, which it could do byte by byte.
+        self.opened.add(opened)
+        return opened
+
+    def _open_socket(self) -> socket.socket:
         this: Any = self
         host, port = this._dns_host, this.port
         try:

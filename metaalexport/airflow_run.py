@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import requests
+
+from common.files import write_atomically
 from extract.landing import Landing
-from metaalexport import alerts
+from metaalexport import alerts, inherited, stopping
 from metaalexport.arguments import SettingsError
-from metaalexport.dbt import write_manifest
 from metaalexport.settings import DAGS_FOLDER, Settings
-from metaalexport.steps import prepare_state
+from metaalexport.simulation import port_problem
+from metaalexport.state import prepare_state
 
 POOLS = {
     "duckdb_writer": {"slots": 1, "description": "DuckDB has one writer.", "include_deferred": False},
@@ -28,6 +34,11 @@ POOLS = {
 INGEST_DAG_IDS = ("ingest_cbs", "ingest_eurostat")
 DAG_IDS = (*INGEST_DAG_IDS, "build_warehouse")
 _PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
+_ALL_ADMINS = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"
+_AUTH_MANAGER = "AIRFLOW__CORE__AUTH_MANAGER"
+_ONE_MACHINE = "metaalexport.one_machine.OneMachineAuthManager"
+_DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+_EXECUTION_API = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
 
 
 # Exit code of a run that published, though something that was wanted is not there.
@@ -39,10 +50,18 @@ class DagRunFailedError(Exception):
 
 
 def airflow_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment that Airflow needs for a profile, over what is set already."""
+    """Return the environment that Airflow needs for a profile.
+
+    What the environment of this process says to Airflow, dbt, Great Expectations or PostgreSQL under their own names
+    is meant for other projects and left out; ``METAALEXPORT_AIRFLOW__…`` and ``METAALEXPORT_AIRFLOW_CONN_…`` are passed
+    on, and win.
+    """
+    foreign = inherited.foreign(os.environ)
+    kept = {name: value for name, value in os.environ.items() if name not in foreign}
     defaults = {
         "AIRFLOW_HOME": str(settings.airflow_home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_FOLDER),
+        "AIRFLOW_CONFIG": str(settings.airflow_home / "airflow.cfg"),
+        **_places(settings),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "120",
@@ -56,42 +75,115 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "25",
         "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "30",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
-        # Cosmos keeps dbt's parsed project here; two profiles must not undo each other's.
-        "AIRFLOW__COSMOS__CACHE_DIR": str(settings.airflow_home / "cosmos"),
         "DO_NOT_TRACK": "1",
         "GX_ANALYTICS_ENABLED": "false",
     }
     profile = {"METAALEXPORT_PROFILE": settings.profile, "METAALEXPORT_STATE": str(settings.state)}
     # Airflow starts itself by name, and a Makefile does not activate the environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**defaults, **alerts.webhook_environment(os.environ), **os.environ, **profile, "PATH": path}
+    given = inherited.for_airflow(os.environ)
+    # Tasks speak with the API server, and under a simulated profile with the simulator.
+    direct = inherited.direct(kept, settings.simulator_url, given.get(_EXECUTION_API, ""))
+    return {**kept, **defaults, **alerts.webhook_environment(os.environ), **given, **direct, **profile, "PATH": path}
+
+
+def _places(settings: Settings) -> dict[str, str]:
+    """Return the options of Airflow whose defaults its first start writes as absolute paths into airflow.cfg.
+
+    A folder of states that was moved or copied would write to where it was.
+    """
+    home = settings.airflow_home
+    return {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_FOLDER),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
+        _DATABASE: f"sqlite:///{_database(settings)}",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dag_processor"),
+    }
+
+
+def _database(settings: Settings) -> Path:
+    return settings.airflow_home / "airflow.db"
 
 
 def prepare_airflow(settings: Settings, *, is_shared: bool = False) -> None:
-    """Create or migrate Airflow's database, the pools, and the manifest that the DAG draws dbt's models from.
+    """Create or migrate Airflow's database, and the pools.
 
     Parameters
     ----------
     is_shared : bool
-        Whether Airflow's database is a server's, which may be another one than at the last call; the password of its
-        administrator is then taken from the environment.
+        Whether several people use this Airflow; the password of its administrator is then taken from the environment.
     """
     settings.airflow_home.mkdir(parents=True, exist_ok=True)
     prepare_state(settings)
-    write_manifest(settings)
-    # Migrating takes half of a second run's start and changes nothing while Airflow is the same.
-    migrated = settings.airflow_home / f"migrated-{version('apache-airflow')}"
-    if migrated.exists() and not is_shared:
-        return
     environment = airflow_environment(settings)
     if is_shared:
         _write_passwords(Path(environment[_PASSWORDS_FILE]))
-    pools = settings.airflow_home / "pools.json"
-    pools.write_text(json.dumps(POOLS), encoding="utf-8")
-    for command in (["db", "migrate"], ["pools", "import", str(pools)]):
-        _airflow(command, environment, settings)
-    migrated.touch()
+    # Migrating takes half of a second run's start and changes nothing while Airflow is the same.
+    migrated = settings.airflow_home / f"migrated-{version('apache-airflow')}"
+    is_own = environment[_DATABASE] == _places(settings)[_DATABASE]
+    if not (is_own and migrated.exists() and _schema_of(_database(settings)) == migrated.read_text(encoding="utf-8")):
+        pools = settings.airflow_home / "pools.json"
+        pools.write_text(json.dumps(POOLS), encoding="utf-8")
+        for command in (["db", "migrate"], ["pools", "import", str(pools)]):
+            _airflow(command, environment, settings)
+        # Of a database elsewhere nothing is remembered: the next one may be another.
+        migrated.write_text(_schema_of(_database(settings)) if is_own else "", encoding="utf-8")
+    _forget_places(settings)
+
+
+def _schema_of(database: Path) -> str:
+    """Return the version of the schema of Airflow's own database; empty where it or one of the pools is missing."""
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            pools = {name for (name,) in connection.execute("select pool from slot_pool")}
+            ((schema,),) = connection.execute("select version_num from alembic_version")
+    except (sqlite3.Error, ValueError):
+        return ""
+    return str(schema) if pools >= POOLS.keys() else ""
+
+
+def _forget_places(settings: Settings) -> None:
+    """Take out of airflow.cfg what the environment says: where the folder was when Airflow first started."""
+    config = settings.airflow_home / "airflow.cfg"
+    if not config.exists():
+        return
+    options = "|".join(name.rpartition("__")[2].lower() for name in _places(settings))
+    text = config.read_text(encoding="utf-8")
+    without = re.sub(rf"^({options}) = .*\n", "", text, flags=re.MULTILINE)
+    if without != text:
+        write_atomically(config, without)
+
+
+def ui_port(environment: Mapping[str, str]) -> int:
+    """Return the port of Airflow's UI, given its environment.
+
+    Raises
+    ------
+    SettingsError
+        If it is no number.
+    """
+    text = environment.get("AIRFLOW__API__PORT", "8080")
+    if not text.isdecimal():
+        raise SettingsError(f"METAALEXPORT_AIRFLOW__API__PORT is {text!r}, not a number from 1 to 65535")
+    return int(text)
+
+
+def free_ui_port(environment: Mapping[str, str]) -> int:
+    """Return the port of Airflow's UI, given its environment.
+
+    Raises
+    ------
+    SettingsError
+        If it is no number, or taken.
+    """
+    port = ui_port(environment)
+    if problem := port_problem(port):
+        raise SettingsError(
+            f"Airflow cannot listen on port {port}: {problem}; next: see whether it runs already, or set"
+            " METAALEXPORT_AIRFLOW__API__PORT to another port"
+        )
+    return port
 
 
 def _write_passwords(path: Path) -> None:
@@ -202,6 +294,8 @@ def run_in_own_process(settings: Settings, dag_ids: tuple[str, ...], progress: C
             env=environment,
             stdout=handle,
             stderr=subprocess.STDOUT,
+            # Ctrl-C goes to this process alone, which ends the other one with all that it started.
+            start_new_session=True,
         )
         try:
             while process.poll() is None:
@@ -209,8 +303,7 @@ def run_in_own_process(settings: Settings, dag_ids: tuple[str, ...], progress: C
                 follower.show_new(progress)
         finally:
             if process.poll() is None:
-                process.terminate()
-                process.wait(timeout=30)
+                stopping.end_whole(process.pid)
     follower.show_new(progress)
     if process.returncode not in (0, PARTLY):
         last = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()[-1:]
@@ -251,21 +344,23 @@ def serve(settings: Settings, progress: Callable[[str], None]) -> None:
 
     Raises
     ------
+    SettingsError
+        If the port of the UI is taken.
     DagRunFailedError
         If a component stops by itself.
     """
     environment = airflow_environment(settings)
-    # The UI listens on 127.0.0.1 only; whoever can reach it owns the files anyway.
-    environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] = "True"
-    port = environment.get("AIRFLOW__API__PORT", "8080")
-    environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"http://127.0.0.1:{port}/execution/"
+    environment = {_AUTH_MANAGER: _ONE_MACHINE, _ALL_ADMINS: "True", **environment}
+    port = free_ui_port(environment)
+    environment[_EXECUTION_API] = f"http://127.0.0.1:{port}/execution/"
     components = {
-        "api-server": ["api-server", "--host", "127.0.0.1", "--port", port],
+        "api-server": ["api-server", "--host", "127.0.0.1", "--port", str(port)],
         "scheduler": ["scheduler", "--skip-serve-logs"],
         "dag-processor": ["dag-processor"],
         "triggerer": ["triggerer", "--skip-serve-logs"],
     }
     progress(f"Airflow starts on http://localhost:{port} (profile {settings.profile}); Ctrl-C stops it")
+    progress(_who_may_enter(environment))
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in components.items():
@@ -277,21 +372,46 @@ def serve(settings: Settings, progress: Callable[[str], None]) -> None:
                     env=environment,
                     stdout=handle,
                     stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
+        is_ready = False
         while all(process.poll() is None for process in running.values()):
+            if not is_ready and (is_ready := _is_ready(f"http://127.0.0.1:{port}")):
+                progress(f"ready: http://localhost:{port}")
             time.sleep(0.5)
         stopped = next(name for name, process in running.items() if process.poll() is not None)
         raise DagRunFailedError(f"{stopped} stopped by itself; see {settings.airflow_home / f'{stopped}.log'}")
     except KeyboardInterrupt:
         progress("stopping")
+        raise
     finally:
-        for process in running.values():
-            process.terminate()
-        for process in running.values():
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        stopping.end_whole(*(process.pid for process in running.values()))
+
+
+def _who_may_enter(environment: Mapping[str, str]) -> str:
+    """Say who can use the UI; where that takes a password, let nobody else read the file that will hold it."""
+    if environment[_AUTH_MANAGER] != _ONE_MACHINE:
+        return f"login: as {environment[_AUTH_MANAGER]} has it"
+    if environment[_ALL_ADMINS].lower() in ("true", "t", "1"):
+        return (
+            "no login: every account and program of this machine can see and change all in it; other machines, and web"
+            f" pages of other sites, cannot; next: METAALEXPORT_{_ALL_ADMINS}=False asks for a password"
+        )
+    passwords = Path(environment[_PASSWORDS_FILE])
+    passwords.touch(mode=0o600)
+    return f"login: admin, with the password that Airflow writes into {passwords}"
+
+
+def _is_ready(url: str) -> bool:
+    """Say whether all components answer."""
+    with requests.Session() as session:
+        # No proxy reaches this machine's own addresses.
+        session.trust_env = False
+        try:
+            health = session.get(f"{url}/api/v2/monitor/health", timeout=2).json()
+        except requests.RequestException:
+            return False
+    return all(health[name]["status"] == "healthy" for name in ("metadatabase", "scheduler", "dag_processor"))
 
 
 def main(dag_ids: list[str]) -> int:

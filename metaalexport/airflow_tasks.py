@@ -1,7 +1,8 @@
-"""The tasks of the DAGs: the pipeline's steps with pools, retries and assets."""
+"""The tasks of the DAGs: the pipeline's steps with settings from the environment, pools, retries and assets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -19,8 +20,14 @@ from airflow.sdk import (
 )
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.exceptions import AirflowSkipException
 
-from metaalexport import alerts, orchestration
+from extract.slices import Slice
+from metaalexport import alerts, building, candidate, ingest, maintenance, serving
+from metaalexport.run import Run
+from metaalexport.settings import Settings
+
+SETTINGS = Settings.from_environment()
 
 # DuckDB has one writer: whatever opens the build file takes the only slot.
 WRITER_POOL = "duckdb_writer"
@@ -28,40 +35,39 @@ WRITER_POOL = "duckdb_writer"
 # What a publish updates; DAGs of others can be scheduled on it.
 PUBLISHED = Asset(name="published_warehouse", uri="x-metaalexport://published/warehouse")
 
-# Time heals a network; it does not heal a reply that is not data, nor a figure that a gate stopped.
+# A network or a lock may answer later; a reply that is not data, or a figure that a gate stopped, stays so. The
+# first that fits decides; what is not named here, such as a worker that went away, is tried again.
+_RETRYABLE = {
+    "extract.errors.TransientOfficeError": "the office could not answer now",
+    "publish.postgres.PostgresAwayError": "PostgreSQL could not be reached now",
+}
+_NOT_RETRYABLE = {
+    "extract.errors.ExtractError": "a retry would bring the same reply",
+    "metaalexport.arguments.SettingsError": "what was asked for makes no sense",
+    "metaalexport.gates.GateFailedError": "a gate stopped the data",
+    "expectations.gate.GateBrokenError": "a check cannot be evaluated",
+    "metaalexport.dbt.DbtFailedError": "a model or a test of dbt failed",
+    "metaalexport.published.NothingPublishedError": "nothing is published",
+    "publish.duckdb_file.PublishedFileError": "the published file is not as it was published",
+    "publish.postgres.PostgresServingError": "PostgreSQL refuses what is asked of it",
+}
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
-        RetryRule(
-            exception="extract.errors.TransientOfficeError",
-            action=RetryAction.RETRY,
-            retry_delay=timedelta(seconds=orchestration.retry_delay_seconds()),
-            reason="the office could not answer now",
+        *(
+            RetryRule(
+                exception=name,
+                action=RetryAction.RETRY,
+                retry_delay=timedelta(seconds=SETTINGS.retry_delay_seconds),
+                reason=reason,
+            )
+            for name, reason in _RETRYABLE.items()
         ),
-        RetryRule(
-            exception="extract.errors.ExtractError",
-            action=RetryAction.FAIL,
-            reason="trying again cannot heal what the office sent",
-        ),
-        RetryRule(
-            exception="metaalexport.arguments.SettingsError",
-            action=RetryAction.FAIL,
-            reason="what was asked for makes no sense",
-        ),
-        RetryRule(
-            exception="metaalexport.steps.GateFailedError",
-            action=RetryAction.FAIL,
-            reason="a gate stopped the data",
-        ),
-        RetryRule(
-            exception="metaalexport.dbt.DbtFailedError",
-            action=RetryAction.FAIL,
-            reason="a model or a test of dbt failed",
-        ),
+        *(RetryRule(exception=name, action=RetryAction.FAIL, reason=reason) for name, reason in _NOT_RETRYABLE.items()),
     ]
 )
 # Each step can be repeated: a worker that went away must not cost a release.
 AGAIN = {
-    "retries": orchestration.task_retries(),
+    "retries": SETTINGS.task_retries,
     "retry_policy": RETRY_POLICY,
     "on_failure_callback": alerts.task_failed,
 }
@@ -106,7 +112,7 @@ def landing_asset(dataset: str) -> Asset:
 
 def landing_assets() -> list[Asset]:
     """Return what a build reads."""
-    return [landing_asset(dataset) for dataset in orchestration.datasets_to_load()]
+    return [landing_asset(dataset) for dataset in SETTINGS.datasets_to_load()]
 
 
 def any_landing_asset() -> AssetAny:
@@ -114,31 +120,63 @@ def any_landing_asset() -> AssetAny:
     return AssetAny(*landing_assets())
 
 
+def months_asked(context: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return first and last month that a run asks for (``YYYY-MM``); None for as declared, and the newest.
+
+    A run of a backfill that is given no months loads the month of its logical date, and no other.
+    """
+    params = context["params"]
+    first, last = params["first_month"] or None, params["last_month"] or None
+    run = context["dag_run"]
+    if run.run_type == "backfill" and not (first or last):
+        # The schedules are by day: there it is the same day as in UTC.
+        month = f"{run.logical_date:%Y-%m}"
+        return month, month
+    return first, last
+
+
 def load_dataset(dataset: str, pool: str) -> Any:
     """Return the tasks of one dataset: plan its slices, then fetch, land, gate and commit each."""
     network = {**AGAIN, "pool": pool, "execution_timeout": timedelta(hours=3)}
+    asset = landing_asset(dataset)
 
     @task(task_id=f"plan_{dataset}", **network)
     def plan_slices() -> list[dict[str, Any]]:
-        return orchestration.plan(dataset, get_current_context())
+        context = get_current_context()
+        first_month, last_month = months_asked(context)
+        reporters = tuple(context["params"]["reporters"] or ()) or None
+        return ingest.plan_loads(
+            _run(),
+            dataset,
+            reporters=reporters,
+            first_month=first_month,
+            last_month=last_month,
+        )
 
     @task_group(group_id=f"load_{dataset}")
     def load_slice(part: dict[str, Any]) -> None:
         @task(map_index_template="{{ slice_name }}", **network)
         def fetch(part: dict[str, Any]) -> dict[str, Any]:
-            return orchestration.fetch(part, get_current_context())
+            context = get_current_context()
+            context["slice_name"] = Slice.from_dict(part).describe()
+            fetched = ingest.fetch_load(_run(), part)
+            if fetched is None:
+                raise AirflowSkipException("the office has nothing newer than what is loaded")
+            return fetched
 
         @task(**AGAIN, execution_timeout=timedelta(hours=1))
         def land(load: dict[str, Any]) -> str:
-            return orchestration.land(load, get_current_context())
+            return ingest.stage_load(_run(), load)
 
         @task(**AGAIN, execution_timeout=timedelta(hours=1))
         def gate(load_id: str) -> str:
-            return orchestration.gate(load_id, get_current_context())
+            return ingest.gate_load(_run(), load_id)
 
-        @task(**AGAIN, outlets=[landing_asset(dataset)])
+        @task(**AGAIN, outlets=[asset])
         def commit(load_id: str) -> None:
-            orchestration.commit(load_id, get_current_context(), landing_asset(dataset))
+            manifest = ingest.commit_load(_run(), load_id)
+            said = {name: manifest[name] for name in ("vintage_at", "rows_loaded")}
+            get_current_context()["outlet_events"][asset].extra = {"load_id": load_id, **said}
 
         commit(gate(land(fetch(part))))
 
@@ -146,48 +184,67 @@ def load_dataset(dataset: str, pool: str) -> Any:
 
 
 @task(**AGAIN, pool=WRITER_POOL, inlets=landing_assets())
-def prepare_candidate() -> None:
-    """Start from an empty build file."""
-    orchestration.prepare_candidate(get_current_context())
+def build_candidate() -> None:
+    """Build all models with dbt into an empty candidate; skip what would repeat what is published."""
+    if not building.build_candidate(_run(), is_repeated=False):
+        raise AirflowSkipException("what is published was built from the same loads by the same rules")
 
 
 @task(**AGAIN, pool=WRITER_POOL)
 def test_candidate() -> None:
     """Run dbt's tests on the candidate."""
-    orchestration.test_candidate(get_current_context())
+    with candidate.own_candidate(run := _run()):
+        building.test_candidate(run)
 
 
 @task(**AGAIN, pool=WRITER_POOL)
 def gate_candidate() -> None:
-    """Let gate 2 judge the candidate."""
-    orchestration.gate_candidate(get_current_context())
+    """Let gate 2 judge the candidate; tell of the loads that it left out."""
+    with candidate.own_candidate(run := _run()):
+        building.gate_candidate(run)
+    alerts.loads_are_held(get_current_context())
 
 
 @task(**AGAIN, pool=WRITER_POOL)
 def record_operations() -> None:
     """Bring the results of gate 2 into the candidate."""
-    orchestration.record_operations(get_current_context())
+    with candidate.own_candidate(run := _run()):
+        building.record_operations(run)
 
 
 @task(**AGAIN, pool=WRITER_POOL, inlets=landing_assets(), outlets=[PUBLISHED])
 def publish() -> str:
-    """Swap the published file."""
-    return orchestration.publish(get_current_context(), PUBLISHED)
+    """Swap the published file, and tell its asset what is published."""
+    with candidate.own_candidate(run := _run()):
+        publication = building.publish_candidate(run)
+    get_current_context()["outlet_events"][PUBLISHED].extra = {
+        "publish_id": publication.publish_id,
+        "content_sha256": publication.content_sha256,
+        "is_simulated": publication.is_simulated,
+    }
+    return publication.publish_id
 
 
-@task(**AGAIN, inlets=[PUBLISHED])
+# A build that would repeat what is published is skipped; whether it was served and reported is another matter.
+@task(**AGAIN, inlets=[PUBLISHED], trigger_rule="none_failed")
 def serve() -> str:
-    """Fill PostgreSQL with what is published."""
-    return orchestration.serve(get_current_context())
+    """Fill PostgreSQL with what is published; skip where no server is named."""
+    if not serving.is_served():
+        raise AirflowSkipException(f"{serving.URL} names no server: the published file alone serves")
+    return building.serve_publication(_run())
 
 
-@task(**AGAIN, inlets=[PUBLISHED])
+@task(**AGAIN, inlets=[PUBLISHED], trigger_rule="none_failed")
 def report() -> str:
     """Write the report."""
-    return orchestration.report(get_current_context())
+    return str(building.write_report(_run()))
 
 
 @task(**AGAIN, trigger_rule="all_done", execution_timeout=timedelta(hours=6))
 def maintain(name: str) -> None:
     """Do one task of maintenance, whatever became of those before it."""
-    orchestration.maintain(name, get_current_context())
+    maintenance.maintain(SETTINGS, _run().id, tasks=(name,))
+
+
+def _run() -> Run:
+    return Run(SETTINGS, str(get_current_context()["run_id"]))

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from metaalexport import gaps
+from metaalexport.harmless import harmless
 from metaalexport.journal import Journal
 from metaalexport.settings import Settings
 
@@ -44,8 +45,6 @@ SECTIONS = {
     "task_failed": "A task failed",
     "run_is_late": "A run is late",
 }
-# Task of `build_warehouse` whose process is dbt.
-BUILD_TASK_ID = "build_models"
 # The first that fits, from the particular to the general.
 _KINDS = (
     ("DbtFailedError", "dbt_failed"),
@@ -55,6 +54,7 @@ _KINDS = (
     ("TornReadError", "torn_read"),
     ("RawIntegrityError", "raw_payload_changed"),
     ("StorageError", "disk_full"),
+    ("NoWayThroughError", "office_not_reachable"),
     ("OfficeRefusedError", "office_refused"),
     ("BadReplyError", "reply_is_not_data"),
     ("TransientOfficeError", "office_not_reachable"),
@@ -64,7 +64,9 @@ _FIRST_LINES = 12
 _NAMED = 8
 _LINE_WIDTH = 400
 _TIMEOUT_SECONDS = 10
-_SECRET_NAME = re.compile(r"(PASSWORD|SECRET|TOKEN|WEBHOOK|FERNET_KEY|SQL_ALCHEMY_CONN)(_FILE)?$|^AIRFLOW_CONN_")
+_SECRET_NAME = re.compile(
+    r"(PASSWORD|SECRET|TOKEN|WEBHOOK|FERNET_KEY|SQL_ALCHEMY_CONN)(_FILE)?$|^(METAALEXPORT_)?AIRFLOW_CONN_"
+)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 # Shorter values would blot out ordinary words.
 _LEAST_SECRET = 6
@@ -102,9 +104,11 @@ class Alert:
 
     @property
     def subject(self) -> str:
-        """One line."""
+        """One line, whatever its parts hold: it becomes a header of a mail."""
         kind = f"{self.profile}, SIMULATED data" if self.is_simulated else self.profile
-        return f"[metaalexport, {kind}] {SECTIONS[self.name]}: {self.dag_id} {self.task_id}".rstrip()
+        text = f"[metaalexport, {kind}] {SECTIONS[self.name]}: {self.dag_id} {self.task_id}"
+        # `split` parts at every end of a line that Python or a mail knows, and `harmless` takes what is left of C0.
+        return harmless(" ".join(text.split()))
 
     @property
     def next_step(self) -> str:
@@ -152,7 +156,7 @@ def task_failed(context: Mapping[str, Any]) -> None:
     settings = Settings.from_environment()
     _send(
         Alert(
-            name=kind_of(error, instance.task_id),
+            name=kind_of(error),
             profile=settings.profile,
             is_simulated=settings.is_simulated,
             what=_first_lines(error),
@@ -219,7 +223,7 @@ def run_is_late(context: Mapping[str, Any]) -> None:
     )
 
 
-def kind_of(error: object, task_id: str = "") -> str:
+def kind_of(error: object) -> str:
     """Return the kind of alert of an error: the name of its class or of one that it descends from decides."""
     if gate := getattr(error, "gate", ""):
         return "gate_1_stopped" if gate == "landing" else "gate_2_stopped"
@@ -227,8 +231,7 @@ def kind_of(error: object, task_id: str = "") -> str:
     for name, kind in _KINDS:
         if name in names:
             return kind
-    # Cosmos runs dbt in a process of its own, and raises an error of its own.
-    return "dbt_failed" if task_id == BUILD_TASK_ID else "task_failed"
+    return "task_failed"
 
 
 def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> str:

@@ -9,9 +9,10 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
+from common.months import Month
 from extract.registry import EU
 
-_COUNTRIES = Path(__file__).resolve().parent.parent / "dbt_project" / "seeds" / "countries.csv"
+_COUNTRIES = Path(__file__).resolve().parent.parent / "reference" / "countries.csv"
 # Codes of the European institutions for countries that ISO calls otherwise.
 _OTHERWISE = {"EL": "GR", "UK": "GB"}
 
@@ -33,9 +34,12 @@ def parse_month(text: str, name: str) -> str:
     SettingsError
         If it is no month.
     """
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
-        raise SettingsError(f"{name} is {text!r}, which is no month; write it as YYYY-MM, for example 2025-07")
-    return text
+    try:
+        return str(Month.parse(text))
+    except ValueError as error:
+        raise SettingsError(
+            f"{name} is {text!r}, which is no month; write it as YYYY-MM, for example 2025-07"
+        ) from error
 
 
 def parse_months(first: str | None, last: str | None) -> tuple[str | None, str | None]:

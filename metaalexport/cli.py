@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
-import signal
 import sys
+import tempfile
+import traceback
+from collections.abc import Iterable
 from dataclasses import asdict, replace
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
 import typer
-from rich.console import Console
+from rich.text import Text
 
+from common.files import hash_file
 from expectations.gate import GateBrokenError
 from extract.errors import ExtractError
 from extract.examine import Examined
 from extract.landing import Landing
 from extract.offices import OFFICES
-from extract.raw import RawStore, hash_file
+from extract.raw import RawStore
 from extract.registry import load_registry
-from metaalexport import airflow_run, gaps, overlay, published, serving, steps
+from metaalexport import (
+    airflow_run,
+    asking,
+    building,
+    candidate,
+    gaps,
+    gates,
+    ingest,
+    inherited,
+    overlay,
+    published,
+    serving,
+    stopping,
+)
 from metaalexport.arguments import SettingsError, parse_days, parse_month
+from metaalexport.client import become_client
 from metaalexport.dbt import DbtFailedError, published_keys
-from metaalexport.display import format_cell, make_table
-from metaalexport.doctor import check_machine, examine_offices, is_away, keep_evidence
+from metaalexport.display import TextConsole, format_cell, make_table
+from metaalexport.doctor import check_machine, check_ports, examine_offices, is_away, keep_evidence
+from metaalexport.harmless import harmless
 from metaalexport.health import examine, gap_findings, promises
 from metaalexport.journal import Journal
 from metaalexport.maintenance import maintain as do_maintenance
 from metaalexport.offices import choose_profile, is_to_be_chosen
+from metaalexport.rebuild import end_rebuild, rebuild_landing
 from metaalexport.rehearsal import Rehearsed, foretell, rehearse
+from metaalexport.run import Run
 from metaalexport.settings import Settings, write_last_run
 from metaalexport.simulation import ensure_simulator, release_before, serve_simulator
 from publish.data_package import ExportError, export_data_package
@@ -49,17 +67,20 @@ app = typer.Typer(
     " replay; state lives under var/<profile>/.",
 )
 # Into a file or a pipe there is no screen to fit: a folded number or name would be of no use there.
-console = Console(width=None if sys.stdout.isatty() else 200)
-errors = Console(stderr=True)
+console = TextConsole(width=None if sys.stdout.isatty() else 200)
+errors = TextConsole(stderr=True)
+# Rows of a table on the screen; a million of them take minutes and gigabytes to lay out.
+MOST_SHOWN = 1_000
 
 EXPECTED_ERRORS = (
     ExtractError,
     SettingsError,
-    steps.GateFailedError,
+    gates.GateFailedError,
     GateBrokenError,
     DbtFailedError,
     airflow_run.DagRunFailedError,
     published.NothingPublishedError,
+    published.QueryError,
     PostgresServingError,
     ExportError,
     PublishedFileError,
@@ -82,30 +103,33 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A shell of another encoding shows a question mark for what it does not have.
             stream.reconfigure(errors="replace")
+    os.environ.update(inherited.direct(os.environ))
     try:
         app()
-    except EXPECTED_ERRORS as error:
-        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except OSError as error:
-        if error.filename is None:
+    except Exception as error:
+        if isinstance(error, EXPECTED_ERRORS):
+            said = str(error)
+        elif isinstance(error, OSError) and error.filename is not None:
+            said = (
+                f"{error.filename}: {error.strerror}; next: see that the path exists and that you may read and write it"
+            )
+        elif stopping.exit_code() is not None:
             raise
-        errors.print(
-            f"{error.filename}: {error.strerror}; next: see that the path exists and that you may read and write it",
-            style="red",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        else:
+            # Python and Typer would print it past our consoles, and an unexpected error may quote an office, too.
+            said = traceback.format_exc()
+        errors.print(said, style="red", soft_wrap=True)
         sys.exit(1)
 
 
-def _run_id() -> str:
-    return f"cli__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"
+def _new_run(settings: Settings | None = None) -> Run:
+    """Return a run of this command, which says on the screen what goes on."""
+    run_id = f"cli__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"
+    return Run(settings or Settings.from_environment(), run_id, _progress)
 
 
 def _progress(message: str) -> None:
-    console.print(message, markup=False, highlight=False)
+    console.print(message)
 
 
 def _choose_profile() -> str:
@@ -115,8 +139,18 @@ def _choose_profile() -> str:
     choice = choose_profile(lambda profile: Settings.from_environment({**os.environ, "METAALEXPORT_PROFILE": profile}))
     os.environ["METAALEXPORT_PROFILE"] = choice.profile
     said = f"profile {choice.profile}: {choice.reason}"
-    console.print(said, markup=False, highlight=False, soft_wrap=True)
+    console.print(said, soft_wrap=True)
     return said
+
+
+def _name_ignored() -> None:
+    """Say which variables of Airflow have no effect, for someone who meant them."""
+    if names := inherited.foreign(os.environ, "Airflow"):
+        console.print(
+            f"ignored, as meant for another Airflow: {', '.join(names)}; next: where one is meant for this warehouse,"
+            " put METAALEXPORT_ before its name",
+            soft_wrap=True,
+        )
 
 
 @app.command()
@@ -127,6 +161,7 @@ def run() -> None:
     """
     chosen = _choose_profile()
     settings = Settings.from_environment()
+    _name_ignored()
     write_last_run(settings)
     problem = ""
     before = published.publish_id(settings)
@@ -146,26 +181,29 @@ def run() -> None:
     else:
         _print_gaps(settings)
     if problem:
-        errors.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+        errors.print(problem, style="red", soft_wrap=True)
     if chosen:
-        console.print(chosen, markup=False, highlight=False, soft_wrap=True)
+        console.print(chosen, soft_wrap=True)
     is_new = published.publish_id(settings) not in ("", before)
     missing = [state for state in gaps.read_gaps(settings) if state.state != gaps.DISCONTINUED]
-    if missing or problem:
+    if missing or problem or gaps.read_empty_scopes(settings):
         raise typer.Exit(airflow_run.PARTLY if is_new and len(missing) < len(gaps.read_slices(settings)) else 1)
 
 
 @app.command()
 def up() -> None:
-    """Start Airflow with its UI on localhost:8080 (AIRFLOW__API__PORT) and the same DAGs, until interrupted."""
+    """Start Airflow with its UI on localhost:8080 and the same DAGs, until interrupted.
+
+    METAALEXPORT_AIRFLOW__API__PORT names another port.
+    """
     _choose_profile()
     settings = Settings.from_environment()
+    _name_ignored()
+    airflow_run.free_ui_port(airflow_run.airflow_environment(settings))
     write_last_run(settings)
     with ensure_simulator(settings) as settings:
         with console.status("preparing Airflow and dbt"):
             airflow_run.prepare_airflow(settings)
-        # A service manager stops it as a person at the keyboard would.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         airflow_run.serve(settings, progress=_progress)
 
 
@@ -195,15 +233,13 @@ def load(
     """Fetch, land, gate and commit one dataset, without building."""
     settings = Settings.from_environment()
     with ensure_simulator(settings) as settings:
-        run_id = _run_id()
-        parts = steps.plan_loads(
-            settings,
+        run = _new_run(settings)
+        parts = ingest.plan_loads(
+            run,
             dataset,
             reporters=tuple(reporter or ()) or None,
             first_month=first,
             last_month=last,
-            run_id=run_id,
-            progress=_progress,
         )
         if not parts:
             raise ExtractError(
@@ -215,12 +251,13 @@ def load(
         failed = 0
         for part in parts:
             try:
-                steps.load_slice(settings, part, run_id, _progress, again=again)
-            except (ExtractError, steps.GateFailedError) as error:
+                ingest.load_slice(run, part, again=again)
+            except (ExtractError, gates.GateFailedError) as error:
                 # The slice is the unit of failure: the others are loaded all the same.
                 failed += 1
-                errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        if failed:
+                errors.print(str(error), style="red", soft_wrap=True)
+        is_empty = _print_empty_scopes(settings)
+        if failed or is_empty:
             raise typer.Exit(1 if failed == len(parts) else airflow_run.PARTLY)
 
 
@@ -239,20 +276,20 @@ def regate(
     if accept and not reason:
         raise typer.BadParameter("--accept needs --reason: it is kept with the load and shown wherever the load is")
     settings = Settings.from_environment()
-    stopped = steps.stopped_loads(settings, what or ())
+    stopped = ingest.stopped_loads(settings, what or ())
     if not stopped:
         raise ExtractError(
             "gate 1 stopped no load of these" if what else "gate 1 stopped no load",
             dataset=", ".join(what or ["all datasets"]),
             next_step="`metaalexport status` shows what is missing and why",
         )
-    run_id, failed = _run_id(), 0
+    run, failed = _new_run(settings), 0
     for load_id in stopped:
         try:
-            steps.regate_load(settings, load_id, run_id, _progress, accept=accept or (), reason=reason)
-        except (ExtractError, steps.GateFailedError) as error:
+            ingest.regate_load(run, load_id, accept=accept or (), reason=reason)
+        except (ExtractError, gates.GateFailedError) as error:
             failed += 1
-            errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+            errors.print(str(error), style="red", soft_wrap=True)
     if failed:
         raise typer.Exit(1 if failed == len(stopped) else airflow_run.PARTLY)
     console.print("Next: metaalexport build, publish, report (or trigger build_warehouse in Airflow).")
@@ -264,19 +301,19 @@ def withdraw(
     reason: Annotated[str, typer.Option(help="Why; it is kept and shown.")],
 ) -> None:
     """Take a committed load back: the next build is made without it. Nothing is lost; see `reinstate`."""
-    load = steps.withdraw_load(Settings.from_environment(), load_id, reason, _run_id())
+    load = ingest.withdraw_load(_new_run(), load_id, reason)
     console.print(
         f"withdrawn: {load.load_id}, version {load.office_version}. It will not be loaded again; a newer version will."
         "\nNext: metaalexport build, publish, report (or trigger build_warehouse in Airflow).",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        soft_wrap=True,
+    )
 
 
 @app.command()
 def reinstate(load_id: Annotated[str, typer.Argument(help="Load id, as `metaalexport status` shows it.")]) -> None:
     """Make a withdrawn load visible again, unless a newer one has taken its place."""
-    load = steps.reinstate_load(Settings.from_environment(), load_id, _run_id())
-    console.print(f"reinstated: {load.load_id}, version {load.office_version}", markup=False, highlight=False)
+    load = ingest.reinstate_load(_new_run(), load_id)
+    console.print(f"reinstated: {load.load_id}, version {load.office_version}")
 
 
 @app.command()
@@ -289,7 +326,7 @@ def discover(
     if office not in OFFICES:
         raise typer.BadParameter(f"{office!r} is no office; known: {', '.join(OFFICES)}")
     with ensure_simulator(settings) as settings:
-        entries = steps.discover(settings, office, tuple(words), _run_id(), _progress)
+        entries = asking.discover(_new_run(settings), office, tuple(words))
     known = {dataset.identifier: code for code, dataset in load_registry().items()}
     rows = tuple((e.identifier, e.title, e.updated, e.status, known.get(e.identifier, "")) for e in entries)
     if rows:
@@ -309,7 +346,7 @@ def calendar(
     parse_days(begin, begin)
     end = last or f"{datetime.fromisoformat(begin) + timedelta(days=60):%Y-%m-%d}"
     with ensure_simulator(settings) as settings:
-        rows = steps.calendar(settings, begin, end, tuple(words or ()), _run_id(), _progress)
+        rows = asking.calendar(_new_run(settings), begin, end, tuple(words or ()))
     if rows:
         _print_table(published.Table(("planned at", "title", "period"), tuple(rows)))
     console.print(f"{len(rows)} publications planned from {begin} to {end}")
@@ -341,7 +378,7 @@ def doctor(
         settings = Settings.from_environment({**os.environ, "METAALEXPORT_PROFILE": whom.value})
     else:
         settings = Settings.from_environment()
-    checks = check_machine(settings)
+    checks = [*check_machine(settings), *check_ports(settings)]
     _print_table(
         published.Table(
             ("check", "is_right", "found", "next step"),
@@ -362,7 +399,7 @@ _WORST_FIRST = (0, airflow_run.PARTLY, 1)
 
 def _rehearse(settings: Settings, datasets: list[str], *, is_to_write: bool) -> int:
     """Examine and rehearse, print what was found and foretold, and return the exit code."""
-    run_id = _run_id()
+    run_id = _new_run(settings).id
     with ensure_simulator(settings) as settings:
         examined = list(examine_offices(settings, datasets, run_id, _progress))
         # Who did not answer one of many requests is not waited for again.
@@ -371,9 +408,12 @@ def _rehearse(settings: Settings, datasets: list[str], *, is_to_write: bool) -> 
         rehearsed = list(rehearse(trying, datasets, run_id, _progress))
     _print_examination(examined)
     learned = overlay.learn(examined, rehearsed)
-    heals = f"metaalexport doctor --{'simulator' if settings.is_simulated else 'live'} --write"
+    command = f"metaalexport doctor --{'simulator' if settings.is_simulated else 'live'} --write"
     _print_rehearsal(
-        [replace(r, next_step=f"`{heals}` may heal it") if r.dataset_code in learned.registry else r for r in rehearsed]
+        [
+            replace(r, next_step=f"`{command}` may correct it") if r.dataset_code in learned.registry else r
+            for r in rehearsed
+        ]
     )
     if not settings.is_simulated:
         kept = keep_evidence(settings, examined, rehearsed, run_id)
@@ -383,15 +423,15 @@ def _rehearse(settings: Settings, datasets: list[str], *, is_to_write: bool) -> 
         assert folder is not None  # noqa: S101 - Settings.from_environment names one
         written = overlay.write(folder, learned)
         for line in written:
-            console.print(f"written to {line}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"written to {line}", soft_wrap=True)
         if not written:
             _progress(f"nothing to write: {folder} says all that is sure already")
     elif lines := overlay.describe(learned):
-        console.print("`--write` puts into the overlay:", style="bold", highlight=False)
+        console.print("`--write` puts into the overlay:", style="bold")
         for line in lines:
-            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"  {line}", soft_wrap=True)
     console.print(f"every reply is kept under {settings.raw}", soft_wrap=True)
-    console.print(foretell(settings, rehearsed), markup=False, highlight=False, soft_wrap=True)
+    console.print(foretell(settings, rehearsed), soft_wrap=True)
     passed = sum(result.is_passed for result in rehearsed)
     if passed == len(rehearsed):
         return 0
@@ -405,7 +445,7 @@ def _print_examination(results: list[Examined]) -> None:
     if lines:
         console.print("Lines of the registry that would make it right", style="bold")
     for result in lines:
-        console.print(f"  {result.dataset}.yml   {result.registry_line}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {result.dataset}.yml   {result.registry_line}", soft_wrap=True)
     counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in sorted({r.outcome for r in results})}
     console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
 
@@ -418,43 +458,58 @@ def _print_rehearsal(results: list[Rehearsed]) -> None:
     _print_table(published.Table(("dataset", "reporter", "asked for", "a run"), rows), title="The rehearsal")
     for result in results:
         for line in result.lines if not result.is_passed else ():
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
     for result in results:
         for note in result.notes:
             text = f"note: {result.name}: {note[:400]}"
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
+            console.print(text, soft_wrap=True)
 
 
 @app.command()
 def build() -> None:
     """Build and test a candidate with dbt, and let gate 2 judge it."""
+    run = _new_run()
+    with candidate.hold_candidate(run):
+        with console.status("dbt builds the candidate"):
+            building.build_candidate(run)
+        with console.status("dbt tests the candidate"):
+            building.test_candidate(run)
+        building.gate_candidate(run)
+
+
+@app.command()
+def rebuild() -> None:
+    """Rebuild landing, candidate, publication and report from the raw store alone. Nothing is downloaded."""
     settings = Settings.from_environment()
-    run_id = _run_id()
-    with console.status("dbt builds the candidate"):
-        steps.build_candidate(settings, run_id)
-    with console.status("dbt tests the candidate"):
-        steps.test_candidate(settings, run_id)
-    steps.gate_candidate(settings, run_id, _progress)
+    problems = rebuild_landing(_new_run(settings))
+    build()
+    publish()
+    report()
+    end_rebuild(settings)
+    for problem in problems:
+        errors.print(problem, style="red", soft_wrap=True)
+    if problems:
+        raise typer.Exit(airflow_run.PARTLY)
 
 
 @app.command()
 def publish() -> None:
     """Publish the candidate, if dbt's tests and gate 2 pass it, and serve it where a PostgreSQL server is named."""
-    settings = Settings.from_environment()
-    run_id = _run_id()
-    with console.status("dbt tests the candidate"):
-        steps.test_candidate(settings, run_id)
-    steps.gate_candidate(settings, run_id, _progress)
-    steps.record_operations(settings, run_id)
-    steps.publish_candidate(settings, run_id, _progress)
+    run = _new_run()
+    with candidate.hold_candidate(run):
+        with console.status("dbt tests the candidate"):
+            building.test_candidate(run)
+        building.gate_candidate(run)
+        building.record_operations(run)
+        building.publish_candidate(run)
     if serving.is_served():
-        steps.serve_publication(settings, run_id, _progress)
+        building.serve_publication(run)
 
 
 @app.command()
 def serve() -> None:
     """Fill PostgreSQL with what is published (METAALEXPORT_POSTGRES_URL)."""
-    steps.serve_publication(Settings.from_environment(), _run_id(), _progress)
+    building.serve_publication(_new_run())
 
 
 @app.command()
@@ -477,7 +532,7 @@ def prepare_postgres(
 @app.command()
 def report() -> None:
     """Write the report page from what is published."""
-    steps.write_report(Settings.from_environment(), _run_id(), _progress)
+    building.write_report(_new_run())
 
 
 @app.command()
@@ -500,30 +555,53 @@ def sql(
                 "there is no statement, neither as argument nor from a pipe;"
                 " next: metaalexport sql 'from ops.publication'"
             )
-    if output is not None and format in (Format.csv, Format.parquet):
-        rows = published.write_result(settings, statement, output, format.value)
-        errors.print(f"{rows:,} rows written to {output}")
-        return
-    if format is Format.parquet:
-        raise typer.BadParameter("--format parquet needs --output FILE")
-    result = published.query(settings, statement)
     if format is Format.table:
-        _print_table(result)
-        return
-    text = _as_csv(result) if format is Format.csv else _as_json(result)
-    if output is not None:
-        output.write_text(text, encoding="utf-8")
+        _print_result(settings, published.one_statement(statement), output)
+    elif output is not None:
+        rows = published.write_result(settings, statement, output, format.value)
+        errors.print(f"{rows:,} rows written to {output}", soft_wrap=True)
+    elif format is Format.parquet:
+        raise typer.BadParameter("--format parquet needs --output FILE")
     else:
-        sys.stdout.write(text)
+        with tempfile.TemporaryDirectory(prefix="metaalexport_") as folder:
+            file = Path(folder) / "result"
+            published.write_result(settings, statement, file, format.value)
+            with file.open(encoding="utf-8") as lines:
+                _write_out(lines)
+
+
+def _write_out(lines: Iterable[str]) -> None:
+    """Write lines as they are into a file or a pipe; a terminal obeys nothing that stands in them."""
+    is_screen = sys.stdout.isatty()
+    for line in lines:
+        sys.stdout.write(harmless(line) if is_screen else line)
+
+
+def _print_result(settings: Settings, statement: str, output: Path | None) -> None:
+    if output is not None:
+        raise typer.BadParameter("a table is for the screen; for a file add --format csv, json or parquet")
+    result = published.query(settings, statement, most=MOST_SHOWN + 1)
+    _print_table(replace(result, rows=result.rows[:MOST_SHOWN]))
+    if len(result.rows) > MOST_SHOWN:
+        errors.print(
+            f"the first {MOST_SHOWN:,} rows; next: --format csv, json or parquet with --output FILE writes all of them",
+            style="yellow",
+        )
 
 
 def _open_prompt(settings: Settings, format: Format, output: Path | None) -> None:
     if format is not Format.table or output is not None or not sys.stdout.isatty():
         raise typer.BadParameter("a prompt needs a screen; for a file or another format give the statement as argument")
-    # The toolkit takes a moment to import, which every other command would pay.
-    from metaalexport.prompt import Prompt
-
-    Prompt(settings, console).run()
+    ((publish_id, at, is_simulated),) = published.query(
+        settings, "select publish_id, published_at, is_simulated from ops.publication"
+    ).rows
+    kind = "SIMULATED data" if is_simulated else "real data"
+    console.print(f"published {publish_id} on {at:%Y-%m-%d %H:%M} UTC, {kind}, read-only", soft_wrap=True)
+    if missing := gaps.read_gaps(settings):
+        names = ", ".join(state.name for state in missing)
+        console.print(f"not all there: {names}; see `from ops.slices`", style="yellow", soft_wrap=True)
+    sys.stdout.flush()
+    become_client(settings)
 
 
 class ExportFormat(StrEnum):
@@ -545,11 +623,17 @@ def export(
     published.open_published(settings).close()
     with console.status("exporting"):
         rows = export_data_package(
-            settings.published, to, kind=format.value, tables=table or (), keys=published_keys(), replace=force
+            settings.published,
+            to,
+            kind=format.value,
+            tables=table or (),
+            keys=published_keys(),
+            replace=force,
+            warn=lambda line: errors.print(line, style="yellow", soft_wrap=True),
         )
     _print_table(published.Table(("table", "rows"), tuple(rows.items())))
     kind = "SIMULATED data" if settings.is_simulated else "real data"
-    console.print(f"{len(rows)} tables ({kind}) in {to}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{len(rows)} tables ({kind}) in {to}", soft_wrap=True)
 
 
 @app.command()
@@ -571,22 +655,22 @@ def health(
     except published.NothingPublishedError as error:
         if as_json:
             rows = [{**asdict(finding), "next_step": finding.next_step} for finding in gap_findings(settings)]
-            sys.stdout.write(json.dumps({**kind, "state": "nothing_published", "findings": rows}) + "\n")
+            _write_out([json.dumps({**kind, "state": "nothing_published", "findings": rows}) + "\n"])
         else:
-            errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+            errors.print(str(error), style="red", soft_wrap=True)
             if Journal(settings.journal).read("runs"):
                 _print_gaps(settings)
         raise typer.Exit(2) from error
     if as_json:
         rows = [{**asdict(finding), "next_step": finding.next_step} for finding in findings]
         document = {**kind, "state": "not_well" if findings else "ok", "findings": rows}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+        _write_out([json.dumps(document, ensure_ascii=False, indent=1) + "\n"])
     else:
         for finding in findings:
             line = f"{finding.name}: {finding.where}: {finding.what}; next: {finding.next_step}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
         data = "SIMULATED data" if settings.is_simulated else "real data"
-        console.print(f"{len(findings)} finding(s), profile {settings.profile}, {data}", highlight=False)
+        console.print(f"{len(findings)} finding(s), profile {settings.profile}, {data}")
     if findings:
         raise typer.Exit(1)
 
@@ -596,10 +680,11 @@ def maintain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
 ) -> None:
     """Remove what is not needed any more and compare the raw store with its hashes; safe at any time."""
-    done = do_maintenance(Settings.from_environment(), _run_id(), is_dry_run=dry_run, progress=_progress)
+    run = _new_run()
+    done = do_maintenance(run.settings, run.id, is_dry_run=dry_run, progress=_progress)
     verb = "would remove" if dry_run else "removed"
     for name, removed in done.items():
-        console.print(f"{name}: {verb} {len(removed)}", highlight=False)
+        console.print(f"{name}: {verb} {len(removed)}")
 
 
 @app.command()
@@ -692,8 +777,8 @@ def _summary(settings: Settings) -> None:
 def _status(settings: Settings) -> None:
     if settings.published.exists():
         publication = published.query(settings, "from ops.publication").rows[0]
-        kind = "[bold yellow]SIMULATED[/] data" if publication[2] else "real data"
-        console.print(f"published {publication[0]}, {kind}; marts content {publication[1]}")
+        kind = ("SIMULATED", "bold yellow") if publication[2] else "real"
+        console.print(Text.assemble(f"published {publication[0]}, ", kind, f" data; marts content {publication[1]}"))
         _print_gaps(settings)
         _print_table(_freshness(settings), title="Freshness")
         _print_table(
@@ -732,7 +817,6 @@ def _status(settings: Settings) -> None:
         errors.print(
             f"{row['finished_at'][:19]} {row['step']} {row['subject']}: {row['outcome']}: {row['detail'][:400]}",
             style="yellow",
-            markup=False,
         )
     console.print("Files", style="bold")
     for label, path in (
@@ -742,7 +826,20 @@ def _status(settings: Settings) -> None:
         ("raw payloads", settings.raw),
         ("Airflow logs", settings.airflow_home / "logs"),
     ):
-        console.print(f"  {label:13} {path}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {label:13} {path}", soft_wrap=True)
+
+
+def _print_empty_scopes(settings: Settings) -> bool:
+    """Name the scopes whose file has a slip; the others are served. Return whether there is one."""
+    empty = gaps.read_empty_scopes(settings)
+    for scope, codes in empty.items():
+        errors.print(
+            f"scope {scope!r} is empty: no office has its codes {', '.join(codes)};"
+            " next: correct them in the file of METAALEXPORT_SCOPES, then run again",
+            style="red",
+            soft_wrap=True,
+        )
+    return bool(empty)
 
 
 def _print_gaps(settings: Settings) -> None:
@@ -750,18 +847,20 @@ def _print_gaps(settings: Settings) -> None:
     if lines := gaps.read_unmapped(settings):
         console.print(
             f"{len(lines)} partner codes are in no list and count as destination `unmapped`; to make them known, add to"
-            " dbt_project/seeds/office_partners.csv:",
-            style="bold yellow", markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            " reference/office_partners.csv:",
+            style="bold yellow",
+            soft_wrap=True,
+        )
         for line in lines:
-            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"  {line}", soft_wrap=True)
+    _print_empty_scopes(settings)
     missing = gaps.read_gaps(settings)
     if not missing:
         return
     console.print(f"{len(missing)} of {len(gaps.read_slices(settings))} slices are not all there", style="bold yellow")
     for state in missing:
         for line in state.lines:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
 
 
 def _freshness(settings: Settings) -> published.Table:
@@ -787,25 +886,7 @@ def _print_records(result: published.Table) -> None:
 
 def _print_record(columns: tuple[str, ...], row: tuple[Any, ...]) -> None:
     for name, value in zip(columns, row, strict=True):
-        console.print(f"  {name:17} {format_cell(value)}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _as_csv(result: published.Table) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(result.columns)
-    writer.writerows(result.rows)
-    return buffer.getvalue()
-
-
-def _as_json(result: published.Table) -> str:
-    def plain(value: object) -> object:
-        if isinstance(value, (date, datetime)):
-            return value.isoformat()
-        return float(value) if isinstance(value, Decimal) else str(value)
-
-    rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
-    return json.dumps(rows, ensure_ascii=False, default=plain, indent=1) + "\n"
+        console.print(f"  {name:17} {format_cell(value)}", soft_wrap=True)
 
 
 __all__ = ["app", "main"]

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-import yaml
-
+from common.contracts import read_models
+from extract.errors import storage_error
+from metaalexport import inherited, reference, stopping
 from metaalexport.settings import DBT_PROJECT, Settings
 from publish.duckdb_file import PUBLISHED_SCHEMAS
 
+# The level of the screen would be that of the file as well.
+_QUIET = ("--log-level", "none", "--log-level-file", "debug", "--no-use-colors")
 _FOUND_ROWS = "fail"
 _FAILED_STATUSES = ("error", "runtime error", _FOUND_ROWS)
 # Of a candidate that is not built each test fails.
 _MOST_NODES = 5
-_LANDING_SOURCE = re.compile(r"source\.\w+\.landing_(\w+)\.\w+$")
 
 
 class DbtFailedError(Exception):
@@ -28,7 +28,8 @@ class DbtFailedError(Exception):
     Parameters
     ----------
     failed : mapping of str to str
-        Message of each test whose query found rows, by its unique id; not of what could not run at all.
+        Message of each node that what was loaded can be blamed for, by its unique id: a test whose query found rows, a
+        model that could not be built; not a test that could not run at all.
     """
 
     def __init__(self, message: str, failed: Mapping[str, str] | None = None) -> None:
@@ -38,11 +39,12 @@ class DbtFailedError(Exception):
 
 @contextmanager
 def dbt_environment(settings: Settings) -> Iterator[None]:
-    """Tell profiles.yml and the sources where the profile's state is."""
+    """Tell profiles.yml and the sources where the profile's state is; what dbt is told otherwise has no effect."""
     before = os.environ.get("METAALEXPORT_STATE")
     os.environ["METAALEXPORT_STATE"] = str(settings.state)
     try:
-        yield
+        with inherited.without("dbt"):
+            yield
     finally:
         if before is None:
             del os.environ["METAALEXPORT_STATE"]
@@ -57,10 +59,11 @@ def run_dbt(settings: Settings, arguments: list[str]) -> None:
     ------
     DbtFailedError
         Naming the nodes that failed and what dbt said of them.
+    StorageError
+        If the disk is full.
+    Stopped
+        If a signal stopped it.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
     command = [
         *arguments,
         "--project-dir",
@@ -73,40 +76,35 @@ def run_dbt(settings: Settings, arguments: list[str]) -> None:
         str(settings.dbt / "logs"),
     ]
     with dbt_environment(settings):
+        # Some variables are read when dbt is imported.
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
+        # A log that cannot be written would show a traceback for each of its lines.
+        logging.raiseExceptions = False
         try:
-            outcome = dbtRunner().invoke(["--log-level", "none", "--no-use-colors", *command])
+            outcome = dbtRunner().invoke([*_QUIET, *command])
         finally:
             # dbt-duckdb keeps the build file open until the process ends; the gates and the publish want it.
             DuckDBConnectionManager.close_all_connections()
+            logging.raiseExceptions = True
+    # dbt makes a failure of its own of a signal.
+    stopping.check()
     if not outcome.success:
         results = getattr(outcome.result, "results", None) or []
         failed = _failed_nodes((r.status, r.node.unique_id, r.message) for r in results)
+        for text in (*(message for _, message in failed.values()), str(outcome.exception)):
+            # No load is to blame for it.
+            if error := storage_error(text, "all datasets", settings.state):
+                raise error
         raise _error(arguments[0], failed, str(outcome.exception), str(settings.dbt / "logs"))
 
 
-def raise_failed_nodes(project_dir: str, **_: Any) -> None:
-    """Name what failed when dbt ran in a process of its own; what Cosmos says of it is the exit code.
-
-    Parameters
-    ----------
-    project_dir : str
-        Folder in which dbt ran; its results are in ``target``.
-
-    Raises
-    ------
-    DbtFailedError
-        If a node failed.
-    """
-    results = Path(project_dir) / "target" / "run_results.json"
-    # Without it dbt ended before its first node, and Cosmos raises.
-    if results.exists():
-        rows = json.loads(results.read_text(encoding="utf-8"))["results"]
-        if failed := _failed_nodes((row["status"], row["unique_id"], row["message"]) for row in rows):
-            raise _error("build", failed, "", "the log of this task")
-
-
 def datasets_behind(settings: Settings, unique_id: str) -> set[str]:
-    """Return the datasets whose landing a node of dbt stands on, whether through models or not."""
+    """Return the datasets that a node of dbt stands on: those that the models below it say they read.
+
+    A model says so in its ``meta``: ``datasets`` names them, ``datasets_of`` the seed that does.
+    """
     manifest = json.loads((settings.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
     parents, seen, found = [unique_id], set[str](), set[str]()
     while parents:
@@ -114,8 +112,10 @@ def datasets_behind(settings: Settings, unique_id: str) -> set[str]:
         if node in seen:
             continue
         seen.add(node)
-        if match := _LANDING_SOURCE.match(node):
-            found.add(match[1])
+        meta = manifest["nodes"].get(node, {}).get("config", {}).get("meta", {})
+        found |= set(meta.get("datasets", ()))
+        if seed := meta.get("datasets_of"):
+            found |= reference.datasets_of(seed)
         parents += manifest["parent_map"].get(node, [])
     return found
 
@@ -143,25 +143,22 @@ def _error(command: str, failed: Mapping[str, tuple[str, str]], otherwise: str, 
     detail = "\n".join([*lines[:_MOST_NODES], *rest]) or otherwise
     broken = [status for status, _ in failed.values() if status != _FOUND_ROWS]
     # What could not run is no finding of the data: most often the candidate is not whole.
-    next_step = "`metaalexport build` makes the candidate anew; " if command == "test" and broken else ""
+    next_step = "`metaalexport build` makes the candidate again; " if command == "test" and broken else ""
     return DbtFailedError(
-        f"dbt {command} failed; what is published stays as it is\n{detail}\n  next: {next_step}{logs}",
-        {unique_id: message for unique_id, (status, message) in failed.items() if status == _FOUND_ROWS},
+        f"dbt {command} failed; what is published stays as it is\n{detail}"
+        f"\n  next: {next_step}docs/runbook.md, 'dbt failed'; {logs}",
+        {
+            unique_id: message
+            for unique_id, (status, message) in failed.items()
+            if status == _FOUND_ROWS or unique_id.startswith("model.")
+        },
     )
-
-
-def write_manifest(settings: Settings) -> Path:
-    """Parse the project and return the manifest that Airflow draws the models from."""
-    run_dbt(settings, ["parse"])
-    return settings.dbt / "target" / "manifest.json"
 
 
 def published_keys() -> dict[str, tuple[str, ...]]:
     """Return the keys of the published models that are tested and not constraints, by ``schema.table``."""
-    keys: dict[str, tuple[str, ...]] = {}
-    for schema in PUBLISHED_SCHEMAS:
-        for path in sorted((DBT_PROJECT / "models" / schema).glob("*.yml")):
-            for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
-                if key := model.get("config", {}).get("meta", {}).get("primary_key"):
-                    keys[f"{schema}.{model['name']}"] = tuple(key)
-    return keys
+    return {
+        f"{model.layer}.{model.name}": model.key
+        for model in read_models(DBT_PROJECT, *PUBLISHED_SCHEMAS)
+        if not model.has_constraint
+    }

@@ -1,14 +1,33 @@
-"""Results as tables for people: on a screen, or in a file where nothing is folded."""
+"""What people see: results as tables, on a screen or in a file where nothing is folded, and text that is only text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table as RichTable
 from rich.text import Text
+
+from metaalexport.harmless import harmless
+
+
+class TextConsole(Console):
+    """A console for texts of others: titles, labels and errors of an office are neither markup nor controls.
+
+    Its own styles and movements of the cursor are made after this, or stand in segments of their own.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render what Rich can show; all that is printed, tables and their cells included, comes through here."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(harmless(segment.text), segment.style)
 
 
 def make_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> RichTable:

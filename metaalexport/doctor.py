@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from extract.errors import ExtractError
@@ -16,10 +17,15 @@ from extract.examine import Examined
 from extract.offices import OFFICES, cbs_examine, eurostat_examine
 from extract.raw import RawStore
 from extract.registry import get_dataset, load_registry, overlay_files
-from metaalexport import reference, steps, verified
+from metaalexport import asking, inherited, reference, verified
+from metaalexport.airflow_run import ui_port
 from metaalexport.journal import utc_now
+from metaalexport.offices import proxies
 from metaalexport.rehearsal import Rehearsed
-from metaalexport.settings import Settings
+from metaalexport.run import Run
+from metaalexport.settings import PROJECT_ROOT, Settings
+from metaalexport.simulation import port_problem
+from publish.duckdb_file import PublishedFileError, refuse_log
 
 # What the default run keeps, times four: raw, landing, candidate and published file stand beside each other.
 NEEDED_DISK_BYTES = 4 << 30
@@ -42,9 +48,29 @@ class MachineCheck:
 
 
 def check_machine(settings: Settings) -> list[MachineCheck]:
-    """Check interpreter, packages, disk, memory, time zones, and what the state folder allows."""
-    settings.state.mkdir(parents=True, exist_ok=True)
-    return [*_check_software(settings), *_check_resources(settings)]
+    """Check interpreter, packages, disk, memory, time zones, the shell, and what the state folder allows."""
+    return [*_check_software(settings), *_check_shell(), *_check_resources(settings), *_check_published(settings)]
+
+
+def check_ports(settings: Settings) -> list[MachineCheck]:
+    """Say whether the ports of the simulator and of Airflow's UI are free; either may well be ours already."""
+    ports = {
+        "simulator": urlsplit(settings.simulator_url).port or 80,
+        "Airflow's UI": ui_port(inherited.for_airflow(os.environ)),
+    }
+    next_steps = {
+        "simulator": "another is taken where no simulator answers there",
+        "Airflow's UI": "where it is not Airflow: METAALEXPORT_AIRFLOW__API__PORT names another",
+    }
+    checks = []
+    for whose, port in ports.items():
+        problem = port_problem(port)
+        checks.append(
+            MachineCheck(
+                f"port {port}", True, f"{whose}: " + (f"{problem}; {next_steps[whose]}" if problem else "free"), ""
+            )
+        )
+    return checks
 
 
 def examine_offices(
@@ -63,7 +89,7 @@ def examine_offices(
     for office in sorted({dataset.office for dataset in chosen}):
         examiner = EXAMINERS[office]
         own = [dataset for dataset in chosen if dataset.office == office]
-        with steps.asking(hasty, own[0], run_id, progress) as (session, hosts):
+        with asking.asking(Run(hasty, run_id, progress), own[0]) as (session, hosts):
             session.dataset = f"doctor_{office}"
             if not datasets:
                 yield from examiner.examine_office(session, hosts)
@@ -137,15 +163,50 @@ def _check_software(settings: Settings) -> list[MachineCheck]:
     return checks
 
 
+def _check_shell() -> list[MachineCheck]:
+    """Say what the environment holds that is not for us, by name alone: a value may be a secret."""
+    ignored = inherited.foreign(os.environ)
+    found = proxies(os.environ)
+    encoding = sys.stdout.encoding or "unknown"
+    is_utf8 = encoding.lower().replace("-", "") == "utf8"
+    return [
+        MachineCheck("variables ignored", True, ", ".join(ignored) or "none", ""),
+        MachineCheck(
+            "proxies", True, f"{', '.join(found)}; this machine is reached past them" if found else "none", ""
+        ),
+        MachineCheck(
+            "encoding",
+            True,
+            encoding if is_utf8 else f"{encoding}: shows ? for other letters; LC_ALL=C.UTF-8 has all",
+            "",
+        ),
+    ]
+
+
+def _check_published(settings: Settings) -> list[MachineCheck]:
+    try:
+        refuse_log(settings.published)
+    except PublishedFileError as error:
+        return [MachineCheck("published file", False, str(error).partition("; next: ")[0], "metaalexport publish")]
+    found = str(settings.published) if settings.published.exists() else "nothing is published yet"
+    return [MachineCheck("published file", True, found, "")]
+
+
 def _check_resources(settings: Settings) -> list[MachineCheck]:
-    free = shutil.disk_usage(settings.state).free
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+        problem = "" if os.access(settings.state, os.W_OK) else "no right to write"
+    except OSError as error:
+        problem = error.strerror or str(error)
+    there = next(path for path in (settings.state, *settings.state.parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    is_writable = os.access(settings.state, os.W_OK)
+    has_checkout = os.access(PROJECT_ROOT, os.W_OK)
     return [
         MachineCheck(
             "disk",
             free >= NEEDED_DISK_BYTES,
-            f"{free / 1e9:.0f} GB free under {settings.state}",
+            f"{free / 1e9:.0f} GB free under {there}",
             f"free {NEEDED_DISK_BYTES / 1e9:.0f} GB, or set METAALEXPORT_VAR to a larger disk",
         ),
         MachineCheck(
@@ -156,8 +217,10 @@ def _check_resources(settings: Settings) -> list[MachineCheck]:
         ),
         MachineCheck(
             "state folder",
-            is_writable,
-            f"{settings.state} {'can' if is_writable else 'cannot'} be written",
-            "change its owner, or set METAALEXPORT_VAR",
+            not problem,
+            f"{settings.state} cannot be written: {problem}" if problem else f"{settings.state} can be written",
+            "change its owner, or set METAALEXPORT_VAR to a folder of yours",
         ),
+        # Nothing is written there but the state, and that only by default.
+        MachineCheck("checkout", True, f"{PROJECT_ROOT} {'can' if has_checkout else 'cannot'} be written", ""),
     ]

@@ -6,15 +6,21 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import duckdb
+
+from common.files import write_atomically
 from extract.landing import Landing, LoadManifest
-from extract.raw import write_atomically
 from extract.registry import load_registry
-from metaalexport.journal import Journal
+from metaalexport import reference
+from metaalexport.journal import Journal, in_order
 from metaalexport.settings import Settings
 
 LOADED, DISCONTINUED, BEHIND, HELD, MISSING = "loaded", "discontinued", "behind", "held", "missing"
+# Beside the journal: the user's scopes of the last step, as dbt reads them.
+USER_SCOPES = "user_scopes.csv"
 # Steps of one slice, or of planning a dataset's.
 SLICE_STEPS = ("plan", "fetch", "land", "gate_landing", "commit")
 _FAILED = ("failed", "blocked")
@@ -105,7 +111,7 @@ def read_slices(settings: Settings) -> list[SliceState]:
             key = slice_of(f"{code} {reporter}")
             # What failed before the slices were known concerns all of them.
             rows = [row for row in (last.get(key), last.get(code)) if row is not None]
-            row = max(rows, key=lambda row: str(row["finished_at"])) if rows else None
+            row = in_order(rows)[-1] if rows else None
             if settings.profile == "replay" and row is None and key not in newest:
                 # Nobody can ask for what was not recorded.
                 continue
@@ -131,14 +137,47 @@ def read_gaps(settings: Settings) -> list[SliceState]:
 
 def read_unmapped(settings: Settings) -> list[str]:
     """Return the lines that would make partner codes known which no seed knows, of the newest gate of each slice."""
-    newest: dict[str, tuple[str, str]] = {}
-    for row in Journal(settings.journal).read("checks"):
+    newest: dict[str, str] = {}
+    for row in in_order(Journal(settings.journal).read("checks"), "checked_at"):
         if row["check_name"] == "partners_are_known":
-            key = slice_of(row["subject"])
-            newest[key] = max(
-                newest.get(key, ("", "")), (row["checked_at"], "" if row["is_passed"] else row["observed"])
-            )
-    return sorted({line for _, observed in newest.values() for line in _SEED_LINE.findall(observed)})
+            newest[slice_of(row["subject"])] = "" if row["is_passed"] else row["observed"]
+    return sorted({line for observed in newest.values() for line in _SEED_LINE.findall(observed)})
+
+
+def read_empty_scopes(settings: Settings) -> dict[str, list[str]]:
+    """Return the codes of each scope of the user's none of whose codes an office has, as far as it was asked.
+
+    The other scopes are served all the same.
+    """
+    offered: dict[tuple[str, str], bool] = {}
+    newest = {slice_of(load.load_id): load for load in Landing(settings.landing).committed()}
+    for load in newest.values():
+        dataset = load_registry().get(load.dataset)
+        if dataset is None or "scopes" not in dataset.products:
+            continue
+        findings = Landing(settings.landing).folder(load) / "findings.parquet"
+        absent = _not_offered(findings, dataset.dimension_of("product"))
+        for code in load.slice.get("products", ()):
+            key = dataset.nomenclature, code
+            offered[key] = offered.get(key, False) or code not in absent
+    codes: dict[str, list[tuple[str, str]]] = {}
+    for row in reference.written_user_scopes(settings.journal / USER_SCOPES):
+        codes.setdefault(row["scope_code"], []).append((row["nomenclature_code"], row["product_code"]))
+    return {
+        scope: [f"{code} ({nomenclature})" for nomenclature, code in members]
+        for scope, members in codes.items()
+        if not any(offered.get(member, True) for member in members)
+    }
+
+
+def _not_offered(findings: Path, dimension: str) -> set[str]:
+    """Return the products that were asked for in a load and that the office does not have."""
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "select detail from read_parquet(?) where rule = 'code_not_offered' and subject = ?",
+            [str(findings), dimension],
+        ).fetchall()
+    return {code for (detail,) in rows for code in detail.split(", ")}
 
 
 def write_slices(settings: Settings) -> None:
@@ -149,22 +188,23 @@ def write_slices(settings: Settings) -> None:
 
 def read_held(settings: Settings) -> list[dict[str, str]]:
     """Return the loads that the newest build left out: ``load_id``, ``problem``, ``found``, ``held_at``."""
-    path = settings.journal / "held.jsonl"
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return Journal(settings.journal).read("held")
 
 
 def write_held(settings: Settings, rows: Iterable[Mapping[str, str]]) -> None:
     """Write down which loads the build leaves out."""
-    text = "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)
-    write_atomically(settings.journal / "held.jsonl", text)
+    path = settings.journal / "held.jsonl"
+    if text := "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows):
+        write_atomically(path, text)
+    else:
+        # An empty file is a damaged one.
+        path.unlink(missing_ok=True)
 
 
 def _last_steps(runs: list[dict[str, Any]], steps: Sequence[str] = SLICE_STEPS) -> dict[str, dict[str, Any]]:
     """Return the last of these steps of each slice, and of each dataset whose slices could not be planned."""
     last: dict[str, dict[str, Any]] = {}
-    for row in sorted(runs, key=lambda row: str(row["finished_at"])):
+    for row in in_order(runs):
         if row["step"] in steps:
             last[slice_of(row["subject"])] = row
     return last
@@ -176,7 +216,7 @@ def _state_of(
     state = SliceState(code, reporter, LOADED if load else MISSING)
     if load:
         state = replace(state, load_id=load.load_id, office_version=load.office_version, vintage_at=load.vintage_at)
-    command = f"metaalexport load {code}" + ("" if reporter == "*" else f" --reporter {reporter}")
+    command = f"`metaalexport load {code}" + ("`" if reporter == "*" else f" --reporter {reporter}`")
     if row is not None and row["outcome"] in _FAILED:
         return replace(
             state,
@@ -185,10 +225,13 @@ def _state_of(
             step=row["step"],
             problem=row.get("problem") or _one_line(row["detail"]),
             found=row.get("found", ""),
-            next_step=row.get("next_step") or command,
+            next_step=_with_command(row.get("next_step", ""), command),
         )
     if held is not None:
-        next_step = f"`metaalexport withdraw {held['load_id']}` if it is wrong; docs/runbook.md, 'A load is held back'"
+        next_step = (
+            "look at docs/runbook.md, 'A load is held back'; if it is wrong:"
+            f" `metaalexport withdraw {held['load_id']} --reason '…'`"
+        )
         return replace(
             state,
             state=HELD,
@@ -201,6 +244,13 @@ def _state_of(
     if load is None:
         return replace(state, problem="it was not asked for yet", next_step=command)
     return state
+
+
+def _with_command(next_step: str, command: str) -> str:
+    """Return what an error says is to be done, with the command that asks again where it names none."""
+    if "`metaalexport " in next_step:
+        return next_step
+    return f"{next_step}; then {command}" if next_step else command
 
 
 def _one_line(text: str) -> str:

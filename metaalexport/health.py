@@ -17,9 +17,10 @@ import duckdb
 
 from extract.landing import Landing
 from extract.registry import load_registry
-from metaalexport import gaps, published, serving
+from metaalexport import gaps, published, serving, state
 from metaalexport.alerts import SECTIONS
-from metaalexport.journal import Journal
+from metaalexport.journal import Journal, as_utc, in_order
+from metaalexport.maintenance import TASKS
 from metaalexport.settings import DBT_PROJECT, Settings
 from publish.duckdb_file import PublishedFileError, check_published
 from publish.postgres import PostgresServingError, served_publication
@@ -35,15 +36,31 @@ FINDINGS = {
     "slice_is_behind": "What was wanted is missing",
     "load_is_held": "A load is held back",
     "table_is_discontinued": "The office stopped a table",
+    "scope_is_empty": "A scope is empty",
     "load_not_published": "A load is not published",
     "published_file_was_changed": "The published file was changed",
     "look_is_late": "Nobody asked the office",
     "release_is_late": "The office did not publish",
     "gate_2_stopped": SECTIONS["gate_2_stopped"],
     "step_failed": SECTIONS["task_failed"],
+    "record_is_damaged": "A record is damaged",
     "disk_is_short": SECTIONS["disk_full"],
     "server_is_away": SECTIONS["serving_failed"],
     "served_is_older": SECTIONS["serving_failed"],
+}
+# What repeats a step that failed, and its section.
+_BUILD, _MAINTAIN = "`metaalexport build`, then `metaalexport publish`", "`metaalexport maintain`"
+STEPS = {
+    "prepare_candidate": (_BUILD, SECTIONS["task_failed"]),
+    "build": (_BUILD, SECTIONS["dbt_failed"]),
+    "test": (_BUILD, SECTIONS["dbt_failed"]),
+    "gate_candidate": (_BUILD, SECTIONS["task_failed"]),
+    "record_operations": (_BUILD, SECTIONS["dbt_failed"]),
+    "publish": ("`metaalexport publish`", SECTIONS["task_failed"]),
+    "serve": ("`metaalexport serve`", SECTIONS["serving_failed"]),
+    "report": ("`metaalexport report`", SECTIONS["task_failed"]),
+    **dict.fromkeys(TASKS, (_MAINTAIN, SECTIONS["task_failed"])),
+    "compare_raw_hashes": (_MAINTAIN, SECTIONS["raw_payload_changed"]),
 }
 
 
@@ -82,17 +99,20 @@ class Finding:
         In words.
     command : str
         What leads on, if one command does.
+    section : str
+        Of docs/runbook.md, if it is not that of the check.
     """
 
     name: str
     what: str
     where: str
     command: str = ""
+    section: str = ""
 
     @property
     def next_step(self) -> str:
         """The command that leads on, and where the remedy is written."""
-        section = f"docs/runbook.md, section '{FINDINGS[self.name]}'"
+        section = f"docs/runbook.md, section '{self.section or FINDINGS[self.name]}'"
         return f"{self.command}; {section}" if self.command else section
 
 
@@ -109,15 +129,17 @@ def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
     NothingPublishedError
         If nothing was published under this profile.
     """
-    moment = now or datetime.now(UTC)
+    # In a zone of its own, hours are those of its wall clocks.
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
     published.require_published(settings)
     runs = Journal(settings.journal).read("runs")
     return [
         *_published_file(settings, runs, moment),
         *gap_findings(settings),
         *_late_promises(settings, moment),
-        *_last_gate(settings),
+        *_last_gate(settings, moment),
         *_unrepaired_steps(settings, runs, moment),
+        *_damaged_records(settings),
         *_disk(settings),
     ]
 
@@ -130,7 +152,7 @@ def gap_findings(settings: Settings) -> list[Finding]:
         gaps.HELD: "load_is_held",
         gaps.DISCONTINUED: "table_is_discontinued",
     }
-    return [
+    slices = [
         Finding(
             names[state.state],
             f"{state.problem}: {state.found}" if state.found else state.problem,
@@ -138,6 +160,10 @@ def gap_findings(settings: Settings) -> list[Finding]:
             state.next_step,
         )
         for state in gaps.read_gaps(settings)
+    ]
+    return slices + [
+        Finding("scope_is_empty", f"no office has its codes {', '.join(codes)}", scope)
+        for scope, codes in gaps.read_empty_scopes(settings).items()
     ]
 
 
@@ -147,9 +173,9 @@ def promises(settings: Settings, now: datetime | None = None) -> list[Promise]:
     The rule is that of ``ops.freshness``, whose SQL runs here over the journal and the markers of the loads: the table
     is as old as the newest build, and a monitor must also see what happened while nothing was built.
     """
-    moment = now or datetime.now(UTC)
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
     with duckdb.connect() as connection:
-        _relate_to_now(connection, settings)
+        _relate_to_now(connection, settings, moment)
         rows = connection.execute(
             "select dataset_code, last_looked_at, look_due_at, last_vintage_at, release_due_at"
             f" from ({_freshness_sql()})"
@@ -168,8 +194,11 @@ def _freshness_sql() -> str:
     return re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", text)
 
 
-def _relate_to_now(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Make the tables that the model reads, of journal, markers and registry as they are now."""
+def _relate_to_now(connection: duckdb.DuckDBPyConnection, settings: Settings, moment: datetime) -> None:
+    """Make the tables that the model reads, of journal, markers and registry as they are now.
+
+    A look of the future was made by a clock that was ahead: it would count as made for as long as it was ahead.
+    """
     connection.execute(
         "create table stg_journal__runs (step varchar, subject varchar, outcome varchar, finished_at timestamp)"
     )
@@ -177,8 +206,9 @@ def _relate_to_now(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
     if any(runs.glob("*.jsonl")):
         connection.execute(
             "insert into stg_journal__runs select step, subject, outcome, finished_at from read_json(?, columns ="
-            " {step: 'varchar', subject: 'varchar', outcome: 'varchar', finished_at: 'timestamp'})",
-            [str(runs / "*.jsonl")],
+            " {step: 'varchar', subject: 'varchar', outcome: 'varchar', finished_at: 'timestamp'},"
+            " format = 'newline_delimited', ignore_errors = true) where finished_at <= ?",
+            [str(runs / "*.jsonl"), moment.replace(tzinfo=None)],
         )
     connection.execute(
         "create table stg_landing__loads (dataset_code varchar, vintage_at timestamp, transport varchar)"
@@ -230,19 +260,20 @@ def _unpublished_loads(
     settings: Settings, runs: list[dict[str, Any]], published_loads: set[str], moment: datetime
 ) -> Iterator[Finding]:
     committed_at = {row["subject"]: row["finished_at"] for row in runs if row["step"] == "commit"}
-    since = (moment - timedelta(hours=PUBLISH_WITHIN_HOURS)).isoformat()
+    since, until = as_utc(moment - timedelta(hours=PUBLISH_WITHIN_HOURS)), as_utc(moment)
     known = published_loads | {row["load_id"] for row in gaps.read_held(settings)}
     late = [
         load.load_id
         for load in Landing(settings.landing).committed()
-        # A restored landing may know more than its journal.
-        if load.load_id not in known and committed_at.get(load.load_id, load.retrieved_at) < since
+        # A restored landing may know more than its journal; how old a time of the future is, nobody knows.
+        if load.load_id not in known and not since <= committed_at.get(load.load_id, load.retrieved_at) <= until
     ]
     if late:
         yield Finding(
             "load_not_published",
             f"{len(late)} load(s) are committed and not published, for example {late[0]}",
             str(settings.published),
+            _BUILD,
         )
 
 
@@ -256,19 +287,23 @@ def _late_promises(settings: Settings, moment: datetime) -> Iterator[Finding]:
                 f"the office was last asked at {_text(promise.last_at)}, the next look was due by"
                 f" {_text(promise.due_at)}",
                 promise.dataset,
+                f"`metaalexport load {promise.dataset}` asks it",
             )
         else:
+            dataset = load_registry()[promise.dataset]
             yield Finding(
                 "release_is_late",
                 f"the newest vintage is of {_text(promise.last_at)}, the next was due by {_text(promise.due_at)}",
                 promise.dataset,
+                f"`metaalexport discover {dataset.office} {' '.join(dataset.discover)}` shows what it publishes",
             )
 
 
-def _last_gate(settings: Settings) -> Iterator[Finding]:
+def _last_gate(settings: Settings, moment: datetime) -> Iterator[Finding]:
     """Judge the newest run of gate 2; what gate 1 stopped is a gap."""
     rows = [row for row in Journal(settings.journal).read("checks") if row["gate"] == "candidate"]
-    newest = max((row["checked_at"] for row in rows), default="")
+    rows = in_order(rows, "checked_at", as_utc(moment))
+    newest = rows[-1]["checked_at"] if rows else ""
     failed = [
         row["check_name"]
         for row in rows
@@ -276,7 +311,10 @@ def _last_gate(settings: Settings) -> Iterator[Finding]:
     ]
     if failed:
         yield Finding(
-            "gate_2_stopped", f"the last run of gate 'candidate' failed: {', '.join(failed)}", rows[-1]["subject"]
+            "gate_2_stopped",
+            f"the last run of gate 'candidate' failed: {', '.join(failed)}",
+            rows[-1]["subject"],
+            "look first; then `metaalexport build` and `metaalexport publish` judge it again",
         )
 
 
@@ -284,10 +322,10 @@ def _unrepaired_steps(settings: Settings, runs: list[dict[str, Any]], moment: da
     """Name each step that failed of late and did not work since; those of a slice are gaps."""
     newest = {
         (row["step"], row["subject"]): row
-        for row in sorted(runs, key=lambda row: row["finished_at"])
+        for row in in_order(runs, now=as_utc(moment))
         if row["step"] not in gaps.SLICE_STEPS
     }
-    since = (moment - timedelta(days=FAILURE_DAYS)).isoformat()
+    since = as_utc(moment - timedelta(days=FAILURE_DAYS))
     for row in newest.values():
         # What a gate stopped has the outcome `blocked`, and is told by its checks.
         if row["outcome"] == "failed" and row["finished_at"] > since:
@@ -296,7 +334,18 @@ def _unrepaired_steps(settings: Settings, runs: list[dict[str, Any]], moment: da
                 "step_failed",
                 f"{row['step']} failed at {row['finished_at'][:16]}Z: {first_line[:200]}",
                 f"{row['subject']}, run {row['run_id']}",
+                *STEPS.get(row["step"], ()),
             )
+
+
+def _damaged_records(settings: Settings) -> Iterator[Finding]:
+    if damaged := state.damaged_records(settings):
+        yield Finding(
+            "record_is_damaged",
+            f"{len(damaged)} record(s) of steps, checks or requests cannot be read, and count for nothing",
+            str(damaged[0]),
+            "`metaalexport maintain` sets them aside",
+        )
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
@@ -322,11 +371,14 @@ def _serving(publish_id: str) -> Iterator[Finding]:
     try:
         served = served_publication(server)
     except PostgresServingError as error:
-        yield Finding("server_is_away", str(error).splitlines()[0], where)
+        yield Finding(
+            "server_is_away", str(error).splitlines()[0], where, "when it is there again: `metaalexport serve`"
+        )
         return
     if served is None or served["publish_id"] != publish_id:
         yield Finding(
             "served_is_older",
             f"PostgreSQL serves {served['publish_id'] if served else 'nothing'}, the published file is {publish_id}",
             where,
+            "`metaalexport serve`",
         )

@@ -4,19 +4,51 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from extract.raw import write_atomically
+from common.files import write_atomically
+from extract.errors import writing
+from extract.records import is_damaged, read_records, set_aside
+
+# An empty file by which dbt finds a kind of which nothing was written yet.
+_NO_ROWS = "_schema.jsonl"
+# What each kind of record must say to be of use.
+_KEYS = {
+    "runs": ("run_id", "step", "subject", "outcome", "finished_at", "detail"),
+    "checks": ("gate", "subject", "check_name", "severity", "is_passed", "checked_at"),
+    "accepted": ("subject", "check_name", "reason"),
+    "held": ("load_id", "problem", "found", "held_at"),
+}
 
 
 def utc_now() -> str:
     """Return the present moment, UTC, ISO 8601."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return as_utc(datetime.now(UTC))
+
+
+def as_utc(moment: datetime) -> str:
+    """Return a moment as the journal writes it: texts that are in the order of their times."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def in_order(rows: Iterable[dict[str, Any]], key: str = "finished_at", now: str | None = None) -> list[dict[str, Any]]:
+    """Return records by their time, the newest last.
+
+    Those of the future come first: a clock that was ahead wrote them, and whatever was written since it was set right
+    has an earlier time. Else the last of them would hide all that happens until its time has come.
+
+    Parameters
+    ----------
+    now : str or None
+        The moment to judge by, as `utc_now` writes it; None for the clock.
+    """
+    moment = now or utc_now()
+    return sorted(rows, key=lambda row: (row[key] <= moment, row[key]))
 
 
 def explain(error: BaseException) -> dict[str, str]:
@@ -49,7 +81,7 @@ class Journal:
         for kind in ("checks", "runs"):
             folder = self.root / kind
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "_schema.jsonl").touch()
+            (folder / _NO_ROWS).touch()
 
     def checks(self, gate: str, subject: str, run_id: str, results: list[dict[str, Any]]) -> None:
         """Keep the results of one gate run."""
@@ -77,7 +109,7 @@ class Journal:
 
     @contextmanager
     def step(self, run_id: str, step: str, subject: str) -> Iterator[StepNote]:
-        """Record start, end and outcome of a step, whether it works or not."""
+        """Record start, end and outcome of a step, whether it works or not; a full disk is a `StorageError`."""
         started = utc_now()
         note = StepNote()
 
@@ -96,10 +128,11 @@ class Journal:
             self._write("runs", (step, subject, run_id), [row])
 
         try:
-            yield note
+            with writing(subject, self.root.parent):
+                yield note
         except BaseException as error:
             if note.outcome == "done":
-                note.outcome = "failed"
+                note.outcome = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
             note.detail = note.detail or f"{type(error).__name__}: {error}"
             try:
                 keep(error)
@@ -110,11 +143,25 @@ class Journal:
         keep()
 
     def read(self, kind: str) -> list[dict[str, Any]]:
-        """Return all records of a kind, oldest file first."""
+        """Return all records of a kind that can be read, oldest file first; `damaged` names the others."""
         rows: list[dict[str, Any]] = []
-        for path in sorted((self.root / kind).glob("*.jsonl"), key=lambda p: p.stat().st_mtime_ns):
-            rows += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for path in self._files(kind):
+            with suppress(ValueError):
+                rows += read_records(path, _KEYS[kind])
         return rows
+
+    def damaged(self) -> list[Path]:
+        """Return the files that cannot be read."""
+        return [path for kind in _KEYS for path in self._files(kind) if is_damaged(path, _KEYS[kind])]
+
+    def set_damaged_aside(self) -> list[Path]:
+        """Move what cannot be read to where nothing looks for it, so that dbt reads the rest; return the new paths."""
+        return [set_aside(path, self.root) for path in self.damaged()]
+
+    def _files(self, kind: str) -> list[Path]:
+        # Of what was held there is one file, which each build writes again.
+        paths = self.root.glob(f"{kind}.jsonl" if kind == "held" else f"{kind}/*.jsonl")
+        return sorted((path for path in paths if path.name != _NO_ROWS), key=lambda path: path.stat().st_mtime_ns)
 
     def _write(self, kind: str, key: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

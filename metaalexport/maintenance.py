@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from common.files import hash_file, left_behind, remove_left_behind
 from expectations.gate import prune_validations
 from extract.errors import RawIntegrityError
 from extract.landing import Landing
-from extract.raw import RawStore, hash_file, left_behind, remove_left_behind
-from metaalexport import serving
+from extract.raw import RawStore
+from metaalexport import serving, state
 from metaalexport.journal import Journal
 from metaalexport.settings import Settings
 from publish.postgres import drop_former_generations
@@ -82,6 +83,11 @@ def _remove_leftovers(settings: Settings, is_dry_run: bool) -> list[str]:
     return found
 
 
+def _set_damaged_records_aside(settings: Settings, is_dry_run: bool) -> list[str]:
+    damaged = state.damaged_records(settings) if is_dry_run else state.set_damaged_aside(settings)
+    return [str(path.relative_to(settings.state)) for path in damaged]
+
+
 def _prune_gate_results(settings: Settings, is_dry_run: bool) -> list[str]:
     return prune_validations(settings.gx, is_dry_run=is_dry_run)
 
@@ -102,7 +108,7 @@ def _compare_raw_hashes(settings: Settings, is_dry_run: bool) -> list[str]:
             f"{len(changed)} raw payload(s) were changed on disk",
             dataset="all datasets",
             where=", ".join(map(str, changed[:5])),
-            next_step="restore the files from a backup; see docs/runbook.md",
+            next_step="restore them from a backup: docs/runbook.md, 'A raw payload was changed or is missing'",
         )
     return []
 
@@ -111,6 +117,7 @@ def _compare_raw_hashes(settings: Settings, is_dry_run: bool) -> list[str]:
 TASKS: dict[str, Callable[[Settings, bool], list[str]]] = {
     "drop_stopped_loads": _drop_stopped_loads,
     "remove_leftovers": _remove_leftovers,
+    "set_damaged_records_aside": _set_damaged_records_aside,
     "prune_gate_results": _prune_gate_results,
     "drop_served_generations": _drop_served_generations,
     "compare_raw_hashes": _compare_raw_hashes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import requests
@@ -44,14 +44,19 @@ def choose_profile(settings_of: Callable[[str], Settings]) -> Choice:
     if not silent:
         return Choice("live", "CBS and Eurostat answer")
     why = "; ".join(f"{office} does not answer: {problem}" for office, problem in silent.items())
-    if proxies := sorted(name for name in os.environ if name.upper() in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")):
-        why += f" (asked through {', '.join(proxies)})"
+    if names := proxies(os.environ):
+        why += f" (asked through {', '.join(names)})"
     else:
         why += " (no proxy is set: behind one, set HTTPS_PROXY)"
     if live.published.exists():
         # Whoever has real figures is not given invented ones because of a bad hour.
         return Choice("live", f"{why}; real figures are published, so this run stays with the offices")
     return Choice("simulator", f"{why}; the figures of this run are SIMULATED")
+
+
+def proxies(environment: Mapping[str, str]) -> list[str]:
+    """Return the names of the variables that lead to a proxy; their values may hold a password."""
+    return sorted(name for name in environment if name.upper() in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))
 
 
 def is_to_be_chosen() -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
+from common.files import write_atomically
 from extract.examine import Examined
-from extract.raw import write_atomically
-from extract.registry import REGISTRY_DIR, get_dataset, merge_declarations, read_declaration
+from extract.registry import REGISTRY_DIR, get_dataset, merge_declarations, packaged_declaration, read_declaration
 from metaalexport import reference
 from metaalexport.rehearsal import Rehearsed
 
@@ -175,6 +175,6 @@ def _over(before: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
 
 def _differing(code: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields in which an overlay differs from the package."""
-    packaged = read_declaration(REGISTRY_DIR / f"{code}.yml")
+    packaged = packaged_declaration(REGISTRY_DIR / f"{code}.yml")
     merged = merge_declarations(packaged, fields)
     return {name: value for name, value in fields.items() if merged[name] != packaged.get(name)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,23 @@ from typing import Any
 
 import duckdb
 
+from common.files import replacing
+from common.sql import quote
 from metaalexport.settings import Settings
-from publish.duckdb_file import connect_published
+from publish.duckdb_file import READER_CONFIG, connect_published
+
+# How DuckDB writes a result into a file.
+WRITERS = {"parquet": "format parquet", "csv": "format csv, header", "json": "format json, array"}
+# A text of JSON, which is kept, or a number that JSON does not have.
+_JSON_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|-?\bInfinity\b|\bNaN\b')
 
 
 class NothingPublishedError(Exception):
     """There is no published file yet."""
+
+
+class QueryError(Exception):
+    """What was asked is not one query, or its result cannot be put where it was asked for; says what to do next."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +67,14 @@ def publish_id(settings: Settings) -> str:
     return str(query(settings, "select publish_id from ops.publication").rows[0][0])
 
 
-def query(settings: Settings, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Table:
-    """Run one query on the published file."""
+def query(
+    settings: Settings, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), *, most: int | None = None
+) -> Table:
+    """Run one query on the published file; `most` is the number of rows that are read at most."""
     with open_published(settings) as connection:
         cursor = connection.execute(sql, parameters)
         columns = tuple(column[0] for column in cursor.description or ())
-        return Table(columns, tuple(cursor.fetchall()))
+        return Table(columns, tuple(cursor.fetchall() if most is None else cursor.fetchmany(most)))
 
 
 def top_destinations(settings: Settings, limit: int = 8) -> Table:
@@ -202,16 +216,90 @@ def lineage(
     return share, requests
 
 
-def write_result(settings: Settings, sql: str, target: Path, kind: str) -> int:
-    """Write a query's result to a file (``parquet`` or ``csv``); returns the number of rows.
+def split_statements(sql: str) -> list[str]:
+    """Split what was typed into its statements, without their semicolons.
 
-    A reader's connection may not write files, so this one attaches the published file read-only.
+    DuckDB's scanner decides what a semicolon is: one in a text or a comment ends nothing.
     """
+    text = sql.encode()
+    starts = [start for start, _ in duckdb.tokenize(sql)]
+    statements, begin = [], 0
+    # Offsets count bytes.
+    for end in (*(start for start in starts if text[start:].startswith(b";")), len(text)):
+        if any(begin <= start < end for start in starts):
+            statements.append(text[begin:end].decode().strip())
+        begin = end + 1
+    return statements
+
+
+def one_statement(sql: str) -> str:
+    """Return the only statement of a text.
+
+    Raises
+    ------
+    QueryError
+        If there is none, or more than one.
+    """
+    statements = split_statements(sql)
+    if len(statements) != 1:
+        raise QueryError(
+            f"the text holds {len(statements) or 'no'} statements, and each result is written on its own;"
+            " next: give one query"
+        )
+    return statements[0]
+
+
+def write_result(settings: Settings, sql: str, target: Path, kind: str) -> int:
+    """Write a query's result to a file with DuckDB's own writers; returns the number of rows.
+
+    The query may read the published file only, and write no other file than the target. Columns of one name are
+    told apart (``a``, ``a_1``). The target appears when it is complete.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the profile whose published file is asked.
+    sql : str
+        One query.
+    target : Path
+        File to make or replace.
+    kind : str
+        ``parquet``, ``csv``, or ``json``: an array of one object a row, in which what JSON cannot say (NaN,
+        infinities) is null.
+
+    Raises
+    ------
+    NothingPublishedError
+        If nothing was published under this profile.
+    PublishedFileError
+        If a write-ahead log lies beside the published file.
+    QueryError
+        If the text is not one query, or the target is no file.
+    duckdb.Error
+        If the query cannot be run, or the file cannot be written.
+    """
+    statement = one_statement(sql)
     open_published(settings).close()
-    with duckdb.connect() as connection:
-        connection.execute(f"attach '{settings.published}' as published (read_only)")
-        connection.execute("use published")
-        statement = sql.strip().rstrip(";")
-        file = str(target).replace("'", "''")
-        # On lines of its own: the statement may end with a comment.
-        return int(connection.execute(f"copy (\n{statement}\n) to '{file}' (format {kind})").fetchall()[0][0])
+    target = target.resolve()
+    if target.exists() and not target.is_file():
+        raise QueryError(f"{target} is no file; next: name a file in a folder that exists")
+    with replacing(target) as part:
+        with duckdb.connect() as connection:
+            connection.execute(f"attach {quote(str(settings.published))} as published (read_only)")
+            connection.execute("use published")
+            connection.execute(f"set allowed_paths = [{quote(str(part))}]")
+            for name, value in READER_CONFIG.items():
+                connection.execute(f"set {name} = {value}")
+            # On lines of its own: the statement may end with a comment. A subquery tells columns of one name apart.
+            copy = f"copy (from (\n{statement}\n)) to {quote(str(part))} ({WRITERS[kind]}, use_tmp_file false)"
+            # A pivot becomes several statements; the one that copies tells the number of rows.
+            told = [connection.execute(step).fetchall() for step in connection.extract_statements(copy)]
+        if kind == "json":
+            _without_nan(part)
+    return sum(int(row[0]) for rows in told for row in rows)
+
+
+def _without_nan(file: Path) -> None:
+    """Put null where DuckDB writes numbers that JSON does not have."""
+    with replacing(file) as changed, file.open(encoding="utf-8") as lines, changed.open("w", encoding="utf-8") as kept:
+        kept.writelines(_JSON_TOKEN.sub(lambda found: found[1] or "null", line) for line in lines)

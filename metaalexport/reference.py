@@ -1,4 +1,4 @@
-"""What the pipeline reads of the reviewed seeds: known codes, and the products that scopes ask for."""
+"""What the pipeline reads of the reference folder: known codes, and the products that scopes ask for."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Iterator
 from datetime import date
 from functools import cache
 from pathlib import Path
 
 import expectations
 import extract
+from common.files import hash_file, write_atomically
+from common.months import Month, months_between
 from extract.errors import RegistryError
-from extract.raw import hash_file, write_atomically
 from extract.registry import Dataset, overlay_files, overlay_folder
 from metaalexport.arguments import SettingsError
-from metaalexport.settings import OFFICES, SEEDS
+from metaalexport.settings import OFFICES, REFERENCE
 
-NOMENCLATURES = ("CN", "SITC", "CPA22")
+# Lengths of the codes of each nomenclature: HS is CN to six digits.
+NOMENCLATURES = {"CN": (2, 4, 6, 8), "SITC": (1, 2, 3, 4, 5), "CPA22": (2, 3, 4, 5, 6)}
 PARTNER_COLUMNS = (
     "office",
     "office_code",
@@ -33,8 +36,6 @@ PARTNER_COLUMNS = (
 # A person has yet to say which country an `unmapped` code is.
 MEMBER_KINDS = ("country", "unallocated", "total", "aggregate", "part", "unmapped")
 PARTNERS_FILE = "office_partners.csv"
-# As the statements of these tables in dbt have it.
-CONCEPTS = {"cbs_85429ned": "border_crossing_incl_transit", "cbs_85427ned": "ownership_transfer"}
 USER_SCOPE_COLUMNS = (
     "scope_code",
     "scope_name_en",
@@ -51,6 +52,46 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
+def _rows_of_a_person(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and values of a CSV file as a spreadsheet saves it, whatever the country.
+
+    A Dutch Excel puts semicolons between values, a mark before the first byte, and sometimes ``sep=;`` above the
+    header; empty rows have their separators.
+
+    Raises
+    ------
+    ValueError
+        If a line has more values than there are columns, or none can be read from it, naming the line.
+    UnicodeDecodeError
+        If the file is not UTF-8.
+    """
+    lines = list(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""))
+    declared = re.fullmatch(r'"?sep=(.)"?', lines[0].strip(), re.IGNORECASE) if lines else None
+    first = 1 if declared else 0
+    # Which one stands between the names of the columns.
+    separator = declared[1] if declared else max(",;\t", key=lambda sign: "".join(lines[:1]).count(sign))
+    reader = csv.reader(lines[first:], delimiter=separator)
+    header = [name.strip().lower() for name in next(reader, [])]
+    for values in _each(reader, first):
+        if not any(value.strip() for value in values):
+            continue
+        line = reader.line_num + first
+        if len(values) > len(header):
+            raise ValueError(
+                f"line {line}: {len(values)} values between {separator!r}, the header has {len(header)} columns; put a"
+                f" text that holds {separator!r} between quotes"
+            )
+        record = dict(zip(header, values, strict=False))
+        yield line, {name: record.get(name, "").strip() for name in columns}
+
+
+def _each(reader: Iterator[list[str]], lines_before: int) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num + lines_before}: {error}") from error  # type: ignore[attr-defined]
+
+
 def rules_hash() -> str:
     """Return a hash of all that decides whether a load passes: seeds, registry, parsers, gates, and the overlay."""
     digest = hashlib.sha256(_package_hash().encode())
@@ -63,7 +104,7 @@ def rules_hash() -> str:
 def _package_hash() -> str:
     packages = Path(extract.__file__).parent, Path(expectations.__file__).parent
     code = (path for folder in packages for path in folder.rglob("*") if path.suffix in (".py", ".yml"))
-    files = [*SEEDS.glob("*.csv"), *code]
+    files = [*REFERENCE.glob("*.csv"), *code]
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path.name} {hash_file(path)}\n".encode())
@@ -75,7 +116,7 @@ def office_partners(office: str) -> dict[str, str]:
 
     A row of the overlay takes the place of the seed's.
     """
-    rows = [*_rows(SEEDS / PARTNERS_FILE), *overlay_partners()]
+    rows = [*_rows(REFERENCE / PARTNERS_FILE), *overlay_partners()]
     return {row["office_code"]: row["member_kind"] for row in rows if row["office"] == office}
 
 
@@ -93,15 +134,14 @@ def overlay_partners() -> list[dict[str, str]]:
         return []
     rows: list[dict[str, str]] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            for record in reader:
-                row = {name: (record.get(name) or "").strip() for name in PARTNER_COLUMNS}
-                if problem := _partner_problem(row, rows):
-                    raise _wrong_partners(path, f"line {reader.line_num}: {problem}")
-                rows.append(row)
+        for line, row in _rows_of_a_person(path, PARTNER_COLUMNS):
+            if problem := _partner_problem(row, rows):
+                raise _wrong_partners(path, f"line {line}: {problem}")
+            rows.append(row)
     except UnicodeDecodeError as error:
         raise _wrong_partners(path, "it is not UTF-8; save the file as UTF-8") from error
+    except ValueError as error:
+        raise _wrong_partners(path, str(error)) from error
     return rows
 
 
@@ -125,9 +165,7 @@ def _partner_problem(row: dict[str, str], earlier: list[dict[str, str]]) -> str 
         return f"{row['office_code']!r} stands there twice"
     needs_destination = row["member_kind"] in ("country", "unallocated", "part")
     if needs_destination and row["destination_code"] not in _destinations():
-        return (
-            f"destination_code is {row['destination_code']!r}, which is no country of dbt_project/seeds/countries.csv"
-        )
+        return f"destination_code is {row['destination_code']!r}, which is no country of reference/countries.csv"
     if row["destination_code"] and not needs_destination:
         return f"destination_code is {row['destination_code']!r}; a code of kind {row['member_kind']} has none"
     for name in ("valid_from", "valid_to"):
@@ -138,20 +176,25 @@ def _partner_problem(row: dict[str, str], earlier: list[dict[str, str]]) -> str 
 
 @cache
 def _destinations() -> frozenset[str]:
-    countries = (row["country_code"] for row in _rows(SEEDS / "countries.csv"))
-    special = (row["destination_code"] for row in _rows(SEEDS / "special_destinations.csv"))
+    countries = (row["country_code"] for row in _rows(REFERENCE / "countries.csv"))
+    special = (row["destination_code"] for row in _rows(REFERENCE / "special_destinations.csv"))
     return frozenset((*countries, *special))
 
 
 def office_products(office: str) -> tuple[str, ...]:
     """Return an office's product codes where a seed maps them; empty where codes are used as they are."""
-    return tuple(row["office_code"] for row in _rows(SEEDS / "office_products.csv") if row["office"] == office)
+    return tuple(row["office_code"] for row in _rows(REFERENCE / "office_products.csv") if row["office"] == office)
 
 
 def total_product(office: str) -> str:
     """Return an office's code of all products together."""
-    rows = _rows(SEEDS / "office_products.csv")
+    rows = _rows(REFERENCE / "office_products.csv")
     return next(r["office_code"] for r in rows if r["office"] == office and r["product_code"] == "TOTAL")
+
+
+def datasets_of(seed: str) -> set[str]:
+    """Return the datasets that a seed has rows of."""
+    return {row["dataset_code"] for row in _rows(REFERENCE / f"{seed}.csv")}
 
 
 def published_totals(dataset: Dataset, *, is_simulated: bool) -> list[tuple[str, str, tuple[str, ...], float]]:
@@ -164,21 +207,20 @@ def published_totals(dataset: Dataset, *, is_simulated: bool) -> list[tuple[str,
         simulated data those that hold there.
     """
     measures = {
-        row["flow_kind"]: row["measure_code"]
-        for row in _rows(SEEDS / "office_measures.csv")
+        (row["concept_code"], row["flow_kind"]): row["measure_code"]
+        for row in _rows(REFERENCE / "office_measures.csv")
         if row["dataset_code"] == dataset.code and row["quantity_kind"] == "value"
     }
     newest: dict[tuple[str, tuple[str, ...]], tuple[str, str, float]] = {}
-    for row in _rows(SEEDS / "published_figures.csv"):
+    for row in _rows(REFERENCE / "published_figures.csv"):
         is_total = (row["source_code"], row["measure"], row["unit_code"], row["destination_code"], row["product_code"])
         if (
             is_total == ("CBS", "value", "mln_eur", "total", "TOTAL")
-            and row["concept_code"] == CONCEPTS.get(dataset.code)
-            and row["flow_kind"] in measures
+            and (row["concept_code"], row["flow_kind"]) in measures
             and row["published_value"]
             and (not is_simulated or row["holds_in_simulation"] == "true")
         ):
-            key = measures[row["flow_kind"]], _months(row["period_from"], row["period_to"])
+            key = measures[row["concept_code"], row["flow_kind"]], _months(row["period_from"], row["period_to"])
             figure = row["published_month"], row["anchor_code"], float(row["published_value"]) * 1e6
             # A newer figure of the same takes the place of an older one.
             newest[key] = max(newest.get(key, figure), figure)
@@ -186,8 +228,8 @@ def published_totals(dataset: Dataset, *, is_simulated: bool) -> list[tuple[str,
 
 
 def _months(first: str, last: str) -> tuple[str, ...]:
-    begin, end = (int(day[:4]) * 12 + int(day[5:7]) - 1 for day in (first, last))
-    return tuple(f"{month // 12:04d}-{month % 12 + 1:02d}-01" for month in range(begin, end + 1))
+    months = months_between(Month.parse(first[:7]), Month.parse(last[:7]))
+    return tuple(str(month.first_day) for month in months)
 
 
 def declared_codes(dataset: Dataset) -> dict[str, frozenset[str]]:
@@ -214,23 +256,26 @@ def user_scope_rows(path: Path | None) -> list[dict[str, str]]:
     """
     if path is None:
         return []
-    shipped = {row["scope_code"] for row in _rows(SEEDS / "metal_scopes.csv")}
+    shipped = {row["scope_code"] for row in _rows(REFERENCE / "metal_scopes.csv")}
     rows: list[dict[str, str]] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            for record in reader:
-                row = {name: (record.get(name) or "").strip() for name in USER_SCOPE_COLUMNS}
-                problem = _scope_problem(row, shipped, rows)
-                if problem:
-                    raise SettingsError(f"{path}, line {reader.line_num}: {problem}")
-                rows.append(row)
+        for line, row in _rows_of_a_person(path, USER_SCOPE_COLUMNS):
+            if problem := _scope_problem(row, shipped, rows):
+                raise SettingsError(f"{path}, line {line}: {problem}")
+            rows.append(row)
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise SettingsError(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from error
+    except ValueError as error:
+        raise SettingsError(f"{path}, {error}") from error
     if not rows:
         raise SettingsError(f"{path}: no scope in it; the columns are {', '.join(USER_SCOPE_COLUMNS)}")
     return rows
+
+
+def written_user_scopes(path: Path) -> list[dict[str, str]]:
+    """Read the user's scopes as `write_user_scopes` wrote them; none before the first step."""
+    return _rows(path) if path.exists() else []
 
 
 def _scope_problem(row: dict[str, str], shipped: set[str], earlier: list[dict[str, str]]) -> str | None:
@@ -244,6 +289,8 @@ def _scope_problem(row: dict[str, str], shipped: set[str], earlier: list[dict[st
         return f"nomenclature_code is {row['nomenclature_code']!r}, not one of {', '.join(NOMENCLATURES)}"
     if not re.fullmatch(r"TOTAL|[0-9X]+", row["product_code"]):
         return f"product_code is {row['product_code']!r}, not digits without blanks"
+    if problem := _length_problem(row["nomenclature_code"], row["product_code"]):
+        return problem
     for name in ("valid_from", "valid_to"):
         if row[name] and not _is_date(row[name]):
             return f"{name} is {row[name]!r}, not YYYY-MM-DD"
@@ -260,6 +307,21 @@ def _scope_problem(row: dict[str, str], shipped: set[str], earlier: list[dict[st
     return None
 
 
+def _length_problem(nomenclature: str, code: str) -> str | None:
+    lengths = NOMENCLATURES[nomenclature]
+    if code == "TOTAL" or len(code) in lengths:
+        return None
+    problem = f"product_code is {code!r}, of length {len(code)}; codes of {nomenclature} have {_either(lengths)}"
+    if len(code) + 1 in lengths:
+        problem += f". A spreadsheet drops a zero in front: if 0{code} is meant, make the column text and type it again"
+    return problem
+
+
+def _either(numbers: tuple[int, ...]) -> str:
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} or {last} digits"
+
+
 def _is_date(text: str) -> bool:
     try:
         return date.fromisoformat(text).isoformat() == text
@@ -269,7 +331,7 @@ def _is_date(text: str) -> bool:
 
 def scope_products(source: str, nomenclature: str, user_scopes: Path | None) -> tuple[str, ...]:
     """Return the product codes that all scopes need of a source (``CBS``, ``EUROSTAT``) and nomenclature, sorted."""
-    members = _rows(SEEDS / "metal_scope_members.csv") + user_scope_rows(user_scopes)
+    members = _rows(REFERENCE / "metal_scope_members.csv") + user_scope_rows(user_scopes)
     return tuple(
         sorted(
             {

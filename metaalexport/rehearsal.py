@@ -14,6 +14,8 @@ from typing import Any
 
 import duckdb
 
+from common.months import Month
+from common.sql import quote
 from extract.errors import ExtractError
 from extract.landing import Landing
 from extract.offices import OFFICES
@@ -21,9 +23,9 @@ from extract.offices.base import OfficeVersion
 from extract.politeness import hold
 from extract.registry import Dataset, get_dataset
 from extract.slices import Slice
-from extract.sql import quote
-from metaalexport import gaps, reference, steps
+from metaalexport import asking, gaps, gates, ingest, reference
 from metaalexport.journal import Journal
+from metaalexport.run import Run
 from metaalexport.settings import Settings
 
 # What a sentence holds of a reason.
@@ -180,7 +182,7 @@ def _rehearse_dataset(
 ) -> Iterator[Rehearsed]:
     names = dataset.slice_reporters(settings.reporters)
     try:
-        parts = [Slice.from_dict(part) for part in steps.plan_loads(settings, dataset.code, run_id=run_id)]
+        parts = [Slice.from_dict(part) for part in ingest.plan_loads(Run(settings, run_id), dataset.code)]
         stamp = _probe(settings, dataset, parts[0], run_id, progress) if parts else OfficeVersion("", "")
     except ExtractError as error:
         # What fails before there is a slice concerns all of them.
@@ -204,7 +206,7 @@ def _rehearse_dataset(
 def _probe(
     settings: Settings, dataset: Dataset, part: Slice, run_id: str, progress: Callable[[str], None]
 ) -> OfficeVersion:
-    with steps.asking(settings, dataset, run_id, progress) as (session, hosts):
+    with asking.asking(Run(settings, run_id, progress), dataset) as (session, hosts):
         return OFFICES[dataset.office].probe(session, hosts, dataset, part)
 
 
@@ -212,19 +214,20 @@ def _small_slices(dataset: Dataset, part: Slice, vintage_at: str) -> list[Slice]
     """Return the slices to try of one that a run would load, the smallest first."""
     if dataset.slice_by == "month" or dataset.protocol == "comext_list":
         return [part]
-    year, month = int(vintage_at[:4]), int(vintage_at[5:7])
+    newest = Month.parse(vintage_at[:7])
+    year = newest.year
     if dataset.total_partner and dataset.office == "cbs":
         products = part.products[:1] or (reference.total_product(dataset.office),)
         # Two years, for figures that others published.
         return [replace(part, first_month=f"{year - 2}-01", last_month=f"{year - 1}-12", products=products)]
     if dataset.total_partner:
-        months = year * 12 + month - 1 - _COMPLETE_AFTER_MONTHS
         of_scopes = reference.scope_products("EUROSTAT", dataset.nomenclature, None) if dataset.nomenclature else ()
         products = tuple(
             sorted({*of_scopes} & {*part.products} or {*part.products}, key=lambda code: (len(code), code))
         )
-        first, last_month = (f"{m // 12:04d}-{m % 12 + 1:02d}" for m in (months - _MONTHS + 1, months))
-        return [replace(part, first_month=first, last_month=last_month, products=products[:_PRODUCTS])]
+        last = newest - _COMPLETE_AFTER_MONTHS
+        first = last - (_MONTHS - 1)
+        return [replace(part, first_month=str(first), last_month=str(last), products=products[:_PRODUCTS])]
     first_year = year - (_ANNUAL_YEARS if dataset.is_annual else _SERIES_YEARS)
     recent = replace(part, first_month=max(part.first_month, f"{first_year}-01"))
     return [recent, part] if recent != part else [part]
@@ -236,19 +239,19 @@ def _rehearse_slice(
     staged = _Staged("")
     asked = _words(part)
     try:
-        fetched = steps.fetch_load(settings, part.to_dict(), run_id, progress)
+        fetched = ingest.fetch_load(Run(settings, run_id, progress), part.to_dict())
         if fetched is None:
             raise AssertionError("an empty state has nothing that could be unchanged")
-        staged.load_id = steps.stage_load(settings, fetched, run_id, _silent)
-        steps.gate_load(settings, staged.load_id, run_id, _silent)
+        staged.load_id = ingest.stage_load(Run(settings, run_id, _silent), fetched)
+        ingest.gate_load(Run(settings, run_id, _silent), staged.load_id)
         result = Rehearsed(dataset.code, part.reporter, asked)
-    except (ExtractError, steps.GateFailedError) as error:
+    except (ExtractError, gates.GateFailedError) as error:
         result = _stopped(dataset, part.reporter, asked, error)
     return _with_content(settings, dataset, staged.load_id, result) if staged.load_id else result
 
 
-def _stopped(dataset: Dataset, reporter: str, asked: str, error: ExtractError | steps.GateFailedError) -> Rehearsed:
-    if isinstance(error, steps.GateFailedError):
+def _stopped(dataset: Dataset, reporter: str, asked: str, error: ExtractError | gates.GateFailedError) -> Rehearsed:
+    if isinstance(error, gates.GateFailedError):
         first = error.failed[0]
         reason = f"{', '.join(check.check_name for check in error.failed)}: {first.observed}"
         # The command of the error is for a load, of which there is none.
@@ -256,7 +259,7 @@ def _stopped(dataset: Dataset, reporter: str, asked: str, error: ExtractError | 
     else:
         reason, next_step = error.problem, error.next_step
     result = _refused(dataset, reporter, reason, asked)
-    found = error.found if isinstance(error, steps.GateFailedError) else error.where
+    found = error.found if isinstance(error, gates.GateFailedError) else error.where
     return replace(result, problem=error.problem, found=found, next_step=next_step)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from psycopg.pq import Conninfo
 
 from metaalexport.arguments import SettingsError
 from publish.postgres import LOADER, READER, PostgresServer
@@ -15,6 +18,9 @@ PASSWORD = "METAALEXPORT_POSTGRES_PASSWORD"  # noqa: S105 - the name of a variab
 ADMIN_URL = "METAALEXPORT_POSTGRES_ADMIN_URL"
 ADMIN_PASSWORD = "METAALEXPORT_POSTGRES_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
 READER_PASSWORD = "METAALEXPORT_BI_READER_PASSWORD"  # noqa: S105 - the name of a variable
+# What stands before the question mark of a URL, and what would lead to another server or password.
+_BEFORE_THE_QUERY = frozenset({"host", "port", "dbname", "user", "service", "passfile"})
+_SECRET_OPTION = re.compile(r"password|secret|_key$")
 
 
 def is_served(environment: Mapping[str, str] | None = None) -> bool:
@@ -59,26 +65,52 @@ def reader_password(environment: Mapping[str, str] | None = None) -> str:
 
 def _server(env: Mapping[str, str], url_name: str, password_name: str, default_user: str) -> PostgresServer:
     url = env.get(url_name, "")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 5432
+    except ValueError as error:
+        raise SettingsError(f"{url_name} is {_shown(url)!r}: {error}") from error
     if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or not parts.path.strip("/"):
-        raise SettingsError(f"{url_name} is {_shown(url)!r}, not postgresql://[user@]host[:port]/database")
-    if parts.password is not None:
+        raise SettingsError(f"{url_name} is {_shown(url)!r}, not postgresql://[user@]host[:port]/database[?options]")
+    options = _options(url_name, parts.query)
+    if parts.password is not None or any(_SECRET_OPTION.search(name) for name in options):
         raise SettingsError(
             f"{url_name} holds a password; it would show in logs and process lists."
             f" Next: set {password_name} or {password_name}_FILE, and leave it out of the URL"
         )
     return PostgresServer(
         host=parts.hostname,
-        port=parts.port or 5432,
-        database=parts.path.strip("/"),
+        port=port,
+        database=unquote(parts.path.strip("/")),
         user=unquote(parts.username or default_user),
         password=_secret(env, password_name, url_name),
+        options=options,
     )
+
+
+def _options(url_name: str, query: str) -> dict[str, str]:
+    """Return the options of a connection that a URL names, as libpq knows them.
+
+    Raises
+    ------
+    SettingsError
+        Naming an option that libpq does not know, or that has its place before the question mark.
+    """
+    # As libpq reads it: a plus is a plus.
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    named = {unquote(name): unquote(value) for name, _, value in pairs}
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()} - _BEFORE_THE_QUERY
+    if wrong := [name for name in named if name not in known]:
+        raise SettingsError(
+            f"{url_name} has the option {wrong[0]!r} after its question mark, which is none of PostgreSQL's there;"
+            " usual are sslmode, sslrootcert, connect_timeout, application_name, options"
+        )
+    return named
 
 
 def _shown(url: str) -> str:
     """Return a URL without what could be a password."""
-    return url.rpartition("@")[2]
+    return url.partition("?")[0].rpartition("@")[2]
 
 
 def _secret(env: Mapping[str, str], name: str, whose: str) -> str:

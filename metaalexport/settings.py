@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from extract.raw import write_atomically
+from common.files import write_atomically
 from extract.registry import EU, load_registry, use_overlay
 from metaalexport.arguments import SettingsError, parse_month, parse_reporters
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
-SEEDS = DBT_PROJECT / "seeds"
+REFERENCE = PROJECT_ROOT / "reference"
 DAGS_FOLDER = PROJECT_ROOT / "dags"
 PROFILES = ("simulator", "live", "replay")
 # The profile that ran last; `run` and `up` choose between live and simulator.
@@ -208,7 +208,7 @@ class Settings:
             first_month=parse_month(first_month, "METAALEXPORT_FIRST_MONTH") if first_month else None,
             user_scopes=Path(scopes).resolve() if scopes else None,
             replay_folder=Path(replay).resolve() if replay else None,
-            simulator_url=env.get("METAALEXPORT_SIMULATOR_URL", DEFAULT_SIMULATOR_URL),
+            simulator_url=_url(env, "METAALEXPORT_SIMULATOR_URL") or DEFAULT_SIMULATOR_URL,
             task_retries=_whole_number(env, "METAALEXPORT_TASK_RETRIES", 3, least=0),
             retry_delay_seconds=_whole_number(env, "METAALEXPORT_RETRY_DELAY_SECONDS", 300, least=0),
             ingest_deadline_seconds=_whole_number(env, "METAALEXPORT_INGEST_DEADLINE_SECONDS", 6 * 3600, least=1),
@@ -219,28 +219,54 @@ class Settings:
             request_budget=_whole_number(env, "METAALEXPORT_REQUEST_BUDGET", 2000, least=1),
             lock_wait_seconds=_seconds(env, "METAALEXPORT_LOCK_WAIT_SECONDS", 900.0),
             overlay=overlay,
-            overrides={
-                office: env[f"METAALEXPORT_{office.upper()}_URL"]
-                for office in OFFICES
-                if env.get(f"METAALEXPORT_{office.upper()}_URL")
-            },
+            overrides={office: url for office in OFFICES if (url := _url(env, f"METAALEXPORT_{office.upper()}_URL"))},
         )
 
 
 def read_last_run(root: Path) -> tuple[str, str]:
-    """Return profile and replay folder of the last run under a folder of states; the simulator before any."""
+    """Return profile and replay folder of the last run under a folder of states; the simulator before any.
+
+    Raises
+    ------
+    SettingsError
+        If the file is damaged: to guess could show simulated figures for real ones.
+    """
+    path = root / LAST_RUN
     try:
-        last = json.loads((root / LAST_RUN).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        last = json.loads(path.read_text(encoding="utf-8"))
+        profile, replay = last["profile"], str(last["replay"])
+        if profile not in PROFILES:
+            raise ValueError(profile)
+    except (FileNotFoundError, NotADirectoryError):
         return "simulator", ""
-    return str(last["profile"]), str(last["replay"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"{path} is damaged, which names the profile of the last run; next: METAALEXPORT_PROFILE names one"
+            f" ({', '.join(PROFILES)}), and `metaalexport run` writes the file again"
+        ) from error
+    return profile, str(root / replay) if replay else ""
 
 
 def write_last_run(settings: Settings) -> None:
     """Write down that a profile runs: what is asked without naming a profile is asked of it from now on."""
-    settings.state.parent.mkdir(parents=True, exist_ok=True)
-    last = {"profile": settings.profile, "replay": str(settings.replay_folder or "")}
-    write_atomically(settings.state.parent / LAST_RUN, json.dumps(last) + "\n")
+    root, replay = settings.state.parent, settings.replay_folder
+    root.mkdir(parents=True, exist_ok=True)
+    # What lies beside the states moves with them.
+    if replay is not None and replay.is_relative_to(root.parent):
+        replay = Path(os.path.relpath(replay, root))
+    write_atomically(root / LAST_RUN, json.dumps({"profile": settings.profile, "replay": str(replay or "")}) + "\n")
+
+
+def _url(environment: Mapping[str, str], name: str) -> str:
+    url = environment.get(name, "")
+    try:
+        parts = urlsplit(url)
+        is_right = not url or bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise SettingsError(f"{name} is {url!r}, not http://host[:port] with a port from 1 to 65535")
+    return url
 
 
 def _datasets(environment: Mapping[str, str]) -> tuple[str, ...]:

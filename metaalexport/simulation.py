@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -18,21 +19,43 @@ from metaalexport.arguments import SettingsError
 from metaalexport.settings import Settings
 
 _START_SECONDS = 60.0
+_PORT = 8765
+
+
+def _session() -> requests.Session:
+    """Return what asks the simulator: a proxy of this machine cannot know it."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 def _is_simulator(url: str) -> bool:
     try:
-        return requests.get(f"{url}/_simulator/health", timeout=2).ok
+        with _session() as session:
+            return session.get(f"{url}/_simulator/health", timeout=2).ok
     except requests.RequestException:
         return False
 
 
-def _free_port(wanted: int) -> int:
-    with socket.socket() as probe:
+def port_problem(port: int, host: str = "127.0.0.1") -> str:
+    """Return why a server cannot listen on a port; empty if it can."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        # As servers do: what a server that has just ended leaves behind is in nobody's way.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((host, port))
+        except OverflowError:
+            return "a port is a number from 1 to 65535"
+        except OSError as error:
+            return "another program has it" if error.errno == errno.EADDRINUSE else str(error.strerror or error)
+    return ""
+
+
+def _free_port(wanted: int) -> int:
+    if not port_problem(wanted):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
@@ -45,10 +68,12 @@ def ensure_simulator(settings: Settings) -> Iterator[Settings]:
     if settings.profile != "simulator" or _is_simulator(settings.simulator_url):
         yield settings
         return
-    port = _free_port(urlsplit(settings.simulator_url).port or 8765)
+    port = _free_port(urlsplit(settings.simulator_url).port or _PORT)
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "simulator", "--port", str(port)], stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "simulator", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + _START_SECONDS
@@ -67,21 +92,35 @@ def ensure_simulator(settings: Settings) -> Iterator[Settings]:
 def release_before(settings: Settings) -> Iterator[None]:
     """Let the simulated offices publish what they did a month earlier while the block runs."""
     control = f"{settings.simulator_url}/_simulator"
-    number = int(requests.get(f"{control}/health", timeout=10).json()["release"])
+    with _session() as session:
+        number = int(session.get(f"{control}/health", timeout=10).json()["release"])
 
-    def publish(release: int) -> None:
-        requests.post(f"{control}/release", json={"number": release}, timeout=60).raise_for_status()
+        def publish(release: int) -> None:
+            session.post(f"{control}/release", json={"number": release}, timeout=60).raise_for_status()
 
-    publish(max(number - 1, 1))
-    try:
-        yield
-    finally:
-        publish(number)
+        publish(max(number - 1, 1))
+        try:
+            yield
+        finally:
+            publish(number)
 
 
 def serve_simulator(port: int, release: int | None, host: str) -> None:
-    """Run the simulator in the foreground."""
+    """Run the simulator in the foreground.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot listen there, or ended by itself.
+    """
+    if problem := port_problem(port, host):
+        instead = _free_port(_PORT)
+        raise SettingsError(
+            f"the simulator cannot listen on port {port} of {host}: {problem};"
+            f" next: metaalexport simulate --port {instead}"
+        )
     command = [sys.executable, "-m", "simulator", "--port", str(port), "--host", host]
     if release is not None:
         command += ["--release", str(release)]
-    subprocess.run(command, check=False)  # noqa: S603 - our own module
+    if code := subprocess.run(command, check=False).returncode:  # noqa: S603 - our own module
+        raise SettingsError(f"the simulator ended with exit code {code}; what it said stands above")

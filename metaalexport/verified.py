@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from extract.raw import write_atomically
+from common.files import write_atomically
 from extract.registry import Dataset
 from metaalexport.settings import Settings
 
@@ -58,5 +58,8 @@ def _path(settings: Settings) -> Path:
 
 
 def _read(settings: Settings) -> dict[str, dict[str, Any]]:
-    path = _path(settings)
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    try:
+        return dict(json.loads(_path(settings).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        # Of a damaged file nothing is claimed, and no load waits for it; `doctor --live` writes it again.
+        return {}

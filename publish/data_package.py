@@ -1,6 +1,9 @@
 """Export tables of the published file as a Data Package: data files, a data dictionary and ``datapackage.json``.
 
 The descriptor follows version 1 of the Data Package specification (Frictionless). Equal publications give equal bytes.
+
+Cells are written as they are, also those that a spreadsheet takes for formulas (``=1+1``): all other programs would
+read an apostrophe before them as part of the value, so that keys join no more. Who exports is told of them instead.
 """
 
 from __future__ import annotations
@@ -11,14 +14,15 @@ import glob
 import hashlib
 import json
 import shutil
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from common.files import private_name
+from common.sql import identifier, quote
 from publish.duckdb_file import refuse_log
 
 DESCRIPTOR = "datapackage.json"
@@ -29,6 +33,8 @@ _NAME = "metaalexport"
 _TITLE = "Dutch and EU metal exports by destination"
 _SIMULATED = "SIMULATED"
 _MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+# With these, or their wide forms, a formula begins in a spreadsheet; a lone sign is none.
+_FORMULA = "length({column}) > 1 and contains('=+-@\t\r\uff1d\uff0b\uff0d\uff20', left({column}, 1))"
 _TIMESTAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 _FIELD_TYPES = {
     "BOOLEAN": "boolean",
@@ -83,6 +89,7 @@ def export_data_package(
     tables: Sequence[str] = (),
     keys: Mapping[str, Sequence[str]] | None = None,
     replace: bool = False,
+    warn: Callable[[str], None] | None = None,
 ) -> dict[str, int]:
     """Write tables of the published file into a folder that appears whole or not at all.
 
@@ -100,6 +107,8 @@ def export_data_package(
         Keys of tables (``schema.table``) that have one without a constraint in the file.
     replace : bool
         Whether an earlier export in `target` may be replaced.
+    warn : callable, optional
+        Is told of each column of text in a CSV file with cells that a spreadsheet takes for formulas.
 
     Returns
     -------
@@ -112,17 +121,20 @@ def export_data_package(
         If a table does not exist, something is in `target` that may not be replaced, or it cannot be written.
     """
     _refuse_to_overwrite(target, replace)
-    temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
+    temporary = private_name(target)
     try:
         _remove_left_behind(target)
         temporary.mkdir(parents=True)
         with duckdb.connect() as connection:
             refuse_log(published)
-            connection.execute(f"attach {_literal(str(published))} as published (read_only)")
+            connection.execute(f"attach {quote(str(published))} as published (read_only)")
             connection.execute("use published")
             publication = _one_row(connection, "select * from ops.publication")
             chosen = [_read_table(connection, name, keys or {}) for name in _choose(connection, tables)]
             rows = {table.name: _write_table(connection, table, temporary, kind, publication) for table in chosen}
+            if kind == "csv" and warn is not None:
+                for line in _formulas(connection, chosen):
+                    warn(line)
             _write_dictionary(chosen, temporary / DICTIONARY)
             descriptor = _describe(connection, chosen, temporary, kind, publication)
         text = json.dumps(descriptor, ensure_ascii=False, indent=2, default=str)
@@ -222,17 +234,33 @@ def _write_table(
     connection: duckdb.DuckDBPyConnection, table: _Table, folder: Path, kind: str, publication: Mapping[str, Any]
 ) -> int:
     if kind == "csv":
-        options = f"header, timestampformat {_literal(_TIMESTAMP)}, dateformat '%Y-%m-%d'"
+        options = f"header, timestampformat {quote(_TIMESTAMP)}, dateformat '%Y-%m-%d'"
     else:
         told = {
             "publish_id": str(publication["publish_id"]),
             "is_simulated": "true" if publication["is_simulated"] else "false",
         }
-        pairs = ", ".join(f"{key}: {_literal(value)}" for key, value in told.items())
+        pairs = ", ".join(f"{key}: {quote(value)}" for key, value in told.items())
         options = f"compression zstd, kv_metadata {{{pairs}}}"
     query = f"from {table.name} order by {', '.join(table.key) or 'all'}"
-    target = _literal(str(folder / f"{table.name}.{kind}"))
+    target = quote(str(folder / f"{table.name}.{kind}"))
     return int(connection.execute(f"copy ({query}) to {target} (format {kind}, {options})").fetchall()[0][0])
+
+
+def _formulas(connection: duckdb.DuckDBPyConnection, tables: Sequence[_Table]) -> Iterator[str]:
+    """Tell of each column of text that has cells which a spreadsheet takes for formulas."""
+    for table in tables:
+        names = [column.name for column in table.columns if column.data_type == "VARCHAR"]
+        if not names:
+            continue
+        counts = ", ".join(f"count_if({_FORMULA.format(column=identifier(name))})" for name in names)
+        found = connection.execute(f"select {counts} from {table.name}").fetchall()[0]
+        for name, count in zip(names, found, strict=True):
+            if count:
+                yield (
+                    f"{table.name}.csv, column {name}: {count:,} cells that a spreadsheet takes for formulas;"
+                    " next: load the file there with this column as text, or export with --format parquet"
+                )
 
 
 def _write_dictionary(tables: Sequence[_Table], target: Path) -> None:
@@ -312,10 +340,6 @@ def _one_row(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any
     cursor = connection.execute(query)
     names = [column[0] for column in cursor.description or ()]
     return dict(zip(names, cursor.fetchall()[0], strict=True))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 _DICTIONARY_TABLE = _Table(

@@ -9,12 +9,13 @@ whatever file has that name, for readers too: no reader of ours opens it then, a
 from __future__ import annotations
 
 import hashlib
-import os
-import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
+
+from common.files import fsync_directory, fsync_file, private_name
+from common.sql import quote
 
 PUBLISHED_SCHEMAS = ("marts", "ops")
 _PUBLICATION_COLUMNS = {
@@ -23,6 +24,7 @@ _PUBLICATION_COLUMNS = {
     "is_simulated": "Whether the figures are simulated.",
     "profile": "`simulator`, `live` or `replay`.",
     "published_at": "When, UTC.",
+    "inputs_sha256": "Hash of what it was built from: loads (`ops.loads`), settings, models, seeds, DuckDB.",
 }
 READER_CONFIG = {"enable_external_access": "false", "lock_configuration": "true"}
 
@@ -37,6 +39,8 @@ class Publication:
         First 12 digits of the content hash and the time of publishing.
     content_sha256 : str
         Hash of everything in schema ``marts``: equal content, equal hash, whenever it was built.
+    inputs_sha256 : str
+        Hash of what it was built from; the loads are in ``ops.loads``.
     """
 
     publish_id: str
@@ -44,6 +48,7 @@ class Publication:
     is_simulated: bool
     profile: str
     published_at: str
+    inputs_sha256: str
 
 
 class PublishedFileError(Exception):
@@ -51,7 +56,7 @@ class PublishedFileError(Exception):
 
 
 def publish_duckdb(
-    candidate: Path, target: Path, *, profile: str, is_simulated: bool, published_at: str
+    candidate: Path, target: Path, *, profile: str, is_simulated: bool, published_at: str, inputs_sha256: str = ""
 ) -> Publication:
     """Copy the published schemas of a candidate into a new file and swap it in.
 
@@ -61,7 +66,7 @@ def publish_duckdb(
         DuckDB file that passed gate 2.
     target : Path
         Where readers look; replaced atomically.
-    profile, is_simulated, published_at
+    profile, is_simulated, published_at, inputs_sha256
         Written into ``ops.publication``.
 
     Returns
@@ -77,11 +82,11 @@ def publish_duckdb(
     target.parent.mkdir(parents=True, exist_ok=True)
     for stale in target.parent.glob(f".{target.name}.*.tmp*"):
         stale.unlink()
-    temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
+    temporary = private_name(target)
     try:
         with duckdb.connect() as connection:
-            connection.execute(f"attach '{candidate}' as candidate (read_only)")
-            connection.execute(f"attach '{temporary}' as publication")
+            connection.execute(f"attach {quote(str(candidate))} as candidate (read_only)")
+            connection.execute(f"attach {quote(str(temporary))} as publication")
             connection.execute("use publication")
             _copy_definitions(connection)
             for schema in PUBLISHED_SCHEMAS:
@@ -90,7 +95,7 @@ def publish_duckdb(
             # As a reader will see it: text of macros that was read back from a file differs from what was parsed.
             connection.execute("use memory")
             connection.execute("detach publication")
-            connection.execute(f"attach '{temporary}' as publication")
+            connection.execute(f"attach {quote(str(temporary))} as publication")
             connection.execute("use publication")
             content = content_hash(connection)
             publication = Publication(
@@ -99,19 +104,15 @@ def publish_duckdb(
                 is_simulated,
                 profile,
                 published_at,
+                inputs_sha256,
             )
             _write_publication(connection, publication)
             connection.execute("checkpoint publication")
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
+        fsync_file(temporary)
         temporary.chmod(0o444)
         set_log_aside(target)
         temporary.replace(target)
-        descriptor = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        fsync_directory(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
         temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
@@ -246,16 +247,13 @@ def _write_publication(connection: duckdb.DuckDBPyConnection, publication: Publi
             content_sha256 varchar not null,
             is_simulated boolean not null,
             profile varchar not null,
-            published_at timestamp not null
+            published_at timestamp not null,
+            inputs_sha256 varchar not null
         )
         """
     )
     values = asdict(publication)
-    connection.execute("insert into ops.publication values (?, ?, ?, ?, ?)", list(values.values()))
+    connection.execute("insert into ops.publication values (?, ?, ?, ?, ?, ?)", list(values.values()))
     connection.execute("comment on table ops.publication is 'What this file is. Grain: one row.'")
     for column, text in _PUBLICATION_COLUMNS.items():
-        connection.execute(f"comment on column ops.publication.{column} is {_literal(text)}")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        connection.execute(f"comment on column ops.publication.{column} is {quote(text)}")

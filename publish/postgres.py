@@ -12,9 +12,10 @@ schemas block on them too), and PostgreSQL's manual, "Explicit Locking".
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,9 @@ import duckdb
 import psycopg
 from duckdb_extensions import import_extension
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
+from common.sql import quote
 from publish.duckdb_file import PUBLISHED_SCHEMAS, connect_published, refuse_log
 
 LOADER = "loader"
@@ -50,16 +53,26 @@ INDEXES = {
 # The lock of publishers lives where readers cannot see it, or one of them could hold it.
 _OWN_SCHEMA = "serving"
 _CONNECT_SECONDS = 10
+_LIBPQ = re.compile(r"PG([A-Z]+|CONNECT_TIMEOUT)$")
 # To drop what was served before.
 _DROP_WAIT = "300ms"
 # Longer transactions of readers are waited for before others are made to wait.
 _SHORT_TRANSACTION_SECONDS = 3
+# What a server says, or libpq of it, that no retry changes. In another language it is tried again, for nothing.
+_FOR_GOOD = re.compile(
+    r"password authentication failed|does not exist|pg_hba\.conf|not permitted|does not support SSL|certificate"
+    r"|invalid|bad value"
+)
 
 Progress = Callable[[str], None]
 
 
 class PostgresServingError(Exception):
     """PostgreSQL does not serve what was published, and why; what it served before, it still serves."""
+
+
+class PostgresAwayError(PostgresServingError):
+    """The server could not be reached or was busy; a later try may succeed."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,9 @@ class PostgresServer:
         As in a connection string of libpq.
     password : str
         Never shown, and never part of a statement.
+    options : mapping of str to str
+        Other parameters of a connection string, such as ``sslmode``. What is not given has libpq's own default,
+        whatever the environment says.
     """
 
     host: str
@@ -79,6 +95,22 @@ class PostgresServer:
     database: str
     user: str
     password: str = field(repr=False)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def conninfo(self, database: str, application: str, **secret: str) -> str:
+        """Return a connection string of libpq."""
+        return make_conninfo(
+            **{
+                "connect_timeout": str(_CONNECT_SECONDS),
+                "application_name": application,
+                **self.options,
+                "host": self.host,
+                "port": str(self.port),
+                "dbname": database,
+                "user": self.user,
+                **secret,
+            }
+        )
 
     def connect(self, *, database: str | None = None) -> psycopg.Connection:
         """Open a connection that commits each statement.
@@ -90,18 +122,13 @@ class PostgresServer:
         """
         name = database or self.database
         try:
-            return psycopg.connect(
-                host=self.host,
-                port=self.port,
-                dbname=name,
-                user=self.user,
-                password=self.password,
-                connect_timeout=_CONNECT_SECONDS,
-                application_name="metaalexport publish",
-                autocommit=True,
-            )
-        except psycopg.OperationalError as error:
-            raise PostgresServingError(
+            with _url_alone():
+                return psycopg.connect(
+                    self.conninfo(name, "metaalexport publish", password=self.password), autocommit=True
+                )
+        except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
+            kind = PostgresServingError if _FOR_GOOD.search(str(error)) else PostgresAwayError
+            raise kind(
                 f"PostgreSQL at {self.host}:{self.port}, database {name}, user {self.user}: {error};"
                 " next: is it up, and was `metaalexport prepare-postgres` run on it?"
             ) from error
@@ -124,6 +151,16 @@ class PostgresServer:
                 time.sleep(1)
             else:
                 return
+
+
+@contextmanager
+def _url_alone() -> Iterator[None]:
+    """Hide from libpq, here and inside DuckDB, the environment's variables: a user set them for other servers."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if _LIBPQ.match(name)}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 @dataclass(frozen=True)
@@ -297,7 +334,7 @@ def publish_postgres(
             )
             _drop_generations(connection, progress)
         except psycopg.Error as error:
-            raise PostgresServingError(
+            raise PostgresAwayError(
                 f"PostgreSQL at {server.host}:{server.port}, database {server.database}: {error};"
                 " what was served before is served still; next: run the publish again"
             ) from error
@@ -316,7 +353,7 @@ def _publish_alone(server: PostgresServer) -> Iterator[None]:
         try:
             connection.execute(f"lock table {_OWN_SCHEMA}.publishing in exclusive mode nowait")
         except psycopg.errors.LockNotAvailable as error:
-            raise PostgresServingError(
+            raise PostgresAwayError(
                 f"another publish to database {server.database} is running; next: wait for it"
             ) from error
         except (psycopg.errors.InvalidSchemaName, psycopg.errors.InsufficientPrivilege) as error:
@@ -349,14 +386,13 @@ def _duckdb_beside(server: PostgresServer, published: Path, extensions: Path) ->
         with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
             password = server.password.replace("\\", "\\\\").replace(":", "\\:")
             handle.write(f"*:*:*:*:{password}\n")
-        target = (
-            f"host={server.host} port={server.port} dbname={server.database} user={server.user} passfile={passfile}"
-            f" connect_timeout={_CONNECT_SECONDS}"
-        )
+        target = server.conninfo(server.database, "metaalexport tables", passfile=str(passfile))
         refuse_log(published)
-        connection.execute(f"attach '{published}' as file (read_only)")
-        connection.execute(f"attach '{target}' as server (type postgres)")
-        yield connection
+        connection.execute(f"attach {quote(str(published))} as file (read_only)")
+        # DuckDB opens further connections as it writes.
+        with _url_alone():
+            connection.execute(f"attach {quote(target)} as server (type postgres)")
+            yield connection
 
 
 def _write_tables(
@@ -446,7 +482,7 @@ def _swap(
             progress("warn: readers left no moment for the swap: a transaction of several statements may see both")
             return time.monotonic() - started, False, ended
         time.sleep(0.1)
-    raise PostgresServingError(
+    raise PostgresAwayError(
         "readers' transactions hold the tables that are served, and their sessions cannot be ended;"
         " next: see pg_stat_activity, end them, and publish again"
     )

@@ -64,7 +64,7 @@ CBS_UNDETERMINED_EU = "L008812"
 # Partners of trade known to be empty in both offices: high seas, and codes for all trade together.
 _UNUSED_UNALLOCATED = ("QP", "QQ", "QU", "QX", "ZZ")
 
-_SEEDS = Path(__file__).resolve().parents[1] / "dbt_project" / "seeds"
+_REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 
 # Goods imports of the partner, bn EUR a year: the mass in the gravity equation.
 _MASSES = {
@@ -400,13 +400,13 @@ class CbsGood:
 
 
 def _read_partner_rows() -> list[dict[str, str]]:
-    with (_SEEDS / "office_partners.csv").open(encoding="utf-8", newline="") as file:
+    with (_REFERENCE / "office_partners.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 @dataclass(frozen=True)
 class PartnerList:
-    """Code lists of both offices, as the project's seeds state them.
+    """Code lists of both offices, as the reference folder states them.
 
     Attributes
     ----------
@@ -426,8 +426,8 @@ class PartnerList:
     lands: tuple[tuple[str, str], ...]
 
     @classmethod
-    def from_seeds(cls) -> PartnerList:
-        """Read the seeds of the dbt project."""
+    def from_reference(cls) -> PartnerList:
+        """Read the code lists of the reference folder."""
         rows = _read_partner_rows()
         comext = [row for row in rows if row["office"] == "eurostat"]
         first_day = f"{START_YEAR}-01-01"
@@ -465,7 +465,7 @@ class Economy:
 
     def __init__(self, parameters: EconomyParameters | None = None) -> None:
         self.parameters = parameters or EconomyParameters()
-        self.partners = PartnerList.from_seeds()
+        self.partners = PartnerList.from_reference()
         self._cubes: OrderedDict[tuple[str, int, int], ComextCube] = OrderedDict()
         self._cbs_truth: dict[int, CbsTruth] = {}
         self._cbs_bases: dict[tuple[int, int], tuple[NDArray[Any], Floats]] = {}

@@ -1,13 +1,14 @@
 {#
     What an office says of a cell, from the vintage that brought it until the one that changed it.
 
-    `changes` (name of a staging model) holds only the cells that a load said anew, so a cell's statements are its
+    `changes` (name of a staging model) holds only the cells that a load changed, so a cell's statements are its
     changes in the order of vintages. Loads of another panel of partners are another series. A cell without a value
     (withdrawn, or with a reason instead of a figure) states nothing.
 
     cell: columns that identify a cell, the measure included.
+    dataset: whose changes count; all where there is none.
 #}
-{% macro cell_statements(changes, cell) -%}
+{% macro cell_statements(changes, cell, dataset=none) -%}
     {%- set key = ['panel'] + cell -%}
     {%- set same_cell -%}
         {%- for column in key -%}
@@ -26,6 +27,7 @@
             loads.retrieved_at
         from {{ ref(changes) }} as landed
         inner join loads on landed.load_id = loads.load_id
+        {{ "where landed.dataset_code = '" ~ dataset ~ "'" if dataset }}
     ),
 
     -- Most cells are said once: only those that were said again need to be put in order.

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import duckdb
 
+from common.sql import quote, text_list
 from extract.http import OfficeSession, Reply
 from extract.parsing import Finding, Rows
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote, text_list
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,25 @@ class Office(Protocol):
     def discover(self, session: OfficeSession, hosts: dict[str, str], words: tuple[str, ...]) -> list[CatalogueEntry]:
         """Return the tables of the office's catalogue whose title or id has all the words."""
         ...
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def reads_replies(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Make a function that asks an office say in the project's own words which reply it cannot read.
+
+    For all that is called from outside with a session; see `extract.replies.reading`.
+    """
+
+    @wraps(function)
+    def guarded(*args: Parameters.args, **named: Parameters.kwargs) -> Result:
+        session = next(value for value in (*args, *named.values()) if isinstance(value, OfficeSession))
+        with session.reading():
+            return function(*args, **named)
+
+    return guarded
 
 
 def as_payload(reply: Reply) -> Payload:

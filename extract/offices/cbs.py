@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import mmap
 import re
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +25,8 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from extract.errors import BadReplyError, OfficeRefusedError, TornReadError, TransientOfficeError
+from common.sql import identifier, number, quote, sql_tuple, text_list
+from extract.errors import BadReplyError, NoWayThroughError, OfficeRefusedError, TornReadError, TransientOfficeError
 from extract.http import OfficeSession, Reply, Verdict, head_of, tail_of
 from extract.offices.base import (
     CatalogueEntry,
@@ -36,13 +36,32 @@ from extract.offices.base import (
     OfficeVersion,
     as_payload,
     in_slice,
+    reads_replies,
     request_number,
 )
 from extract.parsing import Finding, Rows
 from extract.registry import Dataset, Measure, same_unit
+from extract.replies import (
+    UnreadableError,
+    is_flat,
+    is_nested_deeply,
+    member,
+    of_kind,
+    read_json,
+    read_object,
+    read_rows,
+)
 from extract.slices import Slice
-from extract.sql import number, quote, sql_tuple, text_list
-from extract.streams import ArchiveError, piped, write_zip_members, zip_members
+from extract.streams import (
+    ArchiveContentError,
+    ArchiveError,
+    check_zip,
+    opened_zip,
+    piped,
+    read_header,
+    write_zip_members,
+    zip_members,
+)
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 OBSERVATION_FIELDS = ("Id", "Measure", "ValueAttribute", "Value", "StringValue")
@@ -77,8 +96,9 @@ class CbsOffice:
         """Return the address of one table's properties, some 10 kB."""
         return f"{hosts['v4']}/85429NED/Properties"
 
+    @reads_replies
     def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
-        """Read ``Properties.Version``, or ``TableInfos.Modified`` of v3 where v4 does not answer."""
+        """Read version and status: of ``Properties``, or of ``TableInfos`` of v3 where v4 does not answer."""
         try:
             return self.version(self._properties(session, hosts, dataset), dataset)
         except TransientOfficeError:
@@ -86,6 +106,7 @@ class CbsOffice:
                 raise
             return self._v3_version(self._v3(session, hosts, dataset, "TableInfos", "properties"), dataset)
 
+    @reads_replies
     def fetch(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
         """Fetch metadata and all observations of a slice.
 
@@ -119,8 +140,8 @@ class CbsOffice:
         for dimension in dataset.dimensions:
             codes_url = f"{table}/{dimension}Codes"
             replies.append(session.get(codes_url, purpose=f"codes:{dimension}", inspect=inspect_json))
-            identifiers = (str(row["Identifier"]) for row in read_values(replies[-1].path))
-            keys[dimension] = {identifier.strip(): identifier for identifier in identifiers}
+            identifiers = (row["Identifier"] for row in read_rows(replies[-1].path, "Identifier"))
+            keys[dimension] = {key.strip(): key for key in identifiers}
         protocol = ZIP if dataset.bulk and is_whole(dataset, part) else V4
         findings: tuple[Finding, ...] = ()
         if protocol == ZIP:
@@ -159,7 +180,7 @@ class CbsOffice:
         suffix = f"?$filter={url_quote(query)}" if query else ""
         first_url = part.recorded_urls[0] if part.recorded_urls else f"{table}/Observations{suffix}"
         count_url = first_url.replace("/Observations", "/Observations/$count", 1)
-        expected = int(session.get(count_url, purpose="count", inspect=inspect_count).text().strip())
+        expected = read_count(session.get(count_url, purpose="count", inspect=inspect_count))
         pages = self._follow(session, first_url, dataset, expected)
         found, identities = count_observations([reply.path for reply in pages])
         if (found, identities) != (expected, expected):
@@ -182,7 +203,8 @@ class CbsOffice:
             pages.append(page)
             size = f"{page.record.bytes / 1e6:.1f} MB"
             session.progress(f"observations: page {len(pages)}, {size} ({expected:,} rows in all)")
-            following = next_link(page.path)
+            link = next_link(page.path)
+            following = None if link is None else session.lead(url, link)
             asked.add(url)
             if following in asked:
                 raise TornReadError(
@@ -201,10 +223,10 @@ class CbsOffice:
         url = f"{hosts['bulk']}/{dataset.identifier}"
         reply = session.get(url, purpose="observations", inspect=inspect_zip)
         session.progress(f"observations: the whole table as zip, {reply.record.bytes / 1e6:.1f} MB")
-        expected = json.loads(properties.text()).get("ObservationCount")
+        expected = read_object(properties.path).get("ObservationCount")
         found = count_zip_rows(reply.path)
-        if expected is not None and found != int(expected):
-            return reply, f"CBS counts {int(expected):,} observations, and its zip holds {found:,}"
+        if expected is not None and found != of_kind(expected, int, "ObservationCount", properties.path):
+            return reply, f"CBS counts {expected:,} observations, and its zip holds {found:,}"
         return reply, ""
 
     # -- OData v3 -------------------------------------------------------------------------------------------
@@ -224,7 +246,7 @@ class CbsOffice:
         feed = f"{hosts['v3']}/ODataFeed/odata/{dataset.identifier}/TypedDataSet"
         suffix = f"&$filter={url_quote(query)}" if query else ""
         counted = f"{feed}/$count" + (f"?$filter={url_quote(query)}" if query else "")
-        expected = int(session.get(counted, purpose="count", inspect=inspect_count).text().strip())
+        expected = read_count(session.get(counted, purpose="count", inspect=inspect_count))
         pages = self._follow(
             session, f"{feed}?$format=json&$select={url_quote(f'ID,{columns}', safe=',')}{suffix}", dataset, expected
         )
@@ -256,19 +278,20 @@ class CbsOffice:
         return session.get(url, purpose=purpose, inspect=inspect_json)
 
     def _v3_version(self, reply: Reply, dataset: Dataset) -> OfficeVersion:
-        rows = read_values(reply.path)
-        modified = str(rows[0].get("Modified", "")) if rows else ""
+        info = next(iter(read_rows(reply.path)), {})
+        modified = str(info.get("Modified", ""))
         try:
             # No offset is given; the hour is that of the Dutch release.
             moment = datetime.fromisoformat(modified).replace(tzinfo=AMSTERDAM)
-        except ValueError as error:
+            stamp = _utc(moment)
+        except (ValueError, OverflowError) as error:
             raise BadReplyError(
                 f"TableInfos.Modified is {modified!r}, not a time",
                 dataset=dataset.code,
                 where=reply.record.url,
                 next_step=_LOOK,
             ) from error
-        return OfficeVersion(modified, _utc(moment))
+        return OfficeVersion(modified, stamp, _notice(info, "OutputStatus", "ReasonDelivery"))
 
     # -- reading stored replies -----------------------------------------------------------------------------
 
@@ -280,11 +303,11 @@ class CbsOffice:
         for payload, path in files:
             if payload.purpose == "measures" and is_v3:
                 topics = v3_topics(path, dataset)
-                rows = [row for row in read_values(path) if row.get("Key") in topics]
+                rows = [row for row in read_rows(path, "Key") if row["Key"] in topics]
                 units = {topics[row["Key"]]: _text(row, "Unit") for row in rows}
             elif payload.purpose == "measures":
                 declared = {office: code for code, office in v4_measures(path, dataset).items()}
-                for row in read_values(path):
+                for row in read_rows(path, "Identifier"):
                     code = _text(row, "Identifier")
                     units[declared.get(code, code)] = _text(row, "Unit")
             elif payload.purpose.startswith("codes:"):
@@ -294,7 +317,7 @@ class CbsOffice:
                     if is_v3
                     else ("Identifier", "Title", "Description", "DimensionGroupId", "Status")
                 )
-                for row in read_values(path):
+                for row in read_rows(path, names[0]):
                     code, title, description, group, status = (_text(row, name) for name in names)
                     codes.append((dimension, code, title, description, group, status))
         return Metadata(units, codes)
@@ -320,8 +343,10 @@ class CbsOffice:
         expressions = _expressions(dataset, columns, measure, '"Value"', '"ValueAttribute"')
         # A recorded reply can hold more measures than the slice; a live request cannot return them.
         asked = f"{expressions['measure']} in {sql_tuple(dataset.measure_codes)}" if part.recorded_urls else "true"
-        rules = _rules(dataset, expressions, '"Value"', '"ValueAttribute"')
-        return Rows(_rows_of(pages, read), expressions, rules, _doubt(dataset), in_slice=asked), findings
+        flat = _are_flat(pages)
+        rules = _rules(dataset, expressions, '"Value"', '"ValueAttribute"', is_flat=flat)
+        doubt = _doubt(dataset, is_flat=flat)
+        return Rows(_rows_of(pages, read), expressions, rules, doubt, in_slice=asked), findings
 
     def _zip_rows(
         self, dataset: Dataset, part: Slice, page: tuple[int, Path], codes: Mapping[str, str]
@@ -359,12 +384,13 @@ class CbsOffice:
         measure = _declared('trim("Measure")', codes)
         expressions = _expressions(dataset, columns, measure, "replace(\"Value\", ',', '.')", '"ValueAttribute"')
         slice_rows = _substitute(in_slice(dataset, part), expressions)
-        rules = _rules(dataset, expressions, "replace(\"Value\", ',', '.')", '"ValueAttribute"')
+        rules = _rules(dataset, expressions, "replace(\"Value\", ',', '.')", '"ValueAttribute"', is_flat=True)
+        doubt = _doubt(dataset, is_flat=True)
         malformed = f"select {number}, min(csv_line) from reject_errors group by scan_id, file_id, line order by line"
-        return Rows(unpack, expressions, rules, _doubt(dataset), in_slice=slice_rows, malformed=malformed), findings
+        return Rows(unpack, expressions, rules, doubt, in_slice=slice_rows, malformed=malformed), findings
 
     def _v3_rows(self, dataset: Dataset, pages: list[tuple[int, Path]], topics: dict[str, str]) -> Rows:
-        cells = ", ".join(f"{{'code': {quote(code)}, 'text': \"{topic}\"}}" for topic, code in topics.items())
+        cells = ", ".join(f"{{'code': {quote(code)}, 'text': {identifier(topic)}}}" for topic, code in topics.items())
         keys = ", ".join(f'"{name}"' for name in dataset.dimensions)
         rows_of = _rows_of(pages, (*dataset.dimensions, *topics))
 
@@ -379,11 +405,14 @@ class CbsOffice:
                 """
 
         columns = {column: f'trim("{dimension}")' for dimension, column in dataset.dimensions.items()}
-        expressions = _expressions(dataset, columns, "measure_code", "value_text", "null")
-        return Rows(cells_of, expressions, _rules(dataset, expressions, "value_text", "null"), _doubt(dataset))
+        expressions = _expressions(dataset, columns, "measure_code", "value_text", "null::varchar")
+        flat = _are_flat(pages)
+        rules = _rules(dataset, expressions, "value_text", "null::varchar", is_flat=flat)
+        return Rows(cells_of, expressions, rules, _doubt(dataset, is_flat=flat))
 
     # -- catalogue and calendar -----------------------------------------------------------------------------
 
+    @reads_replies
     def discover(self, session: OfficeSession, hosts: dict[str, str], words: tuple[str, ...]) -> list[CatalogueEntry]:
         """Search the v4 catalogue by words of the title or id.
 
@@ -393,15 +422,16 @@ class CbsOffice:
         reply = session.get(url, purpose="catalogue", inspect=inspect_json)
         return [
             CatalogueEntry(
-                str(row["Identifier"]).strip(),
+                row["Identifier"].strip(),
                 str(row.get("Title") or "").strip(),
                 str(row.get("Modified") or ""),
                 str(row.get("Status") or ""),
             )
-            for row in read_values(reply.path)
+            for row in read_rows(reply.path, "Identifier")
             if all(word.lower() in f"{row['Identifier']} {row.get('Title')}".lower() for word in words)
         ]
 
+    @reads_replies
     def calendar(
         self, session: OfficeSession, hosts: dict[str, str], first: str, last: str, words: tuple[str, ...]
     ) -> list[tuple[str, str, str]]:
@@ -420,9 +450,9 @@ class CbsOffice:
         )
         reply = session.get(url, purpose="calendar", inspect=inspect_json)
         return [
-            (str(row["PlannedPublicationTime"]), str(row["Title"]), str(row.get("ReportingPeriod") or ""))
-            for row in read_values(reply.path)
-            if all(word.lower() in str(row["Title"]).lower() for word in words)
+            (row["PlannedPublicationTime"], row["Title"], str(row.get("ReportingPeriod") or ""))
+            for row in read_rows(reply.path, "PlannedPublicationTime", "Title")
+            if all(word.lower() in row["Title"].lower() for word in words)
         ]
 
     def _properties(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> Reply:
@@ -437,26 +467,23 @@ class CbsOffice:
         BadReplyError
             If the version is not ``YYYYMMDDhhmm``.
         """
-        properties = json.loads(reply.text())
+        properties = read_object(reply.path)
         version = str(properties.get("Version", ""))
         try:
             if not re.fullmatch(r"\d{12}", version):
                 raise ValueError(version)
-            moment = datetime.strptime(version, "%Y%m%d%H%M").replace(tzinfo=AMSTERDAM)
-        except ValueError as error:
+            stamp = _utc(datetime.strptime(version, "%Y%m%d%H%M").replace(tzinfo=AMSTERDAM))
+        except (ValueError, OverflowError) as error:
             raise BadReplyError(
                 f"Properties.Version is {version!r}, not YYYYMMDDhhmm",
                 dataset=dataset.code,
                 where=reply.record.url,
                 next_step=_LOOK,
             ) from error
-        status = str(properties.get("Status") or _REGULAR)
-        words = " ".join(str(properties.get(name) or "") for name in ("VersionNotes", "VersionReason")).strip()
-        notice = "" if status == _REGULAR else f"CBS calls the table {status}: {words or 'it gives no reason'}"
-        return OfficeVersion(version, _utc(moment), notice)
+        return OfficeVersion(version, stamp, _notice(properties, "Status", "VersionNotes", "VersionReason"))
 
     def _check_dimensions(self, reply: Reply, dataset: Dataset) -> None:
-        found = tuple(row["Identifier"] for row in read_values(reply.path))
+        found = tuple(row["Identifier"] for row in read_rows(reply.path, "Identifier"))
         if set(found) != set(dataset.dimensions):
             raise BadReplyError(
                 f"the table's dimensions are {list(found)}, the registry says {list(dataset.dimensions)}",
@@ -466,6 +493,13 @@ class CbsOffice:
             )
 
 
+def _notice(properties: Mapping[str, Any], status: str, *reasons: str) -> str:
+    """Return what CBS says of a table that does not go on; its fields have other names in v4 and v3."""
+    found = str(properties.get(status) or _REGULAR)
+    words = " ".join(text for name in reasons if (text := _text(properties, name)))
+    return "" if found == _REGULAR else f"CBS calls the table {found}: {words or 'it gives no reason'}"
+
+
 def is_whole(dataset: Dataset, part: Slice) -> bool:
     """Whether a slice asks for all periods and partners of a table."""
     return part.first_month <= dataset.first_period and not (part.last_month or part.partners or part.recorded_urls)
@@ -473,7 +507,9 @@ def is_whole(dataset: Dataset, part: Slice) -> bool:
 
 def _is_v4_data(error: TransientOfficeError | OfficeRefusedError) -> bool:
     """Whether v4 failed altogether, or has no observations of the table (404 while its metadata are there)."""
-    return isinstance(error, TransientOfficeError) or ("HTTP 404" in error.problem and "/Observations" in error.where)
+    return isinstance(error, (TransientOfficeError, NoWayThroughError)) or (
+        "HTTP 404" in error.problem and "/Observations" in error.where
+    )
 
 
 def _expressions(dataset: Dataset, columns: dict[str, str], measure: str, value: str, status: str) -> dict[str, str]:
@@ -486,12 +522,16 @@ def _expressions(dataset: Dataset, columns: dict[str, str], measure: str, value:
     }
 
 
-def _rules(dataset: Dataset, expressions: dict[str, str], value: str, status: str) -> tuple[tuple[str, str], ...]:
+def _rules(
+    dataset: Dataset, expressions: dict[str, str], value: str, status: str, *, is_flat: bool
+) -> tuple[tuple[str, str], ...]:
     keys = " or ".join(f"{expressions[column]} is null" for column in (*dataset.columns, "measure"))
     period = expressions["period"]
     has_value = f"nullif({value}, '') is not null"
+    texts = [expressions[column] for column in (*dataset.columns, "measure")]
     return (
         (keys, "missing_key"),
+        *(() if is_flat else ((_is_no_text(*texts, status), "malformed_line"),)),
         (f"not regexp_full_match({period}, {quote(dataset.period_pattern)})", "unknown_period"),
         (f"{expressions['measure']} not in {sql_tuple(dataset.measure_codes)}", "unknown_measure"),
         (f"{has_value} and {expressions['value']} is null", "not_a_number"),
@@ -499,11 +539,22 @@ def _rules(dataset: Dataset, expressions: dict[str, str], value: str, status: st
     )
 
 
-def _doubt(dataset: Dataset) -> str:
+def _are_flat(pages: list[tuple[int, Path]]) -> bool:
+    """Whether no row can hold a list or an object; it is told in milliseconds, and asking each row costs more."""
+    return all(is_flat(path.read_bytes()) for _, path in pages)
+
+
+def _is_no_text(*expressions: str) -> str:
+    """Return the condition of a row with a list or an object in the place of a text; DuckDB writes it as JSON."""
+    return " or ".join(f"starts_with({one}, '[') or starts_with({one}, '{{')" for one in expressions)
+
+
+def _doubt(dataset: Dataset, *, is_flat: bool) -> str:
     keys = " or ".join(f"{column} is null" for column in (*dataset.columns, "measure"))
+    nested = "" if is_flat else f" or {_is_no_text(*dataset.columns, 'measure', 'status')}"
     return (
         f"{keys} or value is null or measure not in {sql_tuple(dataset.measure_codes)}"
-        f" or not regexp_full_match(period, {quote(dataset.period_pattern)})"
+        f" or not regexp_full_match(period, {quote(dataset.period_pattern)}){nested}"
     )
 
 
@@ -574,7 +625,7 @@ def v3_filter(dataset: Dataset, part: Slice, code_lists: dict[str, Path]) -> str
     """Return the ``$filter`` of a slice in the grammar of v3: no ``in``, and keys padded as they are stored."""
     clauses = []
     for dimension, codes in wanted_codes(dataset, part).items():
-        keys = [str(row["Key"]) for row in read_values(code_lists[dimension])]
+        keys = [row["Key"] for row in read_rows(code_lists[dimension], "Key")]
         padded = [key for key in keys if any(_fits(key.strip(), code) for code in codes)]
         clauses.append("(" + " or ".join(f"{dimension} eq '{key}'" for key in padded) + ")")
     if part.first_month > dataset.first_period:
@@ -645,7 +696,7 @@ def v4_measures(path: Path, dataset: Dataset, where: str = "") -> dict[str, str]
     BadReplyError
         If the table lacks one, under its code and under its title: another table may have taken the id.
     """
-    rows = read_values(path)
+    rows = read_rows(path, "Identifier")
     offered = [_Offered(*(_text(row, n) for n in ("Identifier", "Title", "Unit", "MeasureGroupId"))) for row in rows]
     codes = {measure.code for measure in offered}
     known = {code: code for code in dataset.measure_codes if code in codes}
@@ -662,9 +713,9 @@ def v3_topics(path: Path, dataset: Dataset) -> dict[str, str]:
     BadReplyError
         If a declared measure has no column.
     """
-    rows = [row for row in read_values(path) if row.get("Key") and row.get("Type", "Topic") == "Topic"]
+    rows = _topic_rows(path)
     offered = [_Offered(*(_text(row, name) for name in ("Key", "Title", "Unit"))) for row in rows]
-    places = {row.get("ID"): other for row, other in zip(rows, offered, strict=True)}
+    places = {member(row, "ID", int, path): other for row, other in zip(rows, offered, strict=True)}
     known = {
         measure.code: places[measure.index].code
         for measure in dataset.measures
@@ -674,6 +725,10 @@ def v3_topics(path: Path, dataset: Dataset) -> dict[str, str]:
     next_step = "compare `index` of the registry file with MeasureCodes.Index of OData v4"
     found = _matched(dataset, offered, known, where=str(path), next_step=next_step)
     return {column: code for code, column in found.items()}
+
+
+def _topic_rows(path: Path) -> list[dict[str, Any]]:
+    return [row for row in read_rows(path) if row.get("Key") and row.get("Type", "Topic") == "Topic"]
 
 
 def found_by_title(dataset: Dataset, measures: Mapping[str, str]) -> tuple[Finding, ...]:
@@ -689,7 +744,7 @@ def topics_by_title(path: Path, dataset: Dataset, topics: Mapping[str, str]) -> 
     """Return a finding for each measure of v3 that stands in another place than the declared one."""
     # A topic can stand twice in the list, under two groups.
     places: dict[str, list[int]] = {}
-    for row in read_values(path):
+    for row in _topic_rows(path):
         places.setdefault(_text(row, "Key"), []).append(row["ID"])
     declared = {measure.code: measure.index for measure in dataset.measures}
     return tuple(
@@ -721,17 +776,17 @@ def inspect_json(path: Path, content_type: str) -> Verdict | None:
     """Accept a complete JSON object; name an OData error in its own words."""
     head = head_of(path).removeprefix(_BOM).lstrip()
     if not head.startswith(b"{"):
-        return Verdict(f"not JSON (content type {content_type!r}): {head[:120]!r}", can_heal=False, next_step=_LOOK)
+        return Verdict(f"not JSON (content type {content_type!r}): {head[:120]!r}", retryable=False, next_step=_LOOK)
     if not _PAGE_END.search(tail_of(path).rstrip()):
         # Not the end of a page: a small single object, or a body cut behind a row. Only reading it all tells.
         try:
-            json.loads(path.read_text(encoding="utf-8-sig"))
-        except ValueError:
-            return Verdict("the JSON is cut off", can_heal=True, next_step=_LOOK)
+            read_json(path)
+        except UnreadableError as error:
+            return Verdict.of(error, _LOOK)
     if b'"error"' in head[:200] or b'"odata.error"' in head[:200]:
         return Verdict(
             f"CBS refused: {head[:300].decode('utf-8', 'replace')}",
-            can_heal=False,
+            retryable=False,
             next_step="identifiers are case-sensitive: compare the registry file with the office's catalogue",
         )
     return None
@@ -739,23 +794,27 @@ def inspect_json(path: Path, content_type: str) -> Verdict | None:
 
 def inspect_count(path: Path, content_type: str) -> Verdict | None:
     """Accept a bare integer, with or without a byte order mark."""
+    # More digits than these are no count of anything.
     text = head_of(path, 64).removeprefix(_BOM).strip()
-    return None if text.isdigit() else Verdict(f"not a count: {text[:120]!r}", can_heal=True, next_step=_LOOK)
+    return (
+        None
+        if text.isdigit() and len(text) < 20
+        else Verdict(f"not a count: {text[:120]!r}", retryable=True, next_step=_LOOK)
+    )
 
 
 def inspect_zip(path: Path, content_type: str) -> Verdict | None:
     """Accept a whole zip with observations in it; every member's checksum is compared."""
     head = head_of(path, 256)
     if not head.startswith(b"PK"):
-        return Verdict(f"not a zip (content type {content_type!r}): {head[:120]!r}", can_heal=False, next_step=_LOOK)
+        return Verdict(f"not a zip (content type {content_type!r}): {head[:120]!r}", retryable=False, next_step=_LOOK)
     try:
         if not zip_members(path, "Observations"):
-            return Verdict("the zip holds no Observations", can_heal=False, next_step=_LOOK)
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except (ArchiveError, zipfile.BadZipFile, EOFError) as error:
-        return Verdict(str(error), can_heal=True, next_step=_LOOK)
-    return Verdict(f"the zip's member {broken} is broken", can_heal=True, next_step=_LOOK) if broken else None
+            return Verdict("the zip holds no Observations", retryable=False, next_step=_LOOK)
+        check_zip(path)
+    except ArchiveError as error:
+        return Verdict(str(error), retryable=not isinstance(error, ArchiveContentError), next_step=_LOOK)
+    return None
 
 
 def next_link(path: Path) -> str | None:
@@ -766,10 +825,9 @@ def next_link(path: Path) -> str | None:
     return None
 
 
-def read_values(path: Path) -> list[dict[str, Any]]:
-    """Return the ``value`` rows of a small metadata reply."""
-    rows = json.loads(path.read_text(encoding="utf-8-sig"))["value"]
-    return list(rows)
+def read_count(reply: Reply) -> int:
+    """Return the number that `inspect_count` accepted."""
+    return int(reply.text().strip())
 
 
 def check_observation_fields(path: Path, dataset: Dataset) -> set[str]:
@@ -784,7 +842,10 @@ def check_observation_fields(path: Path, dataset: Dataset) -> set[str]:
     start = text.find("{", text.find('"value"'))
     if start < 0:
         return set()
-    first, _ = json.JSONDecoder().raw_decode(text, start)
+    try:
+        first, _ = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"the first row cannot be read ({error})", path) from error
     expected = {*OBSERVATION_FIELDS, *dataset.dimensions}
     missing = expected - set(first)
     if missing:
@@ -819,7 +880,7 @@ def _rows_of(pages: list[tuple[int, Path]], fields: tuple[str, ...]) -> Callable
 
     @contextmanager
     def rows() -> Iterator[str]:
-        with piped(*(partial(write_array, path) for _, path in pages)) as pipes:
+        with piped(*(partial(write_array, path) for _, path in pages), names=[path.name for _, path in pages]) as pipes:
             numbers = request_number([(no, pipe) for (no, _), pipe in zip(pages, pipes, strict=True)], "page.filename")
             yield f"""
                 select {numbers} as request_no, page.* exclude (filename)
@@ -839,25 +900,28 @@ def write_array(path: Path, output: BinaryIO) -> None:
 
     Raises
     ------
-    ValueError
-        If the page has none.
+    UnreadableError
+        If the page has none, or a row in it is nested deeply: DuckDB crashes on it.
     """
     with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as page:
         start = _VALUE.search(page, 0, 1 << 16)
         end = _PAGE_REST.search(page, max(0, len(page) - (1 << 16)))
         if start is None or end is None:
-            raise ValueError(f"{path} is no page of rows")
-        output.write(page[start.end() - 1 : end.start() + 1])
+            raise UnreadableError("this is no page of rows", path)
+        rows = page[start.end() - 1 : end.start() + 1]
+    if is_nested_deeply(rows):
+        raise UnreadableError("a row is nested deeply", path)
+    output.write(rows)
 
 
 def count_zip_rows(path: Path) -> int:
     """Count the observations in a bulk zip: the lines of its members, without their headers."""
     rows = 0
-    with zipfile.ZipFile(path) as archive:
+    with opened_zip(path) as archive:
         for name in zip_members(path, "Observations"):
-            with archive.open(name) as member:
+            with archive.open(name) as content:
                 lines, last = 0, b"\n"
-                while block := member.read(1 << 20):
+                while block := content.read(1 << 20):
                     lines += block.count(b"\n")
                     last = block[-1:]
                 rows += max(0, lines + (last != b"\n") - 1)
@@ -873,10 +937,10 @@ def zip_header(path: Path, members: list[str], dataset: Dataset) -> list[str]:
         If they differ: their rows would land in each other's columns.
     """
     headers = []
-    with zipfile.ZipFile(path) as archive:
+    with opened_zip(path) as archive:
         for name in members:
-            with archive.open(name) as member:
-                line = member.readline().decode("utf-8-sig").strip()
+            with archive.open(name) as content:
+                line = read_header(content, path).decode("utf-8-sig").strip()
             headers.append([field.strip('"') for field in line.split(";")])
     if any(header != headers[0] for header in headers):
         raise BadReplyError(

@@ -8,23 +8,23 @@ procedure 4 is the total of the others; a masked code has a row for each class o
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from common.sql import number, quote
 from extract.errors import BadReplyError
 from extract.http import OfficeSession, Verdict, head_of
 from extract.landing import BULK_VALUES
-from extract.offices.base import Fetched, Files, OfficeVersion, as_payload
+from extract.offices.base import Fetched, Files, OfficeVersion, as_payload, reads_replies
 from extract.offices.eurostat_faults import read_fault
 from extract.offices.eurostat_files import ListedFile, fetch_file, list_folder, version_of
 from extract.parsing import Finding, Rows
 from extract.registry import Dataset
+from extract.replies import csv_fields
 from extract.slices import Slice
-from extract.sql import number, quote
-from extract.streams import ArchiveContentError, ArchiveError, piped, seven_zip_member, write_seven_zip
+from extract.streams import ArchiveContentError, ArchiveError, piped, read_header, seven_zip_member, write_seven_zip
 
 FOLDER = "comext/COMEXT_DATA/PRODUCTS"
 HISTORICAL_FOLDER = "comext/COMEXT_HISTORICAL_DATA/PRODUCTS_1988_2001"
@@ -90,6 +90,7 @@ def list_files(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, 
     return files
 
 
+@reads_replies
 def months_to_load(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, first: str, last: str) -> list[str]:
     """Return the months of which the office has a file, from `first` to `last`; without a first one only the newest."""
     months = list_files(session, hosts, dataset, FOLDER)
@@ -198,7 +199,7 @@ def inspect_seven_zip(path: Path, content_type: str) -> Verdict | None:
     if not head_of(path, 6).startswith(b"7z\xbc\xaf\x27\x1c"):
         return read_fault(path) or Verdict(
             f"not a 7z archive: {head_of(path, 120)!r}",
-            can_heal=False,
+            retryable=False,
             next_step="look at the reply in the raw store and adapt extract/offices/comext_bulk.py",
         )
     try:
@@ -206,11 +207,11 @@ def inspect_seven_zip(path: Path, content_type: str) -> Verdict | None:
     except ArchiveContentError as error:
         return Verdict(
             str(error),
-            can_heal=False,
+            retryable=False,
             next_step="look at the archive in the raw store and adapt extract/streams.py",
         )
     except ArchiveError as error:
-        return Verdict(str(error), can_heal=True)
+        return Verdict(str(error), retryable=True)
     return None
 
 
@@ -230,5 +231,5 @@ def _find(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part:
 def _read_header(path: Path) -> list[str]:
     """Return the first line of the archive's member; unpacking stops behind it."""
     with piped(lambda output: write_seven_zip(path, output)) as (pipe,), pipe.open("rb") as content:
-        line = content.readline()
-    return next(csv.reader([line.decode("utf-8-sig").strip()]))
+        line = read_header(content, path)
+    return csv_fields(line.decode("utf-8-sig").strip())

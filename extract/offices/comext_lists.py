@@ -22,6 +22,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from common.sql import quote
 from extract.errors import BadReplyError
 from extract.http import OfficeSession, Verdict, head_of, tail_of
 from extract.offices.base import Fetched, Files, OfficeVersion, as_payload, ready
@@ -30,7 +31,6 @@ from extract.offices.eurostat_files import ListedFile, fetch_file, list_folder, 
 from extract.parsing import Finding, Rows
 from extract.registry import Dataset
 from extract.slices import Slice
-from extract.sql import quote
 
 # The identifier of a list is its path below this folder.
 FOLDER = "comext/COMEXT_METADATA/CLASSIFICATIONS_AND_RELATIONS"
@@ -147,16 +147,16 @@ def inspect_list(file: ListedFile, path: Path, content_type: str) -> Verdict | N
     # Before the text is looked at: a cut may go through a character.
     size = path.stat().st_size
     if size < file.size:
-        return Verdict(f"the list is cut off: {size:,} of {file.size:,} bytes", can_heal=True)
+        return Verdict(f"the list is cut off: {size:,} of {file.size:,} bytes", retryable=True)
     if size != file.size and tail_of(path, 1) != b"\n":
-        return Verdict("the list is cut off in its last line", can_heal=True)
+        return Verdict("the list is cut off in its last line", retryable=True)
     try:
         path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        return Verdict(f"the list is not UTF-8 (at byte {error.start:,})", can_heal=False, next_step=_LOOK)
+        return Verdict(f"the list is not UTF-8 (at byte {error.start:,})", retryable=False, next_step=_LOOK)
     if b"\t" not in head_of(path).split(b"\n", 1)[0]:
         reason = f"not a list with tabs (content type {content_type!r}): {head_of(path, 120)!r}"
-        return Verdict(reason, can_heal=False, next_step=_LOOK)
+        return Verdict(reason, retryable=False, next_step=_LOOK)
     return None
 
 

@@ -10,30 +10,32 @@ Brussels time with a two-digit year.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote as url_quote
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 from zoneinfo import ZoneInfo
 
 import duckdb
 
+from common.months import Month, months_between
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError
 from extract.http import OfficeSession, Reply, Verdict, head_of
 from extract.offices import comext_bulk, comext_lists, eurostat_async, eurostat_formats
-from extract.offices.base import CatalogueEntry, Fetched, Files, Metadata, OfficeVersion, as_payload
+from extract.offices.base import CatalogueEntry, Fetched, Files, Metadata, OfficeVersion, as_payload, reads_replies
 from extract.offices.eurostat_faults import read_fault
 from extract.offices.eurostat_formats import BRUSSELS, last_update_text
 from extract.parsing import Finding, Rows
 from extract.registry import Dataset
+from extract.replies import UnreadableError, member, of_kind, read_object, read_xml
 from extract.slices import Slice
 
 # Below 500,000 positions a request is answered at once; a margin is kept for codes we do not know of.
 COST_LIMIT = 400_000
 # Longest list of codes in one URL: network appliances refuse long ones (400 or 414).
 CODES_PER_REQUEST = 100
+_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 SDMX, BULK, LIST = "sdmx", "comext_bulk", "comext_list"
 
 
@@ -51,6 +53,7 @@ class EurostatOffice:
         """Return the address of one dataflow without its structure, some kB."""
         return f"{hosts['comext']}/sdmx/2.1/dataflow/ESTAT/DS-045409/1.0?detail=allstubs"
 
+    @reads_replies
     def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
         """Read when the data were last updated: from a listing of some kB, or a one-period reply on the main host."""
         if dataset.protocol == BULK:
@@ -59,6 +62,7 @@ class EurostatOffice:
             return comext_lists.probe(session, hosts, dataset)
         return self._stamps(session, hosts, dataset, part)[0]
 
+    @reads_replies
     def fetch(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
         """Fetch a slice, chunk by chunk.
 
@@ -150,6 +154,7 @@ class EurostatOffice:
             return comext_lists.rows(dataset, part, files)
         return eurostat_formats.rows(dataset, part, fetched.version.version, files)
 
+    @reads_replies
     def discover(self, session: OfficeSession, hosts: dict[str, str], words: tuple[str, ...]) -> list[CatalogueEntry]:
         """Search the Comext host's listing and the main host's table of contents by words of title or code."""
         entries = [
@@ -174,11 +179,10 @@ class EurostatOffice:
     def _host(self, hosts: dict[str, str], dataset: Dataset) -> str:
         return hosts["comext" if dataset.is_comext else "main"]
 
-    def _dataflows(self, session: OfficeSession, hosts: dict[str, str]) -> list[ElementTree.Element]:
+    def _dataflows(self, session: OfficeSession, hosts: dict[str, str]) -> list[Element]:
         url = f"{hosts['comext']}/sdmx/2.1/dataflow/ESTAT"
         reply = session.get(url, purpose="dataflows", inspect=inspect_structure)
-        root = ElementTree.parse(reply.path).getroot()  # noqa: S314 - the office's own listing
-        return [element for element in root.iter() if _local(element.tag) == "Dataflow"]
+        return [element for element in read_xml(reply.path).iter() if _local(element.tag) == "Dataflow"]
 
     def _stamps(
         self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice
@@ -191,10 +195,13 @@ class EurostatOffice:
         )
         url = f"{hosts['main']}/statistics/1.0/data/{dataset.identifier}?format=JSON&lang=EN&{query}&lastTimePeriod=1"
         reply = session.get(url, purpose="version", inspect=eurostat_formats.inspect_data)
-        content = json.loads(reply.text())
-        annotations = {a.get("type"): a.get("date", "") for a in content.get("extension", {}).get("annotation", [])}
-        moment = _read_moment(str(content.get("updated", "")), dataset, url)
-        return OfficeVersion(last_update_text(moment), _utc(moment)), annotations.get("UPDATE_STRUCTURE", "")
+        content = read_object(reply.path)
+        extension = member(content, "extension", dict, reply.path, {})
+        structure = ""
+        for annotation in member(extension, "annotation", list, reply.path, []):
+            if of_kind(annotation, dict, "an annotation", reply.path).get("type") == "UPDATE_STRUCTURE":
+                structure = member(annotation, "date", str, reply.path, "")
+        return _read_moment(str(content.get("updated", "")), dataset, url), structure
 
     def _comext_stamps(
         self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset
@@ -202,9 +209,8 @@ class EurostatOffice:
         for flow in self._dataflows(session, hosts):
             stamp = _annotation(flow, "UPDATE_DATA")
             if flow.get("id") == dataset.identifier and stamp:
-                moment = _read_moment(stamp, dataset, hosts["comext"])
                 structure = _annotation(flow, "UPDATE_STRUCTURE") or ""
-                return OfficeVersion(last_update_text(moment), _utc(moment)), structure
+                return _read_moment(stamp, dataset, hosts["comext"]), structure
         raise BadReplyError(
             f"the dataflow listing does not hold {dataset.identifier} with an UPDATE_DATA annotation",
             dataset=dataset.code,
@@ -218,16 +224,17 @@ class EurostatOffice:
         """Return the codes that a dataset offers in each dimension; asked once for each stamp of its structure."""
         url = f"{self._host(hosts, dataset)}/sdmx/2.1/contentconstraint/ESTAT/{dataset.identifier}"
         name = f"{structure} {url}"
-        path = session.raw.recall(dataset.code, name) if structure else None
+        path, sha256 = session.raw.recall(dataset.code, name) if structure else None, ""
         if path is None:
             reply = session.get(url, purpose="constraint", inspect=inspect_structure)
-            path = reply.path
-            session.raw.remember(dataset.code, name, reply.record.sha256)
+            path, sha256 = reply.path, reply.record.sha256
         offered: dict[str, frozenset[str]] = {}
-        for element in ElementTree.parse(path).getroot().iter():  # noqa: S314 - the office's own structure
+        for element in read_xml(path).iter():
             if _local(element.tag) == "KeyValue":
                 values = (value.text or "" for value in element.iter() if _local(value.tag) == "Value")
-                offered[element.get("id", "")] = frozenset(values)
+                # A dimension may be listed in several regions.
+                dimension = element.get("id", "")
+                offered[dimension] = offered.get(dimension, frozenset()) | frozenset(values)
         if not offered:
             raise BadReplyError(
                 "the constraint lists no codes",
@@ -235,6 +242,9 @@ class EurostatOffice:
                 where=url,
                 next_step="look at the reply in the raw store and adapt extract/offices/eurostat.py",
             )
+        if sha256:
+            # Not before it was read: one that cannot be is asked for again.
+            session.raw.remember(dataset.code, name, sha256)
         return offered
 
 
@@ -348,11 +358,11 @@ def inspect_structure(path: Path, content_type: str) -> Verdict | None:
     if fault := read_fault(path):
         return fault
     try:
-        ElementTree.parse(path)  # noqa: S314 - the office's own listing
-    except ElementTree.ParseError as error:
-        return Verdict(f"the XML is cut off or broken ({error})", can_heal=True)
+        read_xml(path)
+    except UnreadableError as error:
+        return Verdict.of(error)
     if b"Structure" not in head_of(path, 400):
-        return Verdict(f"not an SDMX structure (content type {content_type!r})", can_heal=False)
+        return Verdict(f"not an SDMX structure (content type {content_type!r})", retryable=False)
     return None
 
 
@@ -361,7 +371,7 @@ def inspect_toc(path: Path, content_type: str) -> Verdict | None:
     if fault := read_fault(path):
         return fault
     if b"\t" not in head_of(path, 400):
-        return Verdict(f"not a table of contents (content type {content_type!r})", can_heal=False)
+        return Verdict(f"not a table of contents (content type {content_type!r})", retryable=False)
     return None
 
 
@@ -378,26 +388,32 @@ def parse_last_update(text: str, dataset: Dataset) -> OfficeVersion:
             moment = datetime.fromisoformat(text)
         else:
             moment = datetime.strptime(text, "%d/%m/%y %H:%M:%S").replace(tzinfo=BRUSSELS)
-    except (ValueError, TypeError) as error:
+        return _version(moment)
+    except (ValueError, TypeError, OverflowError) as error:
         raise BadReplyError(
             f"LAST UPDATE is {text!r}, not DD/MM/YY HH:MM:SS",
             dataset=dataset.code,
             next_step="look at the reply in the raw store and adapt extract/offices/eurostat.py",
         ) from error
-    return OfficeVersion(last_update_text(moment), _utc(moment))
 
 
-def _read_moment(text: str, dataset: Dataset, where: str) -> datetime:
+def _read_moment(text: str, dataset: Dataset, where: str) -> OfficeVersion:
     try:
-        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
-    except ValueError as error:
+        return _version(datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z"))
+    except (ValueError, OverflowError) as error:
         raise BadReplyError(
             f"the stamp of the last update is {text!r}, not ISO 8601 with an offset",
             dataset=dataset.code,
             where=where,
             next_step="look at the reply in the raw store and adapt extract/offices/eurostat.py",
         ) from error
-    return moment
+
+
+def _version(moment: datetime) -> OfficeVersion:
+    """Return a moment as a version; one without an offset is none, as it would be read in the machine's own zone."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no offset")
+    return OfficeVersion(last_update_text(moment), _utc(moment))
 
 
 def _utc(moment: datetime) -> str:
@@ -408,11 +424,13 @@ def _local(tag: str) -> str:
     return tag.rsplit("}", 1)[-1]
 
 
-def _name(flow: ElementTree.Element) -> str:
-    return next((child.text or "" for child in flow.iter() if _local(child.tag) == "Name"), "")
+def _name(flow: Element) -> str:
+    """Return the English name: the listing gives one in each language, in any order."""
+    names = {child.get(_LANGUAGE, ""): child.text or "" for child in flow.iter() if _local(child.tag) == "Name"}
+    return names.get("en", next(iter(names.values()), ""))
 
 
-def _annotation(flow: ElementTree.Element, kind: str) -> str | None:
+def _annotation(flow: Element, kind: str) -> str | None:
     for annotation in flow.iter():
         if _local(annotation.tag) != "Annotation":
             continue
@@ -431,5 +449,4 @@ def _periods(dataset: Dataset, first: str, last: str) -> list[str]:
     """Return the periods from month to month that a dataset may have: months, or years for annual data."""
     if dataset.is_annual:
         return [str(year) for year in range(int(first[:4]), int(last[:4]) + 1)]
-    begin, end = (int(m[:4]) * 12 + int(m[5:]) - 1 for m in (first, last))
-    return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(begin, end + 1)]
+    return [str(month) for month in months_between(Month.parse(first), Month.parse(last))]

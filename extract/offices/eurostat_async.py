@@ -9,17 +9,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.files import write_atomically
 from extract.errors import OfficeRefusedError, TransientOfficeError
 from extract.http import Inspector, OfficeSession, Reply, Verdict, head_of
 from extract.offices.eurostat_faults import read_fault
-from extract.raw import RequestRecord, write_atomically
+from extract.raw import RequestRecord
+from extract.replies import LOOK
+from extract.streams import ArchiveContentError, ArchiveError, check_zip, opened_zip
 
 _ENVELOPE = re.compile(rb"<[\w:]*(?:queued|asyncResponse|syncResponse)\b")
 _KEY = re.compile(rb"<[\w:]*(?:id|key)>\s*([0-9a-fA-F-]{8,})\s*<")
@@ -30,6 +31,7 @@ _NOT_YET = "DATA_NOT_YET_AVAILABLE"
 _GONE = ("EXPIRED", "UNKNOWN_REQUEST")
 # Jobs that may expire one after the other before the data are given up.
 _JOBS = 3
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,14 @@ class Jobs:
     def _ask(self, url: str, purpose: str, inspect: Inspector) -> Reply | None:
         """Go on with the job of a URL or start one; None if the office forgot it."""
         note = self._note(url)
-        key = json.loads(note.read_text(encoding="utf-8")) if note.exists() else ""
+        key = _read_key(note)
         if not key:
             reply = self._session.get(url, purpose=purpose, inspect=_or_envelope(inspect))
             envelope = read_envelope(reply.path)
             if envelope is None:
                 return reply
             if envelope.url:
-                return self._fetch_zip(envelope.url, url, purpose, inspect)
+                return self._fetch_zip(self._session.lead(url, envelope.url), url, purpose, inspect)
             key = envelope.key
             if not key:
                 raise OfficeRefusedError(
@@ -169,9 +171,12 @@ class Jobs:
                 waited += pause
                 pause = min(1.5 * pause, self._policy.longest_seconds)
                 continue
-            with zipfile.ZipFile(reply.path) as archive:
-                content = archive.read(archive.namelist()[0])
-            sha256, size = self._session.raw.put(io.BytesIO(content))
+            with opened_zip(reply.path) as archive:
+                names = archive.namelist()
+                if len(names) != 1:
+                    raise ArchiveContentError(f"the zip holds {names[:20]}, not one member ({reply.path})")
+                with archive.open(names[0]) as content:
+                    sha256, size = self._session.raw.put(iter(lambda: content.read(_BLOCK), b""))
             record = RequestRecord(
                 **{**reply.record.__dict__, "sha256": sha256, "bytes": size, "purpose": purpose, "url": url}
             )
@@ -179,7 +184,7 @@ class Jobs:
             verdict = inspect(path, "")
             if verdict is not None:
                 raise OfficeRefusedError(
-                    verdict.reason, dataset=self._session.dataset, where=zip_url, next_step=verdict.next_step
+                    verdict.reason, dataset=self._session.dataset, where=zip_url, next_step=verdict.next_step or LOOK
                 )
             return Reply(self._session.keep_derived(record), path)
         raise TransientOfficeError(
@@ -226,11 +231,20 @@ def _inspect_status(path: Path, content_type: str) -> Verdict | None:
     head = head_of(path, 8192)
     if _ENVELOPE.search(head):
         return None
-    return read_fault(path) or Verdict(f"not the status of a job: {head[:200]!r}", can_heal=True)
+    return read_fault(path) or Verdict(f"not the status of a job: {head[:200]!r}", retryable=True)
 
 
 def _inspect_zip(path: Path, content_type: str) -> Verdict | None:
-    if not zipfile.is_zipfile(path):
-        return read_fault(path) or Verdict("not a zip", can_heal=True)
-    with zipfile.ZipFile(path) as archive:
-        return None if archive.testzip() is None else Verdict("the zip is broken", can_heal=True)
+    try:
+        check_zip(path)
+    except ArchiveError as error:
+        return read_fault(path) or Verdict(str(error), retryable=not isinstance(error, ArchiveContentError))
+    return None
+
+
+def _read_key(note: Path) -> str:
+    """Return the key of a job that an earlier run started; empty if there is none, or a disk damaged its note."""
+    try:
+        return str(json.loads(note.read_text(encoding="utf-8"))) if note.exists() else ""
+    except ValueError:
+        return ""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
-from xml.etree import ElementTree
 
 from extract.errors import ExtractError
 from extract.examine import Examination, Examined
 from extract.http import OfficeSession, Reply, Verdict
 from extract.offices import comext_bulk, comext_lists
+from extract.offices.base import reads_replies
 from extract.offices.eurostat import inspect_structure, inspect_toc, key_codes
 from extract.offices.eurostat_async import read_envelope
 from extract.offices.eurostat_faults import read_fault
 from extract.offices.eurostat_files import file_url
 from extract.offices.eurostat_formats import check_header, inspect_data
 from extract.registry import Dataset
+from extract.replies import read_object, read_xml
 from extract.slices import Slice
 
 # A reporter that every dataset has, for requests of one cell.
@@ -25,6 +25,7 @@ _IRON_AND_STEEL = {"CN": "72", "SITC": "67", "CPA22": "24"}
 _NO_JOB = "00000000-0000-0000-0000-000000000000"
 
 
+@reads_replies
 def examine(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> list[Examined]:
     """Ask all endpoints of one dataset."""
     visit = Examination(session, dataset.code)
@@ -64,6 +65,7 @@ def examine(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> 
     return visit.results
 
 
+@reads_replies
 def examine_office(session: OfficeSession, hosts: dict[str, str]) -> list[Examined]:
     """Ask the endpoints that belong to no dataset."""
     visit = Examination(session, "eurostat")
@@ -130,9 +132,8 @@ def _one_product(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _compare_dimensions(reply: Reply, dataset: Dataset) -> tuple[str, str]:
-    root = ElementTree.parse(reply.path).getroot()  # noqa: S314 - the office's own structure
     found = []
-    for element in root.iter():
+    for element in read_xml(reply.path).iter():
         if element.tag.rsplit("}", 1)[-1] in ("Dimension", "TimeDimension") and element.get("id"):
             found.append((int(element.get("position", "99")), str(element.get("id"))))
     names = [name for _, name in sorted(found)]
@@ -144,7 +145,7 @@ def _compare_dimensions(reply: Reply, dataset: Dataset) -> tuple[str, str]:
 
 def _compare_codes(reply: Reply, dataset: Dataset) -> tuple[str, str]:
     offered: dict[str, set[str]] = {}
-    for element in ElementTree.parse(reply.path).getroot().iter():  # noqa: S314 - the office's own structure
+    for element in read_xml(reply.path).iter():
         if element.tag.rsplit("}", 1)[-1] == "KeyValue":
             values = (value.text or "" for value in element.iter() if value.tag.rsplit("}", 1)[-1] == "Value")
             offered[element.get("id", "")] = set(values)
@@ -171,7 +172,7 @@ def _compare_columns(reply: Reply, dataset: Dataset) -> tuple[str, str]:
 
 
 def _compare_json_stat(reply: Reply) -> tuple[str, str]:
-    content = json.loads(reply.text())
+    content = read_object(reply.path)
     return ("", "") if content.get("updated") else ("no `updated`", "")
 
 

@@ -34,12 +34,12 @@ def _json_fault(head: bytes) -> Verdict | None:
         return None
     try:
         content = json.loads(head)
-    except ValueError:
-        return Verdict(f"an error that is cut off: {head[:200]!r}", can_heal=True)
+    except (ValueError, RecursionError):
+        return Verdict(f"an error that is cut off: {head[:200]!r}", retryable=True)
     if "warning" in content:
         label = content["warning"].get("label", "") if isinstance(content["warning"], dict) else content["warning"]
         # The asynchronous answer of the statistics API has no key: it can only be asked again, or for less.
-        return Verdict(f"Eurostat asks to come back later: {label}", can_heal=True, next_step=_STEPS["413"])
+        return Verdict(f"Eurostat asks to come back later: {label}", retryable=True, next_step=_STEPS["413"])
     errors = content["error"] if isinstance(content["error"], list) else [content["error"]]
     first = errors[0] if errors else {}
     if not isinstance(first, dict):

@@ -56,7 +56,8 @@ def list_folder(session: OfficeSession, hosts: dict[str, str], dataset: Dataset,
         "&dateFormat=ISO"
     )
     reply = session.get(url, purpose="listing", inspect=_inspect_listing)
-    rows = list(csv.DictReader(reply.text().splitlines()))
+    # A line that is longer than the header has fields without a name; one that is shorter has empty ones.
+    rows = list(csv.DictReader(reply.text().splitlines(), restkey="", restval=""))
     names = {column.upper(): column for column in (rows[0] if rows else {})}
     modified = next((own for upper, own in names.items() if "DATE" in upper or "MODIF" in upper), "")
     if not rows or "NAME" not in names or "SIZE" not in names or not modified:
@@ -72,7 +73,7 @@ def list_folder(session: OfficeSession, hosts: dict[str, str], dataset: Dataset,
         if not size:
             # A folder has no size.
             continue
-        if not size.isdecimal():
+        if not (size.isdecimal() and len(size) < 20):
             raise BadReplyError(
                 f"the listing gives {size!r} as size of {name}, not bytes",
                 dataset=dataset.code,
@@ -95,7 +96,7 @@ def fetch_file(
     Parameters
     ----------
     find : callable
-        Looks the file up in the listing, anew each time.
+        Looks the file up in the listing, again each time.
     inspector : callable
         Gives what judges the body of a listed file.
 
@@ -134,17 +135,17 @@ def version_of(file: ListedFile, dataset: Dataset) -> OfficeVersion:
     """
     try:
         moment = datetime.fromisoformat(file.modified)
-    except ValueError as error:
+        if moment.tzinfo is None:
+            # Where no offset is given it is taken to be Brussels time, as everywhere else at this office.
+            moment = moment.replace(tzinfo=ZoneInfo("Europe/Brussels"))
+        stamp = moment.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError) as error:
         raise BadReplyError(
             f"the listing gives {file.modified!r} as time of {file.name}, not ISO 8601",
             dataset=dataset.code,
             where=file.folder,
             next_step=_LOOK,
         ) from error
-    if moment.tzinfo is None:
-        # Where no offset is given it is taken to be Brussels time, as everywhere else at this office.
-        moment = moment.replace(tzinfo=ZoneInfo("Europe/Brussels"))
-    stamp = moment.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ")
     return OfficeVersion(f"{file.name} {file.size} {file.modified}", stamp)
 
 
@@ -152,5 +153,5 @@ def _inspect_listing(path: Path, content_type: str) -> Verdict | None:
     if fault := read_fault(path):
         return fault
     if b"," not in head_of(path, 400).split(b"\n", 1)[0]:
-        return Verdict(f"not a listing of files (content type {content_type!r})", can_heal=False)
-    return None if tail_of(path, 1) == b"\n" else Verdict("the listing is cut off in its last line", can_heal=True)
+        return Verdict(f"not a listing of files (content type {content_type!r})", retryable=False)
+    return None if tail_of(path, 1) == b"\n" else Verdict("the listing is cut off in its last line", retryable=True)

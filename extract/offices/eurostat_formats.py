@@ -7,21 +7,21 @@ row becomes the office's dimensions, the value and its flags.
 from __future__ import annotations
 
 import csv
-import json
 import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from common.sql import number, quote, sql_tuple, text_list
 from extract.errors import BadReplyError
 from extract.http import Verdict, head_of, is_gzip, is_whole_gzip, tail_of
 from extract.offices.base import Files, in_slice, ready, request_number
 from extract.offices.eurostat_faults import read_fault
 from extract.parsing import OTHER_VINTAGE, Finding, Rows
 from extract.registry import Dataset
+from extract.replies import UnreadableError, csv_fields, member, of_kind, read_json, read_object
 from extract.slices import Slice
-from extract.sql import number, quote, sql_tuple, text_list
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
 CSV, TSV, JSON_STAT = "SDMX-CSV", "TSV", "JSON-stat"
@@ -54,37 +54,39 @@ def format_of(path: Path) -> str:
 def inspect_data(path: Path, content_type: str) -> Verdict | None:
     """Accept a complete reply of observations; tell faults from it, whatever the content type says."""
     if is_gzip(path) and not is_whole_gzip(path):
-        return Verdict("the gzip file is cut off or broken", can_heal=True)
+        return Verdict("the gzip file is cut off or broken", retryable=True)
     if fault := read_fault(path):
         return fault
     head = head_of(path).removeprefix(_BOM).lstrip()
     if head.startswith(b"<"):
-        return Verdict(f"XML where data were asked for: {head[:200]!r}", can_heal=False, next_step=_LOOK)
+        return Verdict(f"XML where data were asked for: {head[:200]!r}", retryable=False, next_step=_LOOK)
     kind = format_of(path)
     if not kind:
         reason = f"not data (content type {content_type!r}): {head[:120]!r}"
-        return Verdict(reason, can_heal=False, next_step=_LOOK)
+        return Verdict(reason, retryable=False, next_step=_LOOK)
     if kind == JSON_STAT:
         return _inspect_json_stat(path)
     # A gzip file is whole, as its checksum says; only plain text can end anywhere.
     if not is_gzip(path) and not tail_of(path, 2).endswith(b"\n"):
-        return Verdict(f"the {kind} is cut off in its last line", can_heal=True)
+        return Verdict(f"the {kind} is cut off in its last line", retryable=True)
     return None
 
 
 def _inspect_json_stat(path: Path) -> Verdict | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError:
-        return Verdict("the JSON is cut off", can_heal=True)
+        content = read_json(path)
+    except UnreadableError as error:
+        return Verdict.of(error, _LOOK)
+    if not isinstance(content, dict):
+        return Verdict(f"not JSON-stat: {head_of(path, 120)!r}", retryable=False, next_step=_LOOK)
     missing = [name for name in ("id", "size", "dimension", "value") if name not in content]
-    return Verdict(f"not JSON-stat: it lacks {missing}", can_heal=False, next_step=_LOOK) if missing else None
+    return Verdict(f"not JSON-stat: it lacks {missing}", retryable=False, next_step=_LOOK) if missing else None
 
 
 def csv_header(path: Path) -> list[str]:
     """Return the column names of a CSV body, without byte order mark and carriage return."""
     first_line = head_of(path).decode("utf-8-sig", errors="replace").splitlines()[0]
-    return next(csv.reader([first_line]))
+    return csv_fields(first_line)
 
 
 def check_header(path: Path, url: str, dataset: Dataset) -> list[str]:
@@ -111,7 +113,7 @@ def first_stamp(path: Path) -> str:
     """Return the stamp of the last update that stands in a reply; empty if its format has none, or it has no row."""
     kind = format_of(path)
     if kind == JSON_STAT:
-        return str(json.loads(path.read_text(encoding="utf-8-sig")).get("updated", ""))
+        return str(read_object(path).get("updated", ""))
     if kind != CSV or "LAST UPDATE" not in csv_header(path):
         return ""
     lines = head_of(path, 1 << 16).decode("utf-8-sig", errors="replace").splitlines()
@@ -260,7 +262,9 @@ def _tsv_query(dataset: Dataset, number: int, path: Path) -> str:
         for label, column in zip(header[1:], columns[1:], strict=True)
     )
     keys = ", ".join(
-        f'{quote(constants[name])} as "{name}"' if name in constants else f'key[{names.index(name) + 1}] as "{name}"'
+        f'{quote(constants[name])} as "{name}"'
+        if name in constants
+        else f'if(len(key) = {len(names)}, key[{names.index(name) + 1}], null) as "{name}"'
         for name in dataset.dimensions
         if name != period
     )
@@ -283,9 +287,18 @@ def _tsv_query(dataset: Dataset, number: int, path: Path) -> str:
 
 
 def _json_stat_query(dataset: Dataset, number: int, path: Path) -> str:
-    """Turn JSON-stat into rows: sparse cells, numbered with the last dimension fastest."""
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
-    names, sizes = [str(name) for name in content["id"]], [int(size) for size in content["size"]]
+    """Turn JSON-stat into rows: sparse cells, numbered with the last dimension fastest.
+
+    Raises
+    ------
+    UnreadableError
+        If the cells cannot be those of the dimensions: each would be given the codes of another one.
+    """
+    content = read_object(path)
+    names = [of_kind(name, str, "a name in 'id'", path) for name in member(content, "id", list, path)]
+    sizes = [of_kind(size, int, "a 'size'", path) for size in member(content, "size", list, path)]
+    if len(names) != len(sizes) or len({*names}) != len(names):
+        raise UnreadableError(f"the reply has another shape: the dimensions {names} have the sizes {sizes}", path)
     period = dataset.period_dimension
     # The time dimension is called so here, and TIME_PERIOD in SDMX.
     wanted = {name: ("time" if name == period and period not in names else name) for name in dataset.dimensions}
@@ -298,26 +311,23 @@ def _json_stat_query(dataset: Dataset, number: int, path: Path) -> str:
             next_step=_CHANGED,
         )
     strides, size = {}, 1
+    codes = {name: _codes_of(content, name, count, path) for name, count in zip(names, sizes, strict=True)}
     for name, count in reversed(list(zip(names, sizes, strict=True))):
         strides[name] = (size, count)
         size *= count
     keys = []
     for name, own in wanted.items():
-        index = content["dimension"][own]["category"]["index"]
-        codes = sorted(index, key=index.__getitem__) if isinstance(index, dict) else list(index)
         stride, count = strides[own]
-        keys.append(f'{text_list(codes)}[(position // {stride}) % {max(count, 1)} + 1] as "{name}"')
-    is_list = isinstance(content["value"], list)
+        keys.append(f'{text_list(codes[own])}[(position // {stride}) % {max(count, 1)} + 1] as "{name}"')
     updated = str(content.get("updated", ""))
-    cells = {str(i): v for i, v in enumerate(content["value"])} if is_list else dict(content["value"])
-    status = content.get("status", {})
-    flags = {str(i): v for i, v in enumerate(status)} if isinstance(status, list) else dict(status)
-    positions = sorted({int(key) for key, value in cells.items() if value is not None} | {int(key) for key in flags})
+    cells = _cells_of(content, "value", size, path)
+    flags = _cells_of(content, "status", size, path)
+    positions = sorted({place for place, value in cells.items() if value is not None} | {*flags})
 
     def cell(position: int) -> str:
         # Status is "flag|confidentiality"; PRODCOM writes ":C" in place of a value.
-        flag, _, confidentiality = str(flags.get(str(position), "")).partition("|")
-        return ", ".join([str(position), *map(_literal, (cells.get(str(position)), flag, confidentiality))])
+        flag, _, confidentiality = (flags.get(position) or "").partition("|")
+        return ", ".join([str(position), *map(_literal, (cells.get(position), flag, confidentiality))])
 
     entries = ", ".join(f"({cell(position)})" for position in positions)
     stamp = _literal(updated and _as_last_update(updated))
@@ -329,6 +339,40 @@ def _json_stat_query(dataset: Dataset, number: int, path: Path) -> str:
         from (select position::bigint as position, text::varchar as text, flag::varchar as flag,
             confidentiality::varchar as confidentiality from {table} as t(position, text, flag, confidentiality))
     """
+
+
+def _codes_of(content: dict[str, Any], name: str, count: int, path: Path) -> list[str]:
+    """Return the codes of a dimension in the order of its places, as many as its size."""
+    dimension = member(member(content, "dimension", dict, path), name, dict, path)
+    index = member(dimension, "category", dict, path).get("index")
+    if isinstance(index, dict):
+        places = {of_kind(place, int, "an index", path): code for code, place in index.items()}
+        codes = [places[place] for place in range(min(count, len(places))) if place in places]
+    else:
+        codes = of_kind(index, list, "'index'", path)
+    if len(codes) != count or any(not isinstance(code, str) for code in codes) or len({*codes}) != count:
+        raise UnreadableError(
+            f"the reply has another shape: {name!r} of size {count} has the codes {index}"[:400], path
+        )
+    return codes
+
+
+def _cells_of(content: dict[str, Any], name: str, size: int, path: Path) -> dict[int, Any]:
+    """Return values or flags by position, all of them below the number of cells."""
+    cells = content.get(name, {})
+    if isinstance(cells, list):
+        found, is_right = dict(enumerate(cells)), len(cells) == size
+    else:
+        keys = of_kind(cells, dict, repr(name), path)
+        is_right = all(key.isascii() and key.isdecimal() and len(key) < 19 and int(key) < size for key in keys)
+        found = {int(key): value for key, value in keys.items()} if is_right else {}
+    if not is_right or len(found) != len(cells):
+        raise UnreadableError(f"the reply has another shape: {name!r} does not fit into {size:,} cells", path)
+    if name == "status":
+        found = {place: flag for place, flag in found.items() if flag is not None}
+        for flag in found.values():
+            of_kind(flag, str, "a flag", path)
+    return found
 
 
 def _as_last_update(updated: str) -> str:

@@ -1,38 +1,35 @@
-"""The page: what was read, said and drawn, put together in one HTML file that fetches nothing."""
+"""The page: sections, figures and status put together in one HTML file that fetches nothing."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-import os
-import tempfile
-from datetime import date
 from pathlib import Path
 
 import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from common.files import write_atomically
 from publish.duckdb_file import connect_published
-from publish.report.charts import MAPS, PALETTE, chart_library, chart_specs, countries_topology
-from publish.report.marts import (
-    Marts,
-    Row,
-    default_view,
+from publish.report.charts import chart_library, countries_topology
+from publish.report.figures import CHARTS, PARTS, default_view, read_views, view_data
+from publish.report.formats import axis_locales, number
+from publish.report.marts import Marts, Row, country_name, read_names
+from publish.report.parts import View
+from publish.report.sections import build_sections
+from publish.report.status import (
+    describe_status,
     read_datasets,
     read_gaps,
     read_gates,
     read_incomplete,
-    read_names,
     read_offices,
     read_publication,
     read_unmapped,
-    read_views,
 )
-from publish.report.sections import View, make_sections
-from publish.report.sentences import tell_concentration, tell_shares, tell_status
-from publish.report.words import MISSING, TEMPLATES, Pair, integer, join, month, same, say, texts
+from publish.report.texts import MISSING, TEMPLATES, join, page_texts, shared
 
 
 def build_report(marts: Path, target: Path) -> Path:
@@ -52,38 +49,23 @@ def build_report(marts: Path, target: Path) -> Path:
     """
     with connect_published(marts) as connection:
         html = render(connection)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as handle:
-            handle.write(html)
-            handle.flush()
-            os.fsync(handle.fileno())
-        # mkstemp makes the file private; a report is there to be read.
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_atomically(target, html)
     return target
 
 
 def render(connection: duckdb.DuckDBPyConnection) -> str:
-    """Turn the marts behind a connection into the page.
+    """Return the page of the marts behind a connection.
 
     The page is a pure function of the marts: no clock, no random names, rows in a stated order.
     """
     marts = Marts(connection)
     names = read_names(marts)
     views = read_views(marts, names)
-    for view in views:
-        view["leads"] = _tell_view(view, names)
     default = default_view(views)
-    chosen = next((view for view in views if view["key"] == default), None)
-    subject = _subject_of(chosen, names) if chosen else None
-    sections = make_sections(marts, subject) if subject else {}
-    panels = [panel.as_data() for section in sections.values() for panel in section.panels]
+    subject = _subject_of(default, names) if default else None
+    sections = build_sections(marts, subject) if subject else []
+    panels = [panel for section in sections if section.content for panel in section.content.panels]
+    charts = {chart.name: chart for chart in (*CHARTS, *(panel.chart for panel in panels))}
     datasets = read_datasets(marts)
     publication = read_publication(marts)
     loads = marts.rows("select distinct transport, is_simulated from ops.loads")
@@ -99,20 +81,19 @@ def render(connection: duckdb.DuckDBPyConnection) -> str:
         lstrip_blocks=True,
     )
     data = {
-        "texts": texts()["script"],
-        "reasons": texts()["reasons"],
-        "months": texts()["months"],
-        "names": names,
-        "specs": chart_specs(),
-        "default": default,
-        "views": views,
-        "palette": PALETTE,
-        "panels": panels,
-        "topology": countries_topology() if any(panel["spec"] in MAPS for panel in panels) else None,
+        "texts": page_texts()["script"],
+        "missing": MISSING,
+        "locales": axis_locales(),
+        "scopes": names["scopes"],
+        "specs": {name: chart.spec() for name, chart in charts.items()},
+        "default": default and default["key"],
+        "views": [view_data(view, names) for view in views],
+        "panels": [panel.as_data() for panel in panels],
+        "topology": countries_topology() if any(panel.ratio for panel in panels) else None,
     }
     # The page fetches nothing; a content security policy in it lets the browser hold it to that.
     return environment.get_template("report.html.j2").render(
-        page=texts()["page"],
+        page=page_texts()["page"],
         css=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
         script=script,
         chart_library=library,
@@ -121,11 +102,11 @@ def render(connection: duckdb.DuckDBPyConnection) -> str:
         is_simulated=any(row["is_simulated"] for row in loads) or bool(publication and publication["is_simulated"]),
         is_replayed=any(row["transport"] == "replay" for row in loads),
         sections=sections,
-        subject=say("lead_view", **subject.words) if subject else None,
+        subject=shared("lead_view", **subject.words) if subject else None,
         offices=read_offices(marts, datasets),
         incomplete=read_incomplete(marts, names),
         datasets=datasets,
-        status=tell_status(datasets, gates),
+        status=describe_status(datasets, gates),
         publication=publication,
         gaps=read_gaps(marts),
         unmapped=read_unmapped(marts),
@@ -133,38 +114,25 @@ def render(connection: duckdb.DuckDBPyConnection) -> str:
         not_passed=not_passed,
         concepts=names["concepts"].values(),
         scopes=names["scopes"].values(),
-        integer=integer,
+        number=number,
+        join=join,
         link=_link,
     )
 
 
 def _subject_of(view: Row, names: Row) -> View:
-    source, concept, scope, reporter = (view[part] for part in ("source", "concept", "scope", "reporter"))
+    source, concept, scope, reporter = (view[part] for part in PARTS)
     return View(
         key=(source, concept, scope, reporter),
-        month=date.fromisoformat(f"{view['months'][-1]}-01"),
-        reporter=names["countries"].get(reporter, same(reporter)),
+        month=view["months"][-1],
+        reporter=country_name(names, reporter),
         scope=names["scopes"][scope]["name"],
         concept=names["concepts"][concept]["name"],
     )
 
 
-def _tell_view(view: Row, names: Row) -> dict[str, Pair | None]:
-    """Write the sentences of a view that the reader can choose."""
-    months = [date.fromisoformat(f"{text}-01") for text in view["months"]]
-    period = say("period_12" if view["basis"] == "r12" else "period_month", month=month(months[-1]))
-    shares = tell_shares(view, period, names["countries"])
-    told: dict[str, Pair | None] = {"shares": join(shares, " ") if shares else None, "concentration": None}
-    series = view["concentration"]
-    if series:
-        at = [{name: series[name][index] for name in ("equivalent", "hhi", "top5")} for index in range(len(months))]
-        last = max(index for index, row in enumerate(at) if row["equivalent"] is not None)
-        told["concentration"] = join(tell_concentration(at[last], at[last - 12] if last >= 12 else None), " ")
-    return told
-
-
 def json_for_html(data: object) -> str:
-    """Serialise data so that no value can end the script element that holds it."""
+    """Return data as JSON in which no value can end the script element that holds it."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,9 +1,8 @@
 "use strict";
-// Fills the page for the chosen view and language. All words and names reach the page as text, never as markup.
+// Fills the page for the chosen view and language. All words, numbers and dates come from Python as they are shown, and
+// reach the page as text, never as markup.
 (function () {
   const data = JSON.parse(document.getElementById("report-data").textContent);
-  const LOCALES = { nl: "nl-NL", en: "en-GB" };
-  const MISSING = "–";
   const TOP_ROWS = 15;
   const NARROW = window.matchMedia("(max-width: 599px)");
   const byKey = new Map(data.views.map((view) => [view.key, view]));
@@ -14,35 +13,12 @@
   const charts = { view: [], page: [] };
   const asked = { view: 0, page: 0 };
 
-  // Words and numbers
-
   function say(key, values) {
-    return fill(data.texts[key][state.lang], values || {});
+    return data.texts[key][state.lang].replace(/\{(\w+)\}/g, (match, name) => (name in values ? values[name] : match));
   }
-  function fill(text, values) {
-    return text.replace(/\{(\w+)\}/g, (match, name) => (name in values ? values[name] : match));
-  }
-  function number(value, digits, options) {
-    if (value === null || value === undefined) return MISSING;
-    const format = { minimumFractionDigits: digits, maximumFractionDigits: digits, ...options };
-    return new Intl.NumberFormat(LOCALES[state.lang], format).format(value).replace("-", "−");
-  }
-  const signed = (value, digits) => number(value, digits, { signDisplay: "exceptZero" });
-  const percent = (share, digits) => (share === null ? MISSING : number(100 * share, digits === undefined ? 1 : digits));
-  function percentSign(share) {
-    return share === null || share === undefined ? MISSING : percent(share) + "%";
-  }
-  function month(text) {
-    const [year, index] = text.split("-").map(Number);
-    return data.months[state.lang][index - 1] + " " + year;
-  }
-  function day(text) {
-    return Number(text.slice(8)) + " " + month(text.slice(0, 7));
-  }
-  const instant = (text) => Date.UTC(Number(text.slice(0, 4)), Number(text.slice(5)) - 1, 1);
-  const country = (code) => (data.names.countries[code] ? data.names.countries[code][state.lang] : code);
-  const named = (kind, code) => data.names[kind][code].name[state.lang];
-  const office = (code) => data.names.offices[code] || code;
+  const withSign = (figure) => (figure === data.missing ? figure : say("percent", { value: figure }));
+  const periodOf = (basis, month) => say(basis === "r12" ? "months_to" : "in_month", { month: month });
+  const text = (key) => data.texts[key][state.lang];
 
   // Elements
 
@@ -52,9 +28,9 @@
     element.append(...children);
     return element;
   }
-  function table(caption, head, bodies) {
+  function table(caption, { head, name_at }, bodies) {
     const headRow = make("tr");
-    head.forEach(([text, numeric]) => headRow.append(make("th", { scope: "col", class: numeric ? "num" : "" }, text)));
+    head.forEach(([name, numeric]) => headRow.append(make("th", { scope: "col", class: numeric ? "num" : "" }, name)));
     const result = make("table", {}, make("caption", { class: "visually-hidden" }, caption), make("thead", {}, headRow));
     bodies.forEach((body) => {
       const element = make("tbody", { class: body.kind || "" });
@@ -62,130 +38,84 @@
       body.rows.forEach((cells) => {
         const row = make("tr");
         cells.forEach((cell, index) => {
-          const isName = index === (body.nameAt || 0);
+          const isName = index === name_at;
           row.append(make(isName ? "th" : "td", isName ? { scope: "row" } : { class: head[index][1] ? "num" : "" }, cell));
         });
         element.append(row);
       });
       result.append(element);
     });
-    return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption + ". " + say("table_region") }, result);
+    return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption + ". " + text("table_region") }, result);
   }
+  const wholeTable = (item) => table(item.caption, item, [{ rows: item.rows }]);
   function behind(id, summary, content) {
     byId(id).replaceChildren(make("summary", {}, summary), ...content);
   }
 
-  // The view in words: no share without its source, concept and scope
+  function legend(id, entries) {
+    byId(id).replaceChildren(
+      ...entries.map(([name, colour, shape]) => {
+        const swatch = make("i", shape ? { class: shape } : {});
+        swatch.style.setProperty(shape ? "--c" : "background", colour);
+        return make("li", {}, swatch, name);
+      })
+    );
+  }
 
-  function captionOf(view) {
-    return [sourceAndConcept(view), named("scopes", view.scope), country(view.reporter)].join("; ");
-  }
-  const lower = (text) => text.charAt(0).toLowerCase() + text.slice(1);
-  const sourceAndConcept = (view) => office(view.source) + ", " + lower(named("concepts", view.concept));
-  function sourceOf(view) {
-    return say("source_label") + ": " + captionOf(view) + "; " + say("release", { date: day(view.vintage) }) + ".";
-  }
-  function periodOf(basis, text) {
-    return say(basis === "r12" ? "months_to" : "in_month", { month: month(text) });
-  }
+  // The view in words: no share without its source, concept and scope
 
   function fillSelectors() {
     const view = byKey.get(state.key);
+    const scopeName = (code) => data.scopes[code].name[state.lang];
     const scopes = [...new Set(data.views.map((entry) => entry.scope))];
     byId("scope").replaceChildren(
       ...["metal", "user", "other"]
-        .map((group) => [group, scopes.filter((code) => data.names.scopes[code].group === group)])
+        .map((group) => [group, scopes.filter((code) => data.scopes[code].group === group)])
         .filter(([, codes]) => codes.length)
         .map(([group, codes]) =>
-          make("optgroup", { label: say("group_" + group) }, ...codes.map((code) => make("option", { value: code }, named("scopes", code))))
+          make("optgroup", { label: text("group_" + group) }, ...codes.map((code) => make("option", { value: code }, scopeName(code))))
         )
     );
     byId("scope").value = view.scope;
     byId("view").replaceChildren(
       ...data.views
         .filter((entry) => entry.scope === view.scope)
-        .map((entry) =>
-          make("option", { value: entry.key }, country(entry.reporter) + " · " + sourceAndConcept(entry))
-        )
+        .map((entry) => make("option", { value: entry.key }, entry.words[state.lang].name))
     );
     byId("view").value = view.key;
   }
 
-  function fillCaption(view) {
+  function fillCaption(view, words) {
     byId("caption").replaceChildren(
-      make("strong", {}, named("scopes", view.scope) + " · " + country(view.reporter)),
-      make("span", {}, sourceAndConcept(view) + "; " + say("release", { date: day(view.vintage) })),
-      make("p", {}, data.names.scopes[view.scope].description[state.lang])
+      make("strong", {}, words.title),
+      make("span", {}, words.about),
+      make("p", {}, data.scopes[view.scope].description[state.lang])
     );
-    document.querySelectorAll("#figures .source").forEach((element) => element.replaceChildren(sourceOf(view)));
-  }
-
-  function fillHeadlines(view) {
-    const newest = view.months[view.months.length - 1];
-    const concentration = view.concentration;
-    const last = concentration && latest(concentration.equivalent);
-    const changePp = (change) =>
-      change === null ? say("no_year_before") : say("year_before", { change: say("pp", { value: signed(change, 1) }) });
-    const notLoaded = view.rows.find((row) => row.kind === "not_loaded" && row.share);
-    const items = [];
-    if (view.top) {
-      items.push([
-        say(notLoaded ? "top_destination_loaded" : "top_destination"),
-        country(view.top.code),
-        percentSign(view.top.share),
-        [changePp(view.top.change_pp), periodOf(view.basis, newest)],
-      ]);
-    }
-    if (view.us) {
-      items.push([say("us_share"), null, percentSign(view.us.share), [changePp(view.us.change_pp), periodOf(view.basis, newest)]]);
-    }
-    if (concentration && last !== null) {
-      const before = last >= 12 ? concentration.equivalent[last - 12] : null;
-      const change = before === null ? say("no_year_before") : say("year_before", { change: signed(concentration.equivalent[last] - before, 1) });
-      const period = periodOf(concentration.basis, view.months[last]);
-      items.push([say("equivalent"), null, number(concentration.equivalent[last], 1), [change, period]]);
-      items.push([say("active"), null, number(concentration.active[last], 0), [notLoaded ? say("of_loaded") : say("of_markets", { n: number(concentration.possible[last], 0) }), period]]);
-    }
-    items.push([say("total"), null, say("mln_value", { value: number(view.total_eur / 1e6, millionDigits(view)) }), [month(newest)]]);
+    document.querySelectorAll("#figures .source").forEach((element) => element.replaceChildren(words.cite));
     byId("headlines").replaceChildren(
-      ...items.map(([name, of, figure, about]) =>
+      ...words.headlines.map(([name, of, figure, about]) =>
         make(
           "div",
           { class: "headline" },
           make("div", { class: "name" }, name),
           make("div", { class: "figure" }, ...(of ? [make("span", { class: "of" }, of)] : []), figure),
-          ...about.map((text) => make("div", { class: "about" }, text))
+          ...about.map((line) => make("div", { class: "about" }, line))
         )
       )
     );
+    byId("view-notices").replaceChildren(...words.notices.map(([kind, line]) => make("p", { class: "notice " + kind }, line)));
   }
   function latest(series) {
     for (let index = series.length - 1; index >= 0; index -= 1) if (series[index] !== null) return index;
     return null;
   }
-  const millionDigits = (view) => (view.total_eur >= 1e9 ? 0 : view.total_eur >= 1e7 ? 1 : 3);
-
-  function fillNotices(view) {
-    const notices = [];
-    if (!view.rows.some((row) => row.kind === "country")) notices.push(["warn", say("no_countries")]);
-    else {
-      const notLoaded = view.rows.find((row) => row.kind === "not_loaded" && row.share);
-      if (notLoaded) notices.push(["warn", say("not_loaded_warning", { share: percentSign(notLoaded.share) })]);
-    }
-    if (view.incomplete.length) {
-      const reasons = [...new Set(view.incomplete.map(([, reason]) => (data.reasons[reason] || data.reasons.unknown)[state.lang]))];
-      notices.push(["", say("incomplete_now", { months: view.incomplete.map(([text]) => month(text)).join(", "), reason: reasons.join(" ") })]);
-    }
-    byId("view-notices").replaceChildren(...notices.map(([kind, text]) => make("p", { class: "notice " + kind }, text)));
-  }
 
   // Charts
 
-  function drawOfView(id, spec, datasets, title, view, options) {
-    const description = say(options.aria || "chart_aria", { title: title, lead: leadOf(view, options.lead), caption: captionOf(view) });
-    return draw("view", id, spec, datasets, { ...options, description: description });
+  function drawOfView(id, spec, datasets, title, options) {
+    const description = say(options.aria || "chart_aria", { title: title, lead: options.lead || "", caption: options.subject });
+    return draw("view", id, data.specs[spec], datasets, { ...options, description: description });
   }
-  const leadOf = (view, name) => (view.leads[name] === null ? "" : view.leads[name][state.lang]);
   // The words of a chart of the page come with its data, in both languages.
   function inLanguage(value) {
     if (Array.isArray(value)) return value.map(inLanguage);
@@ -222,10 +152,8 @@
       defaultStyle: false,
       // The policy of the page forbids eval; the interpreter does without.
       ast: true,
-      formatLocale: state.lang === "nl"
-        ? { decimal: ",", thousands: ".", grouping: [3], currency: ["€ ", ""] }
-        : { decimal: ".", thousands: ",", grouping: [3], currency: ["€", ""] },
-      timeFormatLocale: timeLocale(),
+      formatLocale: data.locales[state.lang].number,
+      timeFormatLocale: data.locales[state.lang].time,
       tooltip: (handler, event, item, value) => showTooltip(event, value, options.tooltip),
     }).then((result) => {
       if (token !== asked[kind]) result.finalize();
@@ -234,17 +162,6 @@
       element.setAttribute("role", "img");
       element.querySelector("svg").setAttribute("aria-hidden", "true");
     });
-  }
-  function timeLocale() {
-    const months = data.months[state.lang];
-    const days = Array.from({ length: 7 }, (_, index) =>
-      new Intl.DateTimeFormat(LOCALES[state.lang], { weekday: "long", timeZone: "UTC" }).format(Date.UTC(2023, 0, 1 + index))
-    );
-    return {
-      dateTime: "%d-%m-%Y %H:%M", date: "%d-%m-%Y", time: "%H:%M", periods: ["AM", "PM"], days: days,
-      shortDays: days.map((name) => name.slice(0, 2)), months: months,
-      shortMonths: months.map((name) => (state.lang === "nl" && name === "maart" ? "mrt" : name.slice(0, 3))),
-    };
   }
   function showTooltip(event, value, content) {
     let element = byId("tooltip");
@@ -256,9 +173,7 @@
       element.hidden = true;
       return;
     }
-    const told = content(value);
-    if (!told) return;
-    const { title, rows } = told;
+    const { title, rows } = content(value);
     const body = make("tbody");
     rows.forEach(([name, figure, colour]) => {
       const label = make("th", { scope: "row" }, name);
@@ -298,186 +213,116 @@
     });
   }
 
-  function fillShares(view) {
-    const hasLines = view.lines.length > 0;
-    byId("shares").hidden = !hasLines;
-    if (!hasLines) return null;
-    const basis = view.basis === "r12" ? state.basis : "month";
-    byId("basis").hidden = view.basis !== "r12";
-    const first = Math.min(...view.lines.map((line) => line[basis].findIndex((value) => value !== null)).filter((index) => index >= 0));
-    const months = view.months.slice(first);
-    const series = view.lines.map((line) => ({ ...line, values: line[basis].slice(first) }));
-    const title = say("shares_chart_" + basis);
-    const us = view.lines.length > 8 ? say("shares_selection_us") : "";
-    const about = say("shares_selection", { n: Math.min(8, view.lines.length), us: us }) + (view.basis === "r12" ? "" : " " + say("no_r12"));
-    byId("shares-lead").replaceChildren(leadOf(view, "shares"));
-    byId("shares-caption").replaceChildren(title, make("span", { class: "about" }, about));
-    byId("shares-legend").replaceChildren(
-      ...series.map((line) => {
-        const swatch = make("i");
-        swatch.style.background = line.colour;
-        return make("li", {}, swatch, country(line.code) + " (" + line.code + ")");
-      })
-    );
-    const yMax = 1.06 * 100 * Math.max(...series.flatMap((line) => line.values));
-    const lines = series.flatMap((line) =>
-      line.values.map((value, index) => ({ t: instant(months[index]), y: value === null ? null : 100 * value, code: line.code, colour: line.colour }))
-    );
+  const linesOf = (series, t) =>
+    series.flatMap(({ values, ...constants }) => values.map((value, index) => ({ t: t[index], y: value, ...constants })));
+
+  function fillShares(view, words) {
+    const own = words.shares;
+    byId("shares").hidden = !own;
+    if (!own) return null;
+    const basis = "r12" in own.bases ? state.basis : "month";
+    byId("basis").hidden = !("r12" in own.bases);
+    const { title, table } = own.bases[basis];
+    const { t, values } = view.shares.bases[basis];
+    const series = view.shares.series.map((line, index) => ({ ...line, values: values[index] }));
+    byId("shares-lead").replaceChildren(own.lead);
+    byId("shares-caption").replaceChildren(title, make("span", { class: "about" }, own.about));
+    legend("shares-legend", series.map((line, index) => [own.countries[index] + " (" + line.code + ")", line.colour]));
+    const yMax = 1.06 * Math.max(...values.flat());
     const ends = series
-      .map((line) => ({ line: line, last: latest(line.values) }))
+      .map((line, index) => ({ line: line, name: own.countries[index], last: latest(line.values) }))
       .filter(({ last }) => last !== null)
-      .map(({ line, last }) => ({
-        t: instant(months[last]),
-        y: 100 * line.values[last],
-        colour: line.colour,
-        label: NARROW.matches ? line.code : country(line.code),
-      }));
+      .map(({ line, name, last }) => ({ t: t[last], y: line.values[last], colour: line.colour, label: NARROW.matches ? line.code : name }));
     spread(ends, (17 * yMax) / data.specs.shares.height, yMax);
-    const head = [[say("month"), false], ...series.map((line) => [country(line.code), true])];
-    const rows = months.map((text, index) => [month(text), ...series.map((line) => percent(line.values[index], 1))]).reverse();
-    behind("shares-table", say("table_behind"), [table(title + ". " + captionOf(view), head, [{ rows: rows }])]);
-    return drawOfView("shares-chart", data.specs.shares, { lines: lines, ends: ends, hover: months.map((text) => ({ t: instant(text) })) }, title, view, {
-      lead: "shares",
+    behind("shares-table", text("table_behind"), [wholeTable(table)]);
+    const hover = t.map((instant) => ({ t: instant }));
+    return drawOfView("shares-chart", "shares", { lines: linesOf(series, t), ends: ends, hover: hover }, title, {
+      lead: own.lead,
+      subject: words.subject,
       padding: { left: 0, top: 8, right: 4, bottom: 4 },
       params: { y_max: yMax },
       tooltip: (value) => {
-        const index = months.findIndex((text) => instant(text) === Number(value.t));
+        const index = t.indexOf(Number(value.t));
+        const [month, ...figures] = table.rows[t.length - 1 - index];
         return {
-          title: periodOf(basis, months[index]),
+          title: periodOf(basis, month),
           rows: series
-            .map((line) => [line, line.values[index]])
-            .sort((a, b) => (b[1] === null ? -1 : b[1]) - (a[1] === null ? -1 : a[1]))
-            .map(([line, value]) => [country(line.code), percentSign(value), line.colour]),
+            .map((line, nth) => [line.values[index], [own.countries[nth], withSign(figures[nth]), line.colour]])
+            .sort(([a], [b]) => (b === null ? -1 : b) - (a === null ? -1 : a))
+            .map(([, row]) => row),
         };
       },
     });
   }
 
-  function fillRanking(view) {
-    const newest = view.months[view.months.length - 1];
-    const ranked = view.rows.filter((row) => row.kind === "country" && row.rank !== null);
-    const others = view.rows.filter((row) => row.kind === "country" && row.rank === null);
-    const apart = view.rows.filter((row) => row.kind !== "country");
-    const hasCountries = ranked.length > 0;
-    byId("ranking-title").replaceChildren(say(hasCountries ? "ranking_title" : "totals_title"));
-    const title = hasCountries ? say("ranking_chart", { month: month(newest) }) : say("totals_title") + ", " + month(newest);
-    const caption = title + ". " + captionOf(view);
-    const digits = millionDigits(view);
-    const cells = (row) => [
-      row.rank === null ? (row.kind === "country" ? MISSING : "") : String(row.rank),
-      country(row.code),
-      row.value === null ? MISSING : number(row.value / 1e6, digits),
-      percent(row.share),
-      row.lower === null ? MISSING : percent(row.lower) + " " + MISSING + " " + percent(row.upper),
-      signed(row.change_pp, 1),
-      row.growth === null ? MISSING : signed(row.growth, 1) + (row.small_base ? "°" : ""),
-      percent(row.r12),
-    ];
-    const head = ["rank", "destination", "value", "share_pct", "bounds_pct", "change_pp", "growth_pct", "share_r12_pct"].map((key) => [say(key), key !== "destination"]);
-    const foot = [];
-    if (apart.length) foot.push({ kind: "apart", title: say("apart"), rows: apart.map(cells), nameAt: 1 });
-    foot.push({ kind: "total", rows: [["", say("total_row"), number(view.total_eur / 1e6, digits), number(100, 1), "", "", "", ""]], nameAt: 1 });
-    const ranking = table(caption, head, [...(hasCountries ? [{ rows: ranked.slice(0, TOP_ROWS).map(cells), nameAt: 1 }] : []), ...foot]);
-    byId("ranking-table").replaceChildren(ranking, make("p", { class: "note" }, say("on_year_before")));
-    const everyone = [...ranked, ...others];
-    byId("ranking-all").hidden = everyone.length <= TOP_ROWS && !view.n_silent;
-    behind("ranking-all", say("all_destinations", { n: number(everyone.length, 0) }), [
-      table(say("all_destinations", { n: number(everyone.length, 0) }) + ". " + caption, head, [{ rows: everyone.map(cells), nameAt: 1 }, ...foot]),
-      ...(view.n_silent ? [make("p", { class: "note" }, say("silent_countries", { n: number(view.n_silent, 0) }))] : []),
+  // Columns of the ranking that its chart and tooltip show.
+  const NAME = 1, VALUE = 2, SHARE = 3, BOUNDS = 4;
+
+  function fillRanking(view, words) {
+    const own = words.ranking;
+    const { n_ranked, bars } = view.ranking;
+    const { caption, head, rows } = own.table;
+    byId("ranking-title").replaceChildren(own.title);
+    const top = n_ranked ? [{ rows: rows.slice(0, Math.min(n_ranked, TOP_ROWS)) }] : [];
+    byId("ranking-table").replaceChildren(table(caption, own.table, [...top, ...own.foot]), make("p", { class: "note" }, own.note));
+    byId("ranking-all").hidden = rows.length <= TOP_ROWS && !own.silent;
+    behind("ranking-all", own.all, [
+      table(own.all_caption, own.table, [{ rows: rows }, ...own.foot]),
+      ...(own.silent ? [make("p", { class: "note" }, own.silent)] : []),
     ]);
     const figure = byId("ranking-chart").parentElement;
-    figure.hidden = !hasCountries;
-    figure.parentElement.classList.toggle("single", !hasCountries);
-    byId("ranking-caption").replaceChildren(title);
-    if (!hasCountries) return null;
-    const bars = ranked.slice(0, TOP_ROWS).map((row) => ({
-      label: country(row.code),
-      code: row.code,
-      share: 100 * row.share,
-      lower: 100 * row.lower,
-      upper: 100 * row.upper,
-      text: percent(row.share),
+    figure.hidden = !n_ranked;
+    figure.parentElement.classList.toggle("single", !n_ranked);
+    byId("ranking-caption").replaceChildren(own.chart);
+    if (!n_ranked) return null;
+    const drawn = bars.map(([code, share, lower, upper], index) => ({
+      label: rows[index][NAME], code: code, share: share, lower: lower, upper: upper, text: rows[index][SHARE],
     }));
-    const byCode = new Map(ranked.map((row) => [row.code, row]));
-    return drawOfView("ranking-chart", data.specs.ranking, { bars: bars }, title, view, {
+    const byCode = new Map(bars.map(([code], index) => [code, rows[index]]));
+    return drawOfView("ranking-chart", "ranking", { bars: drawn }, own.chart, {
       aria: "bars_aria",
-      lead: "shares",
+      lead: words.shares && words.shares.lead,
+      subject: words.subject,
       height: 26 * bars.length + 26,
       padding: { left: 0, top: 0, right: 4, bottom: 0 },
-      params: { x_max: 1.18 * Math.max(...bars.map((bar) => bar.upper)) },
+      params: { x_max: 1.18 * Math.max(...drawn.map((bar) => bar.upper)) },
       tooltip: (value) => {
         const row = byCode.get(value.code);
-        return {
-          title: country(row.code),
-          rows: [
-            [say("share_pct"), percent(row.share)],
-            [say("bounds_pct"), percent(row.lower) + " " + MISSING + " " + percent(row.upper)],
-            [say("value"), number(row.value / 1e6, digits)],
-          ],
-        };
+        return { title: row[NAME], rows: [SHARE, BOUNDS, VALUE].map((at) => [head[at][0], row[at]]) };
       },
     });
   }
 
-  const TOPS = { 1: [0, []], 3: [1, [6, 3]], 5: [2, [2, 2]], 10: [3, [8, 2, 2, 2]] };
-  const nameOfTop = (n) => (n === "1" ? say("top_1") : say("top_n", { n: n }));
-
-  function fillConcentration(view) {
-    const concentration = view.concentration;
-    byId("concentration").hidden = !concentration;
-    if (!concentration) return [];
-    const first = concentration.equivalent.findIndex((value) => value !== null);
-    const months = view.months.slice(first);
-    const cut = (name) => concentration[name].slice(first);
-    const equivalent = cut("equivalent");
-    const basis = say("basis_" + concentration.basis);
-    const titles = { equivalent: say("equivalent_chart"), tops: say("tops_chart") };
-    byId("concentration-lead").replaceChildren(leadOf(view, "concentration"));
-    byId("equivalent-caption").replaceChildren(titles.equivalent, make("span", { class: "about" }, basis));
-    byId("tops-caption").replaceChildren(titles.tops, make("span", { class: "about" }, basis));
-    const tops = Object.entries(TOPS).map(([n, [colour, dash]]) => ({
-      n: n, colour: data.palette[colour], dash: dash, values: cut("top" + n),
-    }));
-    byId("tops-legend").replaceChildren(
-      ...tops.map((top) => {
-        const swatch = make("i", { class: top.dash.length ? "dash" : "line" });
-        swatch.style.setProperty("--c", top.colour);
-        return make("li", {}, swatch, nameOfTop(top.n));
-      })
-    );
-    const last = latest(concentration.coverage);
-    const coverage = say("coverage", { share: percentSign(concentration.coverage[last]), period: periodOf(concentration.basis, view.months[last]) });
-    byId("concentration").querySelector(".source").replaceChildren(sourceOf(view) + " " + say("concentration_note") + " " + coverage);
-    const head = [
-      [say("month"), false], [titles.equivalent, true], [say("hhi"), true],
-      ...tops.map((top) => [nameOfTop(top.n) + ", %", true]), [say("active"), true], [say("coverage_pct"), true],
-    ];
-    const rows = months.map((text, index) => [
-      month(text),
-      number(equivalent[index], 2),
-      number(cut("hhi")[index], 4),
-      ...tops.map((top) => percent(top.values[index])),
-      number(cut("active")[index], 0),
-      percent(cut("coverage")[index]),
-    ]);
-    behind("concentration-table", say("table_behind"), [table(titles.equivalent + ", " + basis + ". " + captionOf(view), head, [{ rows: rows.reverse() }])]);
-    const hover = months.map((text) => ({ t: instant(text) }));
-    const drawOne = (name, datasets, told) =>
-      drawOfView(name + "-chart", data.specs[name === "tops" ? "lines" : name], { ...datasets, hover: hover }, titles[name], view, {
-        lead: "concentration",
+  function fillConcentration(view, words) {
+    const own = words.concentration;
+    byId("concentration").hidden = !own;
+    if (!own) return [];
+    const { basis, t, equivalent, tops } = view.concentration;
+    byId("concentration-lead").replaceChildren(own.lead);
+    ["equivalent", "tops"].forEach((name) => {
+      byId(name + "-caption").replaceChildren(own[name], make("span", { class: "about" }, own.basis));
+    });
+    legend("tops-legend", tops.map((top, index) => [own.top_names[index], top.colour, top.dash.length ? "dash" : "line"]));
+    byId("concentration").querySelector(".source").replaceChildren(own.cite);
+    behind("concentration-table", text("table_behind"), [wholeTable(own.table)]);
+    const drawOne = (name, spec, datasets, rowsAt) =>
+      drawOfView(name + "-chart", spec, { ...datasets, hover: t.map((instant) => ({ t: instant })) }, own[name], {
+        lead: own.lead,
+        subject: words.subject,
         padding: { left: 0, top: 8, right: 10, bottom: 4 },
         tooltip: (value) => {
-          const index = months.findIndex((text) => instant(text) === Number(value.t));
-          return { title: periodOf(concentration.basis, months[index]), rows: told(index) };
+          const index = t.indexOf(Number(value.t));
+          const cells = own.table.rows[t.length - 1 - index];
+          return { title: periodOf(basis, cells[0]), rows: rowsAt(index, cells) };
         },
       });
-    const points = equivalent.map((value, index) => ({ t: instant(months[index]), y: value }));
-    const lines = tops.flatMap((top) =>
-      top.values.map((value, index) => ({ t: instant(months[index]), y: value === null ? null : 100 * value, code: top.n, colour: top.colour, dash: top.dash }))
-    );
+    const points = linesOf([{ values: equivalent }], t);
+    // The cells of the largest markets stand behind month, equivalent markets and HHI.
     return [
-      drawOne("equivalent", { lines: points, ends: [points[latest(equivalent)]] }, (index) => [[titles.equivalent, number(equivalent[index], 1)]]),
-      drawOne("tops", { lines: lines }, (index) => tops.map((top) => [nameOfTop(top.n), percentSign(top.values[index]), top.colour])),
+      drawOne("equivalent", "equivalent", { lines: points, ends: [points[latest(equivalent)]] }, (index) => [[own.equivalent, own.tips[index]]]),
+      drawOne("tops", "lines", { lines: linesOf(tops, t) }, (index, cells) =>
+        tops.map((top, nth) => [own.top_names[nth], withSign(cells[3 + nth]), top.colour])
+      ),
     ];
   }
 
@@ -505,10 +350,9 @@
     const view = byKey.get(state.key);
     renew("view");
     fillSelectors();
-    fillCaption(view);
-    fillHeadlines(view);
-    fillNotices(view);
-    const work = [fillShares(view), fillRanking(view), ...fillConcentration(view)];
+    const words = view.words[state.lang];
+    fillCaption(view, words);
+    const work = [fillShares(view, words), fillRanking(view, words), ...fillConcentration(view, words)];
     // The charts of the page are the same for every view.
     if (shown !== state.lang + NARROW.matches) {
       renew("page");

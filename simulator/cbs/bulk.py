@@ -7,8 +7,9 @@ import io
 import zipfile
 from typing import Any
 
+from common.sql import identifier
 from simulator.cbs.odata import ODataError, Record, scalar
-from simulator.cbs.store import Store, quoted
+from simulator.cbs.store import Store
 from simulator.cbs.tables import TABLES, Table
 from simulator.cbs.v4 import CATALOG, V4Service, number_text, rows_of
 from simulator.economy import Release
@@ -90,7 +91,7 @@ class BulkService:
         self, archive: zipfile.ZipFile, moment: Any, table: Table, release: Release, request_url: str
     ) -> None:
         connection = self.store.connection
-        dimensions = [quoted(name) for name in table.dimension_names]
+        dimensions = [identifier(name) for name in table.dimension_names]
         source = (
             f'select "Id" as position, "Id", "Measure", {", ".join(dimensions)}, '
             f'{number_text("Value")} as "Value", "ValueAttribute" from {self.store.observations(table, release)}'

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from common.sql import identifier, quote
 from simulator.cbs.tables import Table
 from simulator.economy import Economy, Release
 
@@ -19,11 +20,6 @@ LONG_COLUMNS = {
     "Value": '"Value"',
     "StringValue": "cast(null as varchar)",
 }
-
-
-def quoted(name: str) -> str:
-    """Write a name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 class Store:
@@ -64,7 +60,7 @@ class Store:
         """
         name = f"long_{table.identifier}_{release.number}"
         if self._is_kept(name):
-            return quoted(name)
+            return identifier(name)
         cube = table.cube(self.economy, release)
         is_there = ~np.isnan(cube.values)
         if cube.impossible is not None:
@@ -91,7 +87,7 @@ class Store:
             'n."Value", ' + ", ".join(f"{{{dimension}}}" for dimension in table.dimension_names),
         )
         self._keep(name, len(values))
-        return quoted(name)
+        return identifier(name)
 
     def wide(self, table: Table, release: Release) -> str:
         """Name of the wide table: a row for each place in the grid of the dimensions, published or not.
@@ -101,7 +97,7 @@ class Store:
         """
         name = f"wide_{table.identifier}_{release.number}"
         if self._is_kept(name):
-            return quoted(name)
+            return identifier(name)
         cube = table.cube(self.economy, release).values
         size = int(np.prod(cube.shape[:-1]))
         columns: dict[str, Any] = {"ID": np.arange(size, dtype=np.int32)}
@@ -113,14 +109,14 @@ class Store:
         topics = []
         for m, measure in enumerate(table.measures):
             columns[measure.column] = np.ascontiguousarray(flat[:, m])
-            column = quoted(measure.column)
+            column = identifier(measure.column)
             kind = "double" if measure.decimals else "bigint"
             topics.append(f"n.{column}::{kind} as {column}")
         lists = {dimension: self.keys(table, dimension, release) for dimension in table.dimension_names}
         dimensions = ", ".join(f"{{{dimension}}}" for dimension in table.dimension_names)
         self._create(name, columns, lists, f'n."ID", {dimensions}, {", ".join(topics)}')
         self._keep(name, size * len(table.measures))
-        return quoted(name)
+        return identifier(name)
 
     def keys(self, table: Table, dimension: str, release: Release) -> list[str]:
         """Keys of a dimension, in order."""
@@ -131,7 +127,7 @@ class Store:
 
         DuckDB reads NaN in an array as null.
         """
-        data, base = quoted(f"{name} data"), quoted(name)
+        data, base = identifier(f"{name} data"), identifier(name)
         self.connection.register("numbers", columns)
         keys: dict[str, str] = {}
         joins = []
@@ -140,17 +136,17 @@ class Store:
                 f"create or replace temp table keys_{i} as select unnest(?) as code, unnest(range(?)) as i",
                 [codes, len(codes)],
             )
-            members = ", ".join("'" + code.replace("'", "''") + "'" for code in codes)
-            keys[column] = f"cast(k{i}.code as enum({members})) as {quoted(column)}"
-            joins.append(f"join keys_{i} k{i} on k{i}.i = n.{quoted(column)}")
-        order = quoted("Id" if "Id" in columns else "ID")
+            members = ", ".join(map(quote, codes))
+            keys[column] = f"cast(k{i}.code as enum({members})) as {identifier(column)}"
+            joins.append(f"join keys_{i} k{i} on k{i}.i = n.{identifier(column)}")
+        order = identifier("Id" if "Id" in columns else "ID")
         self.connection.execute(
             f"create or replace table {data} as select {fields.format(**keys)} from numbers n {' '.join(joins)} "
             f"order by n.{order}"
         )
         self.connection.unregister("numbers")
         texts = ", ".join(
-            f"{quoted(column)}::varchar as {quoted(column)}"
+            f"{identifier(column)}::varchar as {identifier(column)}"
             for column in (*lists, *(["ValueAttribute"] if "Id" in columns else []))
         )
         self.connection.execute(f"create or replace view {base} as select * replace ({texts}) from {data}")
@@ -165,5 +161,5 @@ class Store:
         self._cells[name] = cells
         while sum(self._cells.values()) > self.cells_kept and len(self._cells) > 1:
             oldest, _ = self._cells.popitem(last=False)
-            self.connection.execute(f"drop view {quoted(oldest)}")
-            self.connection.execute(f"drop table {quoted(f'{oldest} data')}")
+            self.connection.execute(f"drop view {identifier(oldest)}")
+            self.connection.execute(f"drop table {identifier(f'{oldest} data')}")

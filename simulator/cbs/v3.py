@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 import duckdb
 
+from common.sql import identifier, quote
 from simulator.cbs.odata import (
     ODataError,
     Record,
@@ -20,7 +21,7 @@ from simulator.cbs.odata import (
     selection,
     whole_number,
 )
-from simulator.cbs.store import Store, quoted
+from simulator.cbs.store import Store
 from simulator.cbs.tables import TABLES, Table
 from simulator.economy import Release
 from simulator.faults import FaultBook, Reply, Rows
@@ -250,8 +251,10 @@ class V3Service:
 
     def _columns(self, table: Table, release: Release) -> dict[str, str]:
         """SQL of every property of a row; keys are compared with their blanks."""
-        keys = {name: _padded("rpad", quoted(name), self.width(table, name, release)) for name in table.dimension_names}
-        return {"ID": '"ID"'} | keys | {column(m.column): quoted(m.column) for m in table.measures}
+        keys = {
+            name: _padded("rpad", identifier(name), self.width(table, name, release)) for name in table.dimension_names
+        }
+        return {"ID": '"ID"'} | keys | {column(m.column): identifier(m.column) for m in table.measures}
 
     def _where(self, table: Table, query: Mapping[str, str], release: Release) -> Condition:
         if "$filter" not in query:
@@ -287,12 +290,14 @@ class V3Service:
             # The office's own mistake: the page before once more, and the next link as if nothing happened.
             shown = first - size
         names = {column(measure.column): measure for measure in table.measures}
-        texts = ", ".join(f"{_value_text(quoted(m.column), m.decimals)} as {quoted(m.column)}" for m in table.measures)
-        dimensions = ", ".join(quoted(name) for name in table.dimension_names)
+        texts = ", ".join(
+            f"{_value_text(identifier(m.column), m.decimals)} as {identifier(m.column)}" for m in table.measures
+        )
+        dimensions = ", ".join(identifier(name) for name in table.dimension_names)
         found = scalar(
             self.connection,
             f"create or replace temp table wide_page as select row_number() over (order by {wanted}) as position, "
-            f'"ID", {dimensions}, {_literal(table.main_measures[0])} as measure, {texts} from ('
+            f'"ID", {dimensions}, {quote(table.main_measures[0])} as measure, {texts} from ('
             f"select * from {self.store.wide(table, release)} where {condition.sql} "
             f"order by {wanted} limit ? offset ?)",
             [*condition.parameters, size + 1 + first - shown, shown],
@@ -317,7 +322,7 @@ class V3Service:
             elif measure is None:
                 sql, kind = columns[name], "Edm.String"
             else:
-                sql, kind = quoted(measure.column), "Edm.Double" if measure.decimals else "Edm.Int64"
+                sql, kind = identifier(measure.column), "Edm.Double" if measure.decimals else "Edm.Int64"
                 if not is_typed:
                     width = _WIDE if "euro" in measure.unit or measure.unit == "kg" else _WIDTH
                     sql, kind = _padded("lpad", f"coalesce({sql}, '.')", width), "Edm.String"
@@ -348,9 +353,9 @@ class V3Service:
         return Rows(
             connection=self.connection,
             table="wide_page",
-            partner=quoted(table.partner),
+            partner=identifier(table.partner),
             indicator="measure",
-            value=quoted(main.column),
+            value=identifier(main.column),
             total=table.total,
             aggregates=table.aggregates,
             large_partners=table.large_partners,
@@ -382,16 +387,12 @@ def _padded(function: str, sql: str, width: int) -> str:
     return f"{function}({sql}, greatest({width}, length({sql}))::int, ' ')"
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _value_text(sql: str, decimals: int) -> str:
     return f"format('{{:.{decimals}f}}', {sql})" if decimals else f"cast({sql} as varchar)"
 
 
 def _json_field(name: str, sql: str, kind: str) -> str:
-    head = _literal(f'"{name}":')
+    head = quote(f'"{name}":')
     if kind == "Edm.String":
         return f"""{head} || '"' || {sql} || '"'"""
     if name == "ID":
@@ -414,7 +415,7 @@ def _atom_field(name: str, sql: str, kind: str) -> str:
 
 def _entry_sql(resource: str, fields: str) -> str:
     before, after = _entry(resource, "\0").split("\0")
-    return f"{_literal(before)} || {fields} || {_literal(after)}"
+    return f"{quote(before)} || {fields} || {quote(after)}"
 
 
 def _entry(resource: str, properties: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from common.sql import identifier
 from simulator.cbs.odata import (
     ODataError,
     Record,
@@ -20,7 +21,7 @@ from simulator.cbs.odata import (
     selection,
     whole_number,
 )
-from simulator.cbs.store import LONG_COLUMNS, Store, quoted
+from simulator.cbs.store import LONG_COLUMNS, Store
 from simulator.cbs.tables import TABLES, Table
 from simulator.economy import Release
 from simulator.faults import FaultBook, Reply, Rows
@@ -286,7 +287,7 @@ class V4Service:
     @staticmethod
     def columns(table: Table) -> dict[str, str]:
         """SQL of every property of an observation."""
-        return LONG_COLUMNS | {name: quoted(name) for name in table.dimension_names}
+        return LONG_COLUMNS | {name: identifier(name) for name in table.dimension_names}
 
     def _where(self, table: Table, query: Mapping[str, str], release: Release) -> Condition:
         if "$filter" not in query:
@@ -303,7 +304,7 @@ class V4Service:
             scalar(
                 self.connection,
                 f"select count(*) from {self.store.observations(table, release)} where {condition.sql} "
-                f"and not list_contains(?, {quoted(table.partner)})",
+                f"and not list_contains(?, {identifier(table.partner)})",
                 [*condition.parameters, sorted(missing)],
             )
         )
@@ -322,7 +323,7 @@ class V4Service:
         if first >= size and self.faults.take(request_url, "duplicate_page"):
             # The office's own mistake: the page before once more, and the next link as if nothing happened.
             shown = first - size
-        dimensions = ", ".join(quoted(name) for name in table.dimension_names)
+        dimensions = ", ".join(identifier(name) for name in table.dimension_names)
         # One row more than the page shows whether there is a next page.
         found = scalar(
             self.connection,
@@ -345,7 +346,7 @@ class V4Service:
                 'when try_cast("Value" as double) is null then \'"\' || "Value" || \'"\' else "Value" end'
             ),
             "StringValue": "'null'",
-        } | {name: _json_string(quoted(name)) for name in table.dimension_names}
+        } | {name: _json_string(identifier(name)) for name in table.dimension_names}
         names = [name for name in texts if selected is None or name in selected]
         fields = " || ',' || ".join(f"""'"{name}":' || {texts[name]}""" for name in names)
         body = scalar(self.connection, f"select string_agg('{{' || {fields} || '}}', ',' order by position) from page")
@@ -369,7 +370,7 @@ def rows_of(table: Table, connection: duckdb.DuckDBPyConnection, name: str) -> R
     return Rows(
         connection=connection,
         table=name,
-        partner=quoted(table.partner),
+        partner=identifier(table.partner),
         indicator='"Measure"',
         value='"Value"',
         total=table.total,
@@ -382,7 +383,7 @@ def rows_of(table: Table, connection: duckdb.DuckDBPyConnection, name: str) -> R
 
 def number_text(column: str) -> str:
     """SQL that writes a number with no more decimals than it has."""
-    name = quoted(column)
+    name = identifier(column)
     return (
         f"case when {name} = trunc({name}) then cast(cast({name} as bigint) as varchar) "
         f"else cast({name} as varchar) end"

@@ -198,7 +198,7 @@ class FileService:
         return files
 
     def _archive(self, name: str, release: Release, first: int, end: int, months: int) -> _File:
-        # A file is written anew in every release that revises one of its months.
+        # A file is written again in every release that revises one of its months.
         age = min(months - end, _LAST_REVISION)
         rows = 25_000 if months == end and end - first == 1 else 100_000
         modified = _stamp(end - 1 + age)

@@ -13,23 +13,14 @@ from typing import Any
 import pytest
 import requests
 
-from metaalexport import steps
-from metaalexport.settings import Settings
 from publish.postgres import LOADER, READER, PostgresServer, prepare_server, publish_postgres
-from simulator.server import run_simulator
-from tests.integration.conftest import load_all
 from tests.postgres.server import free_port, running_server
+from tests.states import large_state, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv-bi" / "bin"
 PASSWORD = "of-the-test"
 # Two releases, so that there are revisions; the Union, so that there are peers; three years before the tariff's news.
-RELEASES = (11, 12)
-SMALL = {
-    "datasets": ("cbs_85429ned", "eurostat_ds_045409"),
-    "reporters": ("NL", "EU27_2020"),
-    "first_month": "2021-01",
-}
 
 
 @dataclass
@@ -104,21 +95,9 @@ class Superset:
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Publish a small warehouse; with ``MARTS_STATE`` in the environment, take what is published there."""
-    given = os.environ.get("MARTS_STATE")
-    if given:
-        return Settings(profile="simulator", state=Path(given)).published
-    state = tmp_path_factory.mktemp("bi") / "simulator"
-    settings = Settings(profile="simulator", state=state, http_attempts=1, **SMALL)  # type: ignore[arg-type]
-    for release in RELEASES:
-        with run_simulator(release=release) as url:
-            load_all(replace(settings, simulator_url=url), "test")
-    steps.build_candidate(settings, "test")
-    steps.gate_candidate(settings, "test", lambda message: None)
-    steps.record_operations(settings, "test")
-    steps.publish_candidate(settings, "test", lambda message: None)
-    return settings.published
+def published() -> Path:
+    """Return the published file of the warehouse that the tests of the marts compute again."""
+    return settings_of(large_state()).published
 
 
 @pytest.fixture(scope="session")

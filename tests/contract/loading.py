@@ -27,7 +27,7 @@ from extract.parsing import Codes
 from extract.raw import RawStore
 from extract.registry import DEFAULT_THRESHOLDS, Dataset
 from extract.slices import Slice
-from metaalexport import steps
+from metaalexport import ingest
 
 MOST_REQUESTS = 400
 
@@ -149,7 +149,7 @@ class Loader:
         """Run these queries of gate 1 on a staged load, and return the names of those that find rows."""
         folder, _ = self.landing.staged(manifest.load_id)
         previous = folder / "previous.parquet"
-        gate = steps.compared_gate_input(self.landing, self.dataset, manifest, folder, folder)
+        gate = ingest.compared_gate_input(self.landing, self.dataset, manifest, folder, folder)
         # Our own replies have no total of all partners to add up to.
         gate = replace(gate, total_partner="", partners={}, thresholds=DEFAULT_THRESHOLDS)
         database = folder / "gate.duckdb"

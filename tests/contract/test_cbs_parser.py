@@ -25,7 +25,7 @@ from extract.offices.cbs import CbsOffice, inspect_count, inspect_json, observat
 from extract.registry import get_dataset
 from extract.replay import open_replay
 from extract.slices import Slice
-from metaalexport.settings import SEEDS
+from metaalexport.settings import REFERENCE
 from tests.contract.loading import Answer, CountingAdapter, Loader, as_json, plain
 
 # Pages of JSON alone; the bulk zip and OData v3 have tests of their own.
@@ -81,7 +81,7 @@ def read_json(path: Path) -> Any:
 
 
 def seed(name: str) -> dict[str, dict[str, str]]:
-    with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
+    with (REFERENCE / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
         return {row["office_code"]: row for row in csv.DictReader(handle) if row["office"] == "cbs"}
 
 

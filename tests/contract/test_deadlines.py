@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
-from extract.errors import TransientOfficeError
+from extract.errors import NoWayThroughError, TransientOfficeError
 from extract.http import OfficeSession, RetryPolicy
 from extract.raw import RawStore
+from metaalexport import simulation
+from metaalexport.settings import Settings
+from simulator.server import run_simulator
 
 Talk = Callable[[socket.socket], None]
 UNKNOWN_LENGTH = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
@@ -95,16 +99,94 @@ def drip_headers(connection: socket.socket) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("talk", [drip, drip_chunks, say_nothing, drip_headers])
+TALKS = [drip, drip_chunks, say_nothing, drip_headers]
+
+
+def ask_until_the_deadline(folder: Path, url: str) -> None:
+    office = session(folder)
+    start = time.monotonic()
+    with pytest.raises(TransientOfficeError, match="no complete reply"):
+        office.get(url, purpose="observations", inspect=lambda path, kind: None)
+    assert time.monotonic() - start < 4
+    assert [record.status for record in office.records] == [0]
+
+
+@pytest.mark.parametrize("talk", TALKS)
 def test_exchange_ends_at_its_deadline_and_leaves_no_bytes(
     tmp_path: Path, serve: Callable[[Talk], Server], talk: Talk
 ) -> None:
-    office = session(tmp_path)
-    start = time.monotonic()
-    with pytest.raises(TransientOfficeError, match="no complete reply"):
-        office.get(serve(talk).url, purpose="observations", inspect=lambda path, kind: None)
-    assert time.monotonic() - start < 4
-    assert [record.status for record in office.records] == [0]
+    ask_until_the_deadline(tmp_path, serve(talk).url)
+
+
+# Of an https address the proxy drips its answer to CONNECT, or says nothing.
+@pytest.mark.parametrize(
+    ("scheme", "talk"), [*(("http", talk) for talk in TALKS), ("https", say_nothing), ("https", drip_headers)]
+)
+def test_exchange_ends_at_its_deadline_through_a_proxy_too(
+    tmp_path: Path, serve: Callable[[Talk], Server], monkeypatch: pytest.MonkeyPatch, scheme: str, talk: Talk
+) -> None:
+    monkeypatch.setenv(f"{scheme}_proxy", serve(talk).url)
+    ask_until_the_deadline(tmp_path, f"{scheme}://office.example/x")
+
+
+def say(status: str) -> Talk:
+    text = f"HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno".encode()
+    return lambda connection: connection.sendall(text)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_that_wants_a_password_is_asked_once(
+    tmp_path: Path, serve: Callable[[Talk], Server], monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    proxy = serve(say("407 Proxy Authentication Required"))
+    monkeypatch.setenv(f"{scheme}_proxy", proxy.url)
+    office = session(tmp_path, attempts=8)
+    with pytest.raises(NoWayThroughError, match="into HTTPS_PROXY"):
+        office.get(f"{scheme}://office.example/x", purpose="observations", inspect=lambda path, kind: None)
+    assert proxy.connections == 1
+
+
+def test_proxy_that_cannot_now_is_asked_again(
+    tmp_path: Path, serve: Callable[[Talk], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serve(say("503 Service Unavailable"))
+    monkeypatch.setenv("https_proxy", proxy.url)
+    office = session(tmp_path, attempts=3, deadline_seconds=20.0)
+    with pytest.raises(TransientOfficeError, match="3 attempts failed"):
+        office.get("https://office.example/x", purpose="observations", inspect=lambda path, kind: None)
+    assert proxy.connections == 3
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_this_machine_is_never_asked_through_a_proxy(
+    tmp_path: Path, serve: Callable[[Talk], Server], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    proxy, server = serve(say("502 Bad Gateway")), serve(say("200 OK"))
+    monkeypatch.setenv("http_proxy", proxy.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    url = server.url.replace("127.0.0.1", name)
+    reply = session(tmp_path).get(url, purpose="observations", inspect=lambda path, kind: None)
+    assert reply.path.read_bytes() == b"no"
+    assert proxy.connections == 0
+
+
+def test_simulator_is_found_and_told_past_a_proxy(
+    tmp_path: Path, serve: Callable[[Talk], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serve(say("502 Bad Gateway"))
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with run_simulator(release=3) as url:
+        settings = Settings("simulator", tmp_path, simulator_url=url)
+        with simulation.ensure_simulator(settings) as found:
+            assert found is settings
+        with simulation.release_before(settings), requests.Session() as session_of_ours:
+            session_of_ours.trust_env = False
+            assert session_of_ours.get(f"{url}/_simulator/health", timeout=5).json()["release"] == 2
+    assert proxy.connections == 0
 
 
 def test_body_of_unknown_length_that_is_cut_at_the_deadline_is_never_taken_for_whole(

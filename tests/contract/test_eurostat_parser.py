@@ -205,7 +205,7 @@ def test_recorded_fault_is_recognised_whatever_the_content_type(
     verdict = inspect_data(recorded / "api-2026-09" / file, content_type)
     assert verdict is not None
     assert verdict.reason.startswith(f"Eurostat fault {code}: {words}")
-    assert not verdict.can_heal
+    assert not verdict.retryable
     assert verdict.next_step
 
 
@@ -220,7 +220,7 @@ def test_recorded_json_fault_is_told_in_the_offices_words(recorded: Path, file: 
     verdict = inspect_data(recorded / "api-2026-09" / file, "application/json")
     assert verdict is not None
     assert verdict.reason.startswith(words)
-    assert not verdict.can_heal
+    assert not verdict.retryable
     assert verdict.next_step
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from extract.errors import BadReplyError, ExtractError, TornReadError, TransientOfficeError
 from extract.landing import LoadManifest
+from extract.offices import OFFICES
 from extract.offices.base import Fetched, OfficeVersion, Payload
 from extract.offices.cbs import observation_filter, v3_filter
 from extract.offices.eurostat_async import read_envelope
@@ -26,7 +27,7 @@ from extract.offices.eurostat_formats import inspect_data
 from extract.registry import Dataset, Measure
 from extract.replay import open_replay
 from extract.slices import Slice
-from tests.contract.loading import Answer, CountingAdapter, Loader, as_json
+from tests.contract.loading import Answer, CountingAdapter, Loader, Reply, as_json
 from tests.contract.offices_of_ours import (
     BULK,
     BULK_HEADER,
@@ -452,6 +453,16 @@ def test_v3_table_that_changes_while_it_is_read_is_a_torn_read(tmp_path: Path) -
     answers[infos] = [as_json(value=[{"Modified": f"2018-05-0{day}T02:00:00"}]) for day in range(1, 8)]
     with pytest.raises(TornReadError, match="published version"):
         Loader(SITC3, tmp_path).load(CountingAdapter(answers), V3_PART)
+
+
+def test_v3_says_of_a_table_that_it_was_stopped(tmp_path: Path) -> None:
+    # Field and value as the offices' own: `OutputStatus` of the specimens, `Gediscontinueerd` of the catalogue.
+    stopped = {"OutputStatus": "Gediscontinueerd", "ReasonDelivery": "Stopgezet"}
+    answers = v3_office(SITC3, V3_PART, V3_SETS | {"TableInfos": [V3_SETS["TableInfos"][0] | stopped]})
+    answers[f"{CBS_HOSTS['v4']}/7137shih/Properties"] = [Reply(b"busy", 503)]
+    session = Loader(SITC3, tmp_path).session(CountingAdapter(answers))
+    version = OFFICES["cbs"].probe(session, OFFICES["cbs"].hosts(), SITC3, V3_PART)
+    assert version.notice == "CBS calls the table Gediscontinueerd: Stopgezet"
 
 
 def test_v3_filter_pads_keys_as_they_are_stored(tmp_path: Path) -> None:

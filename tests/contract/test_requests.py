@@ -17,6 +17,7 @@ from extract.offices import OFFICES
 from extract.offices.comext_bulk import months_to_load
 from extract.offices.eurostat import COST_LIMIT
 from extract.raw import RawStore
+from extract.registry import load_registry
 from extract.slices import Slice
 from tests.contract.loading import Answer, CountingAdapter, Loader, Reply, as_json, plain
 from tests.contract.offices_of_ours import (
@@ -120,6 +121,20 @@ def test_cbs_says_of_a_table_that_it_was_stopped(tmp_path: Path) -> None:
     session = loader.session(CountingAdapter(answers))
     version = OFFICES["cbs"].probe(session, OFFICES["cbs"].hosts(), CBS, CBS_PART)
     assert version.notice == "CBS calls the table Gediscontinueerd: Vervangen door 86000NED."
+
+
+def test_comext_is_searched_by_its_english_titles(tmp_path: Path) -> None:
+    # In the order of the recorded listing.
+    titles = {"fr": "Commerce UE depuis 1988 par SH2,4,6 et NC8", "en": "EU trade since 1988 by HS2-4-6 and CN8"}
+    names = "".join(f'<c:Name xml:lang="{language}">{title}</c:Name>' for language, title in titles.items())
+    body = listing().replace(b"</s:Dataflow>", names.encode() + b"</s:Dataflow>")
+    toc = b"title\tcode\ttype\tlast update of data\n"
+    hosts = OFFICES["eurostat"].hosts()
+    adapter = CountingAdapter({LISTING: [body], f"{hosts['main']}/catalogue/toc/txt?lang=en": [toc]})
+    session = Loader(SDMX, tmp_path).session(adapter)
+    words = tuple(" ".join(load_registry()["eurostat_ds_045409"].discover).split())
+    found = OFFICES["eurostat"].discover(session, hosts, words)
+    assert [(entry.identifier, entry.title) for entry in found] == [("DS-045409", titles["en"])]
 
 
 def test_cbs_trouble_costs_one_request_more_for_each_attempt(tmp_path: Path) -> None:
@@ -403,7 +418,8 @@ def test_footer_of_the_old_shape_is_followed_to_its_zip(shared_data: Path, tmp_p
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("data.csv", BODY)
-    place = "http://ec.europa.eu/eurostat/SDMX/diss-web/file/wHsvjs7hQCy7Dqf4"
+    # The footer names plain HTTP; the office is asked as before.
+    place = "https://ec.europa.eu/eurostat/SDMX/diss-web/file/wHsvjs7hQCy7Dqf4"
     answers = sdmx_office(footer)
     answers[place] = [Reply(b"not there yet", 404), packed.getvalue()]
     adapter = CountingAdapter(answers)

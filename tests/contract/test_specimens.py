@@ -26,7 +26,7 @@ from extract.offices.eurostat_formats import inspect_data
 from extract.registry import Dataset, Measure, get_dataset
 from extract.replay import open_replay
 from extract.slices import Slice
-from metaalexport.settings import SEEDS
+from metaalexport.settings import REFERENCE
 from tests.contract.loading import CountingAdapter, Loader
 from tests.contract.test_formats import fetched, v3_office, v3_rows
 
@@ -258,6 +258,8 @@ def test_recorded_table_of_v3_lands_its_topics(dataset: Dataset, columns: tuple[
     )
     assert loader.rows(manifest, f"measure, {', '.join(dataset.columns)}, value") == expected
     assert [rule for rule, _, _ in loader.findings(manifest)] == ["fallback_used"]
+    # The field by which CBS would say that the table was stopped is there.
+    assert [row["OutputStatus"] for row in v3_sets(dataset)["TableInfos"]] == ["Regulier"]
     assert loader.failed_checks(manifest, ["key_is_unique"]) == set()
 
 
@@ -325,12 +327,12 @@ def test_envelope_of_the_queue_has_a_key() -> None:
 def test_faults_are_told_in_the_offices_words(code: str, words: str, step: str) -> None:
     verdict = read_fault(SPECIMENS / "eurostat" / f"fault-{code}.xml")
     assert verdict is not None
-    assert (verdict.can_heal, f"fault {code}" in verdict.reason, words in verdict.reason) == (False, True, True)
+    assert (verdict.retryable, f"fault {code}" in verdict.reason, words in verdict.reason) == (False, True, True)
     assert step in verdict.next_step
 
 
 def eurostat_partners() -> dict[str, dict[str, str]]:
-    with (SEEDS / "office_partners.csv").open(encoding="utf-8", newline="") as handle:
+    with (REFERENCE / "office_partners.csv").open(encoding="utf-8", newline="") as handle:
         return {row["office_code"]: row for row in csv.DictReader(handle) if row["office"] == "eurostat"}
 
 
@@ -450,7 +452,7 @@ def test_production_of_85806ned_is_an_index_and_its_growth_a_measure_of_its_own(
 def test_published_figures_of_steel_are_those_of_the_press() -> None:
     with shared("figures/cbs_metal_figures.csv").open(encoding="utf-8", newline="") as handle:
         press = {(row["period"], row["product"][:40], row["destination"]): row for row in csv.DictReader(handle)}
-    with (SEEDS / "published_figures.csv").open(encoding="utf-8", newline="") as handle:
+    with (REFERENCE / "published_figures.csv").open(encoding="utf-8", newline="") as handle:
         seed = {row["anchor_code"]: float(row["published_value"]) for row in csv.DictReader(handle)}
     tariff = press["2018", "iron and steel subject to the US tariff", "US"]
     assert (seed["N30.US"], tariff["unit"]) == (float(tariff["value"]), "mln eur")

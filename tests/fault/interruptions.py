@@ -25,9 +25,10 @@ from typing import Any
 
 import duckdb
 
+from common.files import hash_file
 from extract.errors import StorageError
 from extract.landing import MARKER, SCHEMA_FOLDER, Landing
-from extract.raw import RawStore, hash_file
+from extract.raw import RawStore
 from tests.fault.loads import PATIENT, Case, cases, copy_state, run_load
 
 # Each step of the commit is tried. Those before it, which store one reply or one private file after the other, are

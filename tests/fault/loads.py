@@ -25,7 +25,7 @@ from extract.offices import OFFICES
 from extract.raw import RawStore
 from extract.registry import Dataset, Refresh, get_dataset
 from extract.slices import Slice
-from metaalexport import reference, steps
+from metaalexport import gates, ingest, reference
 from metaalexport.settings import Settings
 from simulator.server import Simulator, run_simulator
 
@@ -158,8 +158,8 @@ def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) ->
 def broken_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) -> list[Check]:
     """Return the checks of either severity that gate 1 would fail, by the suite's own SQL."""
     folder, _ = landing.staged(manifest.load_id)
-    with steps.gate_database(landing.root.with_name("gates"), dataset.code) as database:
-        load = steps.compared_gate_input(landing, dataset, manifest, folder, database.parent)
+    with gates.gate_database(landing.root.with_name("gates"), dataset.code) as database:
+        load = ingest.compared_gate_input(landing, dataset, manifest, folder, database.parent)
         landing_gate.prepare_database(database, load)
         with duckdb.connect(str(database), read_only=True) as connection:
             return [check for check in landing_gate.landing_checks(load) if not passes(connection, check)]

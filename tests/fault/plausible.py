@@ -19,10 +19,10 @@ import duckdb
 
 from expectations import landing as landing_gate
 from expectations.gate import Check
-from expectations.history import history_checks
 from extract.landing import Landing, LoadManifest, cell_key, change_columns, month_of
 from extract.registry import Dataset, get_dataset
-from metaalexport import reference, steps
+from metaalexport import ingest, reference
+from metaalexport.run import Run
 from metaalexport.settings import Settings
 from simulator.server import Simulator, run_simulator
 from tests.fault.loads import passes
@@ -223,7 +223,7 @@ def _names(
     if dataset.office == "cbs":
         union = [
             row["office_code"]
-            for row in reference._rows(reference.SEEDS / "office_partners.csv")
+            for row in reference._rows(reference.REFERENCE / "office_partners.csv")
             if row["office"] == "cbs" and row["destination_code"] in EU_CODES
         ]
     return {
@@ -295,7 +295,8 @@ class Prepared:
     def history_checks(self) -> list[Check]:
         """Return the checks of the release against its history."""
         folder, _ = self.landing.staged(self.manifest.load_id)
-        return history_checks(steps.landing_gate_input(self.dataset, self.manifest, folder, self.last))
+        checks = landing_gate.landing_checks(ingest.landing_gate_input(self.dataset, self.manifest, folder, self.last))
+        return [check for check in checks if check.table.startswith("history_")]
 
     def findings(self, observations: Path) -> tuple[list[str], list[str]]:
         """Return the checks that would stop the release with these observations, and those that would warn."""
@@ -307,7 +308,7 @@ class Prepared:
                 source = observations if table.stem == "observations" else table
                 (folder / table.name).symlink_to(source.resolve())
             database = Path(gate) / "gate.duckdb"
-            load = steps.compared_gate_input(self.landing, self.dataset, self.manifest, folder, Path(gate))
+            load = ingest.compared_gate_input(self.landing, self.dataset, self.manifest, folder, Path(gate))
             landing_gate.prepare_database(database, load)
             with duckdb.connect(str(database), read_only=True) as connection:
                 failed = [check for check in landing_gate.landing_checks(load) if not passes(connection, check)]
@@ -330,17 +331,17 @@ def prepare(code: str, home: Path) -> Iterator[Prepared]:
         landing, manifest = Landing(settings.landing), None
         for number in range(_FIRST, _NOW + 1):
             simulator.set_release(number)
-            for part in steps.plan_loads(settings, code, progress=_quiet):
-                fetched = steps.fetch_load(settings, part, "plausible", _quiet)
+            for part in ingest.plan_loads(Run(settings, progress=_quiet), code):
+                fetched = ingest.fetch_load(Run(settings, "plausible", _quiet), part)
                 assert fetched is not None
-                load_id = steps.stage_load(settings, fetched, "plausible", _quiet)
+                load_id = ingest.stage_load(Run(settings, "plausible", _quiet), fetched)
                 folder, staged = landing.staged(load_id)
                 kept[staged.reporter, number] = home / f"{staged.reporter}-{number}.parquet"
                 shutil.copy(folder / "observations.parquet", kept[staged.reporter, number])
                 if number == _NOW and staged.reporter == "NL":
                     manifest = staged
                 else:
-                    steps.commit_load(settings, load_id, "plausible", _quiet)
+                    ingest.commit_load(Run(settings, "plausible", _quiet), load_id)
     assert manifest is not None
     observations, last, older, oldest = (kept["NL", number] for number in range(_NOW, _FIRST - 1, -1))
     yield Prepared(dataset, landing, manifest, observations, last, older, oldest, kept.get(("DE", _NOW)))

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
+
+from metaalexport import stopping
 
 METAALEXPORT = str(Path(sys.executable).with_name("metaalexport"))
 # Two cores are shared by Airflow, dbt, Chromium and other tests: a reply can be late by more than half a minute (seen).
@@ -65,14 +68,17 @@ def running_airflow(folder: Path, settings: Mapping[str, str]) -> Iterator[Airfl
     """Start Airflow with state in a folder and settings over the small ones: NL, from June 2025."""
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
+    clean = {name: value for name, value in clean.items() if name.lower() != "no_proxy"}
     environment = {
         **clean,
         "METAALEXPORT_VAR": str(folder),
         "METAALEXPORT_SIMULATOR_URL": f"http://127.0.0.1:{free_port()}",
         "METAALEXPORT_REPORTERS": "NL",
         "METAALEXPORT_FIRST_MONTH": "2025-06",
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        # As on many machines of companies: nobody answers there, and nothing here may be asked through it.
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "METAALEXPORT_AIRFLOW__API__PORT": str(port),
+        "METAALEXPORT_AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         **settings,
     }
     log = (folder / "up.log").open("w")
@@ -96,9 +102,15 @@ def running_airflow(folder: Path, settings: Mapping[str, str]) -> Iterator[Airfl
         running.wait("all DAGs", lambda: {dag["dag_id"] for dag in running.get("dags")["dags"]} == DAG_IDS, 90)
         yield running
     finally:
+        family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         try:
             process.wait(timeout=45)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        log.close()
+        finally:
+            stopping.end_whole(process.pid)
+            log.close()
+        assert process.returncode == 130
+        _, left = psutil.wait_procs(family, timeout=10)
+        # Who is orphaned and ended may stay a zombie, where nobody reaps.
+        assert [child for child in left if child.status() != psutil.STATUS_ZOMBIE] == []
+        assert f"ready: http://localhost:{port}" in (folder / "up.log").read_text(encoding="utf-8")

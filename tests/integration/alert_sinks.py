@@ -78,7 +78,7 @@ def listening_sinks() -> Iterator[Sinks]:
     sinks.settings = {
         "METAALEXPORT_ALERT_WEBHOOK": f"http://127.0.0.1:{hook.server_address[1]}/{SECRET}",
         "METAALEXPORT_ALERT_MAIL": "ops@example.org",
-        "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(smtp),
+        "METAALEXPORT_AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(smtp),
     }
     for server in (hook, mail):
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import pytest
 import requests
 
-from metaalexport import steps
 from metaalexport.settings import Settings
 from simulator.server import run_simulator
+from tests.states import SMALL, adopt_candidate, build_and_publish, load_all, settings_of, small_state
 
 PE_FILM = Path(__file__).resolve().parents[2] / "docs" / "examples" / "scope_pe_film.csv"
 # Data of CBS (v4, zip, v3) and of Eurostat (SDMX, bulk files); their structure and stamps are elsewhere.
@@ -23,24 +24,6 @@ DATA_PATHS = ("/Observations", "/csv/CBS/", "DataSet", "/data/", "/files?file=")
 def file_hash(path: Path) -> str:
     """Return the sha256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def load_all(settings: Settings, run_id: str, progress: Callable[[str], None] = lambda message: None) -> list[Any]:
-    """Load every slice of every dataset of the settings; None in the list for an unchanged one."""
-    return [
-        steps.load_slice(settings, part, run_id, progress)
-        for dataset in settings.datasets_to_load()
-        for part in steps.plan_loads(settings, dataset)
-    ]
-
-
-def build_and_publish(settings: Settings, run_id: str) -> Any:
-    """Build, test, gate, publish."""
-    steps.build_candidate(settings, run_id)
-    steps.test_candidate(settings, run_id)
-    steps.gate_candidate(settings, run_id, lambda message: None)
-    steps.record_operations(settings, run_id)
-    return steps.publish_candidate(settings, run_id, lambda message: None)
 
 
 @dataclass
@@ -74,22 +57,15 @@ class SimulatedOffice:
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedOffice]:
-    """Two offices at release 11 and a small published warehouse of them: NL, from January 2025."""
-    state = tmp_path_factory.mktemp("simulated") / "simulator"
+    """Two offices at release 11 and a small published warehouse of them: NL, from January 2025.
+
+    It is a copy of a folder that nobody changes. The candidate that it was published from reads the loads there.
+    """
     with run_simulator(release=11) as url:
-        settings = Settings(
-            profile="simulator",
-            state=state,
-            reporters=("NL",),
-            first_month="2025-01",
-            simulator_url=url,
-            http_attempts=1,
-            datasets=("cbs_85429ned", "eurostat_ds_045409"),
-        )
-        office = SimulatedOffice(url, settings)
-        load_all(settings, "first")
-        build_and_publish(settings, "first")
-        yield office
+        settings = settings_of(tmp_path_factory.mktemp("simulated") / "simulator", url, **SMALL)
+        shutil.copytree(small_state(), settings.state)
+        adopt_candidate(settings)
+        yield SimulatedOffice(url, settings)
 
 
 @pytest.fixture(scope="module")

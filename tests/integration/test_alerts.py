@@ -43,16 +43,14 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, sinks: Sinks) -> Iterator[
 
 @pytest.fixture(scope="module")
 def failed_build(airflow: Airflow) -> tuple[str, str]:
-    """Build with half a file of the landing area, then mend the file; return the run's id and the file's place."""
-    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
-    landing = Landing(Settings.from_environment(airflow.environment).landing)
-    changes = landing.folder(next(iter(landing.committed("eurostat_ds_045409")))) / "changes.parquet"
+    """Build with half a file that no load brought, then mend the file; return the run's id and the file's place."""
+    until_idle(airflow)
+    landing = Settings.from_environment(airflow.environment).landing
+    changes = landing / "eurostat_ds_045409" / "_schema" / "changes.parquet"
     as_committed = changes.read_bytes()
     changes.write_bytes(as_committed[: len(as_committed) // 2])
     try:
-        requests.patch(
-            f"{airflow.url}/api/v2/dags/build_warehouse", json={"is_paused": False}, timeout=REPLY_SECONDS
-        ).raise_for_status()
+        pause(airflow, "build_warehouse", is_paused=False)
         run_id = airflow.trigger("build_warehouse")
         assert end_of_build(airflow, run_id) == "failed"
     finally:
@@ -60,10 +58,22 @@ def failed_build(airflow: Airflow) -> tuple[str, str]:
     return run_id, f"{changes.parent.name}/changes.parquet"
 
 
+def until_idle(airflow: Airflow) -> None:
+    """Wait until no run goes on: while one does, who writes may meet a locked database; that is SQLite."""
+    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
+
+
+def pause(airflow: Airflow, dag_id: str, *, is_paused: bool) -> None:
+    """Pause a DAG, or let it go on."""
+    until_idle(airflow)
+    requests.patch(
+        f"{airflow.url}/api/v2/dags/{dag_id}", json={"is_paused": is_paused}, timeout=REPLY_SECONDS
+    ).raise_for_status()
+
+
 def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
     """Backfill one day of the Eurostat DAG as a user does; returns the finished run."""
-    # A command that writes may meet a locked database while runs go on: that is SQLite.
-    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
+    until_idle(airflow)
     before = {run["dag_run_id"] for run in airflow.get("dags/ingest_eurostat/dagRuns")["dag_runs"]}
     command = [METAALEXPORT, "airflow", "--", "backfill", "create", "--dag-id", "ingest_eurostat", *options]
     done = subprocess.run(command, env=airflow.environment, capture_output=True, text=True, timeout=120, check=False)
@@ -112,9 +122,7 @@ def publication(airflow: Airflow) -> dict[str, str]:
 
 def test_a_backfill_loads_the_month_of_its_day_or_the_months_that_it_is_given(airflow: Airflow) -> None:
     # The builds that would follow have nothing to do with it.
-    requests.patch(
-        f"{airflow.url}/api/v2/dags/build_warehouse", json={"is_paused": True}, timeout=REPLY_SECONDS
-    ).raise_for_status()
+    pause(airflow, "build_warehouse", is_paused=True)
     backfill(airflow, "--from-date", "2024-03-15", "--to-date", "2024-03-15T12:00")
     assert loaded_slices(airflow) == {("NL", "2024-03", "2024-03")}
     conf = {"reporters": ["DE"], "first_month": "2024-05", "last_month": "2024-06"}
@@ -161,12 +169,12 @@ def test_a_failed_model_is_told_by_its_name(airflow: Airflow, sinks: Sinks, fail
     run_id, broken = failed_build
     (post,) = [post for post in sinks.posts if post["run_id"] == run_id]
     assert post["name"] == "dbt_failed"
-    assert post["task_id"] == "build_models"
+    assert post["task_id"] == "build_candidate"
     # The first model that meets the broken file, and the file.
-    assert re.search(r"model\.metaalexport\.int_\w+: ", post["what"])
+    assert re.search(r"model\.metaalexport\.(stg|int)_\w+: ", post["what"])
     assert broken in post["what"]
     path = f"dags/build_warehouse/dagRuns/{run_id}/taskInstances"
-    after = ("models.fct_exports_run", "test_candidate", "publish")
+    after = ("test_candidate", "gate_candidate", "publish")
     assert {airflow.get(f"{path}/{name}")["state"] for name in after} == {"upstream_failed"}
 
 
@@ -186,6 +194,13 @@ def test_a_failed_build_that_is_cleared_publishes_the_marts_of_any_other_build(
     assert end_of_build(airflow, run_id) == "success"
     over_half = publication(airflow)
     assert end_of_build(airflow, airflow.trigger("build_warehouse")) == "success"
+    assert publication(airflow) == over_half, "a build of the same inputs is skipped"
+    # The command line builds what it is asked to.
+    for command in ("build", "publish"):
+        done = subprocess.run(
+            [METAALEXPORT, command], env=airflow.environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
     from_nothing = publication(airflow)
     assert over_half["publish_id"] != from_nothing["publish_id"]
     assert over_half["content_sha256"] == from_nothing["content_sha256"]

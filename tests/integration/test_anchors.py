@@ -9,8 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from metaalexport import published, steps
+from metaalexport import building, gates, published
 from metaalexport.dbt import run_dbt
+from metaalexport.run import Run
 from metaalexport.settings import Settings
 
 from .conftest import SimulatedOffice, file_hash
@@ -51,8 +52,8 @@ def gate(settings: Settings, run_id: str) -> str:
     """Return what gate 2 says; empty if it lets the candidate pass."""
     before = file_hash(settings.published)
     try:
-        steps.gate_candidate(settings, run_id, lambda message: None)
-    except steps.GateFailedError as error:
+        building.gate_candidate(Run(settings, run_id, lambda message: None))
+    except gates.GateFailedError as error:
         assert file_hash(settings.published) == before
         return str(error)
     return ""

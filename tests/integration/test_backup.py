@@ -21,7 +21,8 @@ RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 
 def test_a_lost_state_is_restored_to_the_same_content(simulated: SimulatedOffice, tmp_path: Path) -> None:
     section = RUNBOOK.read_text(encoding="utf-8").split("## Back up and restore\n")[1].split("\n## ")[0]
-    backup, restore = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    # The third, `rebuild`, is tried in test_rebuild.
+    backup, restore, _ = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     settings = simulated.settings
     state = tmp_path / "var" / "simulator"

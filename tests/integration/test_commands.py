@@ -160,12 +160,80 @@ def test_a_load_that_a_person_took_back_waits_for_the_next_version(environment: 
     assert [row["outcome"] for row in steps] == ["done", "done"]
 
 
+def test_a_scope_none_of_whose_codes_exist_is_named_and_the_others_are_loaded(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    columns = "scope_code;scope_name_en;scope_name_nl;nomenclature_code;product_code"
+    scopes = tmp_path / "scopes.csv"
+    scopes.write_text(
+        f"{columns}\nslip;Slip;Fout;CN;0199\nslip;Slip;Fout;CN;9998\nfine;Fine;Goed;CN;7601\nfine;Fine;Goed;CN;9998\n"
+    )
+    given = {**environment, "METAALEXPORT_SCOPES": str(scopes)}
+    code, said = metaalexport(given, *LOAD)
+    assert code == 3, said
+    assert "scope 'slip' is empty: no office has its codes 0199 (CN), 9998 (CN)" in said
+    assert "scope 'fine'" not in said
+    assert len(list(landing_of(given).committed())) == 1
+    assert "scope 'slip' is empty" in metaalexport(given, "status")[1]
+    code, said = metaalexport(given, "health", "--json")
+    assert (code, '"scope_is_empty"' in said) == (2, True), said
+    # Corrected, it is asked for with the next load.
+    scopes.write_text(scopes.read_text().replace("0199", "7602"))
+    code, said = metaalexport(given, *LOAD)
+    assert (code, "is empty" in said) == (0, False), said
+
+
 def test_doctor_of_this_machine_names_each_check(environment: dict[str, str]) -> None:
     code, said = metaalexport(environment, "doctor")
     assert code == 0, said
     assert re.search(r"is_right", said)
     assert said.count(" yes ") >= 3
     assert " NO " not in said
+
+
+def test_doctor_names_what_it_found_of_other_projects_and_ports(environment: dict[str, str], office: str) -> None:
+    code, said = metaalexport({**environment, "AIRFLOW_HOME": "/secret", "HTTP_PROXY": "http://secret"}, "doctor")
+    assert code == 0, said
+    assert "AIRFLOW_HOME" in said
+    assert "HTTP_PROXY; this machine is reached past them" in said
+    assert f"port {office.rpartition(':')[2]}" in said
+    assert "simulator: another program has it" in said
+    assert "secret" not in said
+
+
+def test_doctor_of_a_state_that_cannot_be_made_says_so_beside_all_else(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    code, said = metaalexport({**environment, "METAALEXPORT_VAR": str(tmp_path / "file")}, "doctor")
+    assert code == 1
+    # A long path folds the cells of the table.
+    assert re.search("state folder +│ NO", said)
+    assert "great-expectations" in said
+
+
+def test_simulator_that_cannot_listen_says_where_it_could(environment: dict[str, str], office: str) -> None:
+    code, said = metaalexport(environment, "simulate", "--port", "99999")
+    assert code == 1
+    assert "a port is a number from 1 to 65535; next: metaalexport simulate --port " in said
+    port = office.rpartition(":")[2]
+    code, said = metaalexport(environment, "simulate", "--port", port)
+    assert code == 1
+    assert f"port {port} of 127.0.0.1: another program has it; next: metaalexport simulate --port " in said
+    for url in ("http://127.0.0.1:99999", "http://127.0.0.1:x"):
+        code, said = metaalexport({**environment, "METAALEXPORT_SIMULATOR_URL": url}, *LOAD)
+        assert (code, f"METAALEXPORT_SIMULATOR_URL is '{url}'" in said) == (1, True)
+        assert "Traceback" not in said
+
+
+def test_airflow_whose_port_is_taken_or_no_number_is_told_before_it_starts(
+    environment: dict[str, str], office: str
+) -> None:
+    for port, problem in ((office.rpartition(":")[2], "another program has it"), ("http", "not a number from 1")):
+        given = {**environment, "METAALEXPORT_PROFILE": "simulator", "METAALEXPORT_AIRFLOW__API__PORT": port}
+        code, said = metaalexport(given, "up")
+        assert (code, problem in said) == (1, True), said
+        assert "METAALEXPORT_AIRFLOW__API__PORT" in said
 
 
 def test_doctor_of_the_simulator_compares_with_the_registry_and_keeps_the_replies(environment: dict[str, str]) -> None:
@@ -188,7 +256,7 @@ def test_doctor_names_what_would_stop_a_load_and_its_last_line_foretells_the_run
     assert "1 000 euro" in said
     assert "Lines of the registry that would make it right" in said
     assert "cbs_85429ned NL is missing: contract_is_kept" in said
-    assert "next: `metaalexport doctor --simulator --write` may heal it" in said
+    assert "next: `metaalexport doctor --simulator --write` may correct it" in said
     assert "a run against the simulator would publish: cbs_85429ned no because contract_is_kept" in said
     state = Settings.from_environment(environment).state
     assert list(Landing(state / "landing").committed()) == []

@@ -1,4 +1,4 @@
-"""Broken replies of the simulated offices: each stops at gate 1 by name, and the next good load heals it."""
+"""Broken replies of the simulated offices: each stops at gate 1 by name, and the next good load replaces it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from expectations import candidate, history, landing
 from expectations.gate import Check, build_data_docs, rows_check, run_gate
 from extract.errors import ExtractError
 from extract.landing import Landing
-from metaalexport import health, published, steps
+from metaalexport import building, gates, health, ingest, published
 from metaalexport.dbt import DbtFailedError, run_dbt
 from metaalexport.journal import Journal
+from metaalexport.run import Run
+from tests.states import build_and_publish, load_all
 
-from .conftest import SimulatedOffice, build_and_publish, file_hash, load_all
+from .conftest import SimulatedOffice, file_hash
 
 pytestmark = pytest.mark.integration
 
@@ -86,9 +88,9 @@ def next_release(simulated: SimulatedOffice) -> Iterator[SimulatedOffice]:
 
 def load_dataset(office: SimulatedOffice, dataset: str, run_id: str) -> list[Any]:
     """Load all slices of one dataset."""
-    parts = steps.plan_loads(office.settings, dataset)
+    parts = ingest.plan_loads(Run(office.settings), dataset)
     assert parts
-    return [steps.load_slice(office.settings, part, run_id, lambda message: None) for part in parts]
+    return [ingest.load_slice(Run(office.settings, run_id, lambda message: None), part) for part in parts]
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -98,7 +100,7 @@ def test_broken_load_stops_at_gate_1_and_leaves_the_published_bytes(next_release
     before = file_hash(settings.published)
     loads = len(list((settings.landing / dataset).glob("*__*")))
     next_release.fault(**fault)
-    with pytest.raises((steps.GateFailedError, ExtractError), match=named) as caught:
+    with pytest.raises((gates.GateFailedError, ExtractError), match=named) as caught:
         load_dataset(next_release, dataset, case)
     assert dataset in str(caught.value)
     assert file_hash(settings.published) == before
@@ -110,9 +112,9 @@ def test_broken_load_stops_at_gate_1_and_leaves_the_published_bytes(next_release
 def test_load_that_another_run_committed_meanwhile_is_no_error(simulated: SimulatedOffice) -> None:
     said: list[str] = []
     load_id = next(iter(Landing(simulated.settings.landing).committed())).load_id
-    assert steps.gate_load(simulated.settings, load_id, "late", said.append) == load_id
+    assert ingest.gate_load(Run(simulated.settings, "late", said.append), load_id) == load_id
     assert said == []
-    assert steps.commit_load(simulated.settings, load_id, "late", said.append)["load_id"] == load_id
+    assert ingest.commit_load(Run(simulated.settings, "late", said.append), load_id)["load_id"] == load_id
     assert said == [f"{load_id} is loaded already"]
 
 
@@ -120,7 +122,7 @@ def test_next_good_load_heals_and_shows_the_new_release(next_release: SimulatedO
     settings = next_release.settings
     newest = published.query(settings, "select max(month) from marts.rpt_destination_shares where is_complete").rows
     next_release.fault(match=COMEXT, kind="negative_value")
-    with pytest.raises(steps.GateFailedError):
+    with pytest.raises(gates.GateFailedError):
         load_dataset(next_release, "eurostat_ds_045409", "bad")
     next_release.heal()
     assert all(load is not None for load in load_all(settings, "good"))
@@ -149,8 +151,8 @@ def test_unchanged_release_downloads_nothing(simulated: SimulatedOffice) -> None
 
 def test_simulated_loads_are_refused_by_a_profile_of_real_data(simulated: SimulatedOffice) -> None:
     real = replace(simulated.settings, profile="live")
-    with pytest.raises(steps.GateFailedError, match="one_kind_of_data"):
-        steps.gate_candidate(real, "mixed", lambda message: None)
+    with pytest.raises(gates.GateFailedError, match="one_kind_of_data"):
+        building.gate_candidate(Run(real, "mixed", lambda message: None))
 
 
 def test_reader_sees_no_error_and_no_half_refresh_while_the_warehouse_is_built(simulated: SimulatedOffice) -> None:
@@ -180,8 +182,8 @@ def test_totals_that_jump_are_not_published_unless_the_revision_is_accepted(simu
             " where source_code = 'EUROSTAT' and month = '2025-06-01'"
         )
     try:
-        with pytest.raises(steps.GateFailedError, match="totals_move_little") as caught:
-            steps.gate_candidate(settings, "jumped", lambda message: None)
+        with pytest.raises(gates.GateFailedError, match="totals_move_little") as caught:
+            building.gate_candidate(Run(settings, "jumped", lambda message: None))
         assert [check.check_name for check in caught.value.failed] == ["totals_move_little"]
 
         def accept(vintage: str, month: str) -> None:
@@ -196,10 +198,10 @@ def test_totals_that_jump_are_not_published_unless_the_revision_is_accepted(simu
 
         for vintage, month in (("max(vintage_at)", "2025-05-01"), ("max(vintage_at) - interval 1 day", "2025-06-01")):
             accept(vintage, month)
-            with pytest.raises(steps.GateFailedError, match="totals_move_little"):
-                steps.gate_candidate(settings, "accepted_another", lambda message: None)
+            with pytest.raises(gates.GateFailedError, match="totals_move_little"):
+                building.gate_candidate(Run(settings, "accepted_another", lambda message: None))
         accept("max(vintage_at)", "2025-06-01")
-        steps.gate_candidate(settings, "accepted", lambda message: None)
+        building.gate_candidate(Run(settings, "accepted", lambda message: None))
     finally:
         settings.warehouse.write_bytes(as_built)
 
@@ -213,14 +215,14 @@ def test_a_published_file_that_somebody_wrote_is_not_compared_with_and_the_next_
     with duckdb.connect(str(settings.published)) as connection:
         connection.execute("delete from marts.rpt_destination_shares")
     assert next(finding.name for finding in health.examine(settings)) == "published_file_was_changed"
-    steps.gate_candidate(settings, "changed", lambda message: None)
+    building.gate_candidate(Run(settings, "changed", lambda message: None))
     warned = [
         row["check_name"]
         for row in Journal(settings.journal).read("checks")
         if row["run_id"] == "changed" and not row["is_passed"]
     ]
     assert "published_file_is_as_published" in warned
-    steps.publish_candidate(settings, "healed", lambda message: None)
+    building.publish_candidate(Run(settings, "healed", lambda message: None))
     assert published.query(settings, "select content_sha256 from ops.publication").rows == content
 
 
@@ -229,8 +231,8 @@ def test_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice
     before = file_hash(settings.published)
     with duckdb.connect(str(settings.warehouse)) as connection:
         connection.execute("update marts.rpt_destination_shares set is_complete = false where month = '2025-06-01'")
-    with pytest.raises(steps.GateFailedError, match="published_months_stay"):
-        steps.gate_candidate(settings, "shrunk", lambda message: None)
+    with pytest.raises(gates.GateFailedError, match="published_months_stay"):
+        building.gate_candidate(Run(settings, "shrunk", lambda message: None))
     assert file_hash(settings.published) == before
 
 
@@ -297,10 +299,10 @@ def test_tests_of_a_candidate_that_is_not_built_blame_no_load_and_say_so_once(
 ) -> None:
     settings = simulated.settings
     # The last test of this office: the candidate is empty after it.
-    steps.prepare_candidate(settings, "half")
+    building.prepare_candidate(Run(settings, "half"))
     with pytest.raises(DbtFailedError) as caught:
-        steps.test_candidate(settings, "half", lambda message: None)
+        building.test_candidate(Run(settings, "half", lambda message: None))
     assert caught.value.failed == {}
-    assert "`metaalexport build` makes the candidate anew" in str(caught.value)
+    assert "`metaalexport build` makes the candidate again" in str(caught.value)
     assert len(str(caught.value).splitlines()) < 40
     assert len(capfd.readouterr().out.splitlines()) < 40

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from extract.raw import RawStore, hash_file
+from common.files import hash_file
+from extract.raw import RawStore
 from metaalexport import published
 from metaalexport.settings import Settings
+from tests.states import build_and_publish, load_all
 
-from .conftest import build_and_publish, file_hash, load_all
+from .conftest import file_hash
 
 MARTS = Path(__file__).resolve().parents[2] / "dbt_project" / "models" / "marts"
 pytestmark = pytest.mark.integration

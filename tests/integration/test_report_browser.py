@@ -150,6 +150,30 @@ def test_selector_changes_caption_and_table(visit: Visit, report_file: Path) -> 
     assert visit.troubles == []
 
 
+def test_words_of_an_office_do_nothing_even_without_the_policy_of_the_page(browser: Browser, tmp_path: Path) -> None:
+    does = "globalThis.owned = 1"
+    hostile = f"<!--</script><img src=x onerror='{does}'>${{{does}}}{{{{{does}}}}}]\\u003cscript>{does}</script>"
+    literal = hostile.replace("'", "''")
+    file = make_report(
+        tmp_path,
+        f"update marts.dim_metal_scope set scope_name_nl = '{literal}', description_nl = '{literal}'",
+        f"update marts.dim_country set country_name_nl = '{literal}' where country_code in ('DE', 'US', 'NL')",
+        f"update marts.dim_dataset set title_nl = '{literal}', citation = '{literal}'",
+    )
+    visit = Visit(browser, 1280, bypass_csp=True)
+    page = visit.open(file)
+    visit.drawn(f"nl {METAL}")
+    assert hostile in page.locator("#caption").inner_text()
+    assert hostile in page.locator("#ranking-table").inner_text()
+    assert hostile[:20] in (page.locator("#ranking-chart svg").text_content() or "")
+    page.locator("#shares-chart").hover()
+    assert page.evaluate("globalThis.owned") is None
+    assert page.locator("img").count() == 0
+    assert visit.troubles == []
+    assert visit.requests == [file.as_uri()]
+    visit.page.close()
+
+
 def test_totals_alone_claim_no_ranking(visit: Visit, report_file: Path) -> None:
     page = visit.open(report_file, f"#lang=nl&view={TOTALS}")
     visit.drawn(f"nl {TOTALS}")

@@ -19,14 +19,15 @@ from typing import Any
 import duckdb
 import pytest
 
-from metaalexport import reference, steps
+from extract.registry import get_dataset, load_registry
+from metaalexport import building, reference
 from metaalexport.dbt import run_dbt
-from metaalexport.settings import DBT_PROJECT, Settings
+from metaalexport.run import Run
+from metaalexport.settings import Settings
 from publish.duckdb_file import connect_published, publish_duckdb
 
 pytestmark = pytest.mark.integration
 
-STAGING = DBT_PROJECT / "models" / "staging"
 COMMON: dict[str, dict[str, str]] = {
     "coverage": {
         "load_id": "varchar",
@@ -62,10 +63,8 @@ Facts = dict[FactKey, tuple[Decimal, Decimal | None]]
 
 
 def roles_of(dataset: str) -> list[str]:
-    """Return the roles of a dataset's dimensions, as its staging model states them."""
-    (path,) = STAGING.glob(f"*/stg_{dataset}__changes.sql")
-    (found,) = re.findall(r"landed_changes\(\[(.*?)\]\)", path.read_text("utf-8"))
-    return re.findall(r'"(\w+)"', found)
+    """Return the landing columns of a dataset's dimensions, as its declaration has them."""
+    return [column for column in get_dataset(dataset).dimensions.values() if column != "measure"]
 
 
 def changes_columns(dataset: str) -> dict[str, str]:
@@ -107,9 +106,8 @@ class Office:
     brought: dict[tuple[str, str, Cell], str] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Write the row-less tables of every dataset with a staging model, and an empty journal."""
-        for path in sorted(STAGING.glob("*/stg_*__changes.sql")):
-            dataset = path.stem.removeprefix("stg_").removesuffix("__changes")
+        """Write the row-less tables of every declared dataset, and an empty journal."""
+        for dataset in load_registry():
             folder = self.settings.landing / dataset / "_schema"
             folder.mkdir(parents=True)
             for table, columns in {"changes": changes_columns(dataset), **COMMON}.items():
@@ -127,6 +125,7 @@ class Office:
             | dict.fromkeys(("identifier", "title_nl", "title_en", "licence", "citation", "release_note"), code)
             | {"licence_url": "https://example.org", "source_url": "https://example.org", "is_verified": False}
             | {"rounding_unit_eur": 1_000_000 if code.startswith("cbs") else 1}
+            | {"nomenclature_code": "CN" if code == "eurostat_ds_045409" else None}
             for code in ("cbs_85429ned", "cbs_85427ned", "eurostat_ds_045409")
         ]
         (self.settings.journal / "datasets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in registry))
@@ -480,7 +479,7 @@ def write_random_history(office: Office, seed: int) -> None:
 
 def build(settings: Settings, tests: list[str]) -> None:
     """Build with dbt, run its tests on the models named (all if none), and publish."""
-    steps.build_candidate(settings, "test")
+    building.build_candidate(Run(settings, "test"))
     run_dbt(settings, ["test", "--exclude-resource-type", "unit_test", *(["--select", *tests] if tests else [])])
     publish_duckdb(
         settings.warehouse,
@@ -644,13 +643,13 @@ def test_ops_says_what_changed_in_each_load(history: Office, reader: duckdb.Duck
     assert reader.execute("select count(*) from ops.findings").fetchall() == [(0,)]
 
 
-def test_the_candidate_holds_an_empty_view_of_every_dataset_without_loads(history: Office) -> None:
+def test_datasets_without_loads_have_no_changes(history: Office) -> None:
     with duckdb.connect(str(history.settings.warehouse), read_only=True) as connection:
-        names = [path.stem for path in sorted(STAGING.glob("*/stg_*__changes.sql"))]
-        assert len(names) == 16
-        counts = {name: connection.execute(f"select count(*) from staging.{name}").fetchall()[0][0] for name in names}
-    with_rows = {name for name, count in counts.items() if count}
-    assert with_rows == {"stg_cbs_85429ned__changes", "stg_eurostat_ds_045409__changes"}
+        counts = connection.execute(
+            "select dataset_code, count(*) > 0 from staging.stg_landing__changes group by all order by all"
+        ).fetchall()
+        assert counts == [("cbs_85429ned", True), ("eurostat_ds_045409", True)]
+        assert connection.execute("select count(*) from staging.stg_landing__bulk_changes").fetchall() == [(0,)]
 
 
 EU_PARTNERS = ["DE", "FR", "BE", "IT", "ES", "PL", "AT", "SE", "DK", "IE"]

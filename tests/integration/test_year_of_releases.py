@@ -21,10 +21,12 @@ import pytest
 from extract.landing import Landing, LoadManifest
 from extract.registry import get_dataset
 from extract.slices import Slice
-from metaalexport import steps
+from metaalexport import building, ingest
 from metaalexport.dbt import run_dbt
 from metaalexport.journal import Journal
-from metaalexport.settings import SEEDS, Settings
+from metaalexport.run import Run
+from metaalexport.settings import REFERENCE, Settings
+from metaalexport.state import prepare_state
 from simulator.cbs.tables import TABLES
 from simulator.economy import Release
 from simulator.server import Simulator, run_simulator
@@ -48,11 +50,11 @@ COMEXT_DATA = "/eurostat/api/comext/dissemination/sdmx/2.1/data/DS-045409"
 # Facts of a release, of both offices: destinations, and the rest of the office's total where its members leave one.
 FACTS = """
 with partners as (
-    from read_csv('{seeds}/office_partners.csv', all_varchar = true)
+    from read_csv('{reference}/office_partners.csv', all_varchar = true)
 ),
 
 products as (
-    from read_csv('{seeds}/office_products.csv', all_varchar = true)
+    from read_csv('{reference}/office_products.csv', all_varchar = true)
 ),
 
 cbs as (
@@ -183,7 +185,7 @@ class Year:
 
     def differences(self, relation: str, cbs_release: int, comext_release: int) -> tuple[int, int, int]:
         """Count the facts of two releases that a relation lacks, those it has beside them, and all of them."""
-        facts = FACTS.format(seeds=SEEDS)
+        facts = FACTS.format(reference=REFERENCE)
         found = self.offices.execute(
             f"""
             {facts},
@@ -244,23 +246,23 @@ def load(year: Year, simulator: Simulator, dataset: str, number: int) -> None:
     """Load what the office has now, and keep what it cost. Gate 1 judges the load by its own SQL."""
     settings, part, run_id = year.settings, PARTS[dataset].to_dict(), f"release_{number}"
     simulator.requests.clear()
-    fetched = steps.fetch_load(settings, part, run_id, _quiet)
+    fetched = ingest.fetch_load(Run(settings, run_id, _quiet), part)
     assert fetched is not None
     year.costs[dataset, number] = LoadCost(len(simulator.requests), sum(r["bytes"] for r in simulator.requests))
-    load_id = steps.stage_load(settings, fetched, run_id, _quiet)
+    load_id = ingest.stage_load(Run(settings, run_id, _quiet), fetched)
     landing = Landing(settings.landing)
     broken = broken_checks(landing, get_dataset(dataset), landing.staged(load_id)[1])
     assert [check.name for check in broken if check.severity == "error"] == [], (dataset, number)
     year.warnings += [(number, dataset, check.name) for check in broken]
-    year.loads[dataset, number] = LoadManifest(**steps.commit_load(settings, load_id, run_id))
+    year.loads[dataset, number] = LoadManifest(**ingest.commit_load(Run(settings, run_id), load_id))
 
 
 def publish(year: Year, number: int) -> None:
     """Build, judge and publish what is loaded by now, and keep what gate 2 warns of."""
     run_id = f"publication_{number}"
-    steps.build_candidate(year.settings, run_id)
-    steps.gate_candidate(year.settings, run_id, _quiet)
-    steps.publish_candidate(year.settings, run_id, _quiet)
+    building.build_candidate(Run(year.settings, run_id))
+    building.gate_candidate(Run(year.settings, run_id, _quiet))
+    building.publish_candidate(Run(year.settings, run_id, _quiet))
     checks = Journal(year.settings.journal).read("checks")
     year.warnings += [
         (number, "candidate", row["check_name"])
@@ -285,7 +287,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
             " measure varchar, value double)"
         )
         settings = Settings("simulator", state, reporters=("NL",), simulator_url=url, http_attempts=1)
-        steps.prepare_state(settings)
+        prepare_state(settings)
         year = Year(settings, offices)
         for number in range(FIRST, REPEATING + 1):
             year.releases[number] = simulator.release = (RepeatingRelease if number == REPEATING else Release)(number)
@@ -293,17 +295,17 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
                 if number < REPEATING:
                     load(year, simulator, dataset, number)
                 else:
-                    loaded = steps.load_slice(settings, PARTS[dataset].to_dict(), "gated", _quiet)
+                    loaded = ingest.load_slice(Run(settings, "gated", _quiet), PARTS[dataset].to_dict())
                     assert loaded is not None
                     year.loads[dataset, number] = loaded
-                    year.again.append(steps.load_slice(settings, PARTS[dataset].to_dict(), "again", _quiet))
+                    year.again.append(ingest.load_slice(Run(settings, "again", _quiet), PARTS[dataset].to_dict()))
             ask_all(simulator, offices, folder, number)
             if number in PUBLISHED:
                 publish(year, number)
-        steps.build_candidate(settings, "build")
+        building.build_candidate(Run(settings, "build"))
         facts = ("fct_exports", "fct_exports_vintages", "fct_export_totals", "loads")
         run_dbt(settings, ["test", "--exclude-resource-type", "unit_test", "--select", *facts])
-        steps.publish_candidate(settings, "build", _quiet)
+        building.publish_candidate(Run(settings, "build", _quiet))
         offices.execute(f"attach '{settings.published}' as published (read_only); use published")
         yield year
 
@@ -336,7 +338,7 @@ def test_ordinary_releases_give_fewer_than_one_false_warning_each(year: Year) ->
 
 
 def test_destinations_add_up_to_the_office_total_of_each_release(year: Year) -> None:
-    facts = FACTS.format(seeds=SEEDS)
+    facts = FACTS.format(reference=REFERENCE)
     for number in (FIRST, 5, LAST_MONTHLY, YEARLY):
         apart, compared = year.offices.execute(
             f"""
@@ -358,7 +360,7 @@ def test_destinations_add_up_to_the_office_total_of_each_release(year: Year) -> 
 
 
 def test_totals_are_those_of_the_newest_release(year: Year) -> None:
-    facts = FACTS.format(seeds=SEEDS)
+    facts = FACTS.format(reference=REFERENCE)
     lacking, beside, expected = year.offices.execute(
         f"""
         {facts},

@@ -20,8 +20,17 @@ from tests.live.deviations import (
 )
 
 pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(900)]
-# What every change is tried on: all deviations, and a fault of the transfer.
-QUICK = (*(each.name for each in DEVIATIONS), "later_truncate")
+# In one run of `everything` already, which fails where any of them does.
+IN_EVERYTHING = ("new_aggregate", "no_world", "cbs_404", "new_country", "no_flags", "cbs_measure", "sitc_150")
+# They fail in the same place as another one: another office, another status. The contract tests try each new column,
+# unit, repeated row and page of maintenance with every protocol.
+LIKE_ANOTHER = (
+    "no_network", "cbs_unit", "maintenance", "new_column", "repeated_row", "not_listed", "cbs_html",
+    "cbs_503",
+)  # fmt: skip
+LEFT_OUT = (*IN_EVERYTHING, *LIKE_ANOTHER)
+# What every change is tried on: one of each way in which an office deviates, and a fault of the transfer.
+QUICK = (*(each.name for each in DEVIATIONS if each.name not in LEFT_OUT), "later_truncate")
 
 
 @pytest.fixture(scope="module")

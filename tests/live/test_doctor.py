@@ -1,4 +1,4 @@
-"""`doctor --live` foretells what a run does, and what it writes into the overlay heals what can be healed."""
+"""`doctor --live` foretells what a run does, and what it writes into the overlay corrects what can be corrected."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_unit_that_the_office_changed_is_healed_by_what_doctor_writes(offices: O
     said = doctor(offices, tmp_path, datasets=(BORDER,))
     assert said.code == 1
     assert f"{BORDER} no because contract_is_kept" in said.sentence
-    assert "`metaalexport doctor --live --write` may heal it" in said.output
+    assert "`metaalexport doctor --live --write` may correct it" in said.output
     assert not (tmp_path / "live" / "overlay").exists()
     load = ("load", BORDER, "--from", "2025-01")
     assert call(offices, tmp_path, *load).code == 1

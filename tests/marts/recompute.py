@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metaalexport.settings import SEEDS
+from metaalexport.settings import REFERENCE
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
@@ -43,7 +43,7 @@ def landed(landing: Path, dataset: str, table: str = "changes") -> pd.DataFrame:
 
 def seed(name: str) -> pd.DataFrame:
     """Return a seed as text, missing values as None."""
-    frame = pd.read_csv(SEEDS / f"{name}.csv", dtype=str, keep_default_na=False)
+    frame = pd.read_csv(REFERENCE / f"{name}.csv", dtype=str, keep_default_na=False)
     return frame.mask(frame == "", None)
 
 

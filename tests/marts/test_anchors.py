@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metaalexport.settings import SEEDS
+from metaalexport.settings import REFERENCE
 from tests.marts.conftest import Warehouse
 from tests.marts.newest import newest_cells
 
@@ -21,7 +21,7 @@ BORDER = {"source_code": "CBS", "concept_code": "border_crossing_excl_transit", 
 
 def seed(name: str) -> pd.DataFrame:
     """Return the rows of a seed, all columns as text, empty for missing."""
-    with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
+    with (REFERENCE / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
         return pd.DataFrame(list(csv.DictReader(handle)))
 
 

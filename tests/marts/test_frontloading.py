@@ -14,9 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from metaalexport import steps
+from metaalexport import building, ingest
 from metaalexport.dbt import run_dbt
-from metaalexport.settings import SEEDS, Settings
+from metaalexport.run import Run
+from metaalexport.settings import REFERENCE, Settings
 from simulator.economy import EXPORT, Release, month_index
 from simulator.products import PRODUCTS
 from simulator.server import run_simulator
@@ -49,7 +50,7 @@ CBS = (
 
 def seed(name: str) -> pd.DataFrame:
     """Return the rows of a seed, all columns as text, empty for missing."""
-    with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
+    with (REFERENCE / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
         return pd.DataFrame(list(csv.DictReader(handle)))
 
 
@@ -449,9 +450,9 @@ def without_tariff(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with run_simulator(front_loading=False) as url:
         asking = replace(settings, simulator_url=url)
-        for part in steps.plan_loads(asking, "eurostat_ds_045409"):
-            steps.load_slice(asking, part, "without", lambda message: None)
-    steps.prepare_candidate(settings, "without")
+        for part in ingest.plan_loads(Run(asking), "eurostat_ds_045409"):
+            ingest.load_slice(Run(asking, "without", lambda message: None), part)
+    building.prepare_candidate(Run(settings, "without"))
     run_dbt(settings, ["build", "--select", "+rpt_frontloading", "--exclude-resource-type", "test", "unit_test"])
     return settings.warehouse
 

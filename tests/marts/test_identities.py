@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from metaalexport import steps
 from metaalexport.dbt import run_dbt
 from metaalexport.settings import Settings
+from metaalexport.state import prepare_state
 
 pytestmark = pytest.mark.integration
 
@@ -229,7 +229,7 @@ class Models:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Models]:
     state = tmp_path_factory.mktemp("identities") / "simulator"
     made_up = Settings(profile="simulator", state=state)
-    steps.prepare_state(made_up)
+    prepare_state(made_up)
     names = [model.split(".")[1] for model in MODELS]
     run_dbt(made_up, ["compile", "--no-introspect", "--select", *names])
     models = Models(made_up.dbt / "target" / "compiled" / "metaalexport" / "models")

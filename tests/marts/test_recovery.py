@@ -8,8 +8,9 @@ import pytest
 
 from simulator.economy import EXPORT, EXTRA_EU, INTRA_EU, Economy, Release
 from simulator.products import PRODUCTS
-from tests.marts.conftest import RELEASES, Warehouse
+from tests.marts.conftest import Warehouse
 from tests.marts.recompute import Floats, numbered, seed
+from tests.states import RELEASES
 
 pytestmark = pytest.mark.integration
 

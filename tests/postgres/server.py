@@ -48,14 +48,14 @@ def running_server() -> Iterator[PostgresServer]:
     port = free_port()
     try:
         subprocess.run(
-            [*as_server_user, _binary("initdb"), "-D", data, "-U", "postgres", "--auth=scram-sha-256",
+            [*as_server_user, _binary("initdb"), "-D", str(data), "-U", "postgres", "--auth=scram-sha-256",
              f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
             check=True, capture_output=True, cwd=folder,
         )  # fmt: skip
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-        control = [*as_server_user, _binary("pg_ctl"), "-D", data, "-w"]
+        control = [*as_server_user, _binary("pg_ctl"), "-D", str(data), "-w"]
         subprocess.run(
-            [*control, "-l", folder / "log", "-o", options, "start"],
+            [*control, "-l", str(folder / "log"), "-o", options, "start"],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
         )  # fmt: skip
         try:

@@ -84,6 +84,27 @@ def test_tables_come_with_rows_types_keys_indexes_and_comments(
     assert schemas(server) == ["marts", "ops", "serving"]
 
 
+def test_a_connection_is_as_the_address_says_whatever_the_environment_does(
+    server: PostgresServer, extensions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = {
+        "PGHOST": "192.0.2.1",
+        "PGHOSTADDR": "192.0.2.1",
+        "PGSSLMODE": "require",
+        "PGOPTIONS": "-c work_mem=1MB",
+    }
+    for name, value in {**elsewhere, "PGSERVICE": "none"}.items():
+        monkeypatch.setenv(name, value)
+    assert publish_postgres(make_publication(tmp_path, 1), server, extensions=extensions, progress=silent).is_new
+    chosen = replace(server, options={"application_name": "the month's figures", "options": "-c work_mem=3MB"})
+    with chosen.connect() as connection:
+        row = connection.execute("select current_setting('application_name'), current_setting('work_mem')").fetchone()
+    assert row == ("the month's figures", "3MB")
+    assert publish_postgres(make_publication(tmp_path, 2), chosen, extensions=extensions, progress=silent).is_new
+    with pytest.raises(PostgresServingError, match="SSL"):
+        replace(server, options={"sslmode": "require"}).connect()
+
+
 def test_the_same_publication_is_not_written_twice(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
     published = make_publication(tmp_path, 1)
     first = publish_postgres(published, server, extensions=extensions, progress=silent)
@@ -349,7 +370,7 @@ READER_QUERIES = (
 )
 
 
-def read_without_pause(number: int, has_transactions: bool, port: int, stop: Any, results: Any) -> None:
+def read_without_pause(number: int, has_transactions: bool, port: int, begin: Any, stop: Any, results: Any) -> None:
     """Query as a BI tool, statement by statement or in transactions of several; report what was seen, and how fast."""
     # Each begins with another table, so that of transactions some hold what others want.
     first = number % len(READER_QUERIES)
@@ -359,6 +380,7 @@ def read_without_pause(number: int, has_transactions: bool, port: int, stop: Any
     seen: set[int] = set()
     latencies: list[tuple[float, float]] = []
     with PostgresServer("127.0.0.1", port, DATABASE, READER, READER_PASSWORD).connect() as connection:
+        begin.wait()
         while not stop.is_set():
             generations: set[int] = set()
             try:
@@ -383,16 +405,18 @@ def read_without_pause(number: int, has_transactions: bool, port: int, stop: Any
 def readers_at_work(
     server: PostgresServer, *, in_statements: int, in_transactions: int
 ) -> Iterator[Callable[[], list[Any]]]:
-    """Start readers; give a function that stops them and returns what each reports."""
+    """Start readers and wait until all read; give a function that stops them and returns what each reports."""
     context = multiprocessing.get_context("spawn")
     stop, results = context.Event(), context.Queue()
     kinds = [False] * in_statements + [True] * in_transactions
+    begin = context.Barrier(len(kinds) + 1, timeout=120)
     readers = [
-        context.Process(target=read_without_pause, args=(number, kind, server.port, stop, results))
+        context.Process(target=read_without_pause, args=(number, kind, server.port, begin, stop, results))
         for number, kind in enumerate(kinds)
     ]
     for process in readers:
         process.start()
+    begin.wait()
 
     def outcomes() -> list[Any]:
         stop.set()
@@ -412,7 +436,7 @@ def test_eight_clients_see_no_error_and_no_half_while_twenty_publishes_run(
 ) -> None:
     publish_postgres(make_publication(tmp_path, 1, rows=50_000), server, extensions=extensions, progress=silent)
     with readers_at_work(server, in_statements=8, in_transactions=1) as outcomes:
-        time.sleep(8)
+        time.sleep(3)
         busy_from = time.monotonic()
         swaps = []
         for number in range(2, 22):

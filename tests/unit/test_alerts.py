@@ -16,8 +16,8 @@ from extract import errors as extract_errors
 from extract.politeness import BudgetSpentError, OfficeBusyError
 from metaalexport import alerts, gaps, health
 from metaalexport.dbt import DbtFailedError
+from metaalexport.gates import GateFailedError
 from metaalexport.settings import Settings
-from metaalexport.steps import GateFailedError
 from publish.postgres import PostgresServingError
 
 RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
@@ -58,28 +58,28 @@ def error_of(kind: type[extract_errors.ExtractError]) -> extract_errors.ExtractE
 
 
 @pytest.mark.parametrize(
-    ("error", "task_id", "kind"),
+    ("error", "kind"),
     [
-        (GateFailedError("landing", "s", []), "", "gate_1_stopped"),
-        (GateFailedError("candidate", "s", []), "", "gate_2_stopped"),
-        (DbtFailedError("x"), "test_candidate", "dbt_failed"),
-        (RuntimeError("x"), "build_models", "dbt_failed"),
-        (error_of(extract_errors.TornReadError), "", "torn_read"),
-        (error_of(extract_errors.TransientOfficeError), "", "office_not_reachable"),
-        (error_of(extract_errors.OfficeRefusedError), "", "office_refused"),
-        (error_of(extract_errors.BadReplyError), "", "reply_is_not_data"),
-        (error_of(extract_errors.RawIntegrityError), "", "raw_payload_changed"),
-        (error_of(extract_errors.StorageError), "", "disk_full"),
-        (error_of(OfficeBusyError), "", "office_busy"),
-        (error_of(BudgetSpentError), "", "budget_spent"),
-        (PostgresServingError("x"), "serve", "serving_failed"),
-        (error_of(extract_errors.ExtractError), "", "task_failed"),
-        ("a worker went away", "fetch", "task_failed"),
-        (None, "fetch", "task_failed"),
+        (GateFailedError("landing", "s", []), "gate_1_stopped"),
+        (GateFailedError("candidate", "s", []), "gate_2_stopped"),
+        (DbtFailedError("x"), "dbt_failed"),
+        (RuntimeError("x"), "task_failed"),
+        (error_of(extract_errors.TornReadError), "torn_read"),
+        (error_of(extract_errors.TransientOfficeError), "office_not_reachable"),
+        (error_of(extract_errors.OfficeRefusedError), "office_refused"),
+        (error_of(extract_errors.BadReplyError), "reply_is_not_data"),
+        (error_of(extract_errors.RawIntegrityError), "raw_payload_changed"),
+        (error_of(extract_errors.StorageError), "disk_full"),
+        (error_of(OfficeBusyError), "office_busy"),
+        (error_of(BudgetSpentError), "budget_spent"),
+        (PostgresServingError("x"), "serving_failed"),
+        (error_of(extract_errors.ExtractError), "task_failed"),
+        ("a worker went away", "task_failed"),
+        (None, "task_failed"),
     ],
 )
-def test_the_error_decides_the_kind_of_alert(error: object, task_id: str, kind: str) -> None:
-    assert alerts.kind_of(error, task_id) == kind
+def test_the_error_decides_the_kind_of_alert(error: object, kind: str) -> None:
+    assert alerts.kind_of(error) == kind
 
 
 def test_a_message_says_what_where_and_what_next(channel: Channel) -> None:
@@ -97,6 +97,26 @@ def test_a_message_says_what_where_and_what_next(channel: Channel) -> None:
         "next: docs/runbook.md, section 'Gate 1 stopped a load'",
     ):
         assert part in alert.text
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\r\n ", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\x00"])
+def test_no_header_of_a_mail_can_be_added_by_a_name(channel: Channel, end: str) -> None:
+    alerts.task_failed(context_of(None, task_id=f"load{end}Bcc: all@example.org{end}{end}body", run_id=f"r{end}x"))
+    (subject,) = {alert.subject for alert in channel.alerts}
+    assert subject.splitlines() == [subject]
+    assert "Bcc: all@example.org" in subject
+    assert subject.isprintable()
+
+
+def test_a_message_is_no_html_and_no_template(channel: Channel) -> None:
+    from airflow.sdk.definitions._internal.templater import SandboxedEnvironment
+
+    hostile = "{{ alert.profile }} {% raw %} <img src=x onerror=alert(1)></pre>"
+    alerts.task_failed(context_of(RuntimeError(hostile)))
+    environment = SandboxedEnvironment()
+    sent = environment.from_string("<pre>{{ alert.text | e }}</pre>").render(alert=channel.alerts[0])
+    assert "{{ alert.profile }} {% raw %} &lt;img" in sent
+    assert sent.count("<") == 2
 
 
 def test_a_message_names_what_is_not_all_there(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:

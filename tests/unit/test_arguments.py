@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from metaalexport import steps
+from metaalexport import ingest
 from metaalexport.arguments import SettingsError, parse_days, parse_month, parse_months, parse_reporters
+from metaalexport.run import Run
 from metaalexport.settings import Settings
 
 
@@ -58,5 +59,5 @@ def test_a_load_of_what_makes_no_sense_asks_no_office_and_leaves_nothing(
     # Unit tests have no sockets: an office that was asked would be another error.
     settings = Settings("live", tmp_path / "live")
     with pytest.raises(SettingsError, match=problem):
-        steps.plan_loads(settings, "eurostat_comext_bulk", run_id="r", **asked)  # type: ignore[arg-type]
+        ingest.plan_loads(Run(settings, "r"), "eurostat_comext_bulk", **asked)  # type: ignore[arg-type]
     assert not settings.state.exists()

@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from bi.datasets import datasets, number_format, title
+from common.contracts import read_models
 from publish.duckdb_file import _PUBLICATION_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "bi" / "assets"
-MODELS = ROOT / "dbt_project" / "models"
+PROJECT = ROOT / "dbt_project"
 SECRETS = {"SUPERSET_SECRET_KEY": "secret", "SUPERSET_DATABASE_URL": "sqlite://"}
 
 
@@ -25,7 +26,7 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-MADE = {**datasets(MODELS), "publication": read(ASSETS / "datasets" / "marts" / "publication.yaml")}
+MADE = {**datasets(PROJECT), "publication": read(ASSETS / "datasets" / "marts" / "publication.yaml")}
 BY_UUID = {dataset["uuid"]: dataset for dataset in MADE.values()}
 CHARTS = {path.stem: read(path) for path in sorted((ASSETS / "charts").glob("*.yaml"))}
 DASHBOARD = read(ASSETS / "dashboards" / "metal_exports_by_destination.yaml")
@@ -36,18 +37,13 @@ def names(dataset: dict[str, Any], kind: str) -> set[str]:
 
 
 def test_every_published_model_is_a_dataset_with_its_columns_and_texts() -> None:
-    models = {
-        model["name"]: model
-        for folder in ("marts", "ops")
-        for path in (MODELS / folder).glob("*.yml")
-        for model in read(path).get("models", [])
-    }
+    models = {model.name: model for model in read_models(PROJECT, "marts", "ops")}
     assert len(models) == 37
-    found = {dataset["table_name"]: dataset for dataset in datasets(MODELS).values()}
+    found = {dataset["table_name"]: dataset for dataset in datasets(PROJECT).values()}
     assert set(found) == set(models)
     for name, model in models.items():
         described = {column["column_name"]: column["description"] for column in found[name]["columns"]}
-        assert {column["name"]: column["description"] for column in model["columns"]}.items() <= described.items()
+        assert {column.name: column.description for column in model.columns}.items() <= described.items()
     assert len(BY_UUID) == 38
 
 
@@ -145,6 +141,24 @@ def test_settings_let_the_page_reach_its_own_server_only(monkeypatch: pytest.Mon
     assert policy["script-src"] == ["'self'", "'strict-dynamic'"]
 
 
+def test_text_of_an_office_is_no_html_in_a_table_or_a_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    settings = runpy.run_path(str(ROOT / "bi" / "superset_config.py"))
+    assert settings["HTML_SANITIZATION"] is True
+    assert settings["HTML_SANITIZATION_SCHEMA_EXTENSIONS"] == {}
+    flags = settings["FEATURE_FLAGS"]
+    assert flags["ESCAPE_MARKDOWN_HTML"]
+    assert not flags["ENABLE_JAVASCRIPT_CONTROLS"]
+    assert not flags["ENABLE_TEMPLATE_PROCESSING"]
+    tables = [chart["params"] for chart in CHARTS.values() if chart["viz_type"] == "table"]
+    assert len(tables) > 8
+    # By default a cell that looks like HTML is shown as HTML.
+    assert all(params["allow_render_html"] is False for params in tables)
+    # Handlebars and the like make HTML of cells by a template.
+    assert {chart["viz_type"] for chart in CHARTS.values()} & {"handlebars", "markup", "deck_multi"} == set()
+
+
 @pytest.mark.parametrize(
     ("column", "words", "number"),
     [
@@ -162,5 +176,5 @@ def test_columns_have_names_and_formats_by_their_units(column: str, words: str, 
 
 
 def test_a_folder_without_models_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="next: give the folder dbt_project/models"):
+    with pytest.raises(FileNotFoundError, match="next: give the folder dbt_project"):
         datasets(tmp_path)

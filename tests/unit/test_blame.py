@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from expectations.candidate import slices_behind
+from expectations.candidate import loads_behind, slices_behind
 from extract.landing import LoadManifest
-from metaalexport import steps
+from metaalexport import building
 from metaalexport.settings import Settings
 
 HS, SITC = "eurostat_ds_045409", "eurostat_ds_059331"
@@ -53,6 +54,19 @@ def test_rows_name_slices_by_the_columns_they_have(candidate: Path, query: str, 
     assert slices_behind(candidate, query) == named
 
 
+def test_rows_that_have_a_load_blame_it_whatever_else_they_say(
+    candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = f"select '{SITC}__DE' as load_id, 'NL' as reporter_code"
+    assert loads_behind(candidate, query) == {f"{SITC}__DE"}
+    assert loads_behind(candidate, "select 7 as n_records") == set()
+    monkeypatch.setattr(building, "datasets_behind", lambda *_: set())
+    monkeypatch.setattr(building, "failed_test", lambda *_: (query, ""))
+    loads = [load_of(dataset, reporter) for dataset in (HS, SITC) for reporter in REPORTERS]
+    found = building._blamed_loads(Settings("simulator", candidate.parent), "test.of.dbt", loads, past=())
+    assert [load.load_id for load in found] == [f"{SITC}__DE"]
+
+
 @pytest.mark.parametrize(
     ("failing", "behind", "compared_with", "blamed"),
     [
@@ -80,19 +94,30 @@ def test_loads_that_a_test_blames(
     assert settings.warehouse == candidate
     rows = f"select unnest({failing}::varchar[]) as reporter_code, 'metal_core_hs' as scope_code"
     query = rows if failing else "select 7 as n_records"
-    monkeypatch.setattr(steps, "datasets_behind", lambda *_: behind)
-    monkeypatch.setattr(steps, "failed_test", lambda *_: (query, compared_with))
+    monkeypatch.setattr(building, "datasets_behind", lambda *_: behind)
+    monkeypatch.setattr(building, "failed_test", lambda *_: (query, compared_with))
     loads = [load_of(dataset, reporter) for dataset in (HS, SITC) for reporter in REPORTERS]
-    found = steps._blamed_loads(settings, "test.of.dbt", loads, past=())
+    found = building._blamed_loads(settings, "test.of.dbt", loads, past=())
     assert {load.load_id for load in found} == {f"{HS}__{reporter}" for reporter in blamed}
 
 
 def test_what_stayed_as_it_was_is_not_blamed(candidate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "datasets_behind", lambda *_: {HS, SITC})
+    monkeypatch.setattr(building, "datasets_behind", lambda *_: {HS, SITC})
     rows = "select 'DE' as reporter_code, 'metal_core_hs' as scope_code"
-    monkeypatch.setattr(steps, "failed_test", lambda *_: (rows, ""))
+    monkeypatch.setattr(building, "failed_test", lambda *_: (rows, ""))
     loads = [load_of(dataset, reporter) for dataset in (HS, SITC) for reporter in REPORTERS]
     settings = Settings("simulator", candidate.parent)
     # Germany is published: what came since is what the test compares it with.
-    found = steps._blamed_loads(settings, "test.of.dbt", loads, past={f"{HS}__DE", f"{HS}__NL"})
+    found = building._blamed_loads(settings, "test.of.dbt", loads, past={f"{HS}__DE", f"{HS}__NL"})
     assert [load.load_id for load in found] == [f"{HS}__EU27_2020"]
+
+
+def test_the_newest_load_of_each_slice_is_left_out_first() -> None:
+    loads = [
+        replace(load_of(HS, reporter), load_id=f"{reporter} {month}", vintage_at=f"2026-{month}-15T09:00:00Z")
+        for reporter in ("NL", "DE")
+        for month in ("10", "08", "09")
+    ]
+    other_panel = replace(loads[0], load_id="few partners", panel="few", vintage_at="2026-01-15T09:00:00Z")
+    found = building._newest_of_slices([*loads, other_panel])
+    assert sorted(load.load_id for load in found) == ["DE 10", "NL 10", "few partners"]

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common.files import fsync_directory
 from extract import landing as landing_module
 from extract.errors import BadReplyError, ExtractError
 from extract.landing import (
@@ -32,7 +33,6 @@ from extract.landing import (
     month_of,
     panel_of,
 )
-from extract.raw import fsync_directory
 from extract.registry import get_dataset
 from extract.slices import Slice
 

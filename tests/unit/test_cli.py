@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 COMMAND = "import metaalexport.cli as cli; cli.app = lambda: {body}; cli.main()"
 
@@ -29,3 +32,21 @@ def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     said = done.stderr.decode()
     assert "Traceback" not in said
     assert f"{path}: Not a directory; next: see that the path exists" in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["cli.ExtractError({!r}, dataset='d')", "ValueError({!r})", "OSError({!r})"],
+    ids=["known", "unknown", "system"],
+)
+def test_an_error_that_an_office_worded_commands_no_terminal(error: str) -> None:
+    office = "\x1b]0;owned\x07\x1b[2J\u202e [red]tin[/]"
+    body = f"(_ for _ in ()).throw({error.format(office)})"
+    done = run(body, FORCE_COLOR="1", TERM="xterm")
+    assert done.returncode == 1
+    said = done.stderr.decode()
+    assert ("Traceback" in said) == ("Extract" not in error)
+    assert "]0;owned[2J [red]tin[/]" in said
+    # What is left is the colour of an error.
+    assert re.findall(r"\x1b\[?[0-9;]*.", said) == ["\x1b[31m", "\x1b[0m"] * said.count("\x1b[31m")
+    assert not re.search("[\x07\u202e]", said)

@@ -10,9 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-MODELS = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
+from common.contracts import column_texts
+from metaalexport.settings import REFERENCE
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+MODELS = PROJECT / "models"
 SQL_FILES = sorted(MODELS.rglob("*.sql"))
 PUBLISHED = [path for path in SQL_FILES if path.parent.name in ("marts", "ops") and path.parent.parent == MODELS]
+
+
+# The loads themselves, and requests, which are kept whatever came of their load.
+KEPT_BY_LOADS = ("stg_landing__loads", "stg_landing__requests")
 
 
 def described(path: Path) -> dict[str, Any]:
@@ -55,32 +63,45 @@ def test_layers_are_respected_and_the_clock_is_not_read(path: Path) -> None:
     if layer == "staging":
         assert not refs
         assert "source(" in text
-        assert "only_committed()" in text or path.parent.name == "ops"
+        assert "only_committed()" in text or path.stem.startswith("stg_journal__") or path.stem in KEPT_BY_LOADS
     else:
         assert "source('" not in text
     if layer == "marts":
         assert not [name for name in refs if name.startswith("stg_")], "a mart does not stand on staging"
 
 
-def test_every_landing_source_has_its_staging_views_and_no_view_stands_alone() -> None:
-    for office in ("cbs", "eurostat"):
-        folder = MODELS / "staging" / office
+def test_every_table_of_a_source_has_its_staging_view_and_no_view_stands_alone() -> None:
+    for source in ("landing", "journal"):
+        folder = MODELS / "staging" / source
         document = yaml.safe_load((folder / "_sources.yml").read_text(encoding="utf-8"))
-        tables = {
-            (source["name"].removeprefix("landing_"), table["name"])
-            for source in document["sources"]
-            for table in source["tables"]
+        tables = {(entry["name"], table["name"]) for entry in document["sources"] for table in entry["tables"]}
+        read = {
+            found
+            for path in folder.glob("*.sql")
+            for found in re.findall(r"from \{\{ source\('(\w+)', '(\w+)'\)", path.read_text(encoding="utf-8"))
         }
-        # Of the code lists models read those of CBS partners and periods.
-        kinds = {"codes": ("periods", "partners")}
-        views = {(kind, dataset) for dataset, table in tables for kind in kinds.get(table, (table,))}
-        assert views == {tuple(path.stem.removeprefix("stg_").split("__")[::-1]) for path in folder.glob("*.sql")}
+        assert read == tables
+
+
+def test_every_dataset_on_the_marts_is_named_by_a_model_that_reads_it() -> None:
+    """A model that reads landed cells says of which datasets: by it a test that fails blames their loads."""
+    readers = [path for path in SQL_FILES if "ref('stg_landing__changes')" in path.read_text(encoding="utf-8")]
+    assert len(readers) == 2
+    cells = [
+        path for path in SQL_FILES if re.search(r"'stg_landing__(bulk_)?changes'", path.read_text(encoding="utf-8"))
+    ]
+    assert len(cells) == 6
+    for path in cells:
+        meta = described(path)["config"]["meta"]
+        assert set(meta) & {"datasets", "datasets_of"}, path.stem
+        if "datasets_of" not in meta:
+            assert all(code in path.read_text(encoding="utf-8") or "bulk" in code for code in meta["datasets"])
 
 
 def test_seed_of_the_eu_has_each_member_once_and_nobody_stays_after_leaving() -> None:
-    with (MODELS.parent / "seeds" / "country_groups.csv").open(encoding="utf-8", newline="") as handle:
+    with (REFERENCE / "country_groups.csv").open(encoding="utf-8", newline="") as handle:
         rows = [row for row in csv.DictReader(handle) if row["group_code"] == "EU"]
-    with (MODELS.parent / "seeds" / "countries.csv").open(encoding="utf-8", newline="") as handle:
+    with (REFERENCE / "countries.csv").open(encoding="utf-8", newline="") as handle:
         countries = {row["country_code"] for row in csv.DictReader(handle)}
     assert len({row["country_code"] for row in rows}) == len(rows)
     assert {row["country_code"] for row in rows} <= countries
@@ -101,7 +122,7 @@ def test_seed_of_the_eu_has_each_member_once_and_nobody_stays_after_leaving() ->
 
 def test_office_products_lead_one_to_one_to_products() -> None:
     """Two codes of one office for one product would be added up."""
-    with (MODELS.parent / "seeds" / "office_products.csv").open(encoding="utf-8", newline="") as handle:
+    with (REFERENCE / "office_products.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     products = [(row["office"], row["nomenclature_code"], row["product_code"]) for row in rows]
     assert len(products) == len(set(products)) == 12
@@ -125,6 +146,26 @@ def test_no_relation_is_written_by_hand(path: Path) -> None:
     """Every table comes through `ref` or `source`, or is a query of the model itself."""
     text = re.sub(r"--[^\n]*|\{#.*?#\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert not re.findall(r"\b(?:from|join)\s+\w+\.\w+", text)
+
+
+def test_column_that_several_models_have_is_described_once() -> None:
+    """A model refers to the shared text, or describes what is different there in other words."""
+    texts = column_texts(PROJECT)
+    assert len(texts) > 100
+    uses: dict[str, int] = dict.fromkeys(texts, 0)
+    own: dict[str, list[str]] = {}
+    for path in SQL_FILES:
+        for column in described(path)["columns"]:
+            text = " ".join(column["description"].split())
+            if reference := re.fullmatch(r"{{ doc\('(\w+)'\) }}", text):
+                assert reference[1].rpartition("__")[2] == column["name"], f"{path.stem}.{column['name']}"
+                uses[reference[1]] += 1
+            else:
+                own.setdefault(column["name"], []).append(text)
+    assert [name for name, count in uses.items() if count < 2] == []
+    assert [name for name, text in texts.items() if text in own.get(name.rpartition("__")[2], [])] == []
+    # The same words for one name in two models are a text that belongs to both.
+    assert sorted(name for name, entries in own.items() if len(set(entries)) < len(entries)) == []
 
 
 KINDS = {

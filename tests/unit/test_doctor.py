@@ -21,10 +21,12 @@ from extract.examine import Examination, Examined
 from extract.http import OfficeSession
 from extract.offices import cbs_examine, eurostat_examine
 from extract.registry import get_dataset
-from metaalexport import doctor, steps, verified
+from metaalexport import asking as offices_asked
+from metaalexport import doctor, verified
 from metaalexport.doctor import check_machine, examine_offices
 from metaalexport.rehearsal import Rehearsed
-from metaalexport.settings import Settings
+from metaalexport.run import Run
+from metaalexport.settings import PROJECT_ROOT, Settings
 from tests.contract.loading import CountingAdapter, Loader, Reply, as_json
 from tests.contract.offices_of_ours import (
     BULK,
@@ -72,6 +74,61 @@ def test_machine_with_little_memory_or_no_right_to_write_is_told(
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     wrong = {check.name for check in check_machine(state) if not check.is_right}
     assert {"memory", "state folder"} <= wrong
+
+
+def found_of(settings: Settings) -> dict[str, str]:
+    return {check.name: check.found for check in check_machine(settings)}
+
+
+def test_machine_names_variables_and_proxies_and_never_what_they_hold(
+    state: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://me:secret@db/airflow",
+        "DBT_TARGET": "secret",
+        "PGPASSWORD": "secret",
+        "HTTPS_PROXY": "http://me:secret@proxy.example",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    found = found_of(state)
+    for name in ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "DBT_TARGET", "PGPASSWORD"):
+        assert name in found["variables ignored"]
+    assert "HTTPS_PROXY" in found["proxies"]
+    assert "secret" not in "".join(found.values())
+
+
+def test_machine_whose_shell_is_not_utf8_is_told(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(encoding="iso8859-1"))
+    assert found_of(state)["encoding"] == "iso8859-1: shows ? for other letters; LC_ALL=C.UTF-8 has all"
+
+
+def test_machine_whose_state_cannot_be_made_is_told_and_all_else_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    checks = {check.name: check for check in check_machine(Settings("simulator", tmp_path / "file" / "simulator"))}
+    assert not checks["state folder"].is_right
+    assert "Not a directory" in checks["state folder"].found
+    assert "METAALEXPORT_VAR" in checks["state folder"].next_step
+    assert "free under" in checks["disk"].found
+
+
+def test_machine_with_a_checkout_that_cannot_be_written_is_told(
+    state: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != PROJECT_ROOT)
+    checks = {check.name: check for check in check_machine(state)}
+    assert checks["checkout"].found == f"{PROJECT_ROOT} cannot be written"
+    assert checks["state folder"].is_right
+
+
+def test_log_beside_the_published_file_is_told_with_a_next_step(state: Settings) -> None:
+    state.state.mkdir(parents=True)
+    log = state.published.with_name(f"{state.published.name}.wal")
+    log.touch()
+    (check,) = (check for check in check_machine(state) if check.name == "published file")
+    assert not check.is_right
+    assert str(log) in check.found
+    assert check.next_step == "metaalexport publish"
 
 
 def test_machine_without_a_package_or_time_zones_is_told(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +249,7 @@ def test_cbs_reply_of_another_shape_differs_and_does_not_break_the_examination(t
     plain = replace(CBS, discover=())
     results = cbs_examine.examine(Loader(CBS, tmp_path).session(CountingAdapter(answers)), CBS_HOSTS, plain)
     (differing,) = (result for result in results if result.outcome == "differs")
-    assert "another shape (KeyError('value'))" in differing.detail
+    assert "another shape: it lacks 'value'" in differing.detail
 
 
 def eurostat_answers() -> Answers:
@@ -312,14 +369,14 @@ def test_offices_are_asked_one_after_the_other_and_an_error_does_not_end_it(
     held: list[str] = []
 
     @contextmanager
-    def asking(settings: Settings, dataset: Any, *_: Any) -> Iterator[tuple[OfficeSession, dict[str, str]]]:
+    def asking(run: Run, dataset: Any) -> Iterator[tuple[OfficeSession, dict[str, str]]]:
         held.append(dataset.office)
         yield Loader(dataset, tmp_path).session(CountingAdapter(cbs_answers())), CBS_HOSTS
 
     def fail(*_: Any) -> list[Examined]:
         raise OfficeRefusedError("no listing", dataset="x", where="https://x.example")
 
-    monkeypatch.setattr(steps, "asking", asking)
+    monkeypatch.setattr(offices_asked, "asking", asking)
     monkeypatch.setattr(eurostat_examine, "examine", fail)
     said: list[str] = []
     results = list(examine_offices(state, [SDMX.code, CBS.code], "run", said.append))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,13 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 from expectations.gate import CheckResult
+from extract.errors import ExtractError
 from extract.landing import Landing, LoadManifest
-from metaalexport import gaps, health
+from metaalexport import candidate, gaps, health
 from metaalexport.cli import app
+from metaalexport.gates import GateFailedError
 from metaalexport.journal import Journal
+from metaalexport.maintenance import maintain
 from metaalexport.published import NothingPublishedError, publish_id
+from metaalexport.run import Run
 from metaalexport.settings import Settings
-from metaalexport.steps import GateFailedError
 from publish.duckdb_file import publish_duckdb
 from publish.postgres import PostgresServingError
 
@@ -29,10 +33,10 @@ SUBJECT = f"{DATASET} NL 2015-01..newest"
 LOAD = f"{DATASET}__nl__202607020430__0123456789"
 
 
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A published file, made of one load of CBS, for which the office was asked two hours ago."""
-    settings = Settings(profile="simulator", state=tmp_path / "simulator", datasets=(DATASET,))
+@pytest.fixture(scope="session")
+def published_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the state with a published file, made of one load of CBS; changed by nobody."""
+    settings = Settings(profile="simulator", state=tmp_path_factory.mktemp("health") / "simulator")
     settings.state.mkdir()
     with duckdb.connect(str(settings.warehouse)) as connection:
         for statement in (
@@ -49,6 +53,14 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         is_simulated=True,
         published_at="2026-07-10T11:00:00Z",
     )
+    return settings.state
+
+
+@pytest.fixture
+def settings(published_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A published file, made of one load of CBS, for which the office was asked two hours ago."""
+    settings = Settings(profile="simulator", state=tmp_path / "simulator", datasets=(DATASET,))
+    shutil.copytree(published_state, settings.state)
     write_run(settings, "fetch", SUBJECT, hours_ago=2)
     committed(monkeypatch, load_of("2026-07-02T04:30:00Z", "simulator"))
     return settings
@@ -135,7 +147,11 @@ def test_a_release_is_late_after_rhythm_and_grace(settings: Settings, monkeypatc
     assert (release.last_at, release.due_at, release.state) == (due - timedelta(days=45), due, "ok")
     (_, release) = health.promises(settings, due + timedelta(seconds=1))
     assert release.state == "late"
-    assert "release_is_late" in names(settings, due + timedelta(days=1))
+    later = due + timedelta(days=1)
+    (late,) = [finding for finding in health.examine(settings, later) if finding.name == "release_is_late"]
+    assert "`metaalexport discover cbs " in late.next_step
+    committed(monkeypatch, load_of("2026-07-16T04:30:00Z", "live"))
+    assert "release_is_late" not in names(settings, later)
 
 
 @pytest.mark.parametrize("transport", ["simulator", "replay"])
@@ -169,6 +185,22 @@ def test_a_load_may_wait_for_its_publication_for_some_hours(
     assert f"{LOAD}x" in finding.what
 
 
+def test_what_gate_2_stopped_is_looked_at_before_a_load_is_taken_back() -> None:
+    def failed(name: str) -> list[CheckResult]:
+        return [CheckResult("r", "candidate", "warehouse.duckdb", name, "error", False, "x 1.3", "No more.", "")]
+
+    step = GateFailedError("candidate", "warehouse.duckdb", failed("totals_move_little"), [LOAD]).next_step
+    order = ["look at", "Gate 2 stopped a candidate", LOAD, "Accept a revision", f"withdraw {LOAD} --reason", "build"]
+    assert [step.index(words) for words in order] == sorted(step.index(words) for words in order)
+    many = GateFailedError("candidate", "warehouse.duckdb", failed("marts_hold_rows"), [f"{LOAD}{n}" for n in range(5)])
+    assert f"{LOAD}2 and 2 more;" in many.next_step
+    assert "withdraw <load_id> --reason" in many.next_step
+    assert "Accept" not in many.next_step
+    none = GateFailedError("candidate", "warehouse.duckdb", failed("marts_hold_rows"))
+    assert "no load is new" in none.next_step
+    assert "withdraw" not in none.next_step
+
+
 def test_the_newest_run_of_gate_2_decides(settings: Settings) -> None:
     write_check(settings, "candidate", "warehouse.duckdb", "2026-07-10T10:30:00Z", is_passed=False)
     (finding,) = health.examine(settings, NOW)
@@ -188,7 +220,7 @@ def test_a_slice_is_behind_until_it_is_there(settings: Settings, step: str, subj
     (finding,) = health.examine(settings, NOW)
     assert (finding.name, finding.where) == ("slice_is_behind", f"{DATASET} NL")
     assert "BadReplyError: no such column" in finding.what
-    assert finding.next_step.startswith(f"metaalexport load {DATASET} --reporter NL; docs/runbook.md")
+    assert finding.next_step.startswith(f"`metaalexport load {DATASET} --reporter NL`; docs/runbook.md")
     write_run(settings, step, subject, hours_ago=0.5, outcome=outcome)
     assert names(settings) == []
 
@@ -224,6 +256,37 @@ def test_failures_of_loads_on_request_and_of_long_ago_are_not_told(settings: Set
     assert names(settings) == []
     write_run(settings, "report", "index.html", hours_ago=1, outcome="failed")
     assert names(settings) == ["step_failed"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ops/runs/cut.jsonl",
+        "ops/checks/cut.jsonl",
+        "ops/accepted/cut.jsonl",
+        "ops/held.jsonl",
+        "raw/requests/cbs_85429ned/cut.json",
+    ],
+)
+def test_a_record_that_is_damaged_is_told_and_hides_nothing_else(settings: Settings, name: str) -> None:
+    path = settings.state / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text('{"run_id": "r", "step', encoding="utf-8")
+    (finding,) = health.examine(settings, NOW)
+    assert (finding.name, finding.where) == ("record_is_damaged", str(path))
+    assert health.promises(settings, NOW)[0].last_at == NOW - timedelta(hours=2)
+    maintain(settings, "r", tasks=["set_damaged_records_aside"])
+    assert names(settings) == []
+
+
+@pytest.mark.parametrize("name", ["candidate.json", "build_loads.jsonl"])
+def test_a_candidate_of_which_nothing_is_known_is_built_anew(settings: Settings, name: str) -> None:
+    candidate.claim(Run(settings, "r"), "2026-07-10T11:00:00Z")
+    (settings.journal / "build_loads.jsonl").write_text('{"load_id": "x"}\n', encoding="utf-8")
+    (settings.journal / name).write_text('{"run', encoding="utf-8")
+    with pytest.raises(ExtractError, match="of the candidate is damaged") as caught:
+        candidate.require_loads(settings)
+    assert caught.value.next_step == "`metaalexport build` makes one"
 
 
 def test_a_disk_that_is_short_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,4 +353,4 @@ def test_the_exit_code_and_the_document_say_the_same(
     assert [finding["name"] for finding in document["findings"]] == found
     plain = CliRunner().invoke(app, ["health"])
     assert plain.exit_code == code
-    assert ("next: docs/runbook.md, section 'A task failed'" in plain.output) == (case == "late")
+    assert ("next: `metaalexport report`; docs/runbook.md, section 'A task failed'" in plain.output) == (case == "late")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,41 @@ def test_record_of_a_good_step_that_cannot_be_written_is_an_error(
     monkeypatch.setattr(journal_module, "write_atomically", refuse)
     with pytest.raises(OSError, match="No space left"), Journal(tmp_path).step("run-1", "fetch", "cbs_85429ned"):
         pass
+
+
+DAMAGED = {
+    "cut": b'{"run_id": "r", "st',
+    "text": b"hello\n",
+    "list": b"[1]\n",
+    "bytes": b"\x00\xff\xfe",
+    "other": b'{"a": 1}\n',
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+@pytest.mark.parametrize("kind", ["runs", "checks", "accepted", "held"])
+def test_record_that_is_damaged_counts_for_nothing_and_can_be_set_aside(
+    tmp_path: Path, kind: str, content: bytes
+) -> None:
+    journal = Journal(tmp_path)
+    journal.prepare()
+    with journal.step("run-1", "fetch", "cbs_85429ned"):
+        pass
+    path = tmp_path / ("held.jsonl" if kind == "held" else f"{kind}/damaged.jsonl")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    assert [row["step"] for row in journal.read("runs")] == ["fetch"]
+    assert journal.accepted("load") == {}
+    assert journal.damaged() == [path]
+    (aside,) = journal.set_damaged_aside()
+    assert aside.read_bytes() == content
+    assert journal.damaged() == []
+
+
+def test_record_keeps_the_line_separators_of_an_office(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with journal.step("run-1", "fetch", "cbs_85429ned") as note:
+        note.detail = "one\u2028two\x85three\nfour"
+    assert journal.damaged() == []
+    assert journal.read("runs")[0]["detail"] == note.detail
+    assert json.loads(next((tmp_path / "runs").iterdir()).read_text(encoding="utf-8"))["detail"] == note.detail

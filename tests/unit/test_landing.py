@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from common.files import write_atomically
 from extract import landing as landing_module
 from extract import load
 from extract.errors import BadReplyError, ExtractError, RawIntegrityError
@@ -30,7 +31,7 @@ from extract.landing import (
     landing_tables,
 )
 from extract.offices.base import Fetched, OfficeVersion, Payload
-from extract.raw import RawStore, write_atomically
+from extract.raw import RawStore
 from extract.registry import Dataset, get_dataset, load_registry
 from extract.slices import Slice
 
@@ -153,6 +154,26 @@ def test_stage_load_tables_have_the_declared_columns(landing: Landing, stage_cbs
         for table, columns in {OBSERVATIONS: change_columns(CBS), **COMMON_TABLES}.items():
             described = connection.sql(f"describe select * from '{folder / table}.parquet'").fetchall()
             assert {row[0]: row[1] for row in described} == columns
+
+
+@pytest.mark.parametrize("text", ["", '{"load_id": "c', "{}", '"x"'])
+def test_manifest_that_is_damaged_is_named_with_what_to_do(landing: Landing, stage_cbs: StageCbs, text: str) -> None:
+    manifest = stage_cbs()
+    folder, _ = landing.staged(manifest.load_id)
+    whole = (folder / STAGED).read_text("utf-8")
+    (folder / STAGED).write_text(text, "utf-8")
+    with pytest.raises(ExtractError, match="is damaged") as caught:
+        landing.staged(manifest.load_id)
+    assert (caught.value.where, caught.value.next_step) == (str(folder / STAGED), "load the dataset again")
+    (folder / STAGED).write_text(whole, "utf-8")
+    landing.commit(manifest.load_id, CBS)
+    marker = landing.folder(manifest) / MARKER
+    marker.chmod(0o644)
+    marker.write_text(text, "utf-8")
+    with pytest.raises(ExtractError, match="is damaged") as caught:
+        list(landing.committed())
+    assert (caught.value.dataset, caught.value.where) == (CBS.code, str(marker))
+    assert "restore it from a backup" in caught.value.next_step
 
 
 def test_stage_before_commit_is_visible_to_nobody(landing: Landing, stage_cbs: StageCbs) -> None:

@@ -11,6 +11,7 @@ import pytest
 from extract.errors import RawIntegrityError
 from extract.landing import STAGED, Landing
 from extract.raw import RawStore
+from metaalexport.gates import gate_database
 from metaalexport.journal import Journal
 from metaalexport.maintenance import STOPPED_LOADS_DAYS, TASKS, maintain
 from metaalexport.settings import Settings
@@ -56,6 +57,7 @@ def files(settings: Settings) -> set[str]:
 EXPECTED = {
     "drop_stopped_loads": [OLD],
     "remove_leftovers": ["gates/killed"],
+    "set_damaged_records_aside": [],
     "prune_gate_results": ["run-00"],
     "drop_served_generations": [],
     "compare_raw_hashes": [],
@@ -106,3 +108,18 @@ def test_one_task_alone_does_nothing_else(settings: Settings) -> None:
         "remove_leftovers": ["gates/killed"]
     }
     assert Landing(settings.landing).stopped(days=STOPPED_LOADS_DAYS) == [OLD]
+
+
+def test_gate_removes_what_killed_gates_left_and_nothing_of_one_that_runs(tmp_path: Path) -> None:
+    gates = tmp_path / "gates"
+
+    def of(database: Path) -> set[str]:
+        return {database.parent.name, f"{database.parent.name}.lock"}
+
+    with gate_database(gates, "cbs_85429ned") as running:
+        (gates / "killed").mkdir()
+        (gates / "killed.lock").touch()
+        (gates / "killed_before_its_folder.lock").touch()
+        with gate_database(gates, "cbs_85429ned") as database:
+            assert {path.name for path in gates.iterdir()} == of(running) | of(database)
+    assert list(gates.iterdir()) == []

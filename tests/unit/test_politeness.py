@@ -138,3 +138,14 @@ def test_budget_of_a_run_of_last_month_is_forgotten_and_a_new_one_kept(tmp_path:
     os.utime(tmp_path / "cbs.old.requests", (month_ago, month_ago))
     assert RequestBudget.of_run(tmp_path, "cbs", "new", 9).spent == 1
     assert [path.name for path in tmp_path.glob("*.requests")] == ["cbs.new.requests"]
+
+
+@pytest.mark.parametrize("content", [b"", b"1x", b"[3]", b"\x00\xff"])
+def test_budget_whose_count_is_damaged_begins_again(tmp_path: Path, content: bytes) -> None:
+    budget = RequestBudget.of_run(tmp_path, "cbs", "run", 2)
+    budget.spend(dataset="d", where="url")
+    next(tmp_path.glob("*.requests")).write_bytes(content)
+    for _ in range(2):
+        budget.spend(dataset="d", where="url")
+    with pytest.raises(BudgetSpentError):
+        budget.spend(dataset="d", where="url")

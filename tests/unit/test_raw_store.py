@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.files import hash_file, write_atomically
 from extract.errors import RawIntegrityError
-from extract.raw import RawStore, RequestRecord, hash_file, write_atomically
+from extract.raw import RawStore, RequestRecord
 
 
 @pytest.fixture
@@ -138,6 +139,36 @@ def test_records_row_less_schema_file_is_left_out(store: RawStore) -> None:
 def test_records_of_an_empty_store_are_none(store: RawStore) -> None:
     assert list(store.records()) == []
     assert list(store.hashes()) == []
+
+
+@pytest.mark.parametrize("text", ["", '{"request_id": "a', "[1]\n", '{"request_id": "a"}\n', "\xff"])
+def test_records_that_are_damaged_are_left_out_and_can_be_set_aside(store: RawStore, text: str) -> None:
+    store.record(a_record("b"))
+    path = store.root / "requests" / "cbs_85429ned" / "a.json"
+    path.write_bytes(text.encode("latin-1"))
+    assert list(store.records()) == [a_record("b")]
+    assert store.damaged() == [path]
+    (aside,) = store.set_damaged_aside()
+    assert aside.read_bytes() == text.encode("latin-1")
+    assert (store.damaged(), list(store.records())) == ([], [a_record("b")])
+
+
+def test_note_of_what_is_kept_that_is_damaged_counts_for_nothing(store: RawStore) -> None:
+    sha256, _ = store.put([b"abc"])
+    store.remember("cbs_85429ned", "a structure", sha256)
+    assert store.recall("cbs_85429ned", "a structure") == store.path(sha256)
+    (note,) = (store.root / "kept").rglob("*.json")
+    note.write_text('{"name": "a str')
+    assert store.recall("cbs_85429ned", "a structure") is None
+
+
+def test_history_that_is_damaged_is_named_and_stays_in_its_place(store: RawStore) -> None:
+    kept = [store.keep_event("cbs_85429ned", {"event": "committed", "load_id": x, "at": "2026-01-01"}) for x in "abc"]
+    kept[1].write_text('{"event"')
+    assert [event["load_id"] for _, event in store.events()] == ["a", "c"]
+    assert store.damaged("history") == [kept[1]]
+    store.set_damaged_aside()
+    assert kept[1].exists()
 
 
 def test_write_atomically_replaces_and_leaves_no_temporary(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from extract.registry import get_dataset
 from metaalexport import reference
 from metaalexport.arguments import SettingsError
-from metaalexport.settings import SEEDS
+from metaalexport.settings import REFERENCE
 from simulator.economy import EconomyParameters
 
 MEMBER_KINDS = {"country", "part", "unallocated", "total", "aggregate"}
@@ -22,7 +21,7 @@ GOOD_LINE = "mine,Mine,Mijn,CN,7601,,"
 
 
 def seed(name: str) -> list[dict[str, str]]:
-    with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
+    with (REFERENCE / f"{name}.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert rows, f"{name}.csv has no rows"
     return rows
@@ -38,16 +37,16 @@ def scope_file(tmp_path: Path) -> Path:
     return tmp_path / "scopes.csv"
 
 
-def test_seeds_office_partners_have_no_code_twice() -> None:
+def test_reference_office_partners_have_no_code_twice() -> None:
     assert repeated([(row["office"], row["office_code"]) for row in seed("office_partners")]) == []
 
 
-def test_seeds_office_partners_kinds_come_from_the_closed_set() -> None:
+def test_reference_office_partners_kinds_come_from_the_closed_set() -> None:
     assert {row["member_kind"] for row in seed("office_partners")} == MEMBER_KINDS
 
 
 @pytest.mark.parametrize("office", ["cbs", "eurostat"])
-def test_seeds_office_partners_have_one_total_per_office_and_it_is_the_registrys(office: str) -> None:
+def test_reference_office_partners_have_one_total_per_office_and_it_is_the_registrys(office: str) -> None:
     totals = [
         row["office_code"]
         for row in seed("office_partners")
@@ -57,20 +56,20 @@ def test_seeds_office_partners_have_one_total_per_office_and_it_is_the_registrys
     assert totals == [get_dataset(code).total_partner]
 
 
-def test_seeds_office_partners_countries_and_parts_exist_in_countries() -> None:
+def test_reference_office_partners_countries_and_parts_exist_in_countries() -> None:
     countries = {row["country_code"] for row in seed("countries")}
     named = [row for row in seed("office_partners") if row["member_kind"] in ("country", "part")]
     assert len(named) > 400
     assert [row["office_code"] for row in named if row["destination_code"] not in countries] == []
 
 
-def test_seeds_office_partners_totals_and_aggregates_have_no_destination() -> None:
+def test_reference_office_partners_totals_and_aggregates_have_no_destination() -> None:
     rows = [row for row in seed("office_partners") if row["member_kind"] in ("total", "aggregate")]
     assert len(rows) > 5
     assert [row["office_code"] for row in rows if row["destination_code"]] == []
 
 
-def test_seeds_office_partners_unallocated_go_to_the_special_destination() -> None:
+def test_reference_office_partners_unallocated_go_to_the_special_destination() -> None:
     special = {row["destination_code"] for row in seed("special_destinations")}
     assert special == {"unallocated", "not_loaded", "unmapped"}
     rows = [row for row in seed("office_partners") if row["member_kind"] == "unallocated"]
@@ -78,14 +77,14 @@ def test_seeds_office_partners_unallocated_go_to_the_special_destination() -> No
     assert {row["destination_code"] for row in rows} == {"unallocated"}
 
 
-def test_seeds_office_partners_q_codes_of_comext_are_unallocated() -> None:
+def test_reference_office_partners_q_codes_of_comext_are_unallocated() -> None:
     rows = [row for row in seed("office_partners") if row["office"] == "eurostat" and row["office_code"][0] == "Q"]
     kinds = {row["office_code"]: row["member_kind"] for row in rows if row["office_code"] != "QA"}  # QA is Qatar
     assert len(kinds) == 10
     assert set(kinds.values()) == {"unallocated"}
 
 
-def test_seeds_office_partners_parts_belong_to_a_country_published_whole() -> None:
+def test_reference_office_partners_parts_belong_to_a_country_published_whole() -> None:
     rows = [row for row in seed("office_partners") if row["office"] == "eurostat"]
     whole = {row["destination_code"] for row in rows if row["member_kind"] == "country"}
     parts = [row["destination_code"] for row in rows if row["member_kind"] == "part"]
@@ -93,7 +92,7 @@ def test_seeds_office_partners_parts_belong_to_a_country_published_whole() -> No
     assert set(parts) <= whole
 
 
-def test_seeds_office_partners_validity_starts_before_it_ends() -> None:
+def test_reference_office_partners_validity_starts_before_it_ends() -> None:
     ended = [row for row in seed("office_partners") if row["valid_from"] and row["valid_to"]]
     assert [
         r["office_code"] for r in ended if dt.date.fromisoformat(r["valid_from"]) > dt.date.fromisoformat(r["valid_to"])
@@ -101,26 +100,26 @@ def test_seeds_office_partners_validity_starts_before_it_ends() -> None:
 
 
 @pytest.mark.parametrize("column", ["country_code", "iso3_code"])
-def test_seeds_countries_codes_are_unique_and_well_formed(column: str) -> None:
+def test_reference_countries_codes_are_unique_and_well_formed(column: str) -> None:
     codes = [row[column] for row in seed("countries") if row[column]]
     assert repeated(list(codes)) == []
     length = {"country_code": 2, "iso3_code": 3}[column]
     assert [code for code in codes if len(code) != length or not code.isalpha() or not code.isupper()] == []
 
 
-def test_seeds_countries_have_both_names_and_namibia_is_not_null() -> None:
+def test_reference_countries_have_both_names_and_namibia_is_not_null() -> None:
     rows = {row["country_code"]: row for row in seed("countries")}
     assert rows["NA"]["country_name_nl"] == "Namibië"
     assert [code for code, row in rows.items() if not row["country_name_en"] or not row["country_name_nl"]] == []
 
 
-def test_seeds_scopes_and_members_name_each_other() -> None:
+def test_reference_scopes_and_members_name_each_other() -> None:
     assert {row["scope_code"] for row in seed("metal_scopes")} == {
         row["scope_code"] for row in seed("metal_scope_members")
     }
 
 
-def test_seeds_scope_members_do_not_overlap_by_prefix() -> None:
+def test_reference_scope_members_do_not_overlap_by_prefix() -> None:
     members = seed("metal_scope_members")
     overlaps = [
         (a["scope_code"], a["product_code"], b["product_code"])
@@ -136,7 +135,7 @@ def test_seeds_scope_members_do_not_overlap_by_prefix() -> None:
     assert overlaps == []
 
 
-def test_seeds_scope_members_of_sitc_and_their_titles_exist() -> None:
+def test_reference_scope_members_of_sitc_and_their_titles_exist() -> None:
     members = seed("metal_scope_members")
     sitc = {row["product_code"] for row in members if row["nomenclature_code"] == "SITC"}
     assert len(sitc) > 10
@@ -149,7 +148,7 @@ def test_seeds_scope_members_of_sitc_and_their_titles_exist() -> None:
     assert wide <= titles
 
 
-def test_seeds_scope_members_taken_out_stand_below_one_that_is_in() -> None:
+def test_reference_scope_members_taken_out_stand_below_one_that_is_in() -> None:
     members = seed("metal_scope_members")
     out = [row for row in members if row["sign"] == "-1"]
     assert len(out) > 10
@@ -165,7 +164,7 @@ def test_seeds_scope_members_taken_out_stand_below_one_that_is_in() -> None:
         ], row
 
 
-def test_seeds_a_scope_has_one_nomenclature_in_a_source() -> None:
+def test_reference_a_scope_has_one_nomenclature_in_a_source() -> None:
     """Two lists of the same goods would be added up."""
     members = seed("metal_scope_members")
     for source in ("CBS", "EUROSTAT"):
@@ -179,7 +178,7 @@ def test_seeds_a_scope_has_one_nomenclature_in_a_source() -> None:
         assert repeated([scope for scope, _ in pairs]) == []
 
 
-def test_seeds_office_products_have_no_code_twice_on_either_side() -> None:
+def test_reference_office_products_have_no_code_twice_on_either_side() -> None:
     rows = seed("office_products")
     assert repeated([(row["office"], row["office_code"]) for row in rows]) == []
     assert repeated([(row["office"], row["nomenclature_code"], row["product_code"]) for row in rows]) == []
@@ -191,7 +190,7 @@ def members_on(group: str, day: str) -> set[str]:
     return {r["country_code"] for r in rows if r["valid_from"] <= day and (not r["valid_to"] or day <= r["valid_to"])}
 
 
-def test_seeds_country_groups_have_names_and_known_members_once_at_a_time() -> None:
+def test_reference_country_groups_have_names_and_known_members_once_at_a_time() -> None:
     rows = seed("country_groups")
     assert {row["group_code"] for row in rows} == {row["group_code"] for row in seed("country_group_names")}
     assert {row["country_code"] for row in rows} <= {row["country_code"] for row in seed("countries")}
@@ -214,11 +213,11 @@ def test_seeds_country_groups_have_names_and_known_members_once_at_a_time() -> N
         ("USMCA", "2025-01-01", 3),
     ],
 )
-def test_seeds_country_groups_have_so_many_members(group: str, day: str, members: int) -> None:
+def test_reference_country_groups_have_so_many_members(group: str, day: str, members: int) -> None:
     assert len(members_on(group, day)) == members
 
 
-def test_seeds_trade_agreements_name_each_other_and_known_countries() -> None:
+def test_reference_trade_agreements_name_each_other_and_known_countries() -> None:
     statuses = seed("trade_agreement_statuses")
     assert {row["agreement_code"] for row in statuses} == {row["agreement_code"] for row in seed("trade_agreements")}
     assert {row["country_code"] for row in statuses} <= {row["country_code"] for row in seed("countries")}
@@ -227,7 +226,7 @@ def test_seeds_trade_agreements_name_each_other_and_known_countries() -> None:
     assert all(r["valid_from"].endswith("-01-01") for r in statuses if r["date_precision"] == "year")
 
 
-def test_seeds_trade_agreements_statuses_follow_each_other() -> None:
+def test_reference_trade_agreements_statuses_follow_each_other() -> None:
     order = ["negotiating", "concluded", "signed", "provisionally_applied", "in_force", "replaced"]
     histories: dict[tuple[str, str], list[str]] = {}
     for row in sorted(seed("trade_agreement_statuses"), key=lambda row: row["valid_from"]):
@@ -238,7 +237,7 @@ def test_seeds_trade_agreements_statuses_follow_each_other() -> None:
         assert statuses == sorted(statuses, key=order.index)
 
 
-def test_seeds_tariff_events_follow_each_other_where_one_measure_replaces_another() -> None:
+def test_reference_tariff_events_follow_each_other_where_one_measure_replaces_another() -> None:
     events = {row["event_code"]: row for row in seed("tariff_events")}
     assert len(events) == len(seed("tariff_events"))
     for earlier, later in (
@@ -293,6 +292,90 @@ def test_scope_products_user_scope_adds_its_codes(scope_file: Path) -> None:
     assert "8" in reference.scope_products("CBS", "SITC", scope_file)
     assert "TOTAL" in reference.scope_products("CBS", "SITC", None)
     assert "TOTAL" not in reference.scope_products("EUROSTAT", "SITC", None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        HEADER.replace(",", ";") + "\r\nmine;Film, dun;Folie;CN;7601;;\r\n;;;;;;\r\n",
+        "sep=;\r\n" + HEADER.replace(",", ";") + "\r\n\r\nmine;Film, dun;Folie;CN;7601;;\r\n",
+        '"sep=;"\n' + HEADER.replace(",", ";") + '\n"mine";"Film, dun";"Folie";"CN";"7601";"";""\n',
+        HEADER.replace(",", "\t") + "\nmine\tFilm, dun\tFolie\tCN\t7601\t\t\n",
+        HEADER.upper() + '\nmine,"Film, dun",Folie,CN,7601,,\n,,,,,,\n',
+        "product_code;scope_code;scope_name_nl;scope_name_en;nomenclature_code\n7601;mine;Folie;Film, dun;CN\n",
+    ],
+    ids=["semicolons", "declared", "quoted", "tabs", "capitals", "other order"],
+)
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "mark"])
+def test_user_scope_rows_are_read_as_a_spreadsheet_saves_them(scope_file: Path, mark: bytes, content: str) -> None:
+    scope_file.write_bytes(mark + content.encode())
+    (row,) = reference.user_scope_rows(scope_file)
+    assert row == dict(
+        zip(reference.USER_SCOPE_COLUMNS, ("mine", "Film, dun", "Folie", "CN", "7601", "", ""), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (f"sep=;\n{HEADER.replace(',', ';')}\n;;;;;;\nmine;Mine;Mijn;CN;101;;\n", "line 4: product_code is '101'"),
+        (f"{HEADER}\nmine,Film, thin,Folie,CN,7601,,\n", "line 2: 8 values between ',', the header has 7 columns"),
+        (f'{HEADER}\nmine,"Mine,Mijn,CN,7601,,\n', "line 2"),
+    ],
+    ids=["line of the file", "separator in a name", "open quote"],
+)
+def test_user_scope_rows_that_a_spreadsheet_broke_name_their_line(scope_file: Path, content: str, problem: str) -> None:
+    scope_file.write_text(content, encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        reference.user_scope_rows(scope_file)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("nomenclature", "code", "problem"),
+    [
+        (
+            "CN",
+            "101",
+            "of length 3; codes of CN have 2, 4, 6 or 8 digits. A spreadsheet drops a zero in front: if 0101 is",
+        ),
+        ("CN", "72081", "if 072081 is meant"),
+        ("CN", "720810001", "of length 9; codes of CN have 2, 4, 6 or 8 digits"),
+        ("SITC", "672411", "of length 6; codes of SITC have 1, 2, 3, 4 or 5 digits"),
+        ("CPA22", "1", "if 01 is meant"),
+        ("CPA22", "2410111", "of length 7; codes of CPA22 have 2, 3, 4, 5 or 6 digits"),
+    ],
+)
+def test_user_scope_rows_code_of_a_length_that_its_nomenclature_has_not_is_refused(
+    scope_file: Path, nomenclature: str, code: str, problem: str
+) -> None:
+    scope_file.write_text(f"{HEADER}\nmine,Mine,Mijn,{nomenclature},{code},,\n", encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        reference.user_scope_rows(scope_file)
+    assert str(caught.value).startswith(f"{scope_file}, line 2: product_code is {code!r}, of length")
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("nomenclature", "code"),
+    [
+        ("CN", "01"),
+        ("CN", "0101"),
+        ("CN", "39201023"),
+        ("SITC", "06"),
+        ("SITC", "TOTAL"),
+        ("CPA22", "24"),
+        ("CPA22", "2410"),
+    ],
+)
+def test_user_scope_rows_codes_of_each_length_are_taken(scope_file: Path, nomenclature: str, code: str) -> None:
+    scope_file.write_text(f"{HEADER}\nmine,Mine,Mijn,{nomenclature},{code},,\n", encoding="utf-8")
+    assert reference.user_scope_rows(scope_file)[0]["product_code"] == code
+
+
+def test_reference_codes_of_scopes_have_the_lengths_of_their_nomenclature() -> None:
+    for row in seed("metal_scope_members"):
+        assert reference._length_problem(row["nomenclature_code"], row["product_code"]) is None
 
 
 def test_user_scope_rows_without_a_file_are_none() -> None:
@@ -446,14 +529,14 @@ def test_seed_of_office_activities_knows_what_the_datasets_ask_for() -> None:
         assert set(get_dataset(code).select.get("nace_r2", ())) <= known["eurostat"]
 
 
-def test_seeds_of_enterprises_have_one_total_and_the_partner_groups_that_are_asked_for() -> None:
+def test_reference_of_enterprises_have_one_total_and_the_partner_groups_that_are_asked_for() -> None:
     kinds = Counter(row["size_kind"] for row in seed("enterprise_size_classes"))
     assert kinds == {"total": 1, "small_or_medium": 3, "sum_of_small_and_medium": 1, "large": 1, "unknown": 1}
     groups = {row["partner_group_code"] for row in seed("enterprise_partner_groups")}
     assert groups == set(get_dataset("eurostat_ext_tec01").select["partner"])
 
 
-def test_seeds_frontloading_events_are_tariffs_that_came_after_their_news() -> None:
+def test_reference_frontloading_events_are_tariffs_that_came_after_their_news() -> None:
     tariffs = {row["event_code"]: row for row in seed("tariff_events")}
     events = seed("frontloading_events")
     assert repeated([row["event_code"] for row in events]) == []
@@ -467,13 +550,13 @@ def test_seeds_frontloading_events_are_tariffs_that_came_after_their_news() -> N
         assert row["payback_months"] in ("3", "6", "12")
 
 
-def test_seeds_frontloading_scopes_exist() -> None:
+def test_reference_frontloading_scopes_exist() -> None:
     rows = seed("frontloading_event_scopes")
     assert repeated([(row["event_code"], row["scope_code"]) for row in rows]) == []
     assert {row["scope_code"] for row in rows} <= {row["scope_code"] for row in seed("metal_scopes")}
 
 
-def test_seeds_quantiles_of_student_s_t() -> None:
+def test_reference_quantiles_of_student_s_t() -> None:
     """Some of the values in the table of the NIST/SEMATECH e-Handbook, section 1.3.6.7.2."""
     quantiles = {int(row["degrees_of_freedom"]): float(row["quantile_975"]) for row in seed("t_quantiles")}
     assert sorted(quantiles) == list(range(1, 31))
@@ -570,7 +653,7 @@ def test_seed_of_published_figures_has_what_the_simulator_is_scaled_to() -> None
     assert claimed == scaled | {"N01.total", "N04.total", "N09.total", "N13.total", "N18.total", "N19.ratio"}
 
 
-def test_seeds_goods_of_tariff_events_on_steel_are_the_list_of_cbs() -> None:
+def test_reference_goods_of_tariff_events_on_steel_are_the_list_of_cbs() -> None:
     """One list stands in a scope and in several events: a correction of one must reach all."""
 
     def codes(rows: list[dict[str, str]]) -> set[tuple[str, str]]:
@@ -587,13 +670,6 @@ def test_seeds_goods_of_tariff_events_on_steel_are_the_list_of_cbs() -> None:
     exposed = [row for row in seed("metal_scope_members") if row["scope_code"] == "us232_exposed"]
     assert codes([row for row in exposed if row["product_code"].startswith("72")]) == of_chapter_72
     assert codes([row for row in exposed if row["valid_to"] == "2025-03-11"]) == of_cbs - of_chapter_72
-
-
-@pytest.mark.parametrize(("code", "concept"), reference.CONCEPTS.items())
-def test_concept_of_a_table_is_the_one_that_dbt_gives_it(code: str, concept: str) -> None:
-    sql = (SEEDS.parent / "models" / "intermediate" / f"int_{code}_conformed.sql").read_text(encoding="utf-8")
-    # As published; what is derived of it, such as exports without transit, comes after.
-    assert re.findall(r"'(\w+)' as concept_code", sql)[0] == concept
 
 
 def test_newest_published_figure_takes_the_place_of_older_ones() -> None:

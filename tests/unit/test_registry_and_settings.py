@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import jsonschema
 import pytest
 
 from extract.errors import RegistryError
@@ -23,13 +25,16 @@ from extract.registry import (
     Dataset,
     get_dataset,
     load_registry,
+    read_declaration,
 )
+from extract.schema import PATH, registry_schema
 from metaalexport.arguments import SettingsError
+from metaalexport.ingest import plan_loads
+from metaalexport.run import Run
+from metaalexport.settings import LAST_RUN, PROFILES, REFERENCE, Settings, write_last_run
 from metaalexport.settings import OFFICES as KNOWN_OFFICES
-from metaalexport.settings import PROFILES, SEEDS, Settings, write_last_run
-from metaalexport.steps import plan_loads
 
-CODES = sorted(path.stem for path in REGISTRY_DIR.glob("*.yml"))
+CODES = sorted(path.stem for path in REGISTRY_DIR.glob("[!_]*.yml"))
 DEFAULTS = [code for code in CODES if get_dataset(code).by_default]
 
 # A registry file of our own making: the smallest that is complete.
@@ -140,6 +145,36 @@ def test_settings_without_a_profile_are_those_of_the_last_run(tmp_path: Path) ->
     assert Settings.from_environment({**environment, "METAALEXPORT_PROFILE": "simulator"}).profile == "simulator"
 
 
+@pytest.mark.parametrize("text", ["", '{"profile": "li', "[]", "{}", '{"profile": "none", "replay": ""}', "\x00"])
+def test_last_run_that_cannot_be_read_is_no_reason_to_guess(tmp_path: Path, text: str) -> None:
+    (tmp_path / LAST_RUN).write_text(text, encoding="utf-8")
+    environment = {"METAALEXPORT_VAR": str(tmp_path)}
+    with pytest.raises(SettingsError, match=r"last_run\.json is damaged.*next: METAALEXPORT_PROFILE"):
+        Settings.from_environment(environment)
+    # As it says: a profile that is named needs no such file, and its run writes one.
+    named = Settings.from_environment({**environment, "METAALEXPORT_PROFILE": "live"})
+    write_last_run(named)
+    assert Settings.from_environment(environment).profile == "live"
+
+
+def test_replies_beside_the_states_move_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    before, after = tmp_path / "before", tmp_path / "after"
+    for folder in (before / "replies", elsewhere):
+        folder.mkdir(parents=True)
+    for replay in (before / "replies", elsewhere):
+        environment = {"METAALEXPORT_VAR": str(before / "var"), "METAALEXPORT_REPLAY": str(replay)}
+        write_last_run(Settings.from_environment(environment))
+        # From wherever it is asked.
+        monkeypatch.chdir(tmp_path)
+        assert Settings.from_environment({"METAALEXPORT_VAR": str(before / "var")}).replay_folder == replay
+        before.rename(after)
+        moved = Settings.from_environment({"METAALEXPORT_VAR": str(after / "var")}).replay_folder
+        assert moved == (elsewhere if replay == elsewhere else after / "replies")
+        assert str(before) not in (after / "var" / LAST_RUN).read_text()
+        after.rename(before)
+
+
 def test_registry_greece_has_another_code_on_the_main_host_of_eurostat() -> None:
     assert get_dataset("eurostat_sts_inpr_m").reporters(("NL", "GR", EU)) == ("NL", "EL")
     assert get_dataset("eurostat_ds_045409").reporters(("GR", EU)) == ("GR", EU)
@@ -158,7 +193,7 @@ def test_plan_loads_asks_in_the_codes_and_periods_of_the_dataset(
     tmp_path: Path, code: str, first_month: str, expected: tuple[str, str]
 ) -> None:
     settings = Settings(profile="simulator", state=tmp_path, reporters=("GR",))
-    (part,) = plan_loads(settings, code, first_month=first_month)
+    (part,) = plan_loads(Run(settings), code, first_month=first_month)
     assert (part["reporter"], part["first_month"]) == expected
 
 
@@ -168,7 +203,7 @@ def test_registry_all_codes_of_eurostat_on_the_comext_host_and_no_others_are_tol
 
 
 def test_registry_measures_are_those_the_seed_gives_a_meaning() -> None:
-    with (SEEDS / "office_measures.csv").open(encoding="utf-8", newline="") as handle:
+    with (REFERENCE / "office_measures.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     meant = {code: {row["measure_code"] for row in rows if row["dataset_code"] == code} for code in CODES}
     assert meant["cbs_85429ned"]
@@ -443,3 +478,14 @@ def test_settings_datasets_are_the_defaults_all_or_those_named() -> None:
 def test_settings_value_that_makes_no_sense_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.from_environment({name: value})
+
+
+def test_editor_schema_is_that_of_the_class_and_every_file_meets_it() -> None:
+    schema = json.loads(PATH.read_text(encoding="utf-8"))
+    assert schema == registry_schema(), "run: .venv/bin/python -m extract.schema"
+    validator = jsonschema.Draft202012Validator(schema)
+    for code in CODES:
+        declared = read_declaration(REGISTRY_DIR / f"{code}.yml")
+        assert [error.message for error in validator.iter_errors(declared)] == [], code
+    wrong = {**declared, "protocoll": "sdmx", "thresholds": {"min_rows": 1}, "slice_by": "week"}
+    assert len([*validator.iter_errors(wrong)]) == 3

@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import sys
 from collections.abc import Callable
+from datetime import date
+from functools import cache, partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,36 +17,78 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
+from jinja2 import FileSystemBytecodeCache
 
-from publish.report import build_report, charts, words
-from publish.report.sections import SECTIONS
+from publish.report import build_report, charts, figures, page, sections
+from publish.report.figures import concentration, ranking, read_views, shares
+from publish.report.figures import view as view_texts
+from publish.report.marts import Marts, read_names
+from publish.report.sections import map as map_section
+from publish.report.texts import Texts, page_texts
 
 MARTS_SQL = Path(__file__).parents[1] / "data" / "report_marts.sql"
 PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "dbt_project" / "models" / "marts"
 JUDGED_SQL = PROJECT / "dbt_project" / "models" / "intermediate" / "int_scope_months.sql"
-TEXTS = PROJECT / "publish" / "templates" / "texts.yml"
+TEMPLATES = PROJECT / "publish" / "templates"
+SECTIONS = sections.section_modules()
+# Every module with texts of its own.
+WORDED = [*SECTIONS.values(), shares, ranking, concentration, view_texts]
 MakeReport = Callable[..., str]
+MakeViews = Callable[..., dict[str, dict[str, Any]]]
 
 
-@pytest.fixture
-def make_marts(tmp_path: Path) -> Callable[..., Path]:
+@pytest.fixture(scope="session")
+def unchanged_marts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("marts") / "candidate.duckdb"
+    with duckdb.connect(str(built)) as connection:
+        connection.execute(MARTS_SQL.read_text(encoding="utf-8"))
+    return built
+
+
+@pytest.fixture(scope="session")
+def make_marts(unchanged_marts: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def make(*changes: str) -> Path:
-        built = tmp_path / "candidate.duckdb"
+        folder = tmp_path_factory.mktemp("changed")
+        built = shutil.copy(unchanged_marts, folder / "candidate.duckdb")
         with duckdb.connect(str(built)) as connection:
-            connection.execute(MARTS_SQL.read_text(encoding="utf-8"))
             for change in changes:
                 connection.execute(change)
         # The published name: file and schema are then called the same, and `marts.x` alone is ambiguous.
-        return built.replace(tmp_path / "marts.duckdb")
+        return built.replace(folder / "marts.duckdb")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_report(make_marts: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> MakeReport:
+    """Return a function that reports on the marts after some changes, once for all tests that make the same ones.
+
+    The specifications of the charts and the template's code take most of its time and depend on nothing: they are
+    made once. Whether a report comes out the same when all is made again is a test of its own, which builds them
+    itself.
+    """
+    spec = cache(charts.Chart.spec)
+    compiled = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("template")))
+    environment = partial(page.Environment, bytecode_cache=compiled)
+
+    @cache
+    def make(*changes: str) -> str:
+        marts = make_marts(*changes)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(charts.Chart, "spec", spec)
+            patch.setattr(page, "Environment", environment)
+            return build_report(marts, marts.with_name("report.html")).read_text(encoding="utf-8")
 
     return make
 
 
 @pytest.fixture
-def make_report(make_marts: Callable[..., Path], tmp_path: Path) -> MakeReport:
-    def make(*changes: str) -> str:
-        return build_report(make_marts(*changes), tmp_path / "report.html").read_text(encoding="utf-8")
+def make_views(make_marts: Callable[..., Path]) -> MakeViews:
+    def make(*changes: str) -> dict[str, dict[str, Any]]:
+        with duckdb.connect(str(make_marts(*changes)), read_only=True) as connection:
+            marts = Marts(connection)
+            return {view["key"]: view for view in read_views(marts, read_names(marts))}
 
     return make
 
@@ -54,8 +100,14 @@ def page_data(html: str) -> dict[str, Any]:
     return data
 
 
-def view_of(html: str, key: str) -> dict[str, Any]:
-    return next(view for view in page_data(html)["views"] if view["key"] == key)
+def words_of(html: str, key: str, language: str) -> dict[str, Any]:
+    words: dict[str, Any] = next(view for view in page_data(html)["views"] if view["key"] == key)["words"][language]
+    return words
+
+
+def own_texts(module: Any) -> dict[str, dict[str, str]]:
+    text: Texts = module.text
+    return dict(text.own)
 
 
 def without_library(html: str) -> str:
@@ -103,24 +155,33 @@ def test_every_text_has_both_languages() -> None:
         for key, child in node.items():
             check(child, f"{path}.{key}")
 
-    check(yaml.safe_load((words.TEMPLATES / "texts.yml").read_text(encoding="utf-8")), "texts")
+    check(page_texts(), "texts.yml")
+    for module in WORDED:
+        check(own_texts(module), module.__name__)
 
 
 def test_every_text_is_used() -> None:
-    texts = yaml.safe_load((words.TEMPLATES / "texts.yml").read_text(encoding="utf-8"))
-    script = (words.TEMPLATES / "report.js").read_text(encoding="utf-8")
+    texts = page_texts()
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     # These are put together from a part and a word.
-    built = {"group_metal", "group_user", "group_other", "shares_chart_r12", "shares_chart_month"}
-    built |= {"basis_r12", "basis_month"}
-    assert {key for key in texts["script"] if f'"{key}"' not in script} == built
-    template = (words.TEMPLATES / "report.html.j2").read_text(encoding="utf-8")
+    assert {key for key in texts["script"] if f'"{key}"' not in script} == {"group_metal", "group_user", "group_other"}
+    template = (TEMPLATES / "report.html.j2").read_text(encoding="utf-8")
     unused = {key for key in texts["page"] if f'"{key}"' not in template and f"page.{key}" not in template}
     assert {key for key in unused if not key.endswith(("_term", "_note"))} == set()
-    code = "".join(file.read_text(encoding="utf-8") for file in sorted((PROJECT / "publish" / "report").glob("*.py")))
-    # Some are put together from a word and a code: f"verdict_{...}".
-    families = tuple(re.findall(r'f"(\w+_)\{', code))
-    for kind in ("labels", "sentences"):
-        assert {key for key in texts[kind] if f'"{key}"' not in code and not key.startswith(families)} == set()
+    sources = {
+        file: file.read_text(encoding="utf-8") for file in sorted((PROJECT / "publish" / "report").rglob("*.py"))
+    }
+    code = "".join(sources.values())
+    assert {key for key in texts["shared"] if f'"{key}"' not in code and not key.startswith("slice_")} == set()
+    for module in WORDED:
+        code = sources[Path(module.__file__)]
+        if module is view_texts:
+            code += sources[Path(str(figures.__file__))]
+        # Some are put together from a word and a code: f"verdict_{...}".
+        families = tuple(re.findall(r'f"(\w+_)\{', code))
+        # The heading and the reason of an empty section are for the page.
+        keys = set(own_texts(module)) - {"title", "empty"}
+        assert {key for key in keys if f'"{key}"' not in code and not key.startswith(families)} == set(), module
 
 
 def accepted_values(model: str, column: str) -> set[str]:
@@ -132,31 +193,33 @@ def accepted_values(model: str, column: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "model", "column"),
+    ("section", "prefix", "model", "column"),
     [
-        ("verdict", "rpt_frontloading", "verdict"),
-        ("reason", "rpt_frontloading", "verdict_reason"),
-        ("method", "rpt_frontloading", "baseline_method"),
-        ("status", "rpt_tariff_exposure", "status"),
+        ("frontloading", "verdict", "rpt_frontloading", "verdict"),
+        ("frontloading", "reason", "rpt_frontloading", "verdict_reason"),
+        ("frontloading", "method", "rpt_frontloading", "baseline_method"),
+        ("tariffs", "status", "rpt_tariff_exposure", "status"),
     ],
 )
-def test_every_code_of_the_marts_has_its_words(prefix: str, model: str, column: str) -> None:
-    labels = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))["labels"]
+def test_every_code_of_the_marts_has_its_words(section: str, prefix: str, model: str, column: str) -> None:
+    labels = own_texts(SECTIONS[section])
     assert {key.removeprefix(f"{prefix}_") for key in labels if key.startswith(f"{prefix}_")} == accepted_values(
         model, column
     )
 
 
 @pytest.mark.parametrize(
-    ("prefix", "seed", "column", "beside"),
+    ("section", "prefix", "seed", "column", "beside"),
     [
-        ("access", "agreement_status_access", "status", {"single_market", "none"}),
-        ("confidence", "tariff_events", "confidence", set()),
+        ("opportunities", "access", "agreement_status_access", "status", {"single_market", "none"}),
+        ("tariffs", "confidence", "tariff_events", "confidence", set()),
     ],
 )
-def test_every_code_of_the_seeds_has_its_words(prefix: str, seed: str, column: str, beside: set[str]) -> None:
-    labels = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))["labels"]
-    with (PROJECT / "dbt_project" / "seeds" / f"{seed}.csv").open(encoding="utf-8", newline="") as handle:
+def test_every_code_of_the_seeds_has_its_words(
+    section: str, prefix: str, seed: str, column: str, beside: set[str]
+) -> None:
+    labels = own_texts(SECTIONS[section])
+    with (PROJECT / "reference" / f"{seed}.csv").open(encoding="utf-8", newline="") as handle:
         codes = {row[column] for row in csv.DictReader(handle)} | beside
     assert {key.removeprefix(f"{prefix}_") for key in labels if key.startswith(f"{prefix}_")} == codes
 
@@ -172,78 +235,97 @@ def test_default_falls_back_to_the_first_view(make_report: MakeReport) -> None:
     assert data["default"] == MINE
 
 
-def test_headline_is_the_12_month_share_with_its_change(make_report: MakeReport) -> None:
+def test_headline_is_the_12_month_share_with_its_change(make_views: MakeViews) -> None:
     raise_share = """
         update marts.rpt_destination_shares set share_r12 = 0.2345
         where destination_code = 'DE' and month = '2026-01-01' and scope_code = 'metal_core_hs'
     """
-    view = view_of(make_report(raise_share), METAL)
+    view = make_views(raise_share)[METAL]
     assert view["basis"] == "r12"
     assert view["top"] == {"code": "DE", "share": 0.2345, "change_pp": 3.45}
     assert view["us"] == {"code": "US", "share": 0.02, "change_pp": 0.0}
-    assert view["months"][-1] == "2026-01"
+    assert view["months"][-1] == date(2026, 1, 1)
     assert view["total_eur"] == 2_500_000_000
 
 
-def test_change_is_missing_without_the_year_before(make_report: MakeReport) -> None:
+def test_page_gets_the_figures_of_a_view_as_they_are_shown(make_report: MakeReport) -> None:
+    raise_share = """
+        update marts.rpt_destination_shares set share_r12 = 0.2345
+        where destination_code = 'DE' and month = '2026-01-01' and scope_code = 'metal_core_hs'
+    """
+    html = make_report(raise_share)
+    dutch, english = (words_of(html, METAL, language) for language in ("nl", "en"))
+    change, period = "+3,5 procentpunt op jaar eerder", "12 maanden t/m januari 2026"
+    assert dutch["headlines"][0] == ["Grootste bestemming", "Duitsland", "23,5%", [change, period]]
+    assert english["headlines"][-1] == ["Total exports", None, "\u20ac2,500 mln", ["January 2026"]]
+    assert dutch["ranking"]["table"]["rows"][0][:4] == ["1", "Duitsland", "500", "20,0"]
+    assert english["ranking"]["table"]["rows"][0][:4] == ["1", "Germany", "500", "20.0"]
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    assert not re.search(r"Intl|toFixed|toPrecision|toLocale|Date\(|Date\.", script)
+
+
+def test_change_is_missing_without_the_year_before(make_views: MakeViews) -> None:
     forget = "update marts.rpt_destination_shares set share_r12 = null where month = '2025-01-01'"
-    assert view_of(make_report(forget), METAL)["top"]["change_pp"] is None
+    assert make_views(forget)[METAL]["top"]["change_pp"] is None
 
 
-def test_chart_has_the_top_8_and_the_united_states_in_colours_of_their_own(make_report: MakeReport) -> None:
-    lines = view_of(make_report(), METAL)["lines"]
+def test_chart_has_the_top_8_and_the_united_states_in_colours_of_their_own(make_views: MakeViews) -> None:
+    lines = make_views()[METAL]["lines"]
     assert [line["code"] for line in lines] == ["DE", "BE", "FR", "IT", "PL", "GB", "ES", "SE", "US"]
     assert len({line["colour"] for line in lines}) == 9
 
 
-def test_gap_in_a_series_stays_a_gap(make_report: MakeReport) -> None:
+def test_gap_in_a_series_stays_a_gap(make_views: MakeViews) -> None:
     gap = "delete from marts.rpt_destination_shares where month = '2024-06-01' and scope_code = 'metal_core_hs'"
-    view = view_of(make_report(gap), METAL)
-    assert view["lines"][0]["month"][view["months"].index("2024-06")] is None
+    view = make_views(gap)[METAL]
+    assert view["lines"][0]["month"][view["months"].index(date(2024, 6, 1))] is None
 
 
-def test_months_alone_are_shown_where_no_12_months_exist(make_report: MakeReport) -> None:
-    view = view_of(make_report(), MINE)
+def test_months_alone_are_shown_where_no_12_months_exist(make_views: MakeViews) -> None:
+    view = make_views()[MINE]
     assert view["basis"] == "month"
     assert view["top"] == {"code": "DE", "share": 0.2, "change_pp": None}
     assert view["us"] is None
     assert view["concentration"] is None
 
 
-def test_totals_alone_make_no_ranking(make_report: MakeReport) -> None:
-    view = view_of(make_report(), TOTALS)
+def test_totals_alone_make_no_ranking(make_views: MakeViews) -> None:
+    view = make_views()[TOTALS]
     assert view["top"] is None
     assert view["lines"] == []
     assert [row["kind"] for row in view["rows"]] == ["not_loaded"]
     assert view["rows"][0]["rank"] is None
 
 
-def test_missing_value_is_never_zero(make_report: MakeReport) -> None:
-    view = view_of(make_report(), METAL)
+def test_missing_value_is_never_zero(make_views: MakeViews) -> None:
+    view = make_views()[METAL]
     assert "PT" not in [row["code"] for row in view["rows"]]
     assert view["n_silent"] == 1
     one_old_value = """
         update marts.rpt_destination_shares set value_year_before_eur = 5 where destination_code = 'PT'
     """
-    row = next(row for row in view_of(make_report(one_old_value), METAL)["rows"] if row["code"] == "PT")
+    row = next(row for row in make_views(one_old_value)[METAL]["rows"] if row["code"] == "PT")
     assert (row["value"], row["share"], row["rank"], row["growth"]) == (None, None, None, None)
 
 
-def test_growth_from_a_small_base_is_marked(make_report: MakeReport) -> None:
-    rows = view_of(make_report(), METAL)["rows"]
+def test_growth_from_a_small_base_is_marked(make_views: MakeViews) -> None:
+    rows = make_views()[METAL]["rows"]
     assert [row["code"] for row in rows if row["small_base"]] == ["FI"]
 
 
-def test_rest_is_set_apart_and_not_ranked(make_report: MakeReport) -> None:
-    rows = view_of(make_report(), METAL)["rows"]
+def test_rest_is_set_apart_and_not_ranked(make_views: MakeViews) -> None:
+    rows = make_views()[METAL]["rows"]
     assert rows[-1]["code"] == "unallocated"
     assert rows[-1]["rank"] is None
     assert [row["rank"] for row in rows[:-1]] == list(range(1, 18))
 
 
-def test_incomplete_months_are_listed_with_their_reason(make_report: MakeReport) -> None:
+def test_incomplete_months_are_listed_with_their_reason(make_report: MakeReport, make_views: MakeViews) -> None:
+    assert make_views()[METAL]["incomplete"] == [(date(2026, 2, 1), "office_total_missing")]
     html = make_report()
-    assert view_of(html, METAL)["incomplete"] == [["2026-02", "office_total_missing"]]
+    ((kind, told),) = words_of(html, METAL, "nl")["notices"]
+    assert kind == ""
+    assert told.startswith("Nog zonder aandelen: februari 2026. Het bureau heeft het totaal over alle bestemmingen")
     section = html[html.index('<section id="incomplete"') : html.index('<section id="status"')]
     assert "februari 2026" in section
     assert "The office has not published the total over all destinations yet." in section
@@ -255,7 +337,7 @@ def test_every_reason_of_the_marts_has_its_text_in_both_languages(make_report: M
     assert len(cases) == 1
     reasons = re.findall(r"\bthen '(\w+)'", cases[0])
     assert len(reasons) >= 4
-    texts = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))["reasons"]
+    texts = page_texts()["reasons"]
     assert set(texts) == {*reasons, "unknown"}
     for reason in reasons:
         html = make_report(
@@ -350,7 +432,7 @@ def test_names_are_escaped(make_report: MakeReport) -> None:
     html = without_library(make_report())
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(&#34;en&#34;)&lt;/script&gt;" in html
-    assert page_data(html)["names"]["scopes"]["mine"]["name"]["nl"] == '</script><script>alert("nl")</script>'
+    assert page_data(html)["scopes"]["mine"]["name"]["nl"] == '</script><script>alert("nl")</script>'
 
 
 def test_page_fetches_nothing(make_report: MakeReport) -> None:
@@ -386,7 +468,7 @@ def test_row_order_does_not_matter(make_report: MakeReport) -> None:
         f"create or replace table marts.{table} as select * from marts.{table} order by hash({table}::varchar)"
         for table in (
             "rpt_destination_shares",
-            *dict.fromkeys(table for tables, _ in SECTIONS.values() for table in tables),
+            *dict.fromkeys(table for section in SECTIONS.values() for table in section.TABLES),
             "rpt_market_concentration",
         )
     ]
@@ -496,7 +578,7 @@ def test_sections_say_which_view_they_speak_of(make_report: MakeReport) -> None:
 def test_every_chart_is_described_with_figures_and_has_a_table(make_report: MakeReport) -> None:
     html = make_report()
     panels = page_data(html)["panels"]
-    assert {panel["spec"] for panel in panels} == set(charts.chart_specs()) - {"shares", "equivalent"}
+    assert {panel["spec"] for panel in panels} == set(page_data(html)["specs"]) - {"shares", "equivalent"}
     for panel in panels:
         for language in ("nl", "en"):
             assert re.search(r"\d", panel["aria"][language]), panel["id"]
@@ -505,24 +587,24 @@ def test_every_chart_is_described_with_figures_and_has_a_table(make_report: Make
         assert "<table" in section_of(html, name), panel["id"]
 
 
-@pytest.mark.parametrize("table", sorted({table for tables, _ in SECTIONS.values() for table in tables[:1]}))
+@pytest.mark.parametrize("table", sorted({section.TABLES[0] for section in SECTIONS.values()}))
 def test_a_section_without_rows_says_why(make_report: MakeReport, table: str) -> None:
     html = make_report(f"delete from marts.{table}")
     if table == "rpt_destination_shares":
         assert "Er zijn nog geen aandelen" in html
         return
-    for name, (tables, _) in SECTIONS.items():
+    for name, module in SECTIONS.items():
         section = section_of(html, name)
-        assert ("Dit deel is leeg" in section) == (tables[0] == table), name
-        assert ("This part is empty" in section) == (tables[0] == table), name
+        assert ("Dit deel is leeg" in section) == (module.TABLES[0] == table), name
+        assert ("This part is empty" in section) == (module.TABLES[0] == table), name
 
 
 def test_a_file_without_a_table_says_what_to_do(make_report: MakeReport) -> None:
-    tables = sorted({table for tables, _ in SECTIONS.values() for table in tables} - {"rpt_destination_shares"})
+    tables = sorted({table for section in SECTIONS.values() for table in section.TABLES} - {"rpt_destination_shares"})
     html = make_report(*(f"drop table marts.{table}" for table in tables))
-    for name, (needed, _) in SECTIONS.items():
+    for name, module in SECTIONS.items():
         section = section_of(html, name)
-        absent = [table for table in needed if table in tables]
+        absent = [table for table in module.TABLES if table in tables]
         assert ("Bouw en publiceer opnieuw" in section) == bool(absent), name
         assert ("Build and publish again" in section) == bool(absent), name
         for table in absent:
@@ -569,15 +651,15 @@ def test_map_names_what_is_too_small_to_draw(make_report: MakeReport) -> None:
 def test_map_is_shaded_by_the_share(make_report: MakeReport) -> None:
     panel = next(panel for panel in page_data(make_report())["panels"] if panel["id"] == "map-world")
     shades = {row["code"]: row["colour"] for row in panel["datasets"]["shades"]}
-    assert shades["DE"] == charts.MAP_SHADES[-1]
-    assert shades["US"] == charts.MAP_SHADES[3]
-    assert shades["NL"] == charts.MAP_REPORTER
+    assert shades["DE"] == map_section.SHADES[-1]
+    assert shades["US"] == map_section.SHADES[3]
+    assert shades["NL"] == map_section.REPORTER
     # Portugal has no figure, which is not a share of zero.
     assert "PT" not in shades
 
 
 def test_countries_of_the_map_are_those_of_the_warehouse() -> None:
-    with (PROJECT / "dbt_project" / "seeds" / "countries.csv").open(encoding="utf-8", newline="") as handle:
+    with (PROJECT / "reference" / "countries.csv").open(encoding="utf-8", newline="") as handle:
         known = {row["country_code"] for row in csv.DictReader(handle)}
     drawn = charts.countries_on_map()
     assert len(drawn) > 170
@@ -625,3 +707,29 @@ def test_other_offices_are_said_where_only_they_are_there(make_report: MakeRepor
     assert "Dit deel is leeg" in section_of(html, "month")
     assert "CBS, grensoverschrijding exclusief quasi-doorvoer" in section_of(html, "opportunities")
     assert "In januari 2026 telt Eurostat" in section_of(html, "reconciliation")
+
+
+def test_section_is_one_file(make_report: MakeReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = re.findall(r'<section id="(\w+)"', make_report())
+    page = (PROJECT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", page, re.S | re.M)
+    (tmp_path / "sections").mkdir()
+    (tmp_path / "sections" / "largest.py").write_text(example, encoding="utf-8")
+    monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path / "sections")])
+    # The same marts, drawn anew.
+    html = make_report("select 1")
+    monkeypatch.delitem(sys.modules, "publish.report.sections.largest")
+    assert '<a href="#largest">' in html
+    assert "Exports were largest in January 2024: \u20ac2,500 mln." in section_of(html, "largest")
+    after = re.findall(r'<section id="(\w+)"', html)
+    assert after[after.index("change") + 1] == "largest"
+    assert [name for name in after if name != "largest"] == before
+
+
+@pytest.mark.parametrize("name", list(SECTIONS))
+def test_section_has_what_a_section_needs(name: str) -> None:
+    module = SECTIONS[name]
+    assert module.TABLES
+    assert module.__doc__
+    assert {"title", "empty"} <= set(own_texts(module))
+    assert [other.ORDER for other in SECTIONS.values()].count(module.ORDER) == 1

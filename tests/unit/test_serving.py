@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from metaalexport import serving
 from metaalexport.arguments import SettingsError
 from publish.postgres import LOADER, PostgresServer
 
+PG = {"PGHOST": "other", "PGOPTIONS": "-c x=1", "PGSSLMODE": "disable", "PGSERVICE": "other", "PGCONNECT_TIMEOUT": "9"}
 ADDRESS = "postgresql://db.example:5433/marts"
 
 
@@ -30,6 +34,54 @@ def test_the_server_has_usual_defaults() -> None:
 def test_serving_is_off_where_no_server_is_named() -> None:
     assert not serving.is_served({})
     assert serving.is_served({serving.URL: ADDRESS})
+
+
+def test_options_of_the_address_are_kept() -> None:
+    url = f"{ADDRESS}?sslmode=verify-full&application_name=a%20b&options=-c%20work_mem%3D1MB"
+    server = serving.marts_server({serving.URL: url, serving.PASSWORD: "x"})
+    assert server.options == {"sslmode": "verify-full", "application_name": "a b", "options": "-c work_mem=1MB"}
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgresql://db:abc/marts", "could not be cast|abc"),
+        ("postgresql://db:99999/marts", "0-65535"),
+        ("postgresql://[::1/marts", "Invalid IPv6"),
+        ("postgresql://db/marts?sslmod=require", "option 'sslmod'"),
+        ("postgresql://db/marts?host=other", "option 'host'"),
+        ("postgresql://db/marts?password=hunter2", "holds a password"),
+    ],
+)
+def test_an_address_with_a_slip_is_refused_by_its_cause(url: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem) as refused:
+        serving.marts_server({serving.URL: url, serving.PASSWORD: "x"})
+    assert serving.URL in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+class _AskedError(Exception):
+    """The connection was asked for."""
+
+
+def test_a_connection_is_what_the_address_says_and_not_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, str] = {}
+
+    def connect(conninfo: str, **_: object) -> None:
+        asked.update(conninfo_to_dict(conninfo), **{name: os.environ[name] for name in PG if name in os.environ})
+        raise _AskedError
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    for name, value in PG.items():
+        monkeypatch.setenv(name, value)
+    server = serving.marts_server({serving.URL: f"{ADDRESS}?sslmode=require&connect_timeout=3", serving.PASSWORD: "x"})
+    with pytest.raises(_AskedError):
+        server.connect()
+    assert asked == {
+        "host": "db.example", "port": "5433", "dbname": "marts", "user": LOADER, "password": "x",
+        "sslmode": "require", "connect_timeout": "3", "application_name": "metaalexport publish",
+    }  # fmt: skip
+    assert os.environ["PGHOST"] == PG["PGHOST"]
 
 
 @pytest.mark.parametrize("url", ["", "db.example", "mysql://db/marts", "postgresql://db", "postgresql:///marts"])

@@ -166,7 +166,7 @@ def test_seven_zip_with_another_number_of_members_is_an_error_that_time_does_not
         seven_zip_member(path)
     verdict = inspect_seven_zip(path, "")
     assert verdict is not None
-    assert not verdict.can_heal
+    assert not verdict.retryable
 
 
 def test_seven_zip_cut_anywhere_is_an_archive_error(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 -- Which CN8 code took over from which, as the newest list has it. Grain: predecessor, successor, first day.
 with statements as (
     {{ cell_statements(
-        'stg_eurostat_comext_cn_successions__changes',
-        ['predecessor_code', 'successor_code', 'first_day', 'measure_code']
+        'stg_landing__changes',
+        ['predecessor_code', 'successor_code', 'first_day', 'measure_code'],
+        dataset='eurostat_comext_cn_successions'
     ) | indent(4) }}
 )
 

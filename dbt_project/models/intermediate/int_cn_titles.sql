@@ -1,11 +1,12 @@
 -- Codes of the CN with the title and the days of their newest entry in Eurostat's list. Grain: product.
 with statements as (
     {{ cell_statements(
-        'stg_eurostat_comext_cn_titles__changes',
+        'stg_landing__changes',
         [
             'office_product_code', 'first_day', 'last_day', 'product_title', 'title_first_day', 'title_last_day',
             'measure_code',
-        ]
+        ],
+        dataset='eurostat_comext_cn_titles'
     ) | indent(4) }}
 )
 

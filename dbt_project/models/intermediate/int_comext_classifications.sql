@@ -1,6 +1,6 @@
 -- How Eurostat classifies a CN8 code in a month, by the newest load that says so. Grain: product, month.
 with changes as (
-    select * from {{ ref('stg_eurostat_comext_bulk__changes') }}
+    select * from {{ ref('stg_landing__bulk_changes') }}
     -- Files of a whole year (`YYYY52`) repeat what their months say.
     where period_code not like '____52'
 ),

@@ -2,16 +2,17 @@
 -- added up. Grain: reporter, activity, size class, partner group, year.
 with statements as (
     {{ cell_statements(
-        'stg_eurostat_ext_tec01__changes',
+        'stg_landing__changes',
         [
             'frequency_code', 'flow_code', 'activity_code', 'size_class_code', 'partner_code', 'reporter_code',
             'period_code', 'measure_code',
-        ]
+        ],
+        dataset='eurostat_ext_tec01'
     ) | indent(4) }}
 ),
 
 measures as (
-    select * from {{ ref('stg_eurostat_ext_tec01__measures') }}
+    select * from {{ ref('stg_landing__measures') }}
 ),
 
 activities as (

@@ -9,22 +9,7 @@
 ) }}
 
 with cells as (
-    {% for dataset in cbs_goods_tables() %}
-        select
-            '{{ dataset }}' as dataset_code,
-            'NL' as reporter_code,
-            * exclude (partner_code),
-            cast(null as decimal(18, 3)) as quantity_kg
-        from {{ ref('int_' ~ dataset ~ '_conformed') }}
-        union all by name
-    {% endfor %}
-    {% for dataset in comext_datasets() %}
-        select
-            '{{ dataset }}' as dataset_code,
-            *
-        from {{ ref('int_' ~ dataset ~ '_conformed') }}
-        {% if not loop.last %}union all by name{% endif %}
-    {% endfor %}
+    select * from {{ ref('int_goods_conformed') }}
 ),
 
 panels as (

@@ -46,7 +46,7 @@ statements as (
             {{ same('cells', 'series', ['group_no', 'concept_code', 'flow_kind', 'period_type']) }}
 ),
 
--- A sum of statements changes by what begins and by what ends: nothing needs to be added up anew for each vintage.
+-- A sum of statements changes by what begins and by what ends: nothing needs to be added up again for each vintage.
 steps as (
     select
         series_no,

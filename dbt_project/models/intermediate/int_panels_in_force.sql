@@ -1,48 +1,50 @@
 -- Which panel of partners speaks for a dataset, reporter, product and month, and in which vintages: that of the newest
 -- load that asked for it. A load that asked and got no row speaks too: a cell that an office withdrew does not live on.
 -- Grain: dataset, reporter, office product, month, valid_from.
-{% set datasets = cbs_goods_tables() + comext_datasets().keys() | list %}
 
 with coverage as (
-    {% for dataset in datasets %}
-        select
-            '{{ dataset }}' as dataset_code,
-            *
-        from {{ ref('stg_' ~ dataset ~ '__coverage') }}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    select * from {{ ref('stg_landing__coverage') }}
 ),
 
 -- A load of everything asked for every product that the office ever had, also for one that it withdrew since.
 products_seen as (
-    {% for dataset in datasets %}
-        select distinct
-            '{{ dataset }}' as dataset_code,
-            office_product_code
-        from {{ ref('stg_' ~ dataset ~ '__changes') }}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    select distinct
+        dataset_code,
+        office_product_code
+    from {{ ref('int_goods_changes') }}
 ),
 
-cbs_products as (
+office_products as (
     select * from {{ ref('office_products') }}
-    where office = 'cbs'
+),
+
+datasets as (
+    select * from {{ ref('stg_journal__datasets') }}
+),
+
+measure_meanings as (
+    select * from {{ ref('office_measures') }}
 ),
 
 loads as (
     select * from {{ ref('stg_landing__loads') }}
+    where dataset_code in (select measure_meanings.dataset_code from measure_meanings)
 ),
 
 asked as (
     select
         coverage.* replace (
             coalesce(products_seen.office_product_code, coverage.office_product_code) as office_product_code
-        )
+        ),
+        loads.dataset_code,
+        loads.vintage_at,
+        loads.retrieved_at
     from coverage
+    inner join loads on coverage.load_id = loads.load_id
     left join products_seen
         on
             coverage.office_product_code like '%*'
-            and coverage.dataset_code = products_seen.dataset_code
+            and loads.dataset_code = products_seen.dataset_code
             and starts_with(products_seen.office_product_code, rtrim(coverage.office_product_code, '*'))
 ),
 
@@ -55,10 +57,9 @@ months as (
         asked.panel,
         asked.has_all_partners,
         asked.load_id,
-        loads.vintage_at,
-        loads.retrieved_at
+        asked.vintage_at,
+        asked.retrieved_at
     from asked
-    inner join loads on asked.load_id = loads.load_id
 ),
 
 -- Of two loads of one vintage the one that asked for all partners says more; then the later one.
@@ -116,16 +117,11 @@ select
     spells.dataset_code,
     spells.reporter_code,
     spells.office_product_code,
-    -- CBS codes are mapped one by one; Comext writes a nomenclature's own.
-    case spells.dataset_code
-        {% for dataset, nomenclature in comext_datasets().items() %}
-            when '{{ dataset }}' then '{{ nomenclature }}'
-        {% endfor %}
-        else cbs_products.nomenclature_code
-    end as nomenclature_code,
+    -- An office's own codes are mapped one by one; where a dataset declares a nomenclature, its codes are that one's.
+    coalesce(datasets.nomenclature_code, office_products.nomenclature_code) as nomenclature_code,
     case
-        when starts_with(spells.dataset_code, 'eurostat_') then spells.office_product_code
-        else cbs_products.product_code
+        when datasets.nomenclature_code is not null then spells.office_product_code
+        else office_products.product_code
     end as product_code,
     spells.month,
     spells.panel,
@@ -139,5 +135,8 @@ select
         order by spells.valid_from
     ) as valid_to
 from spells
-left join cbs_products
-    on spells.office_product_code = cbs_products.office_code and starts_with(spells.dataset_code, 'cbs_')
+left join datasets on spells.dataset_code = datasets.dataset_code
+left join office_products
+    on
+        spells.office_product_code = office_products.office_code
+        and starts_with(spells.dataset_code, office_products.office)

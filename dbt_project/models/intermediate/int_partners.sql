@@ -27,52 +27,56 @@ listed as (
     anti join own on packaged.office = own.office and packaged.office_code = own.office_code
 ),
 
-cbs_partners as (
-    {% for dataset in cbs_goods_tables() %}
-        select
-            '{{ dataset }}' as dataset_code,
-            partner_code as office_code,
-            -- The newest load's; ids of loads begin with the dataset and the stamp.
-            arg_max(group_id, load_id) as group_id
-        from {{ ref('stg_' ~ dataset ~ '__partners') }}
-        group by partner_code
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+loads as (
+    select * from {{ ref('stg_landing__loads') }}
+),
+
+office_groups as (
+    select
+        loads.dataset_code,
+        partners.partner_code as office_code,
+        -- The newest load's; ids of loads begin with the dataset and the stamp.
+        arg_max(partners.group_id, partners.load_id) as group_id
+    from {{ ref('stg_landing__partners') }} as partners
+    inner join loads on partners.load_id = loads.load_id
+    group by loads.dataset_code, partners.partner_code
 ),
 
 -- A group without a country is one of aggregates.
-cbs_groups as (
+group_kinds as (
     select
-        cbs_partners.dataset_code,
-        cbs_partners.group_id,
+        office_groups.dataset_code,
+        office_groups.group_id,
         bool_and(listed.member_kind in ('aggregate', 'total')) as is_of_aggregates
-    from cbs_partners
-    inner join listed on cbs_partners.office_code = listed.office_code and listed.office = 'cbs'
-    group by cbs_partners.dataset_code, cbs_partners.group_id
+    from office_groups
+    inner join listed
+        on
+            office_groups.office_code = listed.office_code
+            and starts_with(office_groups.dataset_code, listed.office)
+    group by office_groups.dataset_code, office_groups.group_id
 ),
 
 seen as (
-    {% for dataset in cbs_goods_tables() + comext_datasets().keys() | list %}
-        select distinct
-            '{{ dataset }}' as dataset_code,
-            '{{ dataset.split('_')[0] }}' as office,
-            partner_code as office_code
-        from {{ ref('stg_' ~ dataset ~ '__changes') }}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    select distinct
+        split_part(dataset_code, '_', 1) as office,
+        dataset_code,
+        partner_code as office_code
+    from {{ ref('int_goods_changes') }}
 ),
 
 told as (
     select
         seen.office,
         seen.office_code,
-        bool_or(coalesce(cbs_groups.is_of_aggregates, false) or patterns.office_code is not null) as is_aggregate
+        bool_or(
+            coalesce(group_kinds.is_of_aggregates, false) or patterns.office_code is not null
+        ) as is_aggregate
     from seen
     anti join listed on seen.office = listed.office and seen.office_code = listed.office_code
-    left join cbs_partners
-        on seen.dataset_code = cbs_partners.dataset_code and seen.office_code = cbs_partners.office_code
-    left join cbs_groups
-        on cbs_partners.dataset_code = cbs_groups.dataset_code and cbs_partners.group_id = cbs_groups.group_id
+    left join office_groups
+        on seen.dataset_code = office_groups.dataset_code and seen.office_code = office_groups.office_code
+    left join group_kinds
+        on office_groups.dataset_code = group_kinds.dataset_code and office_groups.group_id = group_kinds.group_id
     left join listed as patterns
         on
             seen.office = patterns.office

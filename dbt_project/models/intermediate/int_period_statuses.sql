@@ -3,14 +3,22 @@ with panels as (
     select * from {{ ref('int_panels_in_force') }}
 ),
 
-cbs_periods as (
-    {% for dataset in cbs_goods_tables() %}
-        select
-            '{{ dataset }}' as dataset_code,
-            *
-        from {{ ref('stg_' ~ dataset ~ '__periods') }}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+measure_meanings as (
+    select * from {{ ref('office_measures') }}
+),
+
+loads as (
+    select * from {{ ref('stg_landing__loads') }}
+    where dataset_code in (select measure_meanings.dataset_code from measure_meanings)
+),
+
+periods as (
+    select
+        loads.dataset_code,
+        listed.*
+    from {{ ref('stg_landing__periods') }} as listed
+    inner join loads on listed.load_id = loads.load_id
+    where {{ is_month('listed.period_code') }} or listed.period_code like '____JJ__'
 ),
 
 eurostat_months as (
@@ -26,21 +34,16 @@ eurostat_months as (
 select
     dataset_code,
     load_id,
-    case when period_code like '____MM__' then 'month' else 'year' end as period_type,
-    case
-        when period_code like '____MM__'
-            then make_date(cast(period_code[1:4] as integer), cast(period_code[7:8] as integer), 1)
-        else make_date(cast(period_code[1:4] as integer), 1, 1)
-    end as period_start,
+    case when {{ is_month('period_code') }} then 'month' else 'year' end as period_type,
+    {{ first_day_of('period_code') }} as period_start,
     -- The current year's JJ code is the sum of the months so far; its title is then not just the year.
-    period_code like '____MM__' or trim(period_title) = period_code[1:4] as is_complete_period,
+    {{ is_month('period_code') }} or trim(period_title) = period_code[1:4] as is_complete_period,
     case period_status
         when 'Definitief' then 'final'
         when 'NaderVoorlopig' then 'revised_provisional'
         when 'Voorlopig' then 'provisional'
     end as status_code
-from cbs_periods
-where period_code like '____MM__' or period_code like '____JJ__'
+from periods
 union all
 select
     dataset_code,

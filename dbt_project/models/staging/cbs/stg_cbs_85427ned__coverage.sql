@@ -1,8 +1,0 @@
-with source as (
-    select * from {{ source('landing_cbs_85427ned', 'coverage') }}
-)
-
-select
-    {{ landed_coverage() }}
-from source
-where {{ only_committed() }}

@@ -1,8 +1,0 @@
-with source as (
-    select * from {{ source('landing_cbs_85429ned', 'changes') }}
-)
-
-select
-    {{ landed_changes(["partner", "product", "period"]) }}
-from source
-where {{ only_committed() }}

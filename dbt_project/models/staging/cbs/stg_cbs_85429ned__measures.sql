@@ -1,8 +1,0 @@
-with source as (
-    select * from {{ source('landing_cbs_85429ned', 'measures') }}
-)
-
-select
-    {{ landed_measures() }}
-from source
-where {{ only_committed() }}

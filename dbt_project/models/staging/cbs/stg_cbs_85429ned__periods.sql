@@ -1,8 +1,0 @@
-with source as (
-    select * from {{ source('landing_cbs_85429ned', 'codes') }}
-)
-
-select
-    {{ landed_periods() }}
-from source
-where {{ only_committed() }} and dimension = 'Perioden'

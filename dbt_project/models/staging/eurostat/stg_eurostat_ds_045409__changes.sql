@@ -1,8 +1,0 @@
-with source as (
-    select * from {{ source('landing_eurostat_ds_045409', 'changes') }}
-)
-
-select
-    {{ landed_changes(["freq", "reporter", "partner", "product", "flow", "period"]) }}
-from source
-where {{ only_committed() }}

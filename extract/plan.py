@@ -1,0 +1,43 @@
+"""Which slices of a dataset a run loads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from extract.registry import Dataset
+from extract.slices import Slice
+
+# Stands for the products of all scopes in the list of a dataset's products.
+OF_SCOPES = "scopes"
+
+
+def plan_slices(
+    dataset: Dataset,
+    reporters: Sequence[str],
+    *,
+    first_month: str | None,
+    last_month: str | None,
+    usual_first_month: str,
+    scope_products: Collection[str],
+) -> list[Slice]:
+    """Return a slice for each reporter of a dataset that is not cut by month.
+
+    Parameters
+    ----------
+    reporters : sequence of str
+        ISO codes.
+    first_month, last_month : str or None
+        What a person asked for (``YYYY-MM``).
+    usual_first_month : str
+        From when monthly data are loaded if nobody asked for a month; empty for all.
+    scope_products : collection of str
+        Products of all scopes in the dataset's nomenclature.
+    """
+    # Annual data come years late: a first month that is meant for monthly data would leave none of them.
+    usual = dataset.first_period if dataset.is_annual else usual_first_month or dataset.first_period
+    first = max(dataset.first_month_asked(first_month or usual), dataset.first_period)
+    products = dataset.products
+    if OF_SCOPES in products:
+        products = tuple(sorted({*scope_products, *products} - {OF_SCOPES}))
+    names = dataset.slice_reporters(reporters)
+    return [Slice(dataset.code, name, first, last_month or "", products=tuple(products)) for name in names]

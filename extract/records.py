@@ -1,0 +1,69 @@
+"""Small files that this software writes of itself: JSON objects, one a line, each file written whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from extract.errors import ExtractError
+
+
+def read_records(path: Path, keys: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the JSON objects of a file.
+
+    Parameters
+    ----------
+    keys : collection of str
+        What each must have: a text or a boolean, and a time if the name ends with ``_at``.
+
+    Raises
+    ------
+    ValueError
+        If it was cut, or is something else than such a file: a disk or a hand changed it.
+    """
+    rows = []
+    # Not `splitlines`: an office's words may hold a line separator, which JSON leaves as it is.
+    for line in filter(None, path.read_text(encoding="utf-8").split("\n")):
+        row = json.loads(line)
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), str | bool) for key in keys):
+            raise ValueError(f"{path} is damaged")
+        for key in keys:
+            if key.endswith("_at"):
+                datetime.fromisoformat(row[key])
+        rows.append(row)
+    return rows
+
+
+def is_damaged(path: Path, keys: Collection[str] = ()) -> bool:
+    """Say whether a file cannot be read, or holds nothing."""
+    try:
+        return not read_records(path, keys)
+    except ValueError:
+        return True
+
+
+def set_aside(path: Path, root: Path) -> Path:
+    """Move a damaged file of a folder to where nothing looks for it; return its new path."""
+    target = root / "damaged" / path.relative_to(root)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return path.replace(target)
+
+
+def read_record(path: Path, keys: Collection[str], *, dataset: str, next_step: str) -> dict[str, Any]:
+    """Return the one object of a file that there is no going on without.
+
+    Raises
+    ------
+    ExtractError
+        If it is damaged.
+    """
+    try:
+        (row,) = read_records(path, keys)
+    except ValueError as error:
+        raise ExtractError(
+            f"what was written down here is damaged ({error})", dataset=dataset, where=str(path), next_step=next_step
+        ) from error
+    return row

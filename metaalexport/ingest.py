@@ -1,0 +1,444 @@
+"""The steps of a load: plan, fetch, land, gate 1, commit; each can be run again alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from common.files import write_atomically
+from expectations import landing as landing_gate
+from extract import load as loading
+from extract import refresh
+from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TransientOfficeError
+from extract.landing import AGAIN, Landing, LoadManifest, cell_key
+from extract.offices import OFFICES, comext_bulk
+from extract.offices.base import Fetched, OfficeVersion
+from extract.parsing import UNIT_CHANGE, unknown_code
+from extract.plan import plan_slices
+from extract.politeness import OfficeBusyError
+from extract.records import read_record
+from extract.registry import DEFAULT_THRESHOLDS, Dataset, get_dataset
+from extract.slices import Slice
+from metaalexport import candidate, reference
+from metaalexport.arguments import parse_months, parse_reporters
+from metaalexport.asking import asking, open_recording
+from metaalexport.gates import gate_database, judge, keep_refusal
+from metaalexport.journal import StepNote, utc_now
+from metaalexport.run import Run
+from metaalexport.settings import Settings
+from metaalexport.state import prepare_state
+
+# Beside a staged load: its slice and replies, as `fetch_load` returned them, and by which rules it was judged.
+_STORED = "fetched.json"
+
+
+def plan_loads(
+    run: Run,
+    dataset_code: str,
+    *,
+    reporters: tuple[str, ...] | None = None,
+    first_month: str | None = None,
+    last_month: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return the slices to load of a dataset, as plain JSON types.
+
+    For a replay these are the slices that were recorded; for bulk files the months that the office's listing names
+    (only the newest unless a first month is given).
+
+    Raises
+    ------
+    SettingsError
+        If a month or a reporter is none.
+    """
+    first_month, last_month = parse_months(first_month, last_month)
+    wanted = parse_reporters(reporters, "the reporter") if reporters else run.settings.reporters
+    dataset = get_dataset(dataset_code)
+    prepare_state(run.settings)
+    if run.settings.profile == "replay":
+        replay = open_recording(run.settings, dataset, wanted)
+        for path, reason in replay.left_out:
+            run.progress(f"{dataset.code}: {path} is left out: {reason}")
+        return [part.to_dict() for part in replay.slices]
+    if dataset.slice_by == "month":
+        with run.step("plan", dataset.code), asking(run, dataset) as (session, hosts):
+            months = comext_bulk.months_to_load(session, hosts, dataset, first_month or "", last_month or "")
+        return [Slice(dataset.code, "*", month, month).to_dict() for month in months]
+    source = "CBS" if dataset.office == "cbs" else "EUROSTAT"
+    slices = plan_slices(
+        dataset,
+        wanted,
+        first_month=first_month,
+        last_month=last_month,
+        usual_first_month=run.settings.first_month or "",
+        scope_products=reference.scope_products(source, dataset.nomenclature, run.settings.user_scopes),
+    )
+    return [part.to_dict() for part in slices]
+
+
+def fetch_load(run: Run, part_dict: dict[str, Any], *, again: bool = False) -> dict[str, Any] | None:
+    """Bring a slice's replies into the raw store: all of it the first time, then what the office may have revised.
+
+    Parameters
+    ----------
+    again : bool
+        Whether to ask for a version that was loaded and withdrawn: the office may have corrected it under its old
+        stamp.
+
+    Returns
+    -------
+    dict or None
+        The slice and its replies; None if the office has nothing newer than what is loaded or was withdrawn.
+
+    Raises
+    ------
+    ExtractError
+        Naming dataset, URL and next step.
+    """
+    part = Slice.from_dict(part_dict)
+    dataset = get_dataset(part.dataset)
+    subject = f"{dataset.code} {part.describe()}"
+    with run.step("fetch", subject) as note:
+        try:
+            with asking(run, dataset) as (session, hosts):
+                # Behind the office's lock: a run that waited for another one sees what that one loaded.
+                landing = run.landing
+                loads = list(landing.committed(dataset.code))
+                withdrawals = [] if again else landing.withdrawn(dataset.code)
+                if run.settings.profile != "replay":
+                    version = OFFICES[dataset.office].probe(session, hosts, dataset, part)
+                    if version.notice:
+                        note.notice = version.notice
+                        run.progress(f"{subject}: {version.notice}")
+                    decision = refresh.decide(dataset, loads, withdrawals, part, version)
+                    if _is_nothing_new(run, note, subject, decision, "nothing downloaded"):
+                        return None
+                    part = decision.part
+                    if not again and (stored := _find_stopped(landing, part, version)):
+                        note.detail = (
+                            f"version {version.version} was fetched before and stopped by gate 1; its stored replies"
+                            " are judged by the rules of now, nothing downloaded"
+                        )
+                        run.progress(f"{subject}: {note.detail}")
+                        return stored
+                fetched = loading.fetch(session, hosts, dataset, part)
+        except OfficeBusyError:
+            raise
+        except (BadReplyError, OfficeRefusedError, TransientOfficeError) as error:
+            keep_refusal(run, subject, error)
+            raise
+        # A recording tells its version by its replies alone.
+        decision = refresh.decide(dataset, loads, withdrawals, part, fetched.version)
+        if _is_nothing_new(run, note, subject, decision, "the replies are those already loaded"):
+            return None
+        size = sum(record.bytes for record in session.records)
+        note.detail = (
+            f"version {fetched.version.version}, from {part.first_month}, {len(session.records)} requests,"
+            f" {size / 1e6:.1f} MB"
+        )
+        run.progress(f"{subject}: {note.detail}")
+        return {"slice": part.to_dict(), "fetched": fetched.to_dict()}
+
+
+def stage_load(run: Run, load: dict[str, Any]) -> str:
+    """Parse stored replies into a staged load.
+
+    Returns
+    -------
+    str
+        The load id.
+    """
+    part, fetched = Slice.from_dict(load["slice"]), Fetched.from_dict(load["fetched"])
+    dataset = get_dataset(part.dataset)
+    subject = f"{dataset.code} {part.describe()}"
+    with run.step("land", subject) as note:
+        try:
+            manifest = loading.stage(
+                run.landing,
+                run.raw,
+                dataset,
+                part,
+                fetched,
+                transport=run.settings.profile,
+                declared=reference.declared_codes(dataset),
+            )
+        except BadReplyError as error:
+            keep_refusal(run, subject, error)
+            raise
+        note.detail = (
+            f"{manifest.load_id}: {manifest.rows_read:,} rows read = {manifest.rows_loaded:,} loaded"
+            f" + {manifest.rows_rejected:,} rejected"
+        )
+        run.progress(note.detail)
+        folder, _ = run.landing.staged(manifest.load_id)
+        stored = {"load": load, "rules_sha256": reference.rules_hash()}
+        write_atomically(folder / _STORED, json.dumps(stored, ensure_ascii=False) + "\n")
+    return manifest.load_id
+
+
+def _find_stopped(landing: Landing, part: Slice, version: OfficeVersion) -> dict[str, Any] | None:
+    """Return the replies of a slice's version that gate 1 stopped by other rules than those of now, if there are any.
+
+    By the same rules they would be stopped again: then the office is asked again, for it may have mended them.
+    """
+    rules = reference.rules_hash()
+    for load_id in landing.stopped(days=0):
+        try:
+            folder, manifest = landing.staged(load_id)
+            is_same = manifest.slice == part.to_dict() and manifest.office_version == version.version
+            if is_same and (folder / _STORED).exists() and (stored := _stored(folder))["rules_sha256"] != rules:
+                return dict(stored["load"])
+        except ExtractError:
+            # Damaged: the office is asked as if there were none.
+            continue
+    return None
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    """Return the replies of a staged load, and the hash of the rules that judged it."""
+    return read_record(folder / _STORED, ("rules_sha256",), dataset=folder.name.split("__")[0], next_step=AGAIN)
+
+
+def stopped_loads(settings: Settings, what: Sequence[str] = ()) -> list[str]:
+    """Return the ids of the loads that gate 1 stopped: those named, or of the datasets named, or all."""
+    landing = Landing(settings.landing)
+    return [
+        load_id
+        for load_id in landing.stopped(days=0)
+        if (landing.staged(load_id)[0] / _STORED).exists()
+        and (not what or load_id in what or load_id.split("__")[0] in what)
+    ]
+
+
+def regate_load(
+    run: Run,
+    load_id: str,
+    *,
+    accept: Sequence[str] = (),
+    reason: str = "",
+) -> LoadManifest:
+    """Land a load that gate 1 stopped again from its stored replies, judge it by what holds now, and commit it.
+
+    Parameters
+    ----------
+    accept : sequence of str
+        Checks that this load may break, because a person knows better.
+    reason : str
+        That person's reason.
+
+    Raises
+    ------
+    GateFailedError
+        If it is stopped again.
+    """
+    prepare_state(run.settings)
+    folder, _ = run.landing.staged(load_id)
+    stored = _stored(folder)["load"]
+    journal = run.journal
+    for check in accept:
+        journal.accept(load_id, check, reason)
+    load_id = gate_load(run, stage_load(run, stored))
+    return LoadManifest(**commit_load(run, load_id))
+
+
+def gate_load(run: Run, load_id: str) -> str:
+    """Run gate 1 on a staged load.
+
+    Raises
+    ------
+    GateFailedError
+        If a check of severity ``error`` failed; the load stays invisible.
+    """
+    landing = run.landing
+    dataset = get_dataset(load_id.split("__")[0])
+    with landing.hold(dataset.code), gate_database(run.settings.state / "gates", dataset.code) as database:
+        if landing.is_committed(load_id):
+            # Two runs that started together fetched the same replies; the other one was first, as the commit will say.
+            return load_id
+        folder, manifest = landing.staged(load_id)
+        gate_input = compared_gate_input(landing, dataset, manifest, folder, database.parent)
+        landing_gate.prepare_database(database, gate_input)
+        judge(run, "landing", load_id, database, landing_gate.landing_checks(gate_input))
+    return load_id
+
+
+def compared_gate_input(
+    landing: Landing, dataset: Dataset, manifest: LoadManifest, folder: Path, target: Path
+) -> landing_gate.LandingGateInput:
+    """Write what the loads before said into a folder, and return what gate 1 needs to know of a staged load.
+
+    Parameters
+    ----------
+    folder : Path
+        The staged load.
+    target : Path
+        Where ``previous.parquet`` and ``earlier.parquet`` are written.
+    """
+    previous, earlier = target / "previous.parquet", target / "earlier.parquet"
+    n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
+    n_earlier = landing.write_chapters(dataset, manifest, earlier) if dataset.slice_by == "month" else 0
+    return landing_gate_input(
+        dataset,
+        manifest,
+        folder,
+        previous if n_before else None,
+        earlier if n_earlier else None,
+        landing.findings_before(manifest),
+    )
+
+
+def landing_gate_input(
+    dataset: Dataset,
+    manifest: LoadManifest,
+    folder: Path,
+    previous: Path | None,
+    history: Path | None = None,
+    said: Path | None = None,
+) -> landing_gate.LandingGateInput:
+    """Return what gate 1 needs to know of a staged load: from the registry, the seeds and the load's manifest.
+
+    Parameters
+    ----------
+    folder : Path
+        The staged load.
+    previous : Path or None
+        What `Landing.write_state` wrote of the loads before; None if they said nothing.
+    history : Path or None
+        What `Landing.write_chapters` wrote of months before, for a dataset that is loaded month by month.
+    said : Path or None
+        Findings of the load before (`Landing.findings_before`).
+    """
+    is_wide = dataset.protocol == "comext_bulk"
+    return landing_gate.LandingGateInput(
+        office=dataset.office,
+        folder=folder,
+        previous=previous,
+        vintage_at=manifest.vintage_at,
+        key=cell_key(dataset),
+        value_column="value_eur" if is_wide else "value",
+        measure_column="" if is_wide else "measure",
+        measures=dataset.measure_codes,
+        value_measures=dataset.value_measures,
+        level_measures=dataset.level_measures,
+        positive_measures=dataset.positive_measures,
+        index_measures=dataset.index_measures,
+        total_partner=dataset.total_partner,
+        total_parts=dataset.total_parts,
+        partners=reference.office_partners(dataset.office) if dataset.total_partner else {},
+        value_factor=next((m.factor for m in dataset.measures if m.canonical_unit == "EUR"), 1.0),
+        thresholds={name: dataset.threshold(name) for name in DEFAULT_THRESHOLDS},
+        guesses=dataset.guesses,
+        quarantine_rules=(UNIT_CHANGE, *(unknown_code(column) for column in cell_key(dataset) if column != "period")),
+        reporter=manifest.reporter if dataset.slice_by == "reporter" and "reporter" in cell_key(dataset) else "",
+        has_all_partners=not manifest.slice["partners"],
+        rows_read=manifest.rows_read,
+        rows_rejected=manifest.rows_rejected,
+        history_measures=dataset.history_measures,
+        unit_value_of=dataset.unit_value_of,
+        history=history,
+        said=said,
+        release_days=dataset.release.every_days,
+        value_limit=dataset.value_limit,
+    )
+
+
+def commit_load(run: Run, load_id: str, *, is_repeated: bool = False) -> dict[str, Any]:
+    """Make a staged load visible, and keep in the raw store that it is.
+
+    Parameters
+    ----------
+    is_repeated : bool
+        Whether the raw store knows it already, because the landing area is made again from it.
+
+    Returns
+    -------
+    dict
+        The manifest.
+    """
+    landing, dataset = run.landing, get_dataset(load_id.split("__")[0])
+    with run.step("commit", load_id) as note, landing.hold(dataset.code):
+        kept = None
+        if not is_repeated and not landing.is_committed(load_id):
+            folder, _ = landing.staged(load_id)
+            stored = _stored(folder)["load"]
+            accepted = run.journal.accepted(load_id)
+            # Before the commit: a load that is visible is in the history, whenever a kill comes.
+            kept = _keep_event(run, "committed", load_id, **stored, accepted=accepted)
+        try:
+            manifest = landing.commit(load_id, dataset)
+        except ExtractError:
+            if kept is not None:
+                kept.unlink()
+            raise
+        note.detail = f"{manifest.rows_changed:,} cells changed, {manifest.rows_withdrawn:,} withdrawn"
+        return manifest.to_dict()
+
+
+def _keep_event(run: Run, event: str, load_id: str, **values: Any) -> Path:
+    """Keep in the raw store what became of a load; `rebuild.rebuild_landing` repeats it."""
+    row = {"event": event, "load_id": load_id, "at": utc_now(), **values}
+    return run.raw.keep_event(load_id.split("__")[0], row)
+
+
+def withdraw_load(run: Run, load_id: str, reason: str) -> LoadManifest:
+    """Take a committed load back, so that the next build is made without it.
+
+    Raises
+    ------
+    RegistryError
+        If the id names no dataset.
+    ExtractError
+        If there is no such load, or newer ones hold what differs from it.
+    """
+    landing, dataset = run.landing, get_dataset(load_id.split("__")[0])
+    # A build that reads it goes first.
+    with candidate.hold_candidate(run), landing.hold(dataset.code):
+        manifest = landing.withdraw(load_id, reason=reason, withdrawn_at=utc_now())
+        _keep_event(run, "withdrawn", load_id, reason=reason)
+    # What was refused to a person is no step that failed.
+    with run.step("withdraw", load_id) as note:
+        note.detail = reason
+    return manifest
+
+
+def reinstate_load(run: Run, load_id: str) -> LoadManifest:
+    """Make a withdrawn load visible again.
+
+    Raises
+    ------
+    ExtractError
+        If there is none, or a newer load of the same cells was committed meanwhile.
+    """
+    landing, dataset = run.landing, get_dataset(load_id.split("__")[0])
+    with landing.hold(dataset.code):
+        manifest = landing.reinstate(load_id)
+        _keep_event(run, "reinstated", load_id)
+    with run.step("reinstate", load_id):
+        return manifest
+
+
+def load_slice(run: Run, part: dict[str, Any], *, again: bool = False) -> LoadManifest | None:
+    """Run all steps of one load: fetch, land, gate 1, commit. None if the office has nothing newer."""
+    fetched = fetch_load(run, part, again=again)
+    if fetched is None:
+        return None
+    load_id = gate_load(run, stage_load(run, fetched))
+    return LoadManifest(**commit_load(run, load_id))
+
+
+def _is_nothing_new(run: Run, note: StepNote, subject: str, decision: refresh.Decision, how: str) -> bool:
+    """Whether there is nothing to ask for; if so, note why."""
+    if load := decision.unchanged:
+        note.detail = f"version {load.office_version} is loaded already ({load.load_id}); {how}"
+        run.progress(f"{subject}: unchanged, {note.detail}")
+    elif withdrawal := decision.withdrawn:
+        note.detail = (
+            f"version {withdrawal.load.office_version} was withdrawn at {withdrawal.withdrawn_at}"
+            f" ({withdrawal.load.load_id}): {withdrawal.reason}; the next version will be loaded"
+        )
+        run.progress(f"{subject}: {note.detail}")
+    else:
+        return False
+    note.outcome = "unchanged"
+    return True

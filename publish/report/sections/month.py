@@ -1,0 +1,307 @@
+"""The newest month: the shares that moved most on a year before, and whether that is beyond their usual revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import altair as alt
+
+from publish.report import charts
+from publish.report import formats as fmt
+from publish.report.marts import OF_VIEW, UNITED_STATES, Key, Marts, Row
+from publish.report.parts import (
+    Column,
+    Mark,
+    Panel,
+    Section,
+    Table,
+    View,
+    destination,
+    share_at,
+    the_destination,
+    yes_or_no,
+)
+from publish.report.texts import Text, Texts, join, lower_first
+
+ORDER = 10
+TABLES = ("rpt_destination_shares",)
+# Months that the chart and the table go back.
+N_MONTHS = 36
+N_ROWS = 10
+N_PANELS = 4
+# What a reader sees of a change; two that look the same are a tie.
+CHANGE_DIGITS = 2
+
+text = Texts(
+    title={"nl": "Deze maand", "en": "This month"},
+    empty={"nl": "Een verschuiving vraagt om een volledige maand en dezelfde maand een jaar eerder.",
+           "en": "A change needs a complete month and the same month a year before."},
+    note={"nl": "Gewone bijstelling: hoeveel dit aandeel na de eerste publicatie gemiddeld nog verandert. Zonder seizoen: om een lijn bij te lezen, niet om te citeren.",
+          "en": "Usual revision: how much this share changes on average after its first publication. Without season: to read a curve by, not to quote."},
+    share_before={"nl": "Jaar eerder, %", "en": "Year before, %"},
+    share_sa={"nl": "Zonder seizoen, %", "en": "Without season, %"},
+    usual_revision={"nl": "Gewone bijstelling, procentpunt", "en": "Usual revision, pct. points"},
+    beyond={"nl": "Groter dan gewone bijstelling", "en": "Beyond the usual revision"},
+    raw={"nl": "zoals gepubliceerd", "en": "as published"},
+    adjusted={"nl": "zonder het gewone seizoen", "en": "without the usual season"},
+    caption={"nl": "Grootste verschuivingen in aandeel op een jaar eerder",
+             "en": "Largest changes of share on a year before"},
+    months={"nl": "Aandelen per maand", "en": "Shares by month"},
+    season_caption={"nl": "Aandeel per maand, in procenten", "en": "Share by month, per cent"},
+    season_aria={"nl": "{country}: {now} in {month}, een jaar eerder {before}; zonder het gewone seizoen {adjusted}.",
+                 "en": "{country}: {now} in {month}, a year before {before}; without the usual season {adjusted}."},
+    total_up={"nl": "In {month} was de uitvoer van {scope} {value}, {growth} meer dan een jaar eerder.",
+              "en": "In {month} exports of {scope} were {value}, {growth} more than a year before."},
+    total_down={"nl": "In {month} was de uitvoer van {scope} {value}, {growth} minder dan een jaar eerder.",
+                "en": "In {month} exports of {scope} were {value}, {growth} less than a year before."},
+    total_equal={"nl": "In {month} was de uitvoer van {scope} {value}, even veel als een jaar eerder.",
+                 "en": "In {month} exports of {scope} were {value}, as much as a year before."},
+    total_alone={"nl": "In {month} was de uitvoer van {scope} {value}; een vergelijking met een jaar eerder is er niet.",
+                 "en": "In {month} exports of {scope} were {value}; there is no comparison with a year before."},
+    total_unknown={"nl": "Van {month} is het totaal van de uitvoer van {scope} niet bekend.",
+                   "en": "The total of exports of {scope} in {month} is not known."},
+    move_rose={"nl": "De grootste verschuiving: het aandeel van {country} steeg van {before} naar {now} ({change}).",
+               "en": "The largest move: the share of {country} rose from {before} to {now} ({change})."},
+    move_fell={"nl": "De grootste verschuiving: het aandeel van {country} daalde van {before} naar {now} ({change}).",
+               "en": "The largest move: the share of {country} fell from {before} to {now} ({change})."},
+    move_tie={"nl": "De grootste verschuivingen zijn even groot: {countries} ({size}).",
+              "en": "The largest moves are equally large: {countries} ({size})."},
+    move_none={"nl": "Geen enkel aandeel verschoof.", "en": "No share moved."},
+    unusual={"nl": "Ongewoon (↯): {countries} van wat hun eigen verleden doet verwachten. Een grote zending kan het zijn, of een fout van het bureau.",
+             "en": "Unusual (↯): {countries} what their own history leads one to expect. It may be one large consignment, or an error of the office."},
+    unusual_country={"nl": "{name} had {times} keer", "en": "{name} had {times} times"},
+    beyond_yes={"nl": "Dat is meer dan de gewone bijstelling van dat aandeel ({usual}).",
+                "en": "That is more than the usual revision of that share ({usual})."},
+    beyond_no={"nl": "Dat is niet meer dan de gewone bijstelling van dat aandeel ({usual}): een volgende publicatie kan het ongedaan maken.",
+               "en": "That is not more than the usual revision of that share ({usual}): a next release may undo it."},
+    beyond_unknown={"nl": "Of dat meer is dan de gewone bijstelling, is pas te zeggen als een tweede publicatie is geladen.",
+                    "en": "Whether that is more than the usual revision cannot be told until a second release is loaded."},
+    beyond_count={"nl": "Verschuivingen in de tabel die groter zijn dan hun gewone bijstelling: {beyond} van {n}.",
+                  "en": "Changes in the table beyond their usual revision: {beyond} of {n}."},
+    us_now={"nl": "Het aandeel van de Verenigde Staten was {now} ({change} op een jaar eerder); zonder het gewone seizoen {adjusted}.",
+            "en": "The share of the United States was {now} ({change} on a year before); without the usual season {adjusted}."},
+    us_now_raw={"nl": "Het aandeel van de Verenigde Staten was {now} ({change} op een jaar eerder); voor een cijfer zonder seizoen zijn drie jaren nodig.",
+                "en": "The share of the United States was {now} ({change} on a year before); a figure without season needs three years."},
+    us_unknown={"nl": "Het aandeel van de Verenigde Staten is voor deze maand niet bekend.",
+                "en": "The share of the United States is not known for this month."},
+)  # fmt: skip
+
+
+def build(marts: Marts, view: View) -> Section | None:
+    """Build the section."""
+    moves = read_moves(marts, view.key, view.month)
+    if not moves:
+        return None
+    shown = moves[:N_ROWS]
+    us = next((row for row in moves if row["destination_code"] == UNITED_STATES), None)
+    in_panels = shown[:N_PANELS]
+    if us is not None and us not in in_panels:
+        in_panels = [*in_panels[: N_PANELS - 1], us]
+    months = fmt.months_between(fmt.months_before(view.month, N_MONTHS - 1), view.month)
+    by_cell = {
+        (row["destination_code"], row["month"]): row
+        for row in read_months(marts, view.key, [row["destination_code"] for row in in_panels], months)
+    }
+    series = [[by_cell.get((row["destination_code"], each), {}) for each in months] for row in in_panels]
+    unusual = describe_unusual(read_unusual(marts, view.key, view.month))
+    columns = [
+        Column(text("destination"), destination, "name"),
+        Column(text("share"), lambda row: fmt.share_figure(row["share"])),
+        Column(text("share_before"), lambda row: fmt.share_figure(row["share_year_before"])),
+        Column(text("change"), lambda row: fmt.number(row["share_change_pp"], 2, signed=True)),
+        Column(text("usual_revision"), lambda row: fmt.small_points(row["usual_share_revision_pp"])),
+        Column(text("share_sa"), lambda row: fmt.share_figure(row["share_sa"])),
+        Column(text("share_12"), lambda row: fmt.share_figure(row["share_r12"])),
+        Column(text("beyond"), lambda row: yes_or_no(row["is_change_beyond_revision"]), "text"),
+    ]
+    monthly = [
+        Column(text("month"), lambda position: fmt.month(months[position]), "name"),
+        *(
+            Column(join([destination(row), text(kind)]), share_at([cell.get(column) for cell in cells]))
+            for row, cells in zip(in_panels, series, strict=True)
+            for kind, column in (("raw", "share"), ("adjusted", "share_sa"))
+        ),
+    ]
+    return Section(
+        leads=[
+            [*describe_total(read_total(marts, view.key, view.month), lower_first(view.scope)), *describe_moves(shown)],
+            describe_united_states(us),
+            *([unusual] if unusual else []),
+        ],
+        panels=[
+            _panel(f"month-chart-{position}", row, months, cells, view.month)
+            for position, (row, cells) in enumerate(zip(in_panels, series, strict=True))
+        ],
+        legend=[Mark(text("raw"), charts.GREY, "line"), Mark(text("adjusted"), charts.PALETTE[0], "line")],
+        tables=[
+            Table("month-table", text("caption"), shown, columns, is_open=True),
+            Table("month-months", text("months"), range(len(months) - 1, -1, -1), monthly),
+        ],
+        note=text("note"),
+        source=view.source(fmt.month(view.month), moves),
+        layout="halves",
+    )
+
+
+def _panel(name: str, row: Row, months: Sequence[date], cells: Sequence[Row], newest: date) -> Panel:
+    return Panel(
+        name,
+        season,
+        destination(row),
+        text(
+            "season_aria",
+            country=destination(row),
+            month=fmt.month(newest),
+            now=fmt.percent(row["share"], 2),
+            before=fmt.percent(row["share_year_before"], 2),
+            adjusted=fmt.percent(row["share_sa"], 2),
+        ),
+        charts.over_time(
+            months,
+            {
+                "raw": [charts.per_cent(cell.get("share")) for cell in cells],
+                "adjusted": [charts.per_cent(cell.get("share_sa")) for cell in cells],
+            },
+            (
+                [
+                    (text("raw"), fmt.percent(cell.get("share"), 2)),
+                    (text("adjusted"), fmt.percent(cell.get("share_sa"), 2)),
+                ]
+                for cell in cells
+            ),
+        ),
+        about=text("season_caption"),
+        height=150,
+        width=310,
+    )
+
+
+@charts.chart(height=150)
+def season() -> alt.LayerChart:
+    """Return one share: as it is, and without the usual season."""
+    x = charts.month_axis(4)
+    y = alt.Y("y:Q", title=None, axis=charts.figure_axis(4), scale=alt.Scale(zero=False, nice=True))
+    return alt.layer(
+        charts.pointer("season", 4),
+        charts.line("raw", "season_raw", x, y, color=charts.GREY, strokeWidth=1.2),
+        charts.line("adjusted", "season_adjusted", x, y, color=charts.PALETTE[0], strokeWidth=2.4),
+    )
+
+
+def read_moves(marts: Marts, key: Key, month: date) -> list[Row]:
+    """Read the countries whose share has a change on a year before, the largest change first."""
+    return marts.rows(
+        f"""
+        select *, share - share_change_pp / 100 as share_year_before
+        from marts.rpt_destination_shares
+        where {OF_VIEW} and month = ? and destination_kind = 'country' and share_change_pp is not null
+        order by abs(share_change_pp) desc, destination_code
+        """,
+        [*key, month],
+    )
+
+
+def read_unusual(marts: Marts, key: Key, month: date) -> list[Row]:
+    """Read the countries whose month is far from what their own history expects, the largest share first."""
+    return marts.rows(
+        f"""
+        select * from marts.rpt_destination_shares
+        where {OF_VIEW} and month = ? and is_unusual
+        order by share desc nulls last, destination_code
+        """,
+        [*key, month],
+    )
+
+
+def read_total(marts: Marts, key: Key, month: date) -> Row:
+    """Read the office's total of a month, and its growth on a year before."""
+    of_month = f"where {OF_VIEW} and month = ?"
+    total = marts.rows(f"select max(total_eur) as eur from marts.rpt_destination_shares {of_month}", [*key, month])
+    grown: list[Row] = [{"pct": None}]
+    if "marts.rpt_share_change" in marts.tables:
+        grown = marts.rows(f"select max(total_growth_pct) as pct from marts.rpt_share_change {of_month}", [*key, month])
+    return {"month": month, "total_eur": total[0]["eur"], "total_growth_pct": grown[0]["pct"]}
+
+
+def read_months(marts: Marts, key: Key, codes: Iterable[str], months: Sequence[date]) -> list[Row]:
+    """Read the shares of some countries over months, with and without the usual season."""
+    return marts.rows(
+        f"""
+        select destination_code, month, share, share_sa
+        from marts.rpt_destination_shares
+        where {OF_VIEW} and list_contains(?, destination_code) and month between ? and ?
+        """,
+        [*key, list(codes), months[0], months[-1]],
+    )
+
+
+def describe_total(row: Row, scope: Text) -> list[Text]:
+    """Return what was exported in the month, and how that compares with a year before."""
+    when, change = fmt.month(row["month"]), row["total_growth_pct"]
+    if row["total_eur"] is None:
+        return [text("total_unknown", month=when, scope=scope)]
+    values: dict[str, Text | str] = {"month": when, "scope": scope, "value": fmt.euros(row["total_eur"])}
+    if change is None:
+        return [text("total_alone", **values)]
+    if fmt.round_half_up(change, 1) == 0:
+        return [text("total_equal", **values)]
+    return [text("total_up" if change > 0 else "total_down", **values, growth=fmt.percent(abs(change) / 100))]
+
+
+def describe_moves(rows: Sequence[Row]) -> list[Text]:
+    """Return which share moved most, the largest first, and whether that is beyond its usual revision."""
+    first = rows[0]
+    size = fmt.round_half_up(abs(first["share_change_pp"]), CHANGE_DIGITS)
+    if size == 0:
+        return [text("move_none")]
+    level = [row for row in rows if fmt.round_half_up(abs(row["share_change_pp"]), CHANGE_DIGITS) == size]
+    if len(level) > 1:
+        names = fmt.enumerate_names(
+            text("named_share", name=the_destination(row), share=fmt.points(row["share_change_pp"])) for row in level
+        )
+        sentences = [text("move_tie", countries=names, size=fmt.points(size, signed=False))]
+    else:
+        sentences = [
+            text(
+                "move_rose" if first["share_change_pp"] > 0 else "move_fell",
+                country=the_destination(first),
+                before=fmt.percent(first["share_year_before"], 2),
+                now=fmt.percent(first["share"], 2),
+                change=fmt.points(first["share_change_pp"]),
+            ),
+            _describe_beyond(first),
+        ]
+    judged = [row for row in rows if row["is_change_beyond_revision"] is not None]
+    if judged:
+        beyond = sum(row["is_change_beyond_revision"] for row in judged)
+        sentences.append(text("beyond_count", n=fmt.number(len(judged)), beyond=fmt.number(beyond)))
+    return sentences
+
+
+def _describe_beyond(row: Row) -> Text:
+    if row["is_change_beyond_revision"] is None:
+        return text("beyond_unknown")
+    usual = text("points", value=fmt.small_points(row["usual_share_revision_pp"]))
+    return text("beyond_yes" if row["is_change_beyond_revision"] else "beyond_no", usual=usual)
+
+
+def describe_unusual(rows: Sequence[Row]) -> list[Text]:
+    """Return which countries' month is far from what their own history expects; nothing if none is."""
+    if not rows:
+        return []
+    names = fmt.enumerate_names(
+        text("unusual_country", name=the_destination(row), times=fmt.number(row["value_to_expected_ratio"], 1))
+        for row in rows
+    )
+    return [text("unusual", countries=names)]
+
+
+def describe_united_states(row: Row | None) -> list[Text]:
+    """Return the share of the United States, with and without the usual season."""
+    if row is None or row["share"] is None:
+        return [text("us_unknown")]
+    now, change = fmt.percent(row["share"], 2), fmt.points(row["share_change_pp"])
+    if row["share_sa"] is None:
+        return [text("us_now_raw", now=now, change=change)]
+    return [text("us_now", now=now, change=change, adjusted=fmt.percent(row["share_sa"], 2))]

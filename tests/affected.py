@@ -1,0 +1,44 @@
+"""The unit tests that a change of files may break: those that speak of what changed, by name.
+
+``python -m tests.affected <path>...`` prints them. It looks one step far, for quick feedback; all tests run in CI.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def affected(changed: Iterable[str]) -> list[str]:
+    """Return unit tests that are among the files, import one of them or name it (or the folder of a file of data)."""
+    paths = [PurePosixPath(path) for path in changed]
+    everything = any(path.name in {"conftest.py", "pyproject.toml"} for path in paths)
+    spoken = re.compile("|".join(filter(None, map(_names, paths))) or r"(?!)")
+    names = {str(path) for path in paths}
+    tests = {str(test.relative_to(ROOT)): test for test in sorted((ROOT / "tests" / "unit").glob("test_*.py"))}
+    return [
+        name
+        for name, test in tests.items()
+        if everything or name in names or spoken.search(test.read_text(encoding="utf-8"))
+    ]
+
+
+def _names(path: PurePosixPath) -> str:
+    """Return an expression for what a test calls a file."""
+    if path.suffix != ".py":
+        parts = [path.name] if path.parent.name in ("", ".") else [path.name, path.parts[0]]
+        return "|".join(rf'["/]{re.escape(part)}["/]' for part in parts)
+    module = path.with_suffix("") if path.stem != "__init__" else path.parent
+    package, name = ".".join(module.parts[:-1]), module.name
+    if not package:
+        return rf"\bimport {name}\b|\bfrom {name}\b"
+    # `from package.module import`, `import package.module`, and `from package import a, module, b`.
+    return rf"\b{re.escape(package)}\.{name}\b|from {re.escape(package)} import (\(\s*)?([\w, \n]*\W)?{name}\b"
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{name}\n" for name in affected(sys.argv[1:]))

@@ -1,0 +1,73 @@
+"""Each command, interrupted inside each of its steps, ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from metaalexport.maintenance import TASKS
+from tests.fault.pipeline import COMMANDS, PAGE, Command, States, chosen, try_all
+
+# Builds a dozen times.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
+ROOT = Path(__file__).resolve().parents[2]
+# Tried with a real PostgreSQL in tests/postgres.
+ELSEWHERE = {"serve"}
+# Every command here goes through it; the office of a matrix has one listing of slices.
+WITHOUT_A_ROW = {"plan"}
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[States]:
+    """Make what the commands start from."""
+    states = States(tmp_path_factory.mktemp("states"))
+    yield states
+    states.close()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        # Minutes each: all steps again from the start after each kill, and dbt. Builds are killed in the soak as well.
+        pytest.param(
+            command, id=command.name, marks=pytest.mark.thorough if command.name in ("build", "rebuild") else ()
+        )
+        for command in COMMANDS
+    ],
+)
+def test_a_command_that_is_killed_inside_each_step_ends_well(states: States, command: Command) -> None:
+    trials = try_all(states, command, inside=1, is_chained=True)
+    assert {trial.shown for trial in trials} <= {"before", "after"}
+    assert [trial for trial in trials if not trial.ends_as_clean] == []
+    assert {trial.how for trial in trials} == {"kill", "full"}
+
+
+def test_every_step_of_the_journal_is_in_the_table() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "metaalexport").glob("*.py")))
+    found = set(re.findall(r"run\.step\(\"(\w+)\"", text)) | set(TASKS) | {"gate_landing", "gate_candidate"}
+    # `Run.step` itself, and the tasks of maintenance, pass a name on.
+    named = r"(?:run\.step\((?:\"|f\"gate_)|\.step\((?:self\.id|run_id), name)"
+    assert len(re.findall(r"\.step\(", text)) == len(re.findall(named, text))
+    rows = set(re.findall(r"^\| `\w+` \| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert found - rows == ELSEWHERE | WITHOUT_A_ROW
+
+
+def test_points_are_inside_each_step_and_at_its_boundaries() -> None:
+    names = [
+        "os.mkdir a",
+        "step start fetch",
+        "os.fsync b",
+        "os.fsync c",
+        "step end fetch",
+        "step start land",
+        "x",
+        "y",
+    ]
+    assert list(chosen(names, 1, has_boundaries=False)) == [(0, ""), (3, "fetch"), (6, "land")]
+    assert list(chosen(names, 1, has_boundaries=True)) == [
+        (0, ""), (0, ""), (1, "fetch"), (3, "fetch"), (5, "land"), (6, "land"), (7, "land"),
+    ]  # fmt: skip
+    assert list(chosen(["os.mkdir a", "os.mkdir b"], 1, has_boundaries=False)) == [(1, "")]

@@ -1,0 +1,141 @@
+"""Warehouses that test runs share: each is built once for a state of the code, and changed by nobody.
+
+Whole pipelines cost most of the time of the tests. What is built lies in ``var/tests/<hash of the code>/``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from common.files import remove_left_behind
+from metaalexport import building, ingest
+from metaalexport.run import Run
+from metaalexport.settings import Settings
+from simulator.server import run_simulator
+
+ROOT = Path(__file__).resolve().parents[1]
+_STATES = ROOT / "var" / "tests"
+# What decides what is built.
+_CODE = (
+    "common",
+    "dbt_project",
+    "expectations",
+    "extract",
+    "metaalexport",
+    "publish",
+    "reference",
+    "simulator",
+    "requirements.lock",
+    "tests/states.py",
+)
+_SUFFIXES = {".py", ".sql", ".yml", ".csv", ".json", ".j2", ".lock"}
+# Both releases of the large state; the small one is of the first.
+RELEASES = (11, 12)
+SMALL = {
+    "reporters": ("NL",),
+    "first_month": "2025-01",
+    "datasets": ("cbs_85429ned", "eurostat_ds_045409"),
+}
+
+
+def load_all(settings: Settings, run_id: str, progress: Callable[[str], None] = lambda message: None) -> list[Any]:
+    """Load every slice of every dataset of the settings; None in the list for an unchanged one."""
+    return [
+        ingest.load_slice(Run(settings, run_id, progress), part)
+        for dataset in settings.datasets_to_load()
+        for part in ingest.plan_loads(Run(settings), dataset)
+    ]
+
+
+def build_and_publish(settings: Settings, run_id: str) -> Any:
+    """Build, test, gate, publish."""
+    building.build_candidate(Run(settings, run_id))
+    building.test_candidate(Run(settings, run_id))
+    building.gate_candidate(Run(settings, run_id, lambda message: None))
+    building.record_operations(Run(settings, run_id))
+    return building.publish_candidate(Run(settings, run_id, lambda message: None))
+
+
+def settings_of(state: Path, url: str = "", **values: Any) -> Settings:
+    """Return settings of a simulated state."""
+    return Settings("simulator", state, http_attempts=1, **({"simulator_url": url} if url else {}), **values)
+
+
+def adopt_candidate(settings: Settings) -> None:
+    """Let a copy of a state go on with its candidate, which reads the loads of the source: those stay as they are."""
+    owner = settings.journal / "candidate.json"
+    if owner.exists():
+        row = json.loads(owner.read_text(encoding="utf-8"))
+        owner.write_text(json.dumps({**row, "folder": str(settings.state.resolve())}) + "\n", encoding="utf-8")
+
+
+def small_state() -> Path:
+    """Return the state of a small published warehouse: NL, two datasets, from January 2025, one release."""
+
+    def make(state: Path) -> None:
+        with run_simulator(release=RELEASES[0]) as url:
+            settings = settings_of(state, url, **SMALL)
+            load_all(settings, "first")
+            build_and_publish(settings, "first")
+
+    return _made_once("small", make)
+
+
+def large_state() -> Path:
+    """Return the state of a published warehouse of two releases of both offices, with all that is loaded by default.
+
+    With ``MARTS_STATE`` in the environment it is the state in that folder: what is published there if there is
+    anything, else a build of what is loaded there.
+    """
+    given = os.environ.get("MARTS_STATE")
+
+    def make(state: Path) -> None:
+        settings = settings_of(state)
+        if not given:
+            for release in RELEASES:
+                with run_simulator(release=release) as url:
+                    load_all(replace(settings, simulator_url=url), "test")
+        if not settings.published.exists():
+            build_and_publish(settings, "test")
+
+    return _made_once(f"large-{hashlib.sha256((given or '').encode()).hexdigest()[:8]}", make, given)
+
+
+def _made_once(name: str, make: Callable[[Path], None], given: str | None = None) -> Path:
+    """Return a folder that the process of the tests which asks first has filled; the others wait for it."""
+    folder = _STATES / _code_hash()
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+    # Of code that nobody tests any more.
+    remove_left_behind(_STATES)
+    state, done = Path(given or folder / name), folder / f"{name}.done"
+    with FileLock(folder / f"{name}.lock"):
+        if not done.exists():
+            if not given:
+                # What a killed test run left.
+                shutil.rmtree(state, ignore_errors=True)
+            make(state)
+            done.touch()
+    return state
+
+
+@cache
+def _code_hash() -> str:
+    digest = hashlib.sha256()
+    for name in _CODE:
+        path = ROOT / name
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if file.suffix in _SUFFIXES and not {"target", "logs"} & set(file.parts):
+                digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,49 @@
+"""docker-compose.yml as a file: what no container may do, and where no secret is. No engine is needed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+COMPOSE = Path(__file__).resolve().parents[2] / "docker-compose.yml"
+TEXT = COMPOSE.read_text(encoding="utf-8")
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_can_change_only_its_volumes_and_gain_no_rights(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "network_mode", "pid", "ipc", "devices"} & service.keys()
+    # PostgreSQL's image starts as root to give its volume to its user.
+    assert set(service.get("cap_add", [])) <= (
+        {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"} if name == "postgres" else set()
+    )
+
+
+def test_every_port_is_on_the_loopback_unless_somebody_says_otherwise() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(ports) == 3
+    assert all(port.startswith("${BIND_ADDRESS:-127.0.0.1}:") for port in ports), ports
+
+
+def test_no_secret_has_a_default() -> None:
+    secrets = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*)([^}]*)\}", TEXT)
+    assert len({name for name, _ in secrets}) >= 9
+    assert {rest for _, rest in secrets} == {":?run deploy/new-env first"}
+    # What is written out holds no secret either: each variable of that kind is taken from .env, or names a file.
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|SECRET|KEY", name) and not name.endswith("_FILE"):
+                assert str(value).startswith("${"), name
+
+
+def test_nobody_is_let_in_without_a_login() -> None:
+    assert "ALL_ADMINS" not in TEXT
+    assert "AUTH_TYPE" not in TEXT

@@ -1,0 +1,109 @@
+"""Text of an office is text: a terminal obeys nothing in it, whatever way it comes to the screen."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from metaalexport import cli
+from metaalexport import harmless as harmless_module
+from metaalexport.display import TextConsole, make_table
+from metaalexport.harmless import harmless
+
+# Sets the title of a window, clears the screen, goes back in the line, turns its direction; the last is C1's CSI.
+HOSTILE = "tin\x1b]0;owned\x07\x1b[2J\r\b\x00\x7f\u202eedoc\u2066\x9b31m [red]x[/] [/nothing] :bomb:"
+SHOWN = "tin]0;owned[2Jedoc31m [red]x[/] [/nothing] :bomb:"
+OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+PACKAGE = Path(cli.__file__).parent
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def console() -> TextConsole:
+    return TextConsole(file=Screen(), force_terminal=True, color_system=None, width=150)
+
+
+def said(on: TextConsole) -> str:
+    assert isinstance(on.file, Screen)
+    return on.file.getvalue()
+
+
+def test_what_a_terminal_obeys_is_left_out_and_the_rest_is_seen() -> None:
+    assert harmless(HOSTILE) == SHOWN
+    assert harmless("Bézier – 鉄\n\t½") == "Bézier – 鉄\n\t½"
+
+
+@pytest.mark.parametrize("soft_wrap", [False, True])
+def test_a_message_is_no_code(soft_wrap: bool) -> None:
+    screen = console()
+    screen.print(HOSTILE, soft_wrap=soft_wrap)
+    assert said(screen) == f"{SHOWN}\n"
+
+
+def test_names_titles_and_cells_of_a_table_are_no_code_and_stay_in_line() -> None:
+    screen = console()
+    screen.print(make_table((HOSTILE, "n"), [(HOSTILE, 1), ("tin", 22)], title=HOSTILE))
+    assert OBEYED.findall(said(screen)) == []
+    assert said(screen).count(SHOWN) == 3
+    _, *lines = said(screen).splitlines()
+    assert len({cell_len(line) for line in lines}) == 1
+
+
+def test_rules_and_a_status_are_no_code() -> None:
+    screen = console()
+    screen.rule(HOSTILE)
+    with screen.status("busy"):
+        pass
+    screen.print(HOSTILE, style="red")
+    # The status hides and shows the cursor: that is ours.
+    left = re.sub(r"\x1b\[(\?25[lh]|1A|2K)|\r", "", said(screen))
+    assert OBEYED.findall(left) == []
+
+
+def test_own_styles_are_kept() -> None:
+    screen = TextConsole(file=Screen(), force_terminal=True, color_system="standard", width=150, legacy_windows=False)
+    screen.print(HOSTILE, style="red")
+    assert said(screen) == f"\x1b[31m{SHOWN}\x1b[0m\n"
+
+
+def test_a_result_on_the_screen_is_no_code_and_in_a_pipe_it_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = f"{HOSTILE},1\n"
+    for target, expected in ((Screen(), f"{SHOWN},1\n"), (io.StringIO(), line)):
+        monkeypatch.setattr("sys.stdout", target)
+        cli._write_out([line])
+        assert target.getvalue() == expected
+
+
+def test_the_filter_of_the_prompt_lets_text_through_and_no_code() -> None:
+    """As the prompt starts it: by its path, without the packages that are installed."""
+    done = subprocess.run(
+        [sys.executable, "-IS", harmless_module.__file__],
+        input=f"{HOSTILE}\r\n鉄\t½\n".encode() + b"\xff",
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert (done.stdout.decode(), done.stderr) == (f"{SHOWN}\n鉄\t½\n\ufffd", b"")
+
+
+def test_there_is_one_way_to_the_screen() -> None:
+    for path in PACKAGE.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if path.name != "display.py":
+            assert not re.search(r"(?<!Text)Console\(|rich\.print|from rich\.console", text), path.name
+        # What is written past the consoles is of this program alone, or goes through `_write_out`.
+        written = re.findall(r"sys\.std(?:out|err)\.write\((.*)\)$", text, re.MULTILINE)
+        assert set(written) <= {
+            'f"{stopping.explain()}\\n"',
+            'f"{explain()}\\n"',
+            "harmless(line) if is_screen else line",
+        }
