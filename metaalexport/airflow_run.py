@@ -38,6 +38,7 @@ _ALL_ADMINS = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"
 _AUTH_MANAGER = "AIRFLOW__CORE__AUTH_MANAGER"
 _ONE_MACHINE = "metaalexport.one_machine.OneMachineAuthManager"
 _DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+_LOCK_TIMEOUT_SECONDS = 60
 _EXECUTION_API = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
 
 
@@ -96,7 +97,9 @@ def _places(settings: Settings) -> dict[str, str]:
     return {
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_FOLDER),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
-        _DATABASE: f"sqlite:///{_database(settings)}",
+        # The scheduler writes in long transactions on a busy machine; by default another process that writes, such as
+        # `airflow backfill create`, fails after five seconds with "database is locked".
+        _DATABASE: f"sqlite:///{_database(settings)}?timeout={_LOCK_TIMEOUT_SECONDS}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dag_processor"),
     }

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from metaalexport import airflow_run, dbt, gates, inherited
 from metaalexport.airflow_run import POOLS, airflow_environment, prepare_airflow
@@ -60,7 +61,7 @@ def test_airflow_is_told_nothing_that_is_meant_for_another(settings: Settings) -
     expected = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_CONFIG": str(home / "airflow.cfg"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_FOLDER),
         "AIRFLOW__CORE__PLUGINS_FOLDER": f"{home}/plugins",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": f"{home}/logs",
@@ -107,7 +108,7 @@ def migrations(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]
 
     def airflow(command: list[str], environment: dict[str, str], settings: Settings) -> None:
         calls.append(command[0])
-        database = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].removeprefix("sqlite:///")
+        database = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].removeprefix("sqlite:///").partition("?")[0]
         if command[0] == "db" and "://" not in database:
             make_database(Path(database), "new")
             (settings.airflow_home / "airflow.cfg").write_text(
@@ -157,6 +158,14 @@ def test_of_a_database_elsewhere_nothing_is_taken_for_granted(
     prepare_airflow(settings)
     prepare_airflow(settings)
     assert migrations == ["db", "pools"] * 3
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
+def test_a_writer_waits_a_minute_for_the_database_of_airflow(settings: Settings, driver: str) -> None:
+    url = make_url(airflow_environment(settings)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).set(drivername=driver)
+    dialect = url.get_dialect()()
+    (path,), options = dialect.create_connect_args(url)
+    assert (path, options["timeout"]) == (str(settings.airflow_home / "airflow.db"), 60.0)
 
 
 def test_airflow_does_not_write_down_where_it_lies(settings: Settings, migrations: list[str]) -> None:
