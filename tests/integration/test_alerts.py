@@ -76,7 +76,14 @@ def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
     until_idle(airflow)
     before = {run["dag_run_id"] for run in airflow.get("dags/ingest_eurostat/dagRuns")["dag_runs"]}
     command = [METAALEXPORT, "airflow", "--", "backfill", "create", "--dag-id", "ingest_eurostat", *options]
-    done = subprocess.run(command, env=airflow.environment, capture_output=True, text=True, timeout=120, check=False)
+    for _ in range(5):
+        done = subprocess.run(
+            command, env=airflow.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        # Airflow reads in a transaction before it writes. If the scheduler writes in between, SQLite refuses at once, and
+        # Airflow removes what it had created of the backfill (apache/airflow#66726); the runbook says to repeat it.
+        if "database is locked" not in done.stderr:
+            break
     assert done.returncode == 0, done.stdout + done.stderr
 
     def finished() -> Any:
