@@ -80,8 +80,8 @@ def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
         done = subprocess.run(
             command, env=airflow.environment, capture_output=True, text=True, timeout=120, check=False
         )
-        # Airflow reads in a transaction before it writes. If the scheduler writes in between, SQLite refuses at once, and
-        # Airflow removes what it had created of the backfill (apache/airflow#66726); the runbook says to repeat it.
+        # Airflow reads in a transaction before it writes. If the scheduler writes in between, SQLite refuses and
+        # Airflow removes what it had created (apache/airflow#66726); the runbook says to repeat it.
         if "database is locked" not in done.stderr:
             break
     assert done.returncode == 0, done.stdout + done.stderr

@@ -19,7 +19,7 @@ def run(body: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_a_shell_without_unicode_shows_a_question_mark_and_no_error() -> None:
-    done = run(r"cli.console.print('2025\N{EN DASH}2026')", PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
+    done = run(r"cli.pipeline.console.print('2025\N{EN DASH}2026')", PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"2025?2026", b"")
 
 

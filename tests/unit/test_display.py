@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from metaalexport import cli
 from metaalexport import harmless as harmless_module
+from metaalexport.commands import screen as screen_module
 from metaalexport.display import TextConsole, make_table
 from metaalexport.harmless import harmless
 
@@ -79,7 +80,7 @@ def test_a_result_on_the_screen_is_no_code_and_in_a_pipe_it_is_exact(monkeypatch
     line = f"{HOSTILE},1\n"
     for target, expected in ((Screen(), f"{SHOWN},1\n"), (io.StringIO(), line)):
         monkeypatch.setattr("sys.stdout", target)
-        cli._write_out([line])
+        screen_module.write_out([line])
         assert target.getvalue() == expected
 
 
@@ -96,7 +97,7 @@ def test_the_filter_of_the_prompt_lets_text_through_and_no_code() -> None:
 
 
 def test_there_is_one_way_to_the_screen() -> None:
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         if path.name != "display.py":
             assert not re.search(r"(?<!Text)Console\(|rich\.print|from rich\.console", text), path.name
