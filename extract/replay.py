@@ -21,7 +21,7 @@ from urllib3 import HTTPResponse
 from common.sql import quote
 from extract.errors import ExtractError
 from extract.offices import OFFICES
-from extract.offices.eurostat import parse_last_update
+from extract.offices.eurostat.structure import parse_last_update
 from extract.registry import Dataset
 from extract.replies import UNREADABLE, read_object
 from extract.slices import Slice

@@ -9,7 +9,7 @@ from extract.errors import TornReadError, TransientOfficeError
 from extract.http import OfficeSession, RetryPolicy
 from extract.offices import OFFICES
 from extract.offices.base import CatalogueEntry
-from extract.offices.cbs import CbsOffice
+from extract.offices.cbs.office import CbsOffice
 from extract.politeness import RequestBudget, hold, run_name
 from extract.registry import Dataset, load_registry
 from extract.replay import Replay, open_replay

@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from extract.errors import ExtractError
 from extract.examine import Examined
-from extract.offices import OFFICES, cbs_examine, eurostat_examine
+from extract.offices import OFFICES
+from extract.offices.cbs import examine as cbs_examine
+from extract.offices.eurostat import examine as eurostat_examine
 from extract.raw import RawStore
 from extract.registry import get_dataset, load_registry, overlay_files
 from metaalexport import asking, inherited, reference, verified

@@ -13,8 +13,9 @@ from extract import load as loading
 from extract import refresh
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TransientOfficeError
 from extract.landing import AGAIN, Landing, LoadManifest, cell_key
-from extract.offices import OFFICES, comext_bulk
+from extract.offices import OFFICES
 from extract.offices.base import Fetched, OfficeVersion
+from extract.offices.comext import bulk as comext_bulk
 from extract.parsing import UNIT_CHANGE, unknown_code
 from extract.plan import plan_slices
 from extract.politeness import OfficeBusyError

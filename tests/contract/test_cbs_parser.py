@@ -21,7 +21,9 @@ from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, Torn
 from extract.http import Inspector
 from extract.landing import LoadManifest
 from extract.load import RESTARTS
-from extract.offices.cbs import CbsOffice, inspect_count, inspect_json, observation_filter
+from extract.offices.cbs.office import CbsOffice
+from extract.offices.cbs.replies import inspect_count, inspect_json
+from extract.offices.cbs.selection import observation_filter
 from extract.registry import get_dataset
 from extract.replay import open_replay
 from extract.slices import Slice

@@ -14,9 +14,10 @@ import pytest
 from extract import refresh
 from extract.errors import BadReplyError, ExtractError, TornReadError, TransientOfficeError
 from extract.landing import LoadManifest
-from extract.offices import OFFICES, comext_lists
-from extract.offices.eurostat_examine import examine
-from extract.offices.eurostat_files import ListedFile
+from extract.offices import OFFICES
+from extract.offices.comext import lists as comext_lists
+from extract.offices.eurostat.examine import examine
+from extract.offices.eurostat.files import ListedFile
 from extract.registry import Dataset, get_dataset
 from extract.slices import Slice
 from extract.transport import PatientAdapter

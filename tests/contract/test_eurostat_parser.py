@@ -21,15 +21,10 @@ from hypothesis import strategies as st
 
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError, TransientOfficeError
 from extract.landing import LoadManifest
-from extract.offices.eurostat import (
-    CODES_PER_REQUEST,
-    COST_LIMIT,
-    EurostatOffice,
-    data_urls,
-    inspect_structure,
-    parse_last_update,
-)
-from extract.offices.eurostat_formats import csv_header, first_stamp, inspect_data
+from extract.offices.eurostat.formats import csv_header, first_stamp, inspect_data
+from extract.offices.eurostat.office import EurostatOffice
+from extract.offices.eurostat.requests import CODES_PER_REQUEST, COST_LIMIT, data_urls
+from extract.offices.eurostat.structure import inspect_structure, parse_last_update
 from extract.registry import get_dataset
 from extract.replay import open_replay
 from extract.slices import Slice

@@ -21,9 +21,9 @@ from extract.errors import BadReplyError, ExtractError, TornReadError, Transient
 from extract.landing import LoadManifest
 from extract.offices import OFFICES
 from extract.offices.base import Fetched, OfficeVersion, Payload
-from extract.offices.cbs import observation_filter, v3_filter
-from extract.offices.eurostat_async import read_envelope
-from extract.offices.eurostat_formats import inspect_data
+from extract.offices.cbs.selection import observation_filter, v3_filter
+from extract.offices.eurostat.asynchronous import read_envelope
+from extract.offices.eurostat.formats import inspect_data
 from extract.registry import Dataset, Measure
 from extract.replay import open_replay
 from extract.slices import Slice

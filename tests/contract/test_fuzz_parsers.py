@@ -26,8 +26,12 @@ import pytest
 from common.sql import sql_tuple
 from extract.errors import ExtractError
 from extract.landing import cell_key
-from extract.offices import OFFICES, cbs, cbs_examine, comext_bulk, eurostat_examine
-from extract.offices.eurostat_formats import inspect_data
+from extract.offices import OFFICES
+from extract.offices.cbs import examine as cbs_examine
+from extract.offices.cbs.office import CbsOffice
+from extract.offices.comext import bulk as comext_bulk
+from extract.offices.eurostat import examine as eurostat_examine
+from extract.offices.eurostat.formats import inspect_data
 from extract.registry import Dataset, get_dataset
 from extract.replay import open_replay
 from extract.slices import Slice
@@ -176,7 +180,7 @@ def discover(loader: Loader, adapter: CountingAdapter, part: Slice, codes: Codes
 
 
 def calendar(loader: Loader, adapter: CountingAdapter, part: Slice, codes: Codes) -> Any:
-    return cbs.CbsOffice().calendar(loader.session(adapter), loader.hosts, "2026-01-01", "2026-12-31", ())
+    return CbsOffice().calendar(loader.session(adapter), loader.hosts, "2026-01-01", "2026-12-31", ())
 
 
 def months(loader: Loader, adapter: CountingAdapter, part: Slice, codes: Codes) -> Any:

@@ -22,8 +22,8 @@ import pytest
 from extract import limits
 from extract.errors import BadReplyError, ExtractError, TransientOfficeError
 from extract.http import OfficeSession, is_whole_gzip
-from extract.offices.cbs import inspect_zip
-from extract.offices.comext_bulk import inspect_seven_zip
+from extract.offices.cbs.replies import inspect_zip
+from extract.offices.comext.bulk import inspect_seven_zip
 from extract.raw import RawStore
 from extract.replay import open_replay
 from extract.replies import UnreadableError, is_nested_deeply, read_json, read_xml

@@ -14,8 +14,8 @@ import pytest
 from extract.errors import BadReplyError, OfficeRefusedError, TornReadError, TransientOfficeError
 from extract.load import RESTARTS
 from extract.offices import OFFICES
-from extract.offices.comext_bulk import months_to_load
-from extract.offices.eurostat import COST_LIMIT
+from extract.offices.comext.bulk import months_to_load
+from extract.offices.eurostat.requests import COST_LIMIT
 from extract.raw import RawStore
 from extract.registry import load_registry
 from extract.slices import Slice

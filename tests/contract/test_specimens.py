@@ -19,10 +19,10 @@ import pytest
 
 from extract.errors import BadReplyError
 from extract.landing import LoadManifest
-from extract.offices.cbs import v3_topics
-from extract.offices.eurostat_async import read_envelope
-from extract.offices.eurostat_faults import read_fault
-from extract.offices.eurostat_formats import inspect_data
+from extract.offices.cbs.measures import v3_topics
+from extract.offices.eurostat.asynchronous import read_envelope
+from extract.offices.eurostat.faults import read_fault
+from extract.offices.eurostat.formats import inspect_data
 from extract.registry import Dataset, Measure, get_dataset
 from extract.replay import open_replay
 from extract.slices import Slice

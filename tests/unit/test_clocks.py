@@ -15,8 +15,8 @@ import pytest
 
 from common.files import left_behind
 from extract.offices import OFFICES
-from extract.offices.cbs import CbsOffice
-from extract.offices.eurostat import parse_last_update
+from extract.offices.cbs.office import CbsOffice
+from extract.offices.eurostat.structure import parse_last_update
 from metaalexport import gaps, health, journal
 from metaalexport.journal import Journal, as_utc, in_order
 from metaalexport.settings import Settings

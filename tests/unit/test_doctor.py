@@ -19,7 +19,8 @@ import pytest
 from extract.errors import OfficeRefusedError
 from extract.examine import Examination, Examined
 from extract.http import OfficeSession
-from extract.offices import cbs_examine, eurostat_examine
+from extract.offices.cbs import examine as cbs_examine
+from extract.offices.eurostat import examine as eurostat_examine
 from extract.registry import get_dataset
 from metaalexport import asking as offices_asked
 from metaalexport import doctor, verified

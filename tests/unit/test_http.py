@@ -28,7 +28,7 @@ from urllib3 import HTTPResponse
 from extract import http
 from extract.errors import BadReplyError, NoWayThroughError, OfficeRefusedError, StorageError, TransientOfficeError
 from extract.http import OfficeSession, RetryPolicy, head_of, is_gzip, is_whole_gzip, looks_like_html
-from extract.offices.cbs import inspect_json
+from extract.offices.cbs.replies import inspect_json
 from extract.politeness import BudgetSpentError, RequestBudget
 from extract.raw import RawStore, RequestRecord
 

@@ -12,7 +12,7 @@ import duckdb
 import py7zr
 import pytest
 
-from extract.offices.comext_bulk import inspect_seven_zip
+from extract.offices.comext.bulk import inspect_seven_zip
 from extract.streams import (
     ArchiveContentError,
     ArchiveError,

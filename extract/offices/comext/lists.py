@@ -26,8 +26,8 @@ from common.sql import quote
 from extract.errors import BadReplyError
 from extract.http import OfficeSession, Verdict, head_of, tail_of
 from extract.offices.base import Fetched, Files, OfficeVersion, as_payload, ready
-from extract.offices.eurostat_faults import read_fault
-from extract.offices.eurostat_files import ListedFile, fetch_file, list_folder, version_of
+from extract.offices.eurostat.faults import read_fault
+from extract.offices.eurostat.files import ListedFile, fetch_file, list_folder, version_of
 from extract.parsing import Finding, Rows
 from extract.registry import Dataset
 from extract.slices import Slice
@@ -40,7 +40,7 @@ TEXTS = ("title",)
 # Columns that a file may end without.
 _OPTIONAL = ("title_from", "title_to")
 _FIRST_DAY = "valid_from"
-_LOOK = "look at the reply in the raw store; if Eurostat changed the list, adapt extract/offices/comext_lists.py"
+_LOOK = "look at the reply in the raw store; if Eurostat changed the list, adapt extract/offices/comext/lists.py"
 
 
 def probe(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> OfficeVersion:

@@ -8,13 +8,15 @@ from pathlib import Path
 from extract.errors import ExtractError
 from extract.examine import Examination, Examined
 from extract.http import OfficeSession, Reply, Verdict
-from extract.offices import comext_bulk, comext_lists
 from extract.offices.base import reads_replies
-from extract.offices.eurostat import inspect_structure, inspect_toc, key_codes
-from extract.offices.eurostat_async import read_envelope
-from extract.offices.eurostat_faults import read_fault
-from extract.offices.eurostat_files import file_url
-from extract.offices.eurostat_formats import check_header, inspect_data
+from extract.offices.comext import bulk as comext_bulk
+from extract.offices.comext import lists as comext_lists
+from extract.offices.eurostat.asynchronous import read_envelope
+from extract.offices.eurostat.faults import read_fault
+from extract.offices.eurostat.files import file_url
+from extract.offices.eurostat.formats import check_header, inspect_data
+from extract.offices.eurostat.requests import key_codes
+from extract.offices.eurostat.structure import inspect_structure, inspect_toc
 from extract.registry import Dataset
 from extract.replies import read_object, read_xml
 from extract.slices import Slice

@@ -18,8 +18,8 @@ from extract.errors import BadReplyError
 from extract.http import OfficeSession, Verdict, head_of
 from extract.landing import BULK_VALUES
 from extract.offices.base import Fetched, Files, OfficeVersion, as_payload, reads_replies
-from extract.offices.eurostat_faults import read_fault
-from extract.offices.eurostat_files import ListedFile, fetch_file, list_folder, version_of
+from extract.offices.eurostat.faults import read_fault
+from extract.offices.eurostat.files import ListedFile, fetch_file, list_folder, version_of
 from extract.parsing import Finding, Rows
 from extract.registry import Dataset
 from extract.replies import csv_fields
@@ -81,7 +81,7 @@ def list_files(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, 
     Raises
     ------
     BadReplyError
-        See `extract.offices.eurostat_files.list_folder`.
+        See `extract.offices.eurostat.files.list_folder`.
     """
     files = {}
     for name, file in list_folder(session, hosts, dataset, folder).items():
@@ -136,7 +136,7 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
             f"the file lacks the columns {missing}; it has {header}",
             dataset=dataset.code,
             where=str(path),
-            next_step="Eurostat changed the layout of the bulk files: adapt extract/offices/comext_bulk.py",
+            next_step="Eurostat changed the layout of the bulk files: adapt extract/offices/comext/bulk.py",
         )
     columns = LAYOUTS[layout]
     declared = {c.upper() for c in columns.values()} | (_LEFT_OUT if layout == "v1" else set())
@@ -200,7 +200,7 @@ def inspect_seven_zip(path: Path, content_type: str) -> Verdict | None:
         return read_fault(path) or Verdict(
             f"not a 7z archive: {head_of(path, 120)!r}",
             retryable=False,
-            next_step="look at the reply in the raw store and adapt extract/offices/comext_bulk.py",
+            next_step="look at the reply in the raw store and adapt extract/offices/comext/bulk.py",
         )
     try:
         seven_zip_member(path)

@@ -17,7 +17,7 @@ from common.sql import number, quote, sql_tuple, text_list
 from extract.errors import BadReplyError
 from extract.http import Verdict, head_of, is_gzip, is_whole_gzip, tail_of
 from extract.offices.base import Files, in_slice, ready, request_number
-from extract.offices.eurostat_faults import read_fault
+from extract.offices.eurostat.faults import read_fault
 from extract.parsing import OTHER_VINTAGE, Finding, Rows
 from extract.registry import Dataset
 from extract.replies import UnreadableError, csv_fields, member, of_kind, read_json, read_object
@@ -28,7 +28,7 @@ CSV, TSV, JSON_STAT = "SDMX-CSV", "TSV", "JSON-stat"
 # Columns that hold no dimension and no value.
 _CSV_FRAME = ("DATAFLOW", "LAST UPDATE", "OBS_VALUE")
 _ATTRIBUTES = ("OBS_FLAG", "CONF_STATUS")
-_LOOK = "look at the reply in the raw store; if Eurostat changed its formats, adapt extract/offices/eurostat_formats.py"
+_LOOK = "look at the reply in the raw store; if Eurostat changed its formats, adapt extract/offices/eurostat/formats.py"
 _CHANGED = "Eurostat changed the layout: compare with the registry file's dimensions"
 _BOM = b"\xef\xbb\xbf"
 

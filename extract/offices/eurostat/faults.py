@@ -10,7 +10,7 @@ from extract.http import Verdict, head_of
 
 _STEPS = {
     "100": "the dataset or the slice is not available: check the code and the host",
-    "140": "the request's syntax is wrong: adapt extract/offices/eurostat.py",
+    "140": "the request's syntax is wrong: adapt extract/offices/eurostat/",
     "150": "a code is not in the dataset: remove it from the scope, or correct it",
     "413": "ask for fewer codes or months",
 }

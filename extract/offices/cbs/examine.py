@@ -10,16 +10,11 @@ from extract.errors import BadReplyError, ExtractError
 from extract.examine import Examination, Examined
 from extract.http import OfficeSession, Reply
 from extract.offices.base import reads_replies
-from extract.offices.cbs import (
-    CbsOffice,
-    check_observation_fields,
-    inspect_count,
-    inspect_json,
-    inspect_zip,
-    observation_filter,
-    v3_topics,
-    v4_measures,
-)
+from extract.offices.cbs.measures import v3_topics, v4_measures
+from extract.offices.cbs.metadata import read_version
+from extract.offices.cbs.office import CbsOffice
+from extract.offices.cbs.replies import check_observation_fields, inspect_count, inspect_json, inspect_zip
+from extract.offices.cbs.selection import observation_filter
 from extract.registry import Dataset, same_unit
 from extract.replies import UnreadableError, read_object, read_rows
 from extract.slices import Slice
@@ -91,7 +86,7 @@ def examine_office(session: OfficeSession, hosts: dict[str, str]) -> list[Examin
 def _compare_properties(reply: Reply, dataset: Dataset) -> tuple[str, str]:
     content = read_object(reply.path)
     title, status = str(content.get("Title", "")).strip(), str(content.get("Status", ""))
-    CbsOffice().version(reply, dataset)
+    read_version(reply, dataset)
     if status not in ("Regulier", ""):
         return f"Status is {status!r}", ""
     if title != dataset.title_nl:

@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 from extract.errors import BadReplyError, TornReadError
 from extract.http import Inspector, OfficeSession, Reply, Verdict, head_of, tail_of
 from extract.offices.base import OfficeVersion
-from extract.offices.eurostat_faults import read_fault
+from extract.offices.eurostat.faults import read_fault
 from extract.registry import Dataset
 
-_LOOK = "look at the reply in the raw store and adapt extract/offices/eurostat_files.py"
+_LOOK = "look at the reply in the raw store and adapt extract/offices/eurostat/files.py"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from common.files import write_atomically
 from extract.errors import OfficeRefusedError, TransientOfficeError
 from extract.http import Inspector, OfficeSession, Reply, Verdict, head_of
-from extract.offices.eurostat_faults import read_fault
+from extract.offices.eurostat.faults import read_fault
 from extract.raw import RequestRecord
 from extract.replies import LOOK
 from extract.streams import ArchiveContentError, ArchiveError, check_zip, opened_zip

@@ -1,0 +1,1 @@
+"""Comext: the monthly bulk files and the lists of codes of Eurostat's trade statistics."""
