@@ -34,7 +34,7 @@ from typing import Any
 import duckdb
 import py7zr
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.load import stage
 from extract.offices.base import Fetched, OfficeVersion, Payload
 from extract.raw import RawStore

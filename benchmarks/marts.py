@@ -34,7 +34,8 @@ from typing import Any
 
 import duckdb
 
-from extract.landing import MARKER, LoadManifest
+from extract.landing.layout import MARKER
+from extract.landing.manifest import LoadManifest
 from extract.registry import get_dataset
 from metaalexport.building import build_candidate
 from metaalexport.run import Run

@@ -15,16 +15,10 @@ import duckdb
 from common.sql import quote, sql_tuple, values_table
 from extract.errors import ExtractError, TornReadError, writing
 from extract.http import OfficeSession
-from extract.landing import (
-    COMMON_TABLES,
-    MEMORY_LIMIT,
-    Landing,
-    LoadManifest,
-    cell_key,
-    connect,
-    land_coverage,
-    panel_of,
-)
+from extract.landing.changes import land_coverage, newest_month, write_state
+from extract.landing.layout import COMMON_TABLES, MEMORY_LIMIT, cell_key, connect
+from extract.landing.manifest import LoadManifest, panel_of
+from extract.landing.store import Landing
 from extract.offices import OFFICES
 from extract.offices.base import Fetched, Files, Metadata
 from extract.parsing import UNIT_CHANGE, Codes, Counts, Finding, land_observations
@@ -156,9 +150,10 @@ def _parse(
 
     def codes_before(observations: Path) -> Codes:
         coverage, state = folder / "coverage.parquet", folder / "state.parquet"
-        newest = "" if part.last_month else landing.newest_month(dataset, manifest)
+        loads = landing.of_panel(dataset.code, manifest.panel)
+        newest = "" if part.last_month else newest_month(dataset, manifest.reporter, loads)
         land_coverage(connection, observations, part, manifest, coverage, newest_before=newest)
-        landing.write_state(dataset, coverage, manifest.panel, state)
+        write_state(dataset, loads, coverage, state)
         columns = [column for column in cell_key(dataset) if column != "period"]
         lists = ", ".join(f"list(distinct {column}) filter ({column} is not null)" for column in columns)
         found = connection.sql(f"select {lists} from read_parquet({quote(str(state))})").fetchall()[0]

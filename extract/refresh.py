@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from common.months import Month
-from extract.landing import LoadManifest, Withdrawal
+from extract.landing.manifest import LoadManifest, Withdrawal
 from extract.offices.base import OfficeVersion
 from extract.registry import Dataset
 from extract.slices import Slice

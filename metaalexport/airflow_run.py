@@ -18,7 +18,7 @@ from pathlib import Path
 import requests
 
 from common.files import write_atomically
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport import alerts, inherited, stopping
 from metaalexport.arguments import SettingsError
 from metaalexport.settings import DAGS_FOLDER, Settings

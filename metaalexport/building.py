@@ -9,7 +9,7 @@ from pathlib import Path
 from common.files import write_atomically
 from expectations import candidate as candidate_gate
 from extract.errors import ExtractError
-from extract.landing import LoadManifest
+from extract.landing.manifest import LoadManifest
 from metaalexport import candidate, gaps
 from metaalexport.dbt import DbtFailedError, datasets_behind, failed_test, run_dbt
 from metaalexport.gates import GateFailedError, gate_database, judge, write_data_docs

@@ -13,7 +13,7 @@ import duckdb
 
 from common.files import hash_file, write_atomically
 from extract.errors import ExtractError
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.politeness import hold
 from extract.records import read_records
 from metaalexport import reference

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 
 from common.files import write_atomically
-from extract.landing import Landing, LoadManifest
+from extract.landing.manifest import LoadManifest
+from extract.landing.store import Landing
 from extract.registry import load_registry
 from metaalexport import reference
 from metaalexport.journal import Journal, in_order

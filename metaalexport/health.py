@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.registry import load_registry
 from metaalexport import gaps, published, serving, state
 from metaalexport.alerts import SECTIONS

@@ -12,7 +12,10 @@ from expectations import landing as landing_gate
 from extract import load as loading
 from extract import refresh
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TransientOfficeError
-from extract.landing import AGAIN, Landing, LoadManifest, cell_key
+from extract.landing.changes import write_chapters, write_state
+from extract.landing.layout import cell_key
+from extract.landing.manifest import AGAIN, LoadManifest
+from extract.landing.store import Landing
 from extract.offices import OFFICES
 from extract.offices.base import Fetched, OfficeVersion
 from extract.offices.comext import bulk as comext_bulk
@@ -277,8 +280,9 @@ def compared_gate_input(
         Where ``previous.parquet`` and ``earlier.parquet`` are written.
     """
     previous, earlier = target / "previous.parquet", target / "earlier.parquet"
-    n_before = landing.write_state(dataset, folder / "coverage.parquet", manifest.panel, previous)
-    n_earlier = landing.write_chapters(dataset, manifest, earlier) if dataset.slice_by == "month" else 0
+    loads = landing.of_panel(dataset.code, manifest.panel)
+    n_before = write_state(dataset, loads, folder / "coverage.parquet", previous)
+    n_earlier = write_chapters(dataset, manifest, loads, earlier) if dataset.slice_by == "month" else 0
     return landing_gate_input(
         dataset,
         manifest,

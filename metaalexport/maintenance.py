@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from common.files import hash_file, left_behind, remove_left_behind
 from expectations.gate import prune_validations
 from extract.errors import RawIntegrityError
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.raw import RawStore
 from metaalexport import serving, state
 from metaalexport.journal import Journal

@@ -17,7 +17,7 @@ import duckdb
 from common.months import Month
 from common.sql import quote
 from extract.errors import ExtractError
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.offices import OFFICES
 from extract.offices.base import OfficeVersion
 from extract.politeness import hold

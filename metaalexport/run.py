@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.raw import RawStore
 from metaalexport.journal import Journal, StepNote
 from metaalexport.settings import Settings

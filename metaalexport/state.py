@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from common.files import write_atomically
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.raw import RawStore
 from extract.registry import load_registry
 from metaalexport import gaps, reference, verified

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport import airflow_run, gaps, inherited, published
 from metaalexport.commands.screen import console, errors, progress
 from metaalexport.commands.state import print_gaps, summary

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from common.files import hash_file
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.raw import RawStore
 from metaalexport import gaps, published
 from metaalexport.arguments import parse_month

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport import gaps, published
 from metaalexport.commands.screen import console, errors, print_table, write_out
 from metaalexport.health import examine, gap_findings, promises

@@ -20,7 +20,8 @@ from urllib3 import HTTPResponse
 from expectations.landing import landing_checks, prepare_database
 from extract import load
 from extract.http import OfficeSession, RetryPolicy
-from extract.landing import Landing, LoadManifest
+from extract.landing.manifest import LoadManifest
+from extract.landing.store import Landing
 from extract.offices import OFFICES
 from extract.offices.base import Fetched
 from extract.parsing import Codes

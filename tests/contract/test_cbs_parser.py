@@ -19,7 +19,7 @@ import pytest
 
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError, TransientOfficeError
 from extract.http import Inspector
-from extract.landing import LoadManifest
+from extract.landing.manifest import LoadManifest
 from extract.load import RESTARTS
 from extract.offices.cbs.office import CbsOffice
 from extract.offices.cbs.replies import inspect_count, inspect_json

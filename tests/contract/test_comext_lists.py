@@ -13,7 +13,7 @@ import pytest
 
 from extract import refresh
 from extract.errors import BadReplyError, ExtractError, TornReadError, TransientOfficeError
-from extract.landing import LoadManifest
+from extract.landing.manifest import LoadManifest
 from extract.offices import OFFICES
 from extract.offices.comext import lists as comext_lists
 from extract.offices.eurostat.examine import examine

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError, TransientOfficeError
-from extract.landing import LoadManifest
+from extract.landing.manifest import LoadManifest
 from extract.offices.eurostat.formats import csv_header, first_stamp, inspect_data
 from extract.offices.eurostat.office import EurostatOffice
 from extract.offices.eurostat.requests import CODES_PER_REQUEST, COST_LIMIT, data_urls

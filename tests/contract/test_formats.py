@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from extract.errors import BadReplyError, ExtractError, TornReadError, TransientOfficeError
-from extract.landing import LoadManifest
+from extract.landing.manifest import LoadManifest
 from extract.offices import OFFICES
 from extract.offices.base import Fetched, OfficeVersion, Payload
 from extract.offices.cbs.selection import observation_filter, v3_filter

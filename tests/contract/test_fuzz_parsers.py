@@ -25,7 +25,7 @@ import pytest
 
 from common.sql import sql_tuple
 from extract.errors import ExtractError
-from extract.landing import cell_key
+from extract.landing.layout import cell_key
 from extract.offices import OFFICES
 from extract.offices.cbs import examine as cbs_examine
 from extract.offices.cbs.office import CbsOffice

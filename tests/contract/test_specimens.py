@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from extract.errors import BadReplyError
-from extract.landing import LoadManifest
+from extract.landing.manifest import LoadManifest
 from extract.offices.cbs.measures import v3_topics
 from extract.offices.eurostat.asynchronous import read_envelope
 from extract.offices.eurostat.faults import read_fault

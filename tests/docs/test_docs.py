@@ -24,7 +24,7 @@ from expectations.candidate import CandidateGateInput, candidate_checks
 from expectations.landing import landing_checks
 from extract import errors, politeness
 from extract.errors import ExtractError
-from extract.landing import LoadManifest
+from extract.landing.manifest import LoadManifest
 from extract.registry import CONTRACT_MODES, Dataset, load_registry
 from extract.slices import Slice
 from metaalexport import alerts, inherited

@@ -27,7 +27,8 @@ import duckdb
 
 from common.files import hash_file
 from extract.errors import StorageError
-from extract.landing import MARKER, SCHEMA_FOLDER, Landing
+from extract.landing.layout import MARKER, SCHEMA_FOLDER
+from extract.landing.store import Landing
 from extract.raw import RawStore
 from tests.fault.loads import PATIENT, Case, cases, copy_state, run_load
 

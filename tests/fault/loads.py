@@ -20,7 +20,8 @@ from expectations.gate import Check
 from extract import load as loading
 from extract import refresh
 from extract.http import OfficeSession, RetryPolicy
-from extract.landing import Landing, LoadManifest
+from extract.landing.manifest import LoadManifest
+from extract.landing.store import Landing
 from extract.offices import OFFICES
 from extract.raw import RawStore
 from extract.registry import Dataset, Refresh, get_dataset

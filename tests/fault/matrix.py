@@ -19,7 +19,8 @@ from typing import Any
 import duckdb
 
 from extract.errors import ExtractError
-from extract.landing import Landing, LoadManifest
+from extract.landing.manifest import LoadManifest
+from extract.landing.store import Landing
 from simulator.faults import describe_kinds
 from tests.fault.loads import (
     BEFORE,

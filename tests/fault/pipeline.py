@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport import ingest, published
 from metaalexport.journal import Journal
 from metaalexport.run import Run

@@ -19,7 +19,9 @@ import duckdb
 
 from expectations import landing as landing_gate
 from expectations.gate import Check
-from extract.landing import Landing, LoadManifest, cell_key, change_columns, month_of
+from extract.landing.layout import cell_key, change_columns, month_of
+from extract.landing.manifest import LoadManifest
+from extract.landing.store import Landing
 from extract.registry import Dataset, get_dataset
 from metaalexport import ingest, reference
 from metaalexport.run import Run

@@ -28,7 +28,7 @@ import psycopg
 import requests
 
 from extract.errors import ExtractError
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport import building, candidate, gates, ingest, published
 from metaalexport.maintenance import maintain
 from metaalexport.rebuild import rebuild_landing

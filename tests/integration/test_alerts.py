@@ -13,7 +13,7 @@ import duckdb
 import pytest
 import requests
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport.settings import Settings
 from tests.integration.airflow_here import METAALEXPORT, REPLY_SECONDS, Airflow, running_airflow
 from tests.integration.alert_sinks import SECRET, Sinks, listening_sinks

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport import published
 from tests.integration.conftest import SimulatedOffice
 

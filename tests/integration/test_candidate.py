@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from extract.errors import ExtractError
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.politeness import OfficeBusyError
 from metaalexport import airflow_tasks, building, candidate, gaps, ingest, published
 from metaalexport.dbt import DbtFailedError, run_dbt

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport.journal import Journal
 from metaalexport.settings import Settings
 from simulator.server import run_simulator

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from extract.errors import TransientOfficeError
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport import building, gaps, gates, ingest, published, reference
 from metaalexport.journal import Journal
 from metaalexport.run import Run

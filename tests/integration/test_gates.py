@@ -18,7 +18,7 @@ import pytest
 from expectations import candidate, history, landing
 from expectations.gate import Check, build_data_docs, rows_check, run_gate
 from extract.errors import ExtractError
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport import building, gates, health, ingest, published
 from metaalexport.dbt import DbtFailedError, run_dbt
 from metaalexport.journal import Journal

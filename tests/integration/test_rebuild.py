@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from extract.errors import ExtractError
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.raw import RawStore
 from metaalexport import gates, ingest, published
 from metaalexport.journal import Journal

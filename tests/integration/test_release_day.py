@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import requests
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport import gaps
 from metaalexport.settings import Settings
 from publish.postgres import LOADER, READER, PostgresServer

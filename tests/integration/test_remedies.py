@@ -20,7 +20,7 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from extract.records import read_records
 from metaalexport import gaps, health
 from metaalexport.cli import app

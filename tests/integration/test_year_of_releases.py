@@ -18,7 +18,8 @@ from urllib.parse import quote
 import duckdb
 import pytest
 
-from extract.landing import Landing, LoadManifest
+from extract.landing.manifest import LoadManifest
+from extract.landing.store import Landing
 from extract.registry import get_dataset
 from extract.slices import Slice
 from metaalexport import building, ingest

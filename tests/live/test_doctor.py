@@ -15,7 +15,7 @@ import duckdb
 import pytest
 import yaml
 
-from extract.landing import Landing
+from extract.landing.store import Landing
 from metaalexport.settings import Settings
 from simulator.server import run_simulator
 from tests.live.deviations import (

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from expectations.candidate import loads_behind, slices_behind
-from extract.landing import LoadManifest
+from extract.landing.manifest import LoadManifest
 from metaalexport import building
 from metaalexport.settings import Settings
 

@@ -19,20 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.files import fsync_directory
-from extract import landing as landing_module
 from extract.errors import BadReplyError, ExtractError
-from extract.landing import (
-    COMMON_TABLES,
-    MARKER,
-    OBSERVATIONS,
-    REJECTED_CELLS,
-    Landing,
-    LoadManifest,
-    change_columns,
-    land_coverage,
-    month_of,
-    panel_of,
-)
+from extract.landing import store as landing_module
+from extract.landing.changes import land_coverage, newest_month, write_state
+from extract.landing.layout import COMMON_TABLES, MARKER, OBSERVATIONS, REJECTED_CELLS, change_columns, month_of
+from extract.landing.manifest import ALL_PARTNERS, LoadManifest, panel_of
+from extract.landing.store import Landing
 from extract.registry import get_dataset
 from extract.slices import Slice
 
@@ -99,7 +91,8 @@ def stage(
                 [load_id, reporter, partner, product, period, value, status],
             )
         connection.execute(f"copy o to '{observations}' (format parquet)")
-        newest = "" if part.last_month else landing.newest_month(DATASET, manifest)
+        loads = landing.of_panel("small", manifest.panel)
+        newest = "" if part.last_month else newest_month(DATASET, manifest.reporter, loads)
         land_coverage(connection, observations, part, manifest, folder / "coverage.parquet", newest_before=newest)
         if rejected:
             values = ", ".join(str((*cell, "VALUE")) for cell in rejected)
@@ -139,7 +132,7 @@ def state(landing: Landing, part: Slice | None = None, panel: str = "*") -> dict
     with DATABASE.cursor() as connection:
         nothing = LoadManifest("x", "small", "", "", {}, "", "", "", "", False, 0, 0, 0, panel=panel)
         land_coverage(connection, coverage, part, nothing, coverage)
-        n_rows = landing.write_state(DATASET, coverage, panel, target)
+        n_rows = write_state(DATASET, landing.of_panel("small", panel), coverage, target)
         rows = connection.sql(f"select reporter, partner, product, period, value, status from '{target}'").fetchall()
     shutil.rmtree(folder)
     assert len(rows) == n_rows
@@ -269,10 +262,10 @@ def test_open_slice_speaks_of_months_up_to_the_newest_of_all_loads(landing: Land
 def test_newest_month_is_that_of_the_reporter_and_panel(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None), FR: (3, None)})
     put(landing, "2026-01", {("DE", "US", "72", "2025-07"): (1, None)}, replace(ALL, reporter="DE"))
-    asked = stage(landing, "2026-02", {}, replace(ALL, last_month=""))
-    assert landing.newest_month(DATASET, asked) == "2025-02-01"
-    assert landing.newest_month(DATASET, replace(asked, reporter="DE")) == "2025-07-01"
-    assert landing.newest_month(DATASET, replace(asked, panel="other")) == ""
+    loads = landing.of_panel("small", ALL_PARTNERS)
+    assert newest_month(DATASET, "NL", loads) == "2025-02-01"
+    assert newest_month(DATASET, "DE", loads) == "2025-07-01"
+    assert newest_month(DATASET, "NL", landing.of_panel("small", "other")) == ""
 
 
 @pytest.mark.parametrize("rejected", [(DE,), (DE, US)], ids=["instead", "beside"])
@@ -361,11 +354,11 @@ def test_reply_of_a_vintage_that_came_before_one_that_is_loaded_is_refused(landi
 
 def crash_at(step: str, patch: pytest.MonkeyPatch) -> None:
     """Make the commit die at a step."""
-    real_changes, real_fsync, real_rmtree = Landing._write_changes, fsync_directory, shutil.rmtree
+    real_changes, real_fsync, real_rmtree = landing_module.write_changes, fsync_directory, shutil.rmtree
     calls: list[Path] = []
 
-    def write_changes(self: Landing, *arguments: Any) -> LoadManifest:
-        real_changes(self, *arguments)
+    def write_changes(*arguments: Any) -> LoadManifest:
+        real_changes(*arguments)
         raise KeyboardInterrupt
 
     def fsync(directory: Path) -> None:
@@ -388,7 +381,7 @@ def crash_at(step: str, patch: pytest.MonkeyPatch) -> None:
         os.link(target, self)
 
     if step == "after the changes":
-        patch.setattr(Landing, "_write_changes", write_changes)
+        patch.setattr(landing_module, "write_changes", write_changes)
     elif step == "between the links":
         patch.setattr(Path, "hardlink_to", no_link)
     elif step in ("after the links", "after the move"):

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from expectations.gate import CheckResult
 from extract.errors import ExtractError
-from extract.landing import Landing, LoadManifest
+from extract.landing.manifest import LoadManifest
+from extract.landing.store import Landing
 from metaalexport import candidate, gaps, health
 from metaalexport.cli import app
 from metaalexport.gates import GateFailedError

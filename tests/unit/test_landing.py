@@ -17,19 +17,13 @@ import duckdb
 import pytest
 
 from common.files import write_atomically
-from extract import landing as landing_module
 from extract import load
 from extract.errors import BadReplyError, ExtractError, RawIntegrityError
-from extract.landing import (
-    COMMON_TABLES,
-    MARKER,
-    OBSERVATIONS,
-    STAGED,
-    Landing,
-    LoadManifest,
-    change_columns,
-    landing_tables,
-)
+from extract.landing import store as landing_module
+from extract.landing.changes import write_state
+from extract.landing.layout import COMMON_TABLES, MARKER, OBSERVATIONS, STAGED, change_columns, landing_tables
+from extract.landing.manifest import LoadManifest
+from extract.landing.store import Landing
 from extract.offices.base import Fetched, OfficeVersion, Payload
 from extract.raw import RawStore
 from extract.registry import Dataset, get_dataset, load_registry
@@ -504,7 +498,8 @@ def test_stage_coverage_of_an_open_slice_reaches_a_month_that_the_office_took_ba
     manifest = load.stage(landing, raw, CBS, CBS_SLICE, fetch(older, version), transport="live")
     folder, _ = landing.staged(manifest.load_id)
     assert str(rows(folder, "coverage")[0][3]) == "2026-04-01"
-    assert landing.write_state(CBS, folder / "coverage.parquet", "*", folder / "before.parquet") == 1
+    loads = landing.of_panel(CBS.code, "*")
+    assert write_state(CBS, loads, folder / "coverage.parquet", folder / "before.parquet") == 1
 
 
 def test_stage_value_that_is_no_number_leaves_the_cell_as_it_was(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from extract.errors import RawIntegrityError
-from extract.landing import STAGED, Landing
+from extract.landing.layout import STAGED
+from extract.landing.store import Landing
 from extract.raw import RawStore
 from metaalexport.gates import gate_database
 from metaalexport.journal import Journal

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from extract.landing import LoadManifest, Withdrawal, panel_of
+from extract.landing.manifest import LoadManifest, Withdrawal, panel_of
 from extract.offices.base import OfficeVersion
 from extract.refresh import find_full, find_unchanged, find_withdrawn, narrow
 from extract.registry import Refresh, get_dataset

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from extract.errors import RegistryError
-from extract.landing import cell_content, cell_key, change_columns
+from extract.landing.layout import cell_content, cell_key, change_columns
 from extract.offices import OFFICES
 from extract.registry import (
     CONTRACT_MODES,

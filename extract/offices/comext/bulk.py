@@ -16,7 +16,7 @@ from pathlib import Path
 from common.sql import number, quote
 from extract.errors import BadReplyError
 from extract.http import OfficeSession, Verdict, head_of
-from extract.landing import BULK_VALUES
+from extract.landing.layout import BULK_VALUES
 from extract.offices.base import Fetched, Files, OfficeVersion, as_payload, reads_replies
 from extract.offices.eurostat.faults import read_fault
 from extract.offices.eurostat.files import ListedFile, fetch_file, list_folder, version_of
