@@ -458,7 +458,7 @@ def _finish_table(
 def _swap(
     connection: psycopg.Connection, publish_id: str, loaded_xid: str, patience_seconds: float, progress: Progress
 ) -> tuple[float, bool, list[str]]:
-    """Rename the schemas; return the blocking time (seconds), whether the swap was exact, and the terminated sessions."""
+    """Rename the schemas; return the blocking time (seconds), whether the swap was exact, and the sessions ended."""
     ended: list[str] = []
     order = _served_tables(connection)
     deadline = time.monotonic() + patience_seconds
