@@ -28,7 +28,7 @@ select
     cells.concept_code,
     cells.flow_kind,
     cells.period_type,
-    -- The office's own total is a member of its own; `total` is not a country code.
+    -- The office's own total is a separate member; `total` is not a country code.
     case cells.member_kind when 'total' then 'total' else cells.destination_code end as member_code,
     cells.value_eur,
     cells.quantity_kg,

@@ -3,7 +3,7 @@
 -- Grain: series of int_frontloading_series, baseline method, month. Years 1 to 3 end with the last month before the
 -- news; later months carry the figures of year 3 forward, however many years ahead.
 --
--- seasonal_trend: mean of the calendar month in the three years, scaled to the level of the twelve months before the news.
+-- seasonal_trend: mean of the calendar month in the three years, at the level of the twelve months before the news.
 -- control_group: the same month a year earlier, scaled by the change in exports to all other countries.
 with series as (
     select * from {{ ref('int_frontloading_series') }}
