@@ -1,9 +1,10 @@
-# Airflow with the project, and Superset over the marts, for docker-compose.yml. Stages: what is installed, and what runs.
+# Airflow with the project, and Superset over the marts, for docker-compose.yml. Stages: build environments and
+# runtimes.
 FROM docker.io/library/python:3.11-slim-bookworm AS environment
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python3 -m venv /opt/venv
 WORKDIR /opt/metaalexport
-# The locked packages change less often than the code: they have a layer of their own.
+# The locked packages change less often than the code, so they have a separate layer.
 COPY requirements-team.lock ./
 RUN /opt/venv/bin/pip install --quiet --no-deps --require-hashes -r requirements-team.lock
 COPY pyproject.toml README.md LICENSE ./
@@ -45,7 +46,7 @@ RUN groupadd --gid 50001 superset \
     && useradd --uid 50001 --gid superset --create-home superset
 COPY --from=superset-environment /opt/venv /opt/venv
 COPY bi /opt/metaalexport/bi
-# The datasets are made from dbt's contracts.
+# The datasets are derived from dbt's contracts.
 COPY dbt_project/docs /opt/metaalexport/dbt_project/docs
 COPY dbt_project/models /opt/metaalexport/dbt_project/models
 COPY common /opt/metaalexport/common

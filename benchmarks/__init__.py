@@ -1,1 +1,1 @@
-"""Speed as ratios, measured side by side in one run."""
+"""Benchmarks that compare speeds as ratios, measured in the same run."""

@@ -1,17 +1,17 @@
-"""Parsing and landing against a bare DuckDB copy, pandas and the offices' public clients, side by side.
+"""Parsing and landing compared with a bare DuckDB copy, pandas and the offices' public clients.
 
-For each of three replies (a 2-million-row SDMX-CSV, a 5-million-row bulk month, a CBS pull of 100 pages) these ways
-go from the bytes on disk to Parquet:
+For each of three responses (a 2-million-row SDMX-CSV, a 5-million-row bulk month, a CBS pull of 100 pages) these
+methods go from the bytes on disk to Parquet:
 
 - **ours**: from the raw store to a committed load (`extract.load.stage`, `Landing.commit`): hashes verified, every row
   checked and accounted for, codes compared, committed;
 - **bare**: DuckDB's `read_csv` or `read_json` into Parquet, nothing else;
 - **pandas**: read into a data frame, write Parquet;
-- **client**: the public client of the office with its network taken away: ``cbsodata4`` over the same pages, and
-  ``eurostat`` over the same observations as TSV, which is the form that it asks for. The bulk files have no client.
+- **client**: the office's public client with its network replaced: ``cbsodata4`` over the same pages, and ``eurostat``
+  over the same observations as TSV, the format that it requests. The bulk files have no client.
 
-Each way runs in a process of its own, in turns, so that a slow moment of the machine meets all of them; ratios are
-medians of the turns. The bytes are made by a seeded generator. Run with `make bench`; the table goes to
+Each method runs in its own process, in alternating rounds, so that a slow moment of the machine affects all of them;
+ratios are medians over the rounds. The bytes come from a seeded generator. Run with `make bench`; the table goes to
 `benchmarks/extraction.md`.
 """
 
@@ -54,7 +54,7 @@ STAMP = "15/09/26 11:00:00"
 
 
 def make_bytes(case: str, folder: Path, scale: float) -> None:
-    """Write the replies of a case, as the office would send them."""
+    """Write the responses of a case, as the office would send them."""
     folder.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
         connection.execute("select setseed(0.42)")
@@ -87,7 +87,7 @@ def _make_sdmx(connection: duckdb.DuckDBPyConnection, target: Path, rows: int) -
 
 
 def _make_tsv(connection: duckdb.DuckDBPyConnection, source: Path, target: Path) -> None:
-    """Write the same observations as Eurostat's TSV: a line a series, a column a month."""
+    """Write the same observations as Eurostat TSV: one line per series, one column per month."""
     months = [
         row[0] for row in connection.execute(f"select distinct TIME_PERIOD from '{source}' order by 1").fetchall()
     ]
@@ -158,7 +158,7 @@ def run_ours(case: str, folder: Path, work: Path) -> None:
 
 
 def _ours_input(case: str, folder: Path, raw: RawStore) -> tuple[Dataset, Slice, Fetched]:
-    """Describe stored replies. The raw store already has the bytes: `prepare_ours` put them there."""
+    """Describe the stored responses, whose bytes `prepare_ours` already put into the raw store."""
     hashes = json.loads((folder / "hashes.json").read_text(encoding="utf-8"))
     payloads = tuple(
         Payload(f"r{number:03d}", "observations", sha256, "https://example.invalid/", "2026-09-16T00:00:00Z")
@@ -176,7 +176,7 @@ def _ours_input(case: str, folder: Path, raw: RawStore) -> tuple[Dataset, Slice,
 
 
 def prepare_ours(folder: Path, work: Path) -> None:
-    """Put the replies into a raw store; not part of what is measured."""
+    """Put the responses into a raw store; not part of the measurement."""
     raw = RawStore(work / "raw")
     hashes = []
     for path in _replies(folder):
@@ -190,7 +190,7 @@ def _replies(folder: Path) -> list[Path]:
 
 
 def run_bare(case: str, folder: Path, work: Path) -> None:
-    """Copy into Parquet with DuckDB and nothing else."""
+    """Copy into Parquet with DuckDB alone."""
     target = work / "bare.parquet"
     with duckdb.connect() as connection:
         if case == "cbs_json":
@@ -217,7 +217,7 @@ def run_pandas(case: str, folder: Path, work: Path) -> None:
 
 
 def run_client(case: str, folder: Path, work: Path) -> None:
-    """Let the office's public client read its replies from disk, and write Parquet."""
+    """Let the office's public client read the responses from disk, and write Parquet."""
     if case == "cbs_json":
         import pandas
         from cbsodata4 import downloader
@@ -240,7 +240,7 @@ def run_client(case: str, folder: Path, work: Path) -> None:
 
 
 def _unpacked(folder: Path, work: Path) -> Path:
-    """Return the CSV of a case; an archive is unpacked first, as anyone without a stream would."""
+    """Return the CSV of a case, unpacking an archive first, as is usual without streaming."""
     path = _replies(folder)[0]
     if path.suffix != ".7z":
         return path
@@ -250,7 +250,7 @@ def _unpacked(folder: Path, work: Path) -> Path:
 
 
 def measure(case: str, way: str, folder: Path) -> tuple[float, float]:
-    """Run one way in a process of its own.
+    """Run one method in its own process.
 
     Returns
     -------
@@ -275,18 +275,18 @@ def _run_one(case: str, way: str, folder: Path, work: Path) -> None:
     started = time.perf_counter()
     run(case, folder, work)
     seconds = time.perf_counter() - started
-    # Of this process alone: what getrusage says would count the one that started it.
+    # Memory of this process alone; getrusage would include the parent.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     print(json.dumps([seconds, int(status.split("VmHWM:")[1].split()[0]) / 1024]))
 
 
 def run_case(case: str, folder: Path, turns: int) -> dict[str, float]:
-    """Measure a case in turns; give medians and ratios."""
+    """Measure a case in rounds and return medians and ratios."""
     found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS[case]}
     for _ in range(turns):
         for way in found:
             found[way].append(measure(case, way, folder))
-    # How many times as long as ours each way takes, turn by turn.
+    # Duration of each method relative to ours, round by round.
     ratios = {
         way: statistics.median(w[0] / o[0] for o, w in zip(found["ours"], found[way], strict=True)) for way in found
     }
@@ -325,7 +325,7 @@ def main() -> None:
     parser.add_argument("--one", nargs=4, metavar=("CASE", "WAY", "FOLDER", "WORK"), help=argparse.SUPPRESS)
     parser.add_argument("--case", action="append", choices=CASES, help="only this case; may be repeated")
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--scale", type=float, default=1.0, help="part of the full number of rows")
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the full number of rows")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     options = parser.parse_args()
     if options.one:
@@ -344,8 +344,8 @@ def main() -> None:
     finally:
         shutil.rmtree(home, ignore_errors=True)
     note = (
-        f"Medians of {options.turns} turns, each way in a process of its own, on two cores; {options.scale:g} of the"
-        f" full size. `make bench` writes this page; how it is measured stands in `benchmarks/extraction.py`."
+        f"Medians of {options.turns} turns, each way in its own process, on two cores; {options.scale:g} of the full"
+        f" size. Written by `make bench`; method: `benchmarks/extraction.py`."
     )
     print(write_table(results, options.output, note))
 

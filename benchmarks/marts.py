@@ -1,18 +1,17 @@
-"""Building the warehouse over one and over ten million facts, side by side, and the queries of the documentation.
+"""Building the warehouse with one and with ten million facts, and the queries of the documentation.
 
-A landing area is made by a seeded generator: exports of NL, DE and the Union (all members together) to every country,
-by CN8 code and month, with weights, in one scope of the user's own, and the total of all goods. The number of CN8 codes
-sets the number of facts. Then dbt builds all models, as a run does, within the memory that the profile grants (4 GB).
-Shown are
+A seeded generator writes a landing area: exports of NL, DE and the EU (all members together) to every country, by CN8
+code and month, with weights, in one user scope, and the total of all goods. The number of CN8 codes sets the number of
+facts. dbt then builds all models, as in a run, within the profile's memory limit (4 GB). Reported are
 
-- **all models**: wall time of the whole build, from Parquet to the last mart, dbt's start included;
+- **all models**: wall time of the whole build, from Parquet to the last mart, including dbt's start;
 - **from the facts on**: the part of it after every figure has its version (`int_export_versions`): both fact tables,
   scopes, goods, all reports;
 - **marts**: the time in which models of `models/marts` were running (two at a time);
 - **queries**: the slowest query of `docs/questions.md` on the published file of a run, if there is one (`make run`).
 
-Each size is built in a process of its own, in turns; seconds are medians of the turns. Run with `make bench-marts`; the
-table goes to `benchmarks/marts.md`.
+Each size is built in its own process, in alternating rounds; seconds are medians over the rounds. Run with `make
+bench-marts`; the table goes to `benchmarks/marts.md`.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ _STAMP = "2026-10-15T09:00:00Z"
 
 
 def make_state(state: Path, facts: int) -> Settings:
-    """Write a landing area with about so many facts, and the scope that holds their goods."""
+    """Write a landing area with about `facts` facts, and the scope that covers their goods."""
     scopes = state.parent / "scope.csv"
     settings = Settings(profile="simulator", state=state, user_scopes=scopes)
     with duckdb.connect() as connection:
@@ -63,7 +62,7 @@ def make_state(state: Path, facts: int) -> Settings:
         )
         (partners,) = connection.execute("select count(*) from partners").fetchall()[0]
         n_products = max(1, round(facts / (len(REPORTERS) * partners * MONTHS)))
-        # Codes of one chapter, as far apart as CN8 codes are.
+        # Codes of one chapter, spaced like CN8 codes.
         products = [f"72{10 + i // 90:02}{10 + i % 90:02}00" for i in range(n_products)]
         lines = [f"detail,Detail,Detail,CN,{product},," for product in products]
         header = "scope_code,scope_name_en,scope_name_nl,nomenclature_code,product_code,valid_from,valid_to"
@@ -91,7 +90,7 @@ def _write_load(connection: duckdb.DuckDBPyConnection, landing: Path, reporter: 
             partners.office_code as partner,
             products.product,
             strftime(date '2021-01-01' + to_months(cast(m as integer)), '%Y-%m') as period,
-            -- Gravity, a trend and noise, out of hashes: the same numbers on every machine.
+            -- Gravity, a trend and noise, derived from hashes: the same numbers on every machine.
             {size} * cast(
                 1000 + (hash(partners.office_code) % 1000) * (1 + products.no % 7)
                 * (100 + m + hash(partners.office_code, products.no, m) % 20)
@@ -155,7 +154,7 @@ def _write_load(connection: duckdb.DuckDBPyConnection, landing: Path, reporter: 
 
 
 def build_one(state: Path) -> dict[str, float]:
-    """Build all models once, in this process; seconds, facts and peak memory."""
+    """Build all models once, in this process; return seconds, facts and peak memory."""
     settings = Settings(profile="simulator", state=state, user_scopes=state.parent / "scope.csv")
     settings.warehouse.unlink(missing_ok=True)
     started = time.perf_counter()
@@ -174,7 +173,7 @@ def build_one(state: Path) -> dict[str, float]:
 
 
 def _spans(results: list[dict[str, Any]]) -> dict[str, tuple[datetime, datetime]]:
-    """Return when each model began and ended."""
+    """Return the start and end time of each model."""
     spans = {}
     for result in results:
         for step in result["timing"]:
@@ -185,13 +184,13 @@ def _spans(results: list[dict[str, Any]]) -> dict[str, tuple[datetime, datetime]
 
 
 def _seconds_after(results: list[dict[str, Any]], model: str) -> float:
-    """Return how long the build went on after a model was there."""
+    """Return the build time after a model was finished, in seconds."""
     spans = _spans(results)
     return (max(ended for _, ended in spans.values()) - spans[model][1]).total_seconds()
 
 
 def _busy_seconds(results: list[dict[str, Any]], folder: str) -> float:
-    """Return how long at least one model of a folder was running."""
+    """Return the seconds in which at least one model of a folder was running."""
     names = {path.stem for path in (DBT_PROJECT / folder).glob("*.sql")}
     spans = [span for name, span in _spans(results).items() if name in names]
     moments = sorted({moment for span in spans for moment in span})
@@ -203,7 +202,7 @@ def _busy_seconds(results: list[dict[str, Any]], folder: str) -> float:
 
 
 def slowest_query(published: Path) -> tuple[float, int]:
-    """Return the seconds of the slowest query of the documentation, median of three, and how many there are."""
+    """Return the seconds of the documentation's slowest query, median of three, and the number of queries."""
     queries = re.findall(r"```sql\n(.*?)```", QUESTIONS.read_text(encoding="utf-8"), re.DOTALL)
     slowest = 0.0
     with duckdb.connect(str(published), read_only=True) as connection:
@@ -255,8 +254,8 @@ def main() -> None:
         for m in median.values()
     )
     text = (
-        f"# Building the marts\n\nMedians of {options.turns} turns on two cores, 4 GB for DuckDB. `make bench-marts`"
-        " writes this page; how it is measured stands in `benchmarks/marts.py`.\n\n"
+        f"# Building the marts\n\nMedians of {options.turns} turns on two cores, 4 GB for DuckDB."
+        " Written by `make bench-marts`; method: `benchmarks/marts.py`.\n\n"
         "| facts | all models | from the facts on | marts | peak memory | facts, times the smallest"
         " | time, times the smallest |\n"
         f"|---|---|---|---|---|---|---|\n{lines}"

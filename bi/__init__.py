@@ -1,1 +1,1 @@
-"""Superset over the marts: its settings, the datasets made from dbt's contracts, the dashboard."""
+"""Superset over the marts: its settings, the datasets derived from dbt's contracts, the dashboard."""

@@ -1,8 +1,8 @@
-"""Superset's datasets, made from dbt's contracts: every table, column and description is stated there, and only there.
+"""Superset datasets, derived from dbt's contracts, the only place where tables, columns and descriptions are declared.
 
-A metric of a table shows a figure of one row, and nothing for several rows: figures of two sources, concepts, scopes or
-months can therefore not be mixed by a chart that forgets a filter. Values that may be added up over months and
-destinations have a sum beside it, which is empty as soon as anything else differs.
+A metric shows the figure of a single row, and is empty for several rows: a chart without a filter can therefore not mix
+figures of two sources, concepts, scopes or months. Values that are additive over months and destinations have a
+separate sum metric, which is empty as soon as anything else differs.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 from common.contracts import Column, Model, read_models
 
-# Names under which Superset keeps an object when it is provisioned again.
+# Ids under which Superset keeps an object when it is provisioned again.
 _NAMESPACE = uuid.UUID("6d6b3f0e-8f0a-5e0c-9a7f-2b9d1c6f4e55")
 DATABASE_UUID = str(uuid.uuid5(_NAMESPACE, "database"))
 SCHEMAS = ("marts", "ops")
 _NUMBERS = ("decimal", "double", "integer", "bigint")
-# Tables without a row for a total, so that values of destinations and months add up.
+# Tables without a total row, so that values are additive over destinations and months.
 _ADDITIVE = {"fct_exports": ("value_eur", "quantity_kg"), "rpt_destination_shares": ("value_eur",)}
 _ADDED_OVER = {"destination_code", "month"}
 _ACRONYMS = {"cbs": "CBS", "eu": "EU", "hhi": "HHI", "iso3": "ISO 3", "ytd": "year to date", "yoy": "yearly"}
@@ -27,12 +27,12 @@ _UNITS = {"_eur": "euros", "_pct": "%", "_pp": "pp", "_kg": "kg"}
 
 
 def dataset_uuid(table: str) -> str:
-    """Return the name under which Superset keeps the dataset of a table."""
+    """Return the id under which Superset keeps the dataset of a table."""
     return str(uuid.uuid5(_NAMESPACE, f"dataset {table}"))
 
 
 def datasets(project: Path) -> dict[str, dict[str, Any]]:
-    """Return a dataset for every published model.
+    """Return a dataset per published model.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def datasets(project: Path) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        Name of the file in Superset's export format, and its content.
+        Content by file name, in Superset's export format.
 
     Raises
     ------
     FileNotFoundError
-        If the folder holds no models.
+        If the folder contains no models.
     """
     return {f"datasets/marts/{model.name}.yaml": _dataset(model) for model in read_models(project, *SCHEMAS)}
 
@@ -62,7 +62,7 @@ def _dataset(model: Model) -> dict[str, Any]:
                 "verbose_name": "Month",
                 "type": "TEXT",
                 "expression": "to_char(month, 'YYYY-MM')",
-                "description": "Reference month as text, to choose one by.",
+                "description": "Reference month as text, for filters.",
                 "groupby": True,
                 "filterable": True,
             }
@@ -75,7 +75,7 @@ def _dataset(model: Model) -> dict[str, Any]:
         "table_name": model.name,
         "description": model.description,
         "main_dttm_col": "month" if "month" in names else None,
-        # A month is a filter like others; Superset's own filter of time would hide the newest of them.
+        # The month is an ordinary filter; Superset's own time filter would hide the newest month.
         "always_filter_main_dttm": False,
         "filter_select_enabled": True,
         "columns": columns,
@@ -101,7 +101,7 @@ def _metrics(model: Model) -> list[dict[str, Any]]:
             "metric_name": "count",
             "verbose_name": "Rows",
             "expression": "count(*)",
-            "description": f"Rows. One for each {', '.join(model.key)}.",
+            "description": f"Rows. One per {', '.join(model.key)}.",
             "d3format": ",d",
         }
     ]
@@ -114,7 +114,7 @@ def _metrics(model: Model) -> list[dict[str, Any]]:
                 "metric_name": f"{name}_of_one_row",
                 "verbose_name": title(name),
                 "expression": f"case when count(*) = 1 then max({name}) end",
-                "description": f"{column.description} Of one row; empty for several.",
+                "description": f"{column.description} For one row; empty for several.",
                 "d3format": number_format(name),
             }
         )
@@ -126,7 +126,7 @@ def _metrics(model: Model) -> list[dict[str, Any]]:
                 "metric_name": f"{name}_sum",
                 "verbose_name": f"{title(name)}, sum",
                 "expression": f"case when {is_one_view} then sum({name}) end",
-                "description": f"Sum of {name} over destinations and months; empty when {', '.join(alike)} differ.",
+                "description": f"Sum of {name} over destinations and months; empty if {', '.join(alike)} differ.",
                 "d3format": number_format(name),
             }
         )
@@ -134,7 +134,7 @@ def _metrics(model: Model) -> list[dict[str, Any]]:
 
 
 def title(name: str) -> str:
-    """Return a column's name for people: its unit at the end."""
+    """Return a column's display name, with its unit at the end."""
     unit = next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), None)
     if unit:
         name = name.rpartition("_")[0]

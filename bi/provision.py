@@ -1,4 +1,4 @@
-"""Prepare Superset: its metadata, its admin, the datasets and the dashboard. Safe to repeat: python -m bi.provision."""
+"""Prepare Superset: metadata, admin, datasets and dashboard. Idempotent: python -m bi.provision."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MARTS_PASSWORD = "SUPERSET_MARTS_PASSWORD"  # noqa: S105 - the name of a variabl
 ADMIN_PASSWORD = "SUPERSET_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
 ADMIN = "admin"
 VIEWER_ROLE = "Marts viewer"
-# Superset's own text for a password that is given apart.
+# Superset's placeholder for a password supplied separately.
 _PASSWORD_MASK = "X" * 10
 _DATABASE_FILE = "databases/marts.yaml"
 
 
 class ProvisionError(Exception):
-    """Superset cannot be prepared, and why."""
+    """Superset cannot be prepared."""
 
 
 def setting(name: str) -> str:
-    """Return a variable of the environment.
+    """Return an environment variable.
 
     Raises
     ------
@@ -50,23 +50,23 @@ def marts_address() -> tuple[str, int, str, str]:
     Raises
     ------
     ProvisionError
-        If the address is missing, makes no sense, or holds a password.
+        If the address is missing, malformed, or contains a password.
     """
     parts = urlsplit(setting(MARTS_URL))
     if parts.scheme != "postgresql" or not parts.hostname or not parts.username or not parts.path.strip("/"):
         raise ProvisionError(f"{MARTS_URL} is not postgresql://user@host[:port]/database")
     if parts.password is not None:
-        raise ProvisionError(f"{MARTS_URL} holds a password; next: leave it out, and set {MARTS_PASSWORD}")
+        raise ProvisionError(f"{MARTS_URL} contains a password; next: remove it, and set {MARTS_PASSWORD}")
     return parts.hostname, parts.port or 5432, parts.path.strip("/"), parts.username
 
 
 def wait_for_marts(seconds: float) -> None:
-    """Wait until the reader of the marts may connect.
+    """Wait until the reader of the marts can connect.
 
     Raises
     ------
     ProvisionError
-        If it may not within the time.
+        If it cannot within `seconds`.
     """
     host, port, database, user = marts_address()
     deadline = time.monotonic() + seconds
@@ -79,7 +79,7 @@ def wait_for_marts(seconds: float) -> None:
             if time.monotonic() > deadline:
                 raise ProvisionError(
                     f"the marts at {host}:{port}, database {database}, user {user}: {error};"
-                    " next: is PostgreSQL up, and was `metaalexport prepare-postgres` run on it?"
+                    " next: check that PostgreSQL is running and that `metaalexport prepare-postgres` was run on it"
                 ) from error
             time.sleep(2)
         else:
@@ -115,14 +115,14 @@ def assets() -> dict[str, str]:
 
 
 def provision() -> None:
-    """Bring Superset's metadata to its version, renew admin and roles, and import the assets over what is there.
+    """Upgrade Superset's metadata, update admin and roles, and import the assets over the existing ones.
 
     Raises
     ------
     ProvisionError
         If a setting is missing.
     """
-    # Superset reads its settings when it is imported.
+    # Superset reads its settings on import.
     from flask_migrate import upgrade
     from superset.app import create_app
 
@@ -150,10 +150,10 @@ def provision() -> None:
 
 
 def _renew_viewers(security_manager: Any) -> None:
-    """Make the role of people who look: what Superset's Gamma may, with every dataset of the marts.
+    """Create or update the viewer role: the permissions of Superset's Gamma, plus every dataset of the marts.
 
-    They see the dashboard, explore the datasets and keep charts of their own. What is provided they cannot change, and
-    neither SQL Lab nor connections nor users are open to them.
+    Viewers see the dashboard, explore the datasets and keep their own charts. They cannot change the provisioned
+    assets, and have no access to SQL Lab, connections or users.
     """
     from superset import db
     from superset.models.core import Database
@@ -167,7 +167,7 @@ def _renew_viewers(security_manager: Any) -> None:
 def main() -> None:
     """Prepare Superset from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="how long PostgreSQL is waited for")
+    parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="how long to wait for PostgreSQL")
     arguments = parser.parse_args()
     try:
         wait_for_marts(arguments.wait)

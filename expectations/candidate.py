@@ -1,7 +1,7 @@
-"""Gate 2: whether a candidate may take the place of what is published.
+"""The publish gate: whether a candidate may replace the published file.
 
-dbt has checked keys, contracts and identities inside the candidate. This gate looks across: against the
-published file, against figures that others published, and at what a reader would stumble over.
+dbt has checked keys, contracts and identities inside the candidate. This gate compares it with the published file and
+with third-party figures, and checks what readers would question.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from expectations.suites import read_gate, read_suite
 
 _FOLDER = Path(__file__).parent
 _ORIGIN_KEYS = ("source_code", "concept_code", "scope_code", "reporter_code", "dataset_code")
-# Of what is published, all that candidate.sql reads.
+# All tables of the published file that candidate.sql reads.
 _COMPARED = ("marts.rpt_destination_shares", "marts.fct_exports", "marts.fct_export_totals", "ops.loads")
 
 
 @dataclass(frozen=True)
 class CandidateGateInput:
-    """What gate 2 compares.
+    """Input of the publish gate.
 
     Attributes
     ----------
     candidate : Path
-        The warehouse that was just built.
+        The new warehouse.
     published : Path or None
         The published file, if there is one.
     is_simulated : bool
-        What kind of data the profile may publish.
+        True if the profile publishes simulated data.
     withdrawn : tuple of str
-        Ids of loads that people took back: of those that are published, what they held may go.
+        Ids of withdrawn loads; their published figures may disappear.
     problem : str
-        Why nothing is compared with the published file, although there is one.
+        Why nothing is compared although there is a published file.
     """
 
     candidate: Path
@@ -47,7 +47,7 @@ class CandidateGateInput:
 
 
 def loads_behind(candidate: Path, query: str) -> set[str]:
-    """Return the ids of loads that the rows of a query on the candidate name; none where no column does."""
+    """Return the load ids in the result of a query on the candidate; empty if it has no such column."""
     with duckdb.connect(str(candidate), read_only=True) as connection:
         columns = {row[0] for row in connection.execute(f"describe {query}").fetchall()}
         if "load_id" not in columns:
@@ -56,9 +56,9 @@ def loads_behind(candidate: Path, query: str) -> set[str]:
 
 
 def slices_behind(candidate: Path, query: str) -> set[tuple[str, str]]:
-    """Return dataset and reporter of the exports that the rows of a query on the candidate come from.
+    """Return dataset and reporter of the exports behind the rows of a query on the candidate.
 
-    Empty where the columns of the rows cannot tell.
+    Empty if the columns do not identify them.
     """
     with duckdb.connect(str(candidate), read_only=True) as connection:
         columns = {row[0] for row in connection.execute(f"describe {query}").fetchall()}
@@ -81,7 +81,7 @@ def slices_behind(candidate: Path, query: str) -> set[tuple[str, str]]:
 
 
 def prepare_database(database: Path, gate: CandidateGateInput) -> None:
-    """Summarise candidate and published file into one small DuckDB file for the checks (``candidate.sql``)."""
+    """Summarise candidate and published file in one small DuckDB file for the checks (``candidate.sql``)."""
     with duckdb.connect(str(database)) as connection:
         connection.execute(f"attach {quote(str(gate.candidate))} as candidate (read_only)")
         if gate.published is None:
@@ -98,13 +98,13 @@ def prepare_database(database: Path, gate: CandidateGateInput) -> None:
 
 
 def new_loads(database: Path) -> list[str]:
-    """Return the loads of the candidate that are not in the published file, by id; one of them brought what is new."""
+    """Return the ids of the candidate's loads that are not in the published file."""
     with duckdb.connect(str(database), read_only=True) as connection:
         return [row[0] for row in connection.execute("select load_id from loads where is_new order by 1").fetchall()]
 
 
 def blamed_loads(database: Path, check: Check) -> list[str]:
-    """Return the ids of the new loads that brought the rows which break a check; empty where none can be told."""
+    """Return the ids of the new loads that brought the rows violating a check; empty if unknown."""
     if not check.blames:
         return []
     with duckdb.connect(str(database), read_only=True) as connection:
@@ -113,7 +113,7 @@ def blamed_loads(database: Path, check: Check) -> list[str]:
 
 
 def candidate_checks(gate: CandidateGateInput) -> list[Check]:
-    """Return the suite of gate 2 (``candidate.yml``)."""
+    """Return the suite of the publish gate (``candidate.yml``)."""
     values = {
         "is_simulated": str(gate.is_simulated).lower(),
         "figures_severity": "error" if gate.published else "warn",

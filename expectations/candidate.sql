@@ -1,6 +1,7 @@
--- What gate 2 judges, summarised into a small database: the candidate and what is published are attached to it. Where
--- nothing is published, `published` holds the same tables without a row.
--- Variables: withdrawn (ids of loads that people took back), problem (why nothing is compared), is_simulated.
+-- Input of the publish gate, summarised into a small database to which the candidate and the published file are
+-- attached. Without a published file, `published` holds the same tables without rows.
+--
+-- Variables: withdrawn (ids of withdrawn loads), problem (why nothing is compared), is_simulated.
 
 create macro monthly(shares) as table
 select
@@ -83,7 +84,7 @@ from published_exports
 left join candidate_exports using (dataset_code, reporter_code)
 left join withdrawn using (dataset_code, reporter_code);
 
--- The dataset that a scope's figures come from: each source has one for a nomenclature, concept and reporter.
+-- The dataset of a scope's figures: each source has one per nomenclature, concept and reporter.
 create table origins as
 with totals as (
     select source_code, concept_code, reporter_code, nomenclature_code, dataset_code
@@ -123,7 +124,7 @@ select
             accepted.source_code = before.source_code
             and accepted.reporter_code = before.reporter_code
             and before.month between accepted.month_from and accepted.month_to
-            -- What was accepted of one release says nothing of the next.
+            -- An acceptance for one release does not extend to the next.
             and accepted.vintage_on = now.vintage_at::date
     ) as is_accepted,
     exists (
@@ -139,7 +140,7 @@ from published_months as before
 left join months as now using (source_code, concept_code, scope_code, reporter_code, month)
 where
     before.is_complete
-    -- A user scope that the user took away is not a loss.
+    -- A user scope removed by the user is not a loss.
     and before.scope_code in (select scope_code from candidate.marts.dim_metal_scope);
 
 create table unusual as

@@ -1,8 +1,8 @@
-"""The one place that makes Great Expectations 1.24 work on DuckDB.
+"""Compatibility of Great Expectations 1.24 with DuckDB.
 
-Great Expectations closes the connection of a query before it fetches the rows. DuckDB's cursor has nothing left
-by then, and every expectation fails with "list index out of range". Rows are therefore buffered while the cursor
-is open, by the strategy that SQLAlchemy has for such drivers.
+Great Expectations closes the connection of a query before it fetches the rows. DuckDB's cursor is then empty, and every
+expectation fails with "list index out of range". Rows are therefore buffered while the cursor is open, with
+SQLAlchemy's strategy for such drivers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 
 
 def buffer_duckdb_results() -> None:
-    """Install the buffering listener; calling it again changes nothing."""
+    """Install the buffering listener; idempotent."""
     if not event.contains(Engine, "after_cursor_execute", _buffer):
         event.listen(Engine, "after_cursor_execute", _buffer)
 

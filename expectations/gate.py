@@ -1,7 +1,7 @@
-"""Run suites over a DuckDB file and say what held.
+"""Run suites over a DuckDB file and report the results.
 
-Two severities only: ``error`` blocks, ``warn`` reports. A check that raised is an error of ours and not bad data;
-a gate that evaluated nothing has failed: Great Expectations would report both as a plain ``success=False``.
+Two severities only: ``error`` blocks, ``warn`` reports. A check that raises is a bug, not bad data, and a gate that
+evaluates nothing has failed: Great Expectations would report both as a plain ``success=False``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
-# Read before the first import of the library: it must not phone home from a closed machine.
+# Read before the first import of the library, which must not send analytics.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 _WHOLE_TABLE = "whole_table"
@@ -36,14 +36,14 @@ class Check:
     severity : str
         ``error`` or ``warn``.
     message : str
-        What is expected, in words that make sense in an alert.
+        What is expected, worded for an alert.
     expectation : str
         Name of a Great Expectations class, for example ``ExpectColumnValuesToBeBetween``.
     arguments : dict
         Its arguments. ``UnexpectedRowsExpectation`` takes a query over ``{batch}``.
     blames : str
-        Query over the gate's database for the ids of the loads that brought the rows which break the check; empty
-        where no load can be told.
+        Query over the gate's database for the ids of the loads that brought the rows violating the check; empty if
+        they cannot be identified.
     """
 
     name: str
@@ -58,19 +58,18 @@ class Check:
 def rows_check(
     name: str, table: str, severity: str, message: str, query: str, blames: str = "", *, order: str = "all"
 ) -> Check:
-    """Return a check that no row answers a query.
+    """Return a check that a query selects no rows.
 
-    Messages, and what is stored, show the first rows that a query gives: without an order these differ from run to
-    run.
+    Messages and stored results show the first rows of a query: without an order these differ from run to run.
 
     Parameters
     ----------
     name, table, severity, message, blames : str
         As for `Check`.
     query : str
-        Query over ``{batch}`` without an order.
+        Query over ``{batch}``, unordered.
     order : str
-        What the rows are ordered by; empty where the table was made in the order that its rows are to be shown in.
+        Order of the rows; empty if the table is already in the order to show.
 
     Returns
     -------
@@ -85,7 +84,7 @@ def rows_check(
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found."""
+    """Result of a check."""
 
     run_id: str
     gate: str
@@ -103,7 +102,7 @@ class CheckResult:
 
 
 class GateBrokenError(RuntimeError):
-    """The gate itself did not work: nothing is known about the data."""
+    """The gate itself failed: nothing is known about the data."""
 
 
 def run_gate(
@@ -121,24 +120,24 @@ def run_gate(
     Parameters
     ----------
     database : Path
-        DuckDB file that holds the tables named by the checks, alone in its folder. Great Expectations keeps it open
-        for as long as the process lives, so each gate run needs a file of its own.
+        DuckDB file with the tables named by the checks, alone in its folder. Great Expectations keeps it open for the
+        life of the process, so each gate run needs its own file.
     checks : sequence of Check
-        What to evaluate.
+        Checks to evaluate.
     gate, subject, run_id, checked_at : str
         Labels for the results.
     gx_dir : Path
-        Great Expectations project folder, of which suites and validation results are kept for Data Docs.
+        Great Expectations project folder; suites and validation results are kept there for Data Docs.
 
     Returns
     -------
     list of CheckResult
-        One a check, in the order of `checks`.
+        One per check, in the order of `checks`.
 
     Raises
     ------
     GateBrokenError
-        If a check raised instead of answering, or nothing was evaluated.
+        If a check raises, or nothing is evaluated.
     """
     import great_expectations as gx
     import great_expectations.expectations as gxe
@@ -147,7 +146,7 @@ def run_gate(
     from expectations.duckdb_engine import buffer_duckdb_results
 
     buffer_duckdb_results()
-    # What is to be kept goes into files; the configuration would be written and read again for each table and check.
+    # Results go into files; the configuration would be written and read again for each table and check.
     project = database.parent / "gx"
     stores = FilesystemStoreBackendDefaults(root_directory=str(project / "gx"))
     context = gx.get_context(
@@ -160,7 +159,7 @@ def run_gate(
         name,
         connection_string=f"duckdb:///{database}",
         kwargs={"connect_args": {"read_only": True}},
-        # All at once: the library saves its configuration with each that is added.
+        # All at once: the library saves its configuration with each addition.
         assets=[
             {"type": "table", "name": table, "table_name": table, "batch_definitions": [{"name": _WHOLE_TABLE}]}
             for table in tables
@@ -191,7 +190,7 @@ def run_gate(
             if result is None or (result.exception_info or {}).get("raised_exception") or _raised(result):
                 raise GateBrokenError(
                     f"gate {gate}, {subject}: the check {check.name!r} could not be evaluated:"
-                    f" {_raised(result) if result is not None else 'it gave no result'}"
+                    f" {_raised(result) if result is not None else 'no result'}"
                 )
             results.append(
                 CheckResult(
@@ -214,7 +213,7 @@ def run_gate(
 
 
 def build_data_docs(gx_dir: Path) -> Path:
-    """Render the stored validation results as HTML, keeping the newest runs only.
+    """Render the stored validation results as HTML, pruned to the newest runs.
 
     Returns
     -------
@@ -232,7 +231,7 @@ def build_data_docs(gx_dir: Path) -> Path:
 
 
 def _keep(project: Path, gx_dir: Path) -> None:
-    """Move suites and validation results of one gate run into the folder of all; each file appears whole."""
+    """Move suites and validation results of one gate run into the common folder, file by file and atomically."""
     for store in (Path("gx") / "expectations", Path("gx") / "uncommitted" / "validations"):
         for path in (project / store).rglob("*.json"):
             target = gx_dir / path.relative_to(project)
@@ -241,19 +240,19 @@ def _keep(project: Path, gx_dir: Path) -> None:
 
 
 def prune_validations(gx_dir: Path, *, is_dry_run: bool = False) -> list[str]:
-    """Drop the validation results of old runs: the time to build Data Docs grows with everything stored.
+    """Delete the validation results of old runs: the time to build Data Docs grows with everything stored.
 
     Parameters
     ----------
     gx_dir : Path
         As for `run_gate`.
     is_dry_run : bool
-        Only tell what would be dropped.
+        Only report what would be deleted.
 
     Returns
     -------
     list of str
-        Names of the runs whose results were dropped, or would be, the oldest first.
+        Names of the deleted runs (or those that would be), oldest first.
     """
     gx_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(gx_dir / ".lock", timeout=_DOCS_WAIT_SECONDS):
@@ -270,7 +269,7 @@ def prune_validations(gx_dir: Path, *, is_dry_run: bool = False) -> list[str]:
 
 
 def _raised(result: Any) -> str:
-    """Return what an expectation raised; some forms nest it one level deeper, by metric."""
+    """Return the exception of an expectation; some forms nest it one level deeper, by metric."""
     info = result.exception_info or {}
     if "raised_exception" in info:
         return str(info.get("exception_message") or "") if info["raised_exception"] else ""

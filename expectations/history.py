@@ -1,20 +1,20 @@
-"""Gate 1, the part that knows history: whether a load goes on where its own past stopped.
+"""History checks of the landing gate: whether a load continues its own past.
 
-A reply can be well formed, whole and consistent in itself, and still be wrong as a whole: in another unit, a month
-late, with partners exchanged. What gives it away is the dataset's own past. New months are compared with the months
-before, restated months with what was said of them before. Comparisons are ratios, on logarithms; what is usual is a
-median, and what is far from it follows from the median deviation of the same group in its own past.
+A response can be well formed, complete and internally consistent, and still be wrong as a whole: in another unit, a
+month late, with partners exchanged. The dataset's own past reveals it. New months are compared with the months before,
+restated months with their earlier figures. Comparisons are ratios, on logarithms; the usual value is a median, and the
+bounds follow from the median deviation of the same group in its own past.
 
 From the cells up:
 
-- **series**: a cell over time (partner, product, flow, ...) in one measure; of bulk files, a chapter of products.
+- **series**: a cell over time (partner, product, flow, ...) in one measure; for bulk files, a chapter of products.
 - **group**: the series of a measure; of a chapter, a partner or a reporter in it.
-- **typical value**: median of a series over the months that are known. What a month is expected to hold is the sum of
-  the typical values of the series that are there: partners that are not published yet take no part.
+- **typical value**: median of a series over the known months. The expected value of a month is the sum of the typical
+  values of the series present: partners not published yet are excluded.
 
-A slip of a whole measure, chapter or reporter stops the load; so does one of a partner by a factor that trade does not
-know. What is odd and no more is marked (``warn``): real months are lumpy. On a first load nothing but the load itself
-is known, and all of it warns. Bounds and false alarms on real series: docs/adr/0015.
+An error of a whole measure, chapter or reporter blocks the load; so does one of a partner by a factor unknown in trade.
+Merely odd figures warn (``warn``): real months are lumpy. On a first load there is nothing but the load itself, and all
+of these warn. Bounds and false alarms on real series: docs/adr/0015.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ if TYPE_CHECKING:
 
     from expectations.landing import LandingGateInput
 
-# A comparison needs so many months (or years, of annual figures), and so many series behind a median.
+# Minimum number of months (or years, for annual figures) of a comparison, and of series behind a median.
 KNOWN_MONTHS, REFERENCE_MONTHS, WHOLE_SERIES, FEW_SERIES = 3, 36, 5, 8
-# More series than these are compared in a sample: of each series all months, or none.
+# More series than these are sampled: all months of a series, or none.
 SAMPLED_CELLS = 600_000
-# Times, or part of, what is expected, and how many times the usual deviation: beyond both, a group is far off.
+# Multiple (or fraction) of the expected value, and of the usual deviation: beyond both, a group is an outlier.
 WHOLE_FACTOR, CHAPTER_FACTOR, PARTNER_FACTOR, UNIT_VALUE_FACTOR = 2.0, 5.0, 8.0, 1.8
 ODD_FACTOR, DEVIATIONS = 5.0, 6.0
-# Part of a month's value that lies in other cells than usual (one less Finger and Kreinin's similarity), beyond usual.
+# Share of a month's value in other cells than usual (one minus the Finger-Kreinin similarity), beyond usual.
 STRUCTURE_MOVED, CHAPTER_MOVED, TOTAL_SHARE = 0.15, 0.25, 0.45
-# Two partners or measures changed places when each is that much nearer to the history of the other, and so far from
-# its own.
+# Two partners or measures were exchanged if each is that much nearer to the history of the other, and that far from its
+# own.
 EXCHANGED_BETTER, EXCHANGED_FACTOR, EXCHANGED_CELLS = 2.0, 1.25, 8
-# A series of this part of a measure that is always there is missed when it is gone.
+# A regular series with this share of a measure is missed when it disappears.
 MISSED_SHARE, MISSED_PARTNERS, SMALL_SHARE = 0.005, 0.05, 0.001
-# Part of the cells that are equal to another month's, to the last digit.
+# Share of the cells that equal another month's to the last digit.
 EQUAL_SHARE, EQUAL_CELLS = 0.5, 20
-# A cell moved when it is restated by more than this factor; part of a measure's value, of a month's, of a chapter's.
+# A cell changed if it is restated by more than this factor; maximum share of the value of a measure, a month, a
+# chapter, a partner.
 MOVED_FACTOR, MOVED_WHOLE, MOVED_MONTH, MOVED_CHAPTER, MOVED_PARTNER = 1.5, 0.15, 0.25, 0.35, 0.5
 
 UNIT_VALUE = "unit value"
@@ -63,9 +64,9 @@ _TABLES = {
 
 
 def prepare_history(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """Make the tables of findings that the checks look at; each row is one line on a screen.
+    """Create the tables of findings behind the checks; each row is one line on a screen.
 
-    Reads the views ``observations`` and, where the loads before said something, ``previous``.
+    Reads the views ``observations`` and, if there are earlier loads, ``previous``.
     """
     for table, columns in _TABLES.items():
         connection.execute(f"create table {table} ({columns})")
@@ -116,7 +117,7 @@ def _cells_of(load: LandingGateInput, source: str, sample: str) -> str:
             from {source} join history_periods using (period)
             where measure in ({_literals(load.history_measures)}) and value > 0 {sample.format(parts=parts)}
         """
-    # A file with a column a measure, of millions of rows: its series are chapters.
+    # A file of millions of rows with one column per measure: its series are chapters.
     sums = ", ".join(f"sum({column}) as {column}" for column in load.history_measures)
     return f"""
         select hash(reporter, partner, chapter, flow) as series, hash(reporter, chapter, flow) as place, measure,
@@ -133,12 +134,12 @@ def _cells_of(load: LandingGateInput, source: str, sample: str) -> str:
 
 
 def _prepare_cells(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """Bring cells of the load and of the loads before on one axis of time, and find what is typical of each series."""
+    """Put the cells of the load and of the loads before on one time axis, and compute each series' typical value."""
     sources = ["observations"]
     if load.history is not None:
         connection.execute(f"create view earlier as select * from read_parquet('{load.history}')")
     sources += ["previous"] * (load.previous is not None) + ["earlier"] * (load.history is not None)
-    # Months where there are any; a year that stands among months is their sum.
+    # Months if there are any; a year among months is their sum.
     periods = " union ".join(f"select distinct period from {source}" for source in sources)
     connection.execute(
         f"""
@@ -183,8 +184,8 @@ def _prepare_cells(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
         for table in ("history_now", "history_before"):
             connection.execute(f"alter table {table} add column weight double default 1.0")
     connection.execute("create table history_months as select distinct t, month, season from history_periods")
-    # New months are judged by history. So are partners that come later than others do, in the newest month before. What
-    # is said again is compared with what was said of it before. Of a first load all is new.
+    # New months are compared with history. So are partners that arrive later than others, in the newest month before.
+    # Restated figures are compared with the earlier ones. On a first load everything is new.
     late = "(select max(t) from history_before)" if load.previous is not None and load.history is None else "null"
     connection.execute(
         f"""
@@ -232,7 +233,7 @@ def _prepare_cells(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
 
 
 def _find_levels(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """Compare each group's level in a month with the months around it and with the same month a year before."""
+    """Compare each group's level in a month with the months around it and with the same month a year earlier."""
     is_first = load.previous is None and load.history is None
     around = "t range between 12 preceding and 1 preceding"
     if is_first:
@@ -326,13 +327,13 @@ _SERIES = """concat_ws(', ', measure,
 
 
 def _smaller(one: str, other: str) -> str:
-    """Return the SQL of the deviation nearer to none; none where the two point in different directions."""
+    """Return the SQL of the smaller deviation; zero if the two have different signs."""
     return f"if(sign({one}) = sign({other}), sign({one}) * least(abs({one}), abs({other})), 0)"
 
 
 def _find_other_structure(connection: duckdb.DuckDBPyConnection) -> None:
-    """Compare how a month's value lies over the cells with how it usually does, whatever its level."""
-    # Products that hold half of everything are the total of the others.
+    """Compare the distribution of a month's value over the cells with the usual one, independent of its level."""
+    # Products with half of everything are the total of the others.
     connection.execute(
         f"""
         create table history_distances as
@@ -350,7 +351,7 @@ def _find_other_structure(connection: duckdb.DuckDBPyConnection) -> None:
                 sum(typical) as typical
             from history_typical where is_member group by all
         ),
-        -- Partners that are not published yet take no part.
+        -- Partners not published yet are excluded.
         months as (
             select p.measure, p.t, null as chapter, sum(typical) as typical
             from (select distinct measure, t, reporter, partner from points) as p
@@ -401,9 +402,9 @@ def _find_other_structure(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _find_exchanged(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """Look for two partners, or two measures, of which each fits the other's history better than its own."""
+    """Find pairs of partners, or of measures, that each fit the other's history better than their own."""
     values = _literals(load.value_measures)
-    # Distances of one thing's month from another's typical figures, place by place; only of what has some size.
+    # Distances of one member's month from another's typical figures, place by place; only for members of some size.
     connection.execute(
         f"""
         create table history_distances_of_pairs as
@@ -460,8 +461,8 @@ def _find_exchanged(connection: duckdb.DuckDBPyConnection, load: LandingGateInpu
 
 
 def _find_missing(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """Name chapters, and partners within the office's total, that are always there and are gone."""
-    # Without its total a month is not whole yet: trade within the Union comes weeks later.
+    """Find chapters, and partners within the office's total, that are always present and now missing."""
+    # A month without its total is not complete yet: intra-EU trade comes weeks later.
     whole = f"select measure, t from history_now where partner = '{load.total_partner}'"
     unmapped = UNMAPPED if load.total_partner else "null"
     connection.execute(
@@ -506,7 +507,7 @@ def _find_missing(connection: duckdb.DuckDBPyConnection, load: LandingGateInput)
             )
             and (r.partner is null or (measure, t) in ({whole}))
         ),
-        -- A code that no seed knows may be a missing partner's new one.
+        -- A code missing from the seeds may be a missing partner's new one.
         renamed as (
             select c.measure, c.t, sum(c.value) / any_value(m.value) as share
             from cells as c
@@ -530,7 +531,7 @@ def _find_missing(connection: duckdb.DuckDBPyConnection, load: LandingGateInput)
 
 
 def _find_copies(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """Look for figures that stand in another month's place, to the last digit."""
+    """Find figures that repeat another month's, to the last digit."""
     least = 20 * max(1.0, load.thresholds["rounding_unit_eur"] / load.value_factor)
 
     def pairs(condition: str, now: str, before: str, lag: str) -> str:
@@ -567,13 +568,13 @@ def _find_copies(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) 
 
 
 def _find_restated(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """Compare restated cells with what was said of them before: how much of the value moved, and by what factor."""
+    """Compare restated cells with their earlier figures: how much of the value changed, and by what factor."""
     connection.execute(
         f"""
         create table history_pairs as
         select
             n.*, b.value as before,
-            -- A cell that comes nearer to what is typical of it was corrected.
+            -- A cell that comes nearer to its typical value was corrected.
             abs(ln(n.value / b.value)) > ln({MOVED_FACTOR})
                 and coalesce(abs(ln(n.value / s.typical)) > abs(ln(b.value / s.typical)), true) as is_moved
         from history_now as n
@@ -598,7 +599,7 @@ def _find_restated(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
         select
             if(partner is null or abs(ratio) > ln({PARTNER_FACTOR}), 'error', 'warn') as severity,
             coalesce(m.month, 'all months'), {_SERIES.replace("reporter", "null").replace("series'", "cells'")},
-            'as before', format('{{:.0f}} % of the value moved, by the median {{:.3g}} times', 100 * moved, exp(ratio)),
+            'as before', format('{{:.0f}} % of the value changed, median factor {{:.3g}}', 100 * moved, exp(ratio)),
             exp(ratio)
         from shares
         left join history_months as m using (t)
@@ -615,7 +616,7 @@ def _find_restated(connection: duckdb.DuckDBPyConnection, load: LandingGateInput
 
 
 def _find_superseded(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """Look for cells that return to what a release before the last one said of them."""
+    """Find cells that return to their figure in a release before the last one."""
     same = " and ".join(f"o.{column} is not distinct from p.{column}" for column in load.key)
     connection.execute(
         f"""
@@ -635,7 +636,7 @@ def _find_superseded(connection: duckdb.DuckDBPyConnection, load: LandingGateInp
 
 
 def _find_unchanged(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """Tell a release that is only a new stamp, when it has been long enough for a real one."""
+    """Find a release that is only a new stamp, long enough after the last one for a real release."""
     if not load.release_days:
         return
     connection.execute(
@@ -643,7 +644,7 @@ def _find_unchanged(connection: duckdb.DuckDBPyConnection, load: LandingGateInpu
         insert into history_unchanged
         with newest as (select max(vintage_at)::timestamp as vintage_at from previous)
         select
-            count(*) || ' cells', 'a month more, or a revision',
+            count(*) || ' cells', 'an additional month, or a revision',
             'all as released on ' || (select vintage_at::date from newest)
         from history_pairs
         having count(*) >= {EQUAL_CELLS} and bool_and(value = before)

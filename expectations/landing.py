@@ -1,7 +1,7 @@
-"""Gate 1: whether a load is what the office publishes, and whole.
+"""The landing gate: whether a load is complete and plausible.
 
-Runs on a staged load, before its commit marker. The suite is derived from the dataset's registry entry and from
-what the loads before it said, so that a new dataset gets a gate without new code.
+Runs on a staged load, before its commit marker. The suite is derived from the dataset's registry entry and from the
+loads before, so a new dataset gets a gate without new code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LIMITS = read_gate("landing")["limits"]
 
 @dataclass(frozen=True)
 class LandingGateInput:
-    """What gate 1 needs to know of a load.
+    """Input of the landing gate.
 
     Attributes
     ----------
@@ -30,55 +30,55 @@ class LandingGateInput:
     folder : Path
         Staged load: ``observations``, ``findings`` and ``rejects`` as Parquet.
     previous : Path or None
-        What the loads before said of the cells that this one covers, with ``vintage_at`` of each cell's last change;
-        None if they said nothing.
+        Cells of the loads before that this one covers, with ``vintage_at`` of each cell's last change; None if there
+        are none.
     vintage_at : str
         Vintage of the load.
     key : tuple of str
         Columns of ``observations`` that identify a row.
     value_column : str
-        Column of the figures; for a file with a column a measure, that of the value in euros.
+        Column of the figures; for a file with one column per measure, that of the value in euros.
     measure_column : str
-        Column of the measure; empty for a file with a column a measure.
+        Column of the measure; empty for a file with one column per measure.
     measures, value_measures, level_measures, positive_measures : tuple of str
-        All declared measures; those in euros, of which the sums are checked; those whose level is compared with the
-        loads before; those that cannot be negative.
+        All declared measures; those in euros, whose sums are checked; those whose level is compared with the loads
+        before; those that cannot be negative.
     index_measures : tuple of str
-        Those that are indexes or rates, which are hardly revised.
+        Indexes and rates, which are hardly revised.
     total_partner : str
         Code of the office's own total; empty if the dataset has none.
     total_parts : tuple of str
-        Partners that add up to the office's total where it gives none.
+        Partners that sum to the office's total if it gives none.
     partners : mapping of str to str
         Known partner codes and their kind (``country``, ``unallocated``, ``total``, ``aggregate``, ``part``); a code
-        with ``*`` is a pattern. A code that is neither is ``unmapped``.
+        with ``*`` is a pattern. Any other code is ``unmapped``.
     value_factor : float
-        Office unit to euros.
+        Factor from the office's unit to euros.
     thresholds : mapping of str to float
-        From the registry.
+        Limits from the registry.
     guesses : tuple of str
-        Thresholds that nobody has measured. On a first load they warn; later loads are held to the level found.
+        Unmeasured thresholds. They warn on a first load; later loads are held to the observed level.
     quarantine_rules : tuple of str
-        Rules of rejected rows that the contract puts in quarantine; they are no sign of a broken reply.
+        Rules of rejected rows that the contract quarantines; they do not indicate a broken response.
     has_all_partners : bool
-        Whether the load asked for all partners; only then can members be compared with the total.
+        True if the load requested all partners; only then can members be compared with the total.
     rows_read, rows_rejected : int
         From the load's manifest.
     history_measures : tuple of str
-        Measures (of a file with a column a measure: columns) whose level has a history; see `expectations.history`.
+        Measures (for a file with one column per measure: columns) whose level has a history; see
+        `expectations.history`.
     unit_value_of : tuple of str
-        Measure of the value and measure of the quantity of which unit values are made; empty if there are none.
+        Value and quantity measures of the unit values; empty if there are none.
     history : Path or None
-        What the loads before said of other months than those of the load, where one month is loaded at a time: cells by
-        chapter of products.
+        Cells of the loads before for other months, by chapter of products, if one month is loaded at a time.
     said : Path or None
         Findings of the load before; None if there is none.
     reporter : str
-        Reporter that was asked for, where the rows of the reply say whose they are; else empty.
+        Requested reporter, if the rows of the response identify theirs; else empty.
     release_days : int
-        Most days between two releases as planned; 0 where the office has no rhythm.
+        Maximum days between two releases as scheduled; 0 if the office has no schedule.
     value_limit : float
-        What an absolute value is below.
+        Exclusive upper bound of absolute values.
     """
 
     office: str
@@ -113,12 +113,12 @@ class LandingGateInput:
 
     @property
     def compared_measures(self) -> tuple[str, ...]:
-        """Measures that must be there, and are compared with the loads before."""
+        """Measures that must be present and are compared with the loads before."""
         return self.level_measures or self.measures
 
 
 def prepare_database(database: Path, load: LandingGateInput) -> None:
-    """Make a small DuckDB file with views on the staged Parquet and on what was said before, and the known partners."""
+    """Create a small DuckDB file with views on the staged Parquet and the loads before, and the known partners."""
     own = () if load.measure_column else (f"'{load.compared_measures[0]}' as measure",)
     value = () if load.value_column == "value" else (f"{load.value_column} as value",)
     projection = ", ".join(("*", *own, *value))
@@ -134,7 +134,7 @@ def prepare_database(database: Path, load: LandingGateInput) -> None:
             from read_parquet('{load.folder / "findings"}.parquet') as now
             left join (
                 select distinct rule, subject, detail, mode from read_parquet('{before}')
-                -- It tells how this one reply was had.
+                -- This rule describes how this one response was obtained.
                 where {load.said is not None} and rule != 'fallback_used'
             ) as before using (rule, subject, detail, mode)
             """
@@ -159,11 +159,11 @@ def prepare_database(database: Path, load: LandingGateInput) -> None:
 
 
 def _prepare_partner_kinds(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """Tell what each partner code is, of this load and of those before."""
+    """Classify each partner code of this load and of those before."""
     seen = "select partner as code from observations"
     if load.previous is not None:
         seen += " union select partner from previous"
-    # Lists in one statement: `executemany` imports pandas and costs a second of every load.
+    # Lists in one statement: `executemany` imports pandas, which costs each load a second.
     connection.execute(
         "create table partners as"
         " select unnest(cast(? as varchar[])) as code, unnest(cast(? as varchar[])) as member_kind",
@@ -221,7 +221,7 @@ def _prepare_sums(connection: duckdb.DuckDBPyConnection, load: LandingGateInput,
 
 
 def _prepare_unmapped(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
-    """List the partner codes that no seed knows, the largest first, each with the line that would make it known."""
+    """List the partner codes missing from the seeds, largest first, each with the seed line that would add it."""
     connection.execute(
         f"""
         create table unmapped as
@@ -257,8 +257,8 @@ def _prepare_totals_apart(connection: duckdb.DuckDBPyConnection, load: LandingGa
 
 def _prepare_comparison(connection: duckdb.DuckDBPyConnection, load: LandingGateInput) -> None:
     same = " and ".join(f"o.{column} is not distinct from b.{column}" for column in load.key)
-    # Aggregates come and go with their names (EA21), and hold their members once more; so does a total that has parts.
-    # What goes to a code that no seed knows has not vanished.
+    # Aggregates come and go with their names (EA21) and contain their members again; so does a total that has parts.
+    # Trade moved to a code missing from the seeds has not vanished.
     counted, moved = "true", "select 0 as value, 0 as n"
     if load.total_partner:
         left_out = ("aggregate", "total") if load.total_parts else ("aggregate",)
@@ -307,7 +307,7 @@ def _prepare_comparison(connection: duckdb.DuckDBPyConnection, load: LandingGate
 
 
 def landing_checks(load: LandingGateInput) -> list[Check]:
-    """Return the suite of gate 1 (``landing.yml``) as far as it counts for a load."""
+    """Return the suite of the landing gate (``landing.yml``) that applies to a load."""
     is_guess = "max_unexplained_share" in load.guesses
     given = {
         "reporter": load.reporter,

@@ -1,4 +1,4 @@
-"""Suites as data: the checks of a gate stand in a YAML file that an analyst can read and change."""
+"""Suites as data: the checks of a gate are in a YAML file that an analyst can read and change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIELDS = {"name", "table", "severity", "message", "needs", "where", "query", "r
 
 @cache
 def read_gate(name: str) -> dict[str, Any]:
-    """Return the file of a gate: its ``checks``, and what else it states."""
+    """Return the file of a gate: its ``checks`` and other settings."""
     gate: dict[str, Any] = yaml.safe_load((_FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
     return gate
 
@@ -25,23 +25,23 @@ def read_gate(name: str) -> dict[str, Any]:
 def read_suite(
     name: str, given: Collection[str], values: Mapping[str, object], blames: Mapping[str, str] | None = None
 ) -> list[Check]:
-    """Return the checks of a gate that count for what is judged.
+    """Return the checks of a gate that apply.
 
     Parameters
     ----------
     name : str
-        Of the file.
+        Name of the file.
     given : collection of str
-        What there is of what checks need.
+        Available inputs, matched against ``needs``.
     values : mapping of str to object
-        What stands for the names in braces, beside the ``limits`` of the file.
+        Values of the names in braces, in addition to the ``limits`` of the file.
     blames : mapping of str to str
-        By table the query for the loads that brought its rows; ``{where}`` stands for the condition of the check.
+        Query by table for the loads that brought its rows; ``{where}`` is the condition of the check.
 
     Raises
     ------
     ValueError
-        If an entry has a field that is not known, or not exactly one of ``where``, ``query`` and ``row_count``.
+        If an entry has an unknown field, or not exactly one of ``where``, ``query`` and ``row_count``.
     KeyError
         If a name in braces has no value.
     """
@@ -50,9 +50,7 @@ def read_suite(
     checks = []
     for entry in gate["checks"]:
         if unknown := entry.keys() - _FIELDS or len(entry.keys() & {"where", "query", "row_count"}) != 1:
-            raise ValueError(
-                f"{_FOLDER / name}.yml: check {entry.get('name')!r} is not as a check should be: {unknown}"
-            )
+            raise ValueError(f"{_FOLDER / name}.yml: check {entry.get('name')!r} is malformed: {unknown}")
         if not set(entry.get("needs", ())) <= set(given):
             continue
         severity, message = (entry[field].format(**filled) for field in ("severity", "message"))

@@ -1,1 +1,1 @@
-"""A candidate that passed becomes a read-only DuckDB file and a report."""
+"""Publishing: an accepted candidate becomes a read-only DuckDB file and a report."""

@@ -2,8 +2,8 @@
 
 The descriptor follows version 1 of the Data Package specification (Frictionless). Equal publications give equal bytes.
 
-Cells are written as they are, also those that a spreadsheet takes for formulas (``=1+1``): all other programs would
-read an apostrophe before them as part of the value, so that keys join no more. Who exports is told of them instead.
+Cells are written unchanged, including those that spreadsheets interpret as formulas (``=1+1``): an escaping apostrophe
+would be part of the value for all other programs and break joins. The export warns about such cells instead.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from publish.duckdb_file import refuse_log
 
 DESCRIPTOR = "datapackage.json"
 DICTIONARY = "data_dictionary.csv"
-# Says what the file is, so it goes with every export.
+# Identifies the publication, so it is part of every export.
 PUBLICATION = "ops.publication"
 _NAME = "metaalexport"
 _TITLE = "Dutch and EU metal exports by destination"
 _SIMULATED = "SIMULATED"
 _MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
-# With these, or their wide forms, a formula begins in a spreadsheet; a lone sign is none.
+# First characters of a formula in a spreadsheet, including their full-width forms; a lone sign is not a formula.
 _FORMULA = "length({column}) > 1 and contains('=+-@\t\r\uff1d\uff0b\uff0d\uff20', left({column}, 1))"
 _TIMESTAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 _FIELD_TYPES = {
@@ -49,7 +49,7 @@ _FIELD_TYPES = {
 
 
 class ExportError(Exception):
-    """The export cannot be made as asked; nothing was written."""
+    """The export is impossible as requested; nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -91,34 +91,34 @@ def export_data_package(
     replace: bool = False,
     warn: Callable[[str], None] | None = None,
 ) -> dict[str, int]:
-    """Write tables of the published file into a folder that appears whole or not at all.
+    """Write tables of the published file into a folder, atomically.
 
     Parameters
     ----------
     published : Path
         The published DuckDB file.
     target : Path
-        Folder to make.
+        Folder to create.
     kind : str
         ``csv`` or ``parquet``.
     tables : sequence of str
-        Names with or without schema; none for all of schema ``marts``. ``ops.publication`` always comes along.
+        Names with or without schema; default all of schema ``marts``. ``ops.publication`` is always included.
     keys : mapping of str to sequence of str, optional
-        Keys of tables (``schema.table``) that have one without a constraint in the file.
+        Keys of tables (``schema.table``) without a primary key constraint in the file.
     replace : bool
-        Whether an earlier export in `target` may be replaced.
+        True if an earlier export in `target` may be replaced.
     warn : callable, optional
-        Is told of each column of text in a CSV file with cells that a spreadsheet takes for formulas.
+        Called for each text column in a CSV file with cells that spreadsheets interpret as formulas.
 
     Returns
     -------
     dict of str to int
-        Rows of each table that was written.
+        Number of rows of each table written.
 
     Raises
     ------
     ExportError
-        If a table does not exist, something is in `target` that may not be replaced, or it cannot be written.
+        If a table does not exist, `target` may not be replaced, or it cannot be written.
     """
     _refuse_to_overwrite(target, replace)
     temporary = private_name(target)
@@ -150,7 +150,7 @@ def export_data_package(
 
 
 def _refuse_to_overwrite(target: Path, replace: bool) -> None:
-    """Let nothing but an empty folder or, when asked for, an earlier export be replaced."""
+    """Refuse any existing target except an empty folder or, with `replace`, an earlier export."""
     if target.is_dir() and not any(target.iterdir()):
         return
     if not target.exists():
@@ -160,7 +160,7 @@ def _refuse_to_overwrite(target: Path, replace: bool) -> None:
     others = {path.name for path in target.iterdir()} - _files_of_export(target) if target.is_dir() else {target.name}
     if others:
         raise ExportError(
-            f"{target} holds what no export wrote ({', '.join(sorted(others)[:5])}) and is left as it is;"
+            f"{target} contains files that no export wrote ({', '.join(sorted(others)[:5])}) and is left unchanged;"
             " next: name another folder with --to"
         )
 
@@ -178,14 +178,14 @@ def _files_of_export(folder: Path) -> set[str]:
 
 
 def _remove_left_behind(target: Path) -> None:
-    """Remove what an export that was killed left beside its folder."""
+    """Remove leftovers of a killed export next to its folder."""
     for ending in ("tmp", "replaced"):
         for stale in target.parent.glob(f".{glob.escape(target.name)}.{'?' * 8}.{ending}"):
             shutil.rmtree(stale)
 
 
 def _swap_in(temporary: Path, target: Path) -> None:
-    """Rename the finished folder; of an earlier export the old folder goes first, whole."""
+    """Rename the finished folder; an earlier export is renamed away first and then deleted."""
     replaced = temporary.with_suffix(".replaced")
     if target.exists():
         target.rename(replaced)
@@ -248,7 +248,7 @@ def _write_table(
 
 
 def _formulas(connection: duckdb.DuckDBPyConnection, tables: Sequence[_Table]) -> Iterator[str]:
-    """Tell of each column of text that has cells which a spreadsheet takes for formulas."""
+    """Yield a warning for each text column with cells that spreadsheets interpret as formulas."""
     for table in tables:
         names = [column.name for column in table.columns if column.data_type == "VARCHAR"]
         if not names:
@@ -258,8 +258,8 @@ def _formulas(connection: duckdb.DuckDBPyConnection, tables: Sequence[_Table]) -
         for name, count in zip(names, found, strict=True):
             if count:
                 yield (
-                    f"{table.name}.csv, column {name}: {count:,} cells that a spreadsheet takes for formulas;"
-                    " next: load the file there with this column as text, or export with --format parquet"
+                    f"{table.name}.csv, column {name}: {count:,} cells that spreadsheets interpret as formulas;"
+                    " next: import the file with this column as text, or export with --format parquet"
                 )
 
 
@@ -282,10 +282,10 @@ def _describe(
     simulated = publication["is_simulated"]
     sources = _sources(connection)
     licences = sorted({(source["licence"], source["licence_url"]) for source in sources})
-    what = "Figures of a simulator of both offices: invented, not to be quoted. " if simulated else ""
+    what = "Figures of a simulator of both offices: invented, not for quotation. " if simulated else ""
     return {
         "name": _NAME,
-        # A file of Parquet is no Tabular Data Resource of version 1, which knows CSV and JSON only.
+        # A Parquet file is not a Tabular Data Resource of version 1, which allows only CSV and JSON.
         "profile": "tabular-data-package" if kind == "csv" else "data-package",
         "title": f"{_SIMULATED}: {_TITLE}" if simulated else _TITLE,
         "description": f"{what}Tables of the published file; a missing value is unknown, never zero.",
@@ -304,7 +304,7 @@ def _describe(
 
 
 def _sources(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Return the loaded datasets: title, licence, citation, and the newest release that is in the figures."""
+    """Return the loaded datasets: title, licence, citation, and the newest release in the figures."""
     rows = connection.execute(
         "select source_code || ' ' || office_identifier || ': ' || title_en, source_url, dataset_code, citation,"
         f" licence, licence_url, strftime(last_vintage_at, '{_TIMESTAMP.replace('.%f', '')}')"
@@ -344,12 +344,12 @@ def _one_row(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any
 
 _DICTIONARY_TABLE = _Table(
     DICTIONARY.removesuffix(".csv"),
-    "What the columns of all tables hold.",
+    "Descriptions of the columns of all tables.",
     ("table", "column"),
     (
         _Column("table", "VARCHAR", True, "Table, with its schema."),
         _Column("column", "VARCHAR", True, "Column."),
         _Column("type", "VARCHAR", True, "Type in the published file."),
-        _Column("description", "VARCHAR", True, "What the column holds, with its unit."),
+        _Column("description", "VARCHAR", True, "Description of the column, with its unit."),
     ),
 )

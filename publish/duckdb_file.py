@@ -1,9 +1,10 @@
-"""Publish a candidate as a read-only DuckDB file, swapped in whole.
+"""Publish a candidate as a read-only DuckDB file, swapped in atomically.
 
-Readers open the published file with ``read_only``; they keep the old one until they open again, and never see a
-half. The file holds tables and table macros over them only, so it needs nothing beside it, and nobody may write it.
-A program that opens it for writing all the same leaves a write-ahead log beside it, which DuckDB would replay into
-whatever file has that name, for readers too: no reader of ours opens it then, and a publish moves the log away.
+Readers open the published file with ``read_only``; they keep the old file until they reopen, and never see a partial
+one. The file contains only tables and table macros over them, so it depends on nothing else, and it is not writable. A
+program that opens it for writing nevertheless leaves a write-ahead log next to it, which DuckDB would replay into any
+file of that name, for readers too. Our readers therefore refuse to open the file while the log exists, and the next
+publish moves the log away.
 """
 
 from __future__ import annotations
@@ -19,28 +20,28 @@ from common.sql import quote
 
 PUBLISHED_SCHEMAS = ("marts", "ops")
 _PUBLICATION_COLUMNS = {
-    "publish_id": "First 12 digits of the content hash, and when it was published.",
+    "publish_id": "First 12 digits of the content hash, and the time of publishing.",
     "content_sha256": "Hash of schema marts: equal content, equal hash.",
-    "is_simulated": "Whether the figures are simulated.",
+    "is_simulated": "True if the figures are simulated.",
     "profile": "`simulator`, `live` or `replay`.",
-    "published_at": "When, UTC.",
-    "inputs_sha256": "Hash of what it was built from: loads (`ops.loads`), settings, models, seeds, DuckDB.",
+    "published_at": "Time of publishing, UTC.",
+    "inputs_sha256": "Hash of the build's inputs: loads (`ops.loads`), settings, models, seeds, DuckDB.",
 }
 READER_CONFIG = {"enable_external_access": "false", "lock_configuration": "true"}
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What was published.
+    """Identity of a publication.
 
     Attributes
     ----------
     publish_id : str
         First 12 digits of the content hash and the time of publishing.
     content_sha256 : str
-        Hash of everything in schema ``marts``: equal content, equal hash, whenever it was built.
+        Hash of everything in schema ``marts``: equal content gives an equal hash, whenever it was built.
     inputs_sha256 : str
-        Hash of what it was built from; the loads are in ``ops.loads``.
+        Hash of the build's inputs; the loads are in ``ops.loads``.
     """
 
     publish_id: str
@@ -52,7 +53,7 @@ class Publication:
 
 
 class PublishedFileError(Exception):
-    """What a reader of the published file would see is not what was published."""
+    """The published file no longer contains what was published."""
 
 
 def publish_duckdb(
@@ -63,9 +64,9 @@ def publish_duckdb(
     Parameters
     ----------
     candidate : Path
-        DuckDB file that passed gate 2.
+        DuckDB file that passed the publish gate.
     target : Path
-        Where readers look; replaced atomically.
+        Path that readers open; replaced atomically.
     profile, is_simulated, published_at, inputs_sha256
         Written into ``ops.publication``.
 
@@ -77,7 +78,7 @@ def publish_duckdb(
     Raises
     ------
     PublishedFileError
-        If a reader sees something else than was published.
+        If a reader would see something else than was published.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     for stale in target.parent.glob(f".{target.name}.*.tmp*"):
@@ -92,7 +93,7 @@ def publish_duckdb(
             for schema in PUBLISHED_SCHEMAS:
                 for table in _tables(connection, schema):
                     _copy_rows(connection, schema, table)
-            # As a reader will see it: text of macros that was read back from a file differs from what was parsed.
+            # As a reader will see it: macro text read back from a file differs from the parsed text.
             connection.execute("use memory")
             connection.execute("detach publication")
             connection.execute(f"attach {quote(str(temporary))} as publication")
@@ -121,12 +122,12 @@ def publish_duckdb(
 
 
 def set_log_aside(path: Path) -> Path | None:
-    """Move a write-ahead log that lies beside the published file out of the way of readers.
+    """Move a write-ahead log next to the published file out of the readers' way.
 
     Returns
     -------
     Path or None
-        Where it is now; None if there was none.
+        Its new path; None if there was none.
     """
     log = _log_of(path)
     if not log.exists():
@@ -135,18 +136,18 @@ def set_log_aside(path: Path) -> Path | None:
 
 
 def refuse_log(path: Path) -> None:
-    """Raise `PublishedFileError` if a write-ahead log lies beside the published file."""
+    """Raise `PublishedFileError` if there is a write-ahead log next to the published file."""
     log = _log_of(path)
     if log.exists():
         raise PublishedFileError(
-            f"{log} lies beside the published file: a program opened it for writing, and each reader would see what it"
-            " wrote; next: end that program, and `metaalexport publish` (it keeps the log as"
-            f" {log.name}.refused). To look at the file, open it read-only: `duckdb -readonly {path}`"
+            f"{log} is next to the published file: a program opened it for writing, and readers would see its changes;"
+            " next: end that program, and run `metaalexport publish` (it keeps the log as"
+            f" {log.name}.refused). To inspect the file, open it read-only: `duckdb -readonly {path}`"
         )
 
 
 def check_published(path: Path) -> None:
-    """Compare what a reader of the published file sees with the hash that was published.
+    """Compare the published file, as a reader sees it, with the published hash.
 
     Raises
     ------
@@ -158,7 +159,7 @@ def check_published(path: Path) -> None:
         found = content_hash(connection)
     if found != said:
         raise PublishedFileError(
-            f"{path} was changed after it was published: its marts have the content {found[:12]}, published was"
+            f"{path} was changed after publication: the content of its marts is {found[:12]}, published was"
             f" {said[:12]}; next: `metaalexport publish`"
         )
 
@@ -169,16 +170,16 @@ def connect_published(path: Path) -> duckdb.DuckDBPyConnection:
     Raises
     ------
     PublishedFileError
-        If a write-ahead log lies beside it.
+        If there is a write-ahead log next to it.
     """
     refuse_log(path)
     return duckdb.connect(str(path), read_only=True, config=dict(READER_CONFIG))
 
 
 def content_hash(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -> str:
-    """Return a sha256 over a schema's tables (names, types, rows in any order) and macros.
+    """Return a SHA-256 over a schema's tables (names, types, rows in any order) and macros.
 
-    Rows are hashed by DuckDB, so hashes compare within one DuckDB version.
+    DuckDB hashes the rows, so hashes are comparable only within one DuckDB version.
     """
     digest = hashlib.sha256()
     tables = connection.execute(
@@ -187,7 +188,7 @@ def content_hash(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -
         " group by 1 order by 1"
     ).fetchall()
     for table, columns in tables:
-        # Rows are unique by primary key, so a sum and an exclusive-or of their hashes lose nothing.
+        # Rows are unique by primary key, so the sum and xor of their hashes lose nothing.
         row = connection.execute(
             "select count(*), coalesce(bit_xor(hash(t)), 0), coalesce(sum(cast(hash(t) as hugeint)), 0)"
             f" from {schema}.{table} as t"
@@ -215,9 +216,10 @@ def _tables(connection: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
 
 
 def _copy_definitions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Copy tables with keys and comments, and macros with the defaults of their parameters.
+    """Copy tables with keys and comments, and macros with their parameter defaults.
 
-    No catalogue function tells these defaults, so DuckDB copies all definitions itself, and what is private goes again.
+    No catalogue function returns these defaults, so DuckDB copies all definitions itself and the private ones are
+    dropped.
     """
     connection.execute("copy from database candidate to publication (schema)")
     schemas = connection.execute(
@@ -229,7 +231,7 @@ def _copy_definitions(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _copy_rows(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> None:
-    """Copy the rows of a table, in the order of its key."""
+    """Copy the rows of a table in key order."""
     keys = connection.execute(
         "select constraint_column_names from duckdb_constraints() where database_name = 'candidate'"
         " and schema_name = ? and table_name = ? and constraint_type = 'PRIMARY KEY'",
@@ -254,6 +256,6 @@ def _write_publication(connection: duckdb.DuckDBPyConnection, publication: Publi
     )
     values = asdict(publication)
     connection.execute("insert into ops.publication values (?, ?, ?, ?, ?, ?)", list(values.values()))
-    connection.execute("comment on table ops.publication is 'What this file is. Grain: one row.'")
+    connection.execute("comment on table ops.publication is 'Identity of this file. Grain: one row.'")
     for column, text in _PUBLICATION_COLUMNS.items():
         connection.execute(f"comment on column ops.publication.{column} is {quote(text)}")

@@ -1,12 +1,12 @@
-"""Serve what is published from PostgreSQL, for BI tools that do not read DuckDB files.
+"""Serve the publication from PostgreSQL, for BI tools that do not read DuckDB files.
 
-The tables are written into schemas of their own, with keys, indexes, comments and rights; then one transaction renames
-the schemas. That transaction waits for readers' transactions that have touched a table, so that a transaction sees the
-old publication or the new one in all its statements. Only where readers never leave a moment for that, a transaction of
-several statements may see both, and the publish says so; one statement never does.
+The tables are written into separate schemas, with keys, indexes, comments and grants; then one transaction renames the
+schemas. That transaction waits for readers' transactions that have touched a table, so a reader's transaction sees
+either the old publication or the new one in all its statements. Only if readers leave no gap for it may a transaction
+of several statements see both, which the publish reports; a single statement never does.
 
-Source of the design: measurements of 2026-11-23 (a swap that drops waits for idle readers; views over versioned
-schemas block on them too), and PostgreSQL's manual, "Explicit Locking".
+Source of the design: measurements of 2026-11-23 (a swap that drops waits for idle readers; views over versioned schemas
+block on them too), and PostgreSQL's manual, "Explicit Locking".
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from publish.duckdb_file import PUBLISHED_SCHEMAS, connect_published, refuse_log
 
 LOADER = "loader"
 READER = "bi_reader"
-# What a reader may take of the server. A session may raise the timeouts for itself, so a publish does not rely on
-# them: it ends the sessions that stand in its way.
+# Limits of a reader on the server. A session can raise the timeouts for itself, so a publish does not rely on them: it
+# terminates blocking sessions.
 READER_CONNECTIONS = 40
 READER_SETTINGS = {
     "default_transaction_read_only": "on",
@@ -42,23 +42,23 @@ READER_SETTINGS = {
     "temp_file_limit": "4GB",
     "deadlock_timeout": "60s",
 }
-# Of two that wait for each other the one that notices first gives way: never the reader.
+# In a deadlock the session that detects it first is cancelled: never the reader.
 LOADER_SETTINGS = {"deadlock_timeout": "200ms"}
-# Questions of BI tools to the large tables: one good or one destination, by month.
+# BI queries on the large tables: one product or one destination, by month.
 INDEXES = {
     "fct_exports": (("product_code", "reporter_code", "month"), ("destination_code", "month")),
     "fct_exports_vintages": (("product_code", "reporter_code", "month"),),
     "rpt_destination_shares": (("scope_code", "reporter_code", "destination_code", "month"),),
 }
-# The lock of publishers lives where readers cannot see it, or one of them could hold it.
+# The publishers' lock is in a schema hidden from readers, or one of them could hold it.
 _OWN_SCHEMA = "serving"
 _CONNECT_SECONDS = 10
 _LIBPQ = re.compile(r"PG([A-Z]+|CONNECT_TIMEOUT)$")
-# To drop what was served before.
+# Lock timeout when dropping former schemas.
 _DROP_WAIT = "300ms"
-# Longer transactions of readers are waited for before others are made to wait.
+# Longer reader transactions are waited for without locks, before others are made to wait.
 _SHORT_TRANSACTION_SECONDS = 3
-# What a server says, or libpq of it, that no retry changes. In another language it is tried again, for nothing.
+# Errors of the server or libpq that a retry cannot fix. Messages in another language are retried in any case.
 _FOR_GOOD = re.compile(
     r"password authentication failed|does not exist|pg_hba\.conf|not permitted|does not support SSL|certificate"
     r"|invalid|bad value"
@@ -68,26 +68,26 @@ Progress = Callable[[str], None]
 
 
 class PostgresServingError(Exception):
-    """PostgreSQL does not serve what was published, and why; what it served before, it still serves."""
+    """PostgreSQL does not serve the publication; it still serves the previous one."""
 
 
 class PostgresAwayError(PostgresServingError):
-    """The server could not be reached or was busy; a later try may succeed."""
+    """The server could not be reached or was busy; a retry may succeed."""
 
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """Where a PostgreSQL server is, and who asks.
+    """Address of a PostgreSQL server, and the user to connect as.
 
     Attributes
     ----------
     host, port, database, user
-        As in a connection string of libpq.
+        As in a libpq connection string.
     password : str
         Never shown, and never part of a statement.
     options : mapping of str to str
-        Other parameters of a connection string, such as ``sslmode``. What is not given has libpq's own default,
-        whatever the environment says.
+        Other connection string parameters, such as ``sslmode``. Parameters not given have libpq's defaults, whatever
+        the environment sets.
     """
 
     host: str
@@ -98,7 +98,7 @@ class PostgresServer:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def conninfo(self, database: str, application: str, **secret: str) -> str:
-        """Return a connection string of libpq."""
+        """Return a libpq connection string."""
         return make_conninfo(
             **{
                 "connect_timeout": str(_CONNECT_SECONDS),
@@ -113,7 +113,7 @@ class PostgresServer:
         )
 
     def connect(self, *, database: str | None = None) -> psycopg.Connection:
-        """Open a connection that commits each statement.
+        """Open an autocommit connection.
 
         Raises
         ------
@@ -130,16 +130,16 @@ class PostgresServer:
             kind = PostgresServingError if _FOR_GOOD.search(str(error)) else PostgresAwayError
             raise kind(
                 f"PostgreSQL at {self.host}:{self.port}, database {name}, user {self.user}: {error};"
-                " next: is it up, and was `metaalexport prepare-postgres` run on it?"
+                " next: check that the server is running and that `metaalexport prepare-postgres` was run on it"
             ) from error
 
     def wait_for(self, seconds: float) -> None:
-        """Wait until the server takes this user.
+        """Wait until the server accepts this user.
 
         Raises
         ------
         PostgresServingError
-            If it does not within the time.
+            If it does not within `seconds`.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -155,7 +155,7 @@ class PostgresServer:
 
 @contextmanager
 def _url_alone() -> Iterator[None]:
-    """Hide from libpq, here and inside DuckDB, the environment's variables: a user set them for other servers."""
+    """Hide libpq's environment variables, which are set for other servers, from libpq here and inside DuckDB."""
     hidden = {name: os.environ.pop(name) for name in list(os.environ) if _LIBPQ.match(name)}
     try:
         yield
@@ -165,22 +165,22 @@ def _url_alone() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Served:
-    """What a publish to PostgreSQL did.
+    """Result of a publish to PostgreSQL.
 
     Attributes
     ----------
     publish_id : str
-        Of the publication that is served now.
+        Publication served now.
     is_new : bool
-        False where the server had it already.
+        False if the server had it already.
     tables, rows : int
-        What was written.
+        Numbers of tables and rows written.
     swap_seconds : float
-        How long readers could have had to wait.
+        Maximum time for which readers were blocked.
     is_exact : bool
-        Whether no reader's transaction could see two publications. Single statements never can.
+        True if no reader's transaction could see two publications. Single statements never can.
     ended : tuple of str
-        Sessions of readers that held a transaction open for longer than the patience, and were ended.
+        Reader sessions that were terminated because their transaction outlasted the patience.
     """
 
     publish_id: str
@@ -193,21 +193,21 @@ class Served:
 
 
 def prepare_server(admin: PostgresServer, *, database: str, loader_password: str, reader_password: str) -> None:
-    """Create or renew the roles, the database and their rights; safe to repeat.
+    """Create or update the roles, the database and their grants; idempotent.
 
     Parameters
     ----------
     admin : PostgresServer
         A superuser, connected to any database of the server.
     database : str
-        Database of the marts; belongs to role ``loader``.
+        Database of the marts, owned by role ``loader``.
     loader_password, reader_password : str
         Passwords of the roles ``loader`` and ``bi_reader``; sent as SCRAM verifiers.
 
     Raises
     ------
     PostgresServingError
-        If the server cannot be reached, or the admin may not do this.
+        If the server cannot be reached, or the admin lacks the privileges.
     """
     try:
         with admin.connect() as connection:
@@ -230,7 +230,7 @@ def prepare_server(admin: PostgresServer, *, database: str, loader_password: str
                     sql.Identifier(READER), sql.SQL(", ").join(map(sql.Identifier, PUBLISHED_SCHEMAS))
                 )
             )
-            # A member of a role sees its sessions, and may end one that holds a publish up.
+            # A member of a role sees its sessions, and may terminate one that blocks a publish.
             connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(READER), sql.Identifier(LOADER)))
             if not connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
                 connection.execute(
@@ -242,7 +242,7 @@ def prepare_server(admin: PostgresServer, *, database: str, loader_password: str
             )
         with admin.connect(database=database) as connection:
             connection.execute("revoke all on schema public from public")
-            # Large objects can be made by everyone who may connect: the only thing that a reader could write.
+            # Anyone who can connect can create large objects, which would be a reader's only way to write.
             for function in ("lo_creat(integer)", "lo_create(oid)", "lo_from_bytea(oid, bytea)"):
                 connection.execute(f"revoke execute on function pg_catalog.{function} from public")
             connection.execute(
@@ -258,12 +258,12 @@ def prepare_server(admin: PostgresServer, *, database: str, loader_password: str
     except psycopg.Error as error:
         raise PostgresServingError(
             f"PostgreSQL at {admin.host}:{admin.port} could not be prepared as user {admin.user}: {error};"
-            " next: it takes a superuser"
+            " next: use a superuser"
         ) from error
 
 
 def _create_role(connection: psycopg.Connection, role: str, password: str) -> None:
-    """Create a role that may log in, or renew its password; the server's log sees no password."""
+    """Create a login role, or update its password; the server's log never contains the password."""
     verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
     exists = connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
     connection.execute(
@@ -274,7 +274,7 @@ def _create_role(connection: psycopg.Connection, role: str, password: str) -> No
 
 
 def served_publication(server: PostgresServer) -> dict[str, str] | None:
-    """Return publish id, profile and kind of what PostgreSQL serves, or None if it serves nothing yet."""
+    """Return publish id and profile of the publication that PostgreSQL serves, or None if there is none."""
     with server.connect() as connection:
         return _served(connection)
 
@@ -299,19 +299,19 @@ def publish_postgres(
     Parameters
     ----------
     published : Path
-        The published DuckDB file: what both serve is the same.
+        The published DuckDB file: both serve the same content.
     server : PostgresServer
         Database of the marts, as role ``loader``.
     extensions : Path
-        Folder for DuckDB's extension; it is taken from an installed package.
+        Folder for DuckDB's extension, which comes from an installed package.
     patience_seconds : float
-        How long readers' transactions are waited for; then those in the way are ended.
+        How long to wait for readers' transactions before blocking sessions are terminated.
 
     Raises
     ------
     PostgresServingError
-        If the server cannot be reached, serves another kind of data, another publish is running, rows got lost on the
-        way, or a session in the way cannot be ended.
+        If the server cannot be reached, serves another kind of data, another publish is running, rows were lost, or a
+        blocking session cannot be terminated.
     """
     with _publish_alone(server), server.connect() as connection:
         publication = _publication_of(published)
@@ -319,11 +319,11 @@ def publish_postgres(
         if before and before["profile"] != publication["profile"]:
             raise PostgresServingError(
                 f"database {server.database} serves profile {before['profile']!r}, this is {publication['profile']!r};"
-                " kinds of data are never mixed: next: give each profile a database of its own"
+                " kinds of data are never mixed: next: use a separate database per profile"
                 " (METAALEXPORT_POSTGRES_URL)"
             )
         if before and before["publish_id"] == publication["publish_id"]:
-            progress(f"PostgreSQL serves {publication['publish_id']} already")
+            progress(f"PostgreSQL already serves {publication['publish_id']}")
             return Served(publication["publish_id"], is_new=False)
         try:
             _drop_generations(connection, progress)
@@ -336,7 +336,7 @@ def publish_postgres(
         except psycopg.Error as error:
             raise PostgresAwayError(
                 f"PostgreSQL at {server.host}:{server.port}, database {server.database}: {error};"
-                " what was served before is served still; next: run the publish again"
+                " the previous publication is still served; next: run the publish again"
             ) from error
     served = Served(publication["publish_id"], True, len(counts), sum(counts.values()), seconds, is_exact, tuple(ended))
     progress(
@@ -348,7 +348,7 @@ def publish_postgres(
 
 @contextmanager
 def _publish_alone(server: PostgresServer) -> Iterator[None]:
-    """Hold the publishers' lock; it ends with the connection, so a killed publish leaves none."""
+    """Hold the publishers' lock; it ends with the connection, so a killed publish leaves no lock."""
     with server.connect() as connection, connection.transaction():
         try:
             connection.execute(f"lock table {_OWN_SCHEMA}.publishing in exclusive mode nowait")
@@ -380,7 +380,7 @@ def _duckdb_beside(server: PostgresServer, published: Path, extensions: Path) ->
     ):
         import_extension("postgres", con=connection)
         connection.execute("load postgres_scanner")
-        # A statement could be shown in an error message or a log; a file that only we can read is not.
+        # A statement could appear in an error message or a log; a file that only this user can read does not.
         passfile = Path(folder) / "pgpass"
         descriptor = os.open(passfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
@@ -389,7 +389,7 @@ def _duckdb_beside(server: PostgresServer, published: Path, extensions: Path) ->
         target = server.conninfo(server.database, "metaalexport tables", passfile=str(passfile))
         refuse_log(published)
         connection.execute(f"attach {quote(str(published))} as file (read_only)")
-        # DuckDB opens further connections as it writes.
+        # DuckDB opens further connections while writing.
         with _url_alone():
             connection.execute(f"attach {quote(target)} as server (type postgres)")
             yield connection
@@ -398,7 +398,7 @@ def _duckdb_beside(server: PostgresServer, published: Path, extensions: Path) ->
 def _write_tables(
     published: Path, server: PostgresServer, connection: psycopg.Connection, extensions: Path, progress: Progress
 ) -> dict[str, int]:
-    """Write all tables beside what is served, with keys, indexes, comments and rights; return rows by table."""
+    """Write all tables next to the served ones, with keys, indexes, comments and grants; return rows by table."""
     for schema in PUBLISHED_SCHEMAS:
         connection.execute(sql.SQL("create schema {}").format(_next(schema)))
     counts: dict[str, int] = {}
@@ -409,7 +409,7 @@ def _write_tables(
             [list(PUBLISHED_SCHEMAS)],
         ).fetchall()
         if not tables:
-            raise PostgresServingError(f"{published} holds no tables; next: metaalexport publish")
+            raise PostgresServingError(f"{published} contains no tables; next: metaalexport publish")
         for position, (schema, table, comment, size) in enumerate(tables, start=1):
             if size > 100_000:
                 progress(f"PostgreSQL: {schema}.{table}, {size:,} rows ({position} of {len(tables)})")
@@ -420,7 +420,7 @@ def _write_tables(
             if found != expected:
                 raise PostgresServingError(
                     f"{schema}.{table} has {found:,} rows in PostgreSQL and {expected:,} in {published}; next: publish"
-                    " again, and tell us if it stays"
+                    " again, and report it if it recurs"
                 )
             counts[f"{schema}.{table}"] = found
     return counts
@@ -429,7 +429,7 @@ def _write_tables(
 def _finish_table(
     connection: psycopg.Connection, duck: duckdb.DuckDBPyConnection, schema: str, table: str, comment: str | None
 ) -> None:
-    """Give a new table its key, indexes, comments, statistics and rights."""
+    """Add key, indexes, comments, statistics and grants to a new table."""
     name = _table(schema, table)
     keys = duck.execute(
         "select constraint_column_names from duckdb_constraints() where database_name = 'file'"
@@ -458,11 +458,11 @@ def _finish_table(
 def _swap(
     connection: psycopg.Connection, publish_id: str, loaded_xid: str, patience_seconds: float, progress: Progress
 ) -> tuple[float, bool, list[str]]:
-    """Rename the schemas; return seconds of waiting for readers, whether none could see both, and who was ended."""
+    """Rename the schemas; return the blocking time (seconds), whether the swap was exact, and the sessions ended."""
     ended: list[str] = []
     order = _served_tables(connection)
     deadline = time.monotonic() + patience_seconds
-    # Sessions that stay after they were ended are not this role's to end.
+    # Sessions that survive termination are beyond this role's privileges.
     while time.monotonic() < deadline + patience_seconds + 10:
         in_the_way = _sessions_in_the_way(connection, loaded_xid)
         lasting = [session for session in in_the_way if session.seconds > _SHORT_TRANSACTION_SECONDS]
@@ -471,20 +471,20 @@ def _swap(
         if lasting and not is_patient:
             ended += _end(connection, lasting, progress)
         elif not lasting and is_patient:
-            # Whoever waits behind our locks would wait for a lasting transaction too: it is waited for without them.
+            # Readers queued behind our locks would also wait for a long transaction, so wait for it without locks.
             if _try_to_swap(connection, order, publish_id, loaded_xid):
                 return time.monotonic() - started, True, ended
         elif not lasting and not any(session.is_older_than_load for session in in_the_way):
-            # Short transactions without a pause, each with the tables that another one wants: never is there a moment
-            # without one. A statement still sees one publication; a transaction of several may see both.
+            # Short transactions without a gap, each waiting for tables of another: there is never a moment without one.
+            # A statement still sees one publication; a transaction of several may see both.
             with connection.transaction():
                 _rename(connection, publish_id)
-            progress("warn: readers left no moment for the swap: a transaction of several statements may see both")
+            progress("warn: readers left no gap for the swap: a transaction of several statements may see both")
             return time.monotonic() - started, False, ended
         time.sleep(0.1)
     raise PostgresAwayError(
-        "readers' transactions hold the tables that are served, and their sessions cannot be ended;"
-        " next: see pg_stat_activity, end them, and publish again"
+        "readers' transactions hold the served tables, and their sessions cannot be terminated;"
+        " next: find them in pg_stat_activity, terminate them, and publish again"
     )
 
 
@@ -498,11 +498,11 @@ def _served_tables(connection: psycopg.Connection) -> list[tuple[str, str]]:
 def _try_to_swap(
     connection: psycopg.Connection, order: list[tuple[str, str]], publish_id: str, loaded_xid: str
 ) -> bool:
-    """Lock what is served against readers and rename; False where that would be to wait in vain.
+    """Lock the served tables and rename the schemas; return False if a reader would deadlock.
 
-    A reader that holds one table and wants another waits for us while we wait for it. PostgreSQL notices that on our
-    side first (see `LOADER_SETTINGS`). Then the table that it holds moves to the front of `order`: at the next try such
-    readers are stopped there, before they hold anything.
+    A reader that holds one table and wants another waits for us while we wait for it. PostgreSQL detects that on our
+    side first (see `LOADER_SETTINGS`). The table that the reader holds then moves to the front of `order`: on the next
+    attempt such readers are stopped there, before they hold anything.
     """
     table = ("", "")
     try:
@@ -545,7 +545,7 @@ class _Session:
 
 
 def _sessions_in_the_way(connection: psycopg.Connection, loaded_xid: str) -> list[_Session]:
-    """Return whose transactions could see two publications, or, with a snapshot older than the load, empty tables."""
+    """Return sessions that could see two publications or, with a snapshot older than the load, empty tables."""
     rows = connection.execute(
         """
         select
@@ -582,29 +582,29 @@ def _end(connection: psycopg.Connection, sessions: list[_Session], progress: Pro
         try:
             connection.execute("select pg_terminate_backend(%s)", [session.pid])
         except psycopg.errors.InsufficientPrivilege as error:
-            progress(f"warn: {session.description} holds the publish up and is not ours to end: {error}")
+            progress(f"warn: {session.description} blocks the publish and may not be terminated by this role: {error}")
             continue
         ended.append(f"{session.description}, in a transaction for {session.seconds:.0f} s")
-        progress(f"warn: ended a session that held the publish up: {ended[-1]}")
+        progress(f"warn: terminated a session that blocked the publish: {ended[-1]}")
     return ended
 
 
 def drop_former_generations(
     server: PostgresServer, *, is_dry_run: bool = False, progress: Progress = print
 ) -> list[str]:
-    """Drop what was served before and what a killed publish left; one that is still in use waits for the next time.
+    """Drop former publications and leftovers of killed publishes; those still in use wait for the next run.
 
     Parameters
     ----------
     server : PostgresServer
         Database of the marts, as role ``loader``.
     is_dry_run : bool
-        Only tell what would be dropped.
+        Only report what would be dropped.
 
     Returns
     -------
     list of str
-        Schemas that were dropped, or would be.
+        Schemas dropped, or that would be.
 
     Raises
     ------
@@ -631,7 +631,7 @@ def _drop_generations(connection: psycopg.Connection, progress: Progress) -> lis
                 connection.execute(f"set local lock_timeout = '{_DROP_WAIT}'")
                 connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            progress(f"PostgreSQL: schema {schema} is in use; it is dropped at the next publish")
+            progress(f"PostgreSQL: schema {schema} is in use; it will be dropped at the next publish")
         else:
             dropped.append(schema)
     return dropped

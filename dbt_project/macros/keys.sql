@@ -1,4 +1,4 @@
-{# Whether two rows agree in all columns of a key. #}
+{# True if two rows agree in all columns of a key. #}
 {% macro same(one, other, columns) -%}
     {%- for column in columns -%}
         {{ one }}.{{ column }} = {{ other }}.{{ column }}{{ ' and ' if not loop.last }}

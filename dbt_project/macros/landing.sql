@@ -1,14 +1,14 @@
-{# A load exists once its commit marker does: rows of other folders are not there for anybody. #}
+{# A load exists once its commit marker does; rows in other folders are ignored. #}
 {% macro only_committed() -%}
     load_id in (select load_id from {{ source('landing', 'loads') }})
 {%- endmacro %}
 
-{# A figure in the warehouse's unit. In doubles: the product of two decimals is a wide one, and slow. #}
+{# Figure in the warehouse's unit. Doubles, because multiplying two decimals yields a wide, slow one. #}
 {% macro in_own_unit(office_value, factor) -%}
     cast({{ office_value }} as double) * cast({{ factor }} as double)
 {%- endmacro %}
 
-{# Whether a period code is a month: `2024MM01` of CBS, `2024-01` of Eurostat. #}
+{# True if a period code is a month: `2024MM01` of CBS, `2024-01` of Eurostat. #}
 {% macro is_month(period_code) -%}
     ({{ period_code }} like '____MM__' or {{ period_code }} like '____-__')
 {%- endmacro %}

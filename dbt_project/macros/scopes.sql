@@ -1,6 +1,6 @@
 {#
-    Whether a product row of a month belongs to a scope: by nomenclature and code, where the member is meant for that
-    office, and on the first day of the month.
+    True if a product row belongs to a scope: same nomenclature and code, a member valid for that office, on the first
+    day of the month.
 #}
 {% macro is_member(members, rows, month="month") -%}
     {{ rows }}.nomenclature_code = {{ members }}.nomenclature_code

@@ -1,6 +1,6 @@
 {#
-    Table macros for common cuts of rpt_destination_shares, made after it. A parameter without a value has its default:
-    the defaults stand in the queries, where a published macro shows them and the content hash sees them.
+    Table macros for common cuts of rpt_destination_shares, created after it. Defaults are set in the queries, so that
+    published macros show them and the content hash covers them.
 #}
 {% macro create_destination_share(relation) -%}
     create or replace macro {{ relation.schema }}.destination_share(

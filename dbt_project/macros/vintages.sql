@@ -1,12 +1,12 @@
 {#
-    What an office says of a cell, from the vintage that brought it until the one that changed it.
+    Observation intervals of a cell: from the vintage that brought a value to the one that changed it.
 
-    `changes` (name of a staging model) holds only the cells that a load changed, so a cell's statements are its
-    changes in the order of vintages. Loads of another panel of partners are another series. A cell without a value
-    (withdrawn, or with a reason instead of a figure) states nothing.
+    `changes` (name of a staging model) holds only the cells that a load changed, so a cell's intervals are its changes
+    in vintage order. Loads with another partner set are another series. A cell without a value (withdrawn, or a reason
+    instead of a figure) has no interval.
 
-    cell: columns that identify a cell, the measure included.
-    dataset: whose changes count; all where there is none.
+    cell: columns that identify a cell, including the measure.
+    dataset: restricts the changes to one dataset; default all.
 #}
 {% macro cell_statements(changes, cell, dataset=none) -%}
     {%- set key = ['panel'] + cell -%}
@@ -30,7 +30,7 @@
         {{ "where landed.dataset_code = '" ~ dataset ~ "'" if dataset }}
     ),
 
-    -- Most cells are said once: only those that were said again need to be put in order.
+    -- Most cells have one change; only the others need sorting.
     said_again as (
         select distinct {{ key | join(', ') }}
         from changes
@@ -66,7 +66,7 @@
     where office_value is not null and vintage_at is distinct from next_vintage_at
 {%- endmacro %}
 
-{# From when both of two statements hold, and until when. #}
+{# Start and end of the overlap of two observation intervals. #}
 {% macro both_valid_from(one, other) -%}
     greatest({{ one }}.valid_from, {{ other }}.valid_from)
 {%- endmacro %}
@@ -75,7 +75,7 @@
     least({{ one }}.valid_to, {{ other }}.valid_to)
 {%- endmacro %}
 
-{# Where the sum of two statements comes from: the reply that brought the newer one; of two in one vintage the first. #}
+{# Origin of a sum of two observations: the response that brought the newer one; within one vintage, the first. #}
 {% macro origin_of_both(one, other) -%}
     case
         when {{ one }}.valid_from > {{ other }}.valid_from then {{ one }}.load_id
@@ -90,20 +90,20 @@
     end as request_no
 {%- endmacro %}
 
-{# Whether there is a time at which both statements hold. A missing end is no end. #}
+{# True if two observation intervals overlap. A null end is open. #}
 {% macro both_valid(one, other) -%}
     ({{ one }}.valid_to is null or {{ other }}.valid_from < {{ one }}.valid_to)
     and ({{ other }}.valid_to is null or {{ one }}.valid_from < {{ other }}.valid_to)
 {%- endmacro %}
 
-{# The office of a dataset, as readers know it. #}
+{# Source code of a dataset. #}
 {% macro source_of(dataset_code) -%}
     case when starts_with({{ dataset_code }}, 'cbs_') then 'CBS' else 'EUROSTAT' end
 {%- endmacro %}
 
 {#
-    Table macro `marts.exports_as_of(as_of)`, made after the table that it reads. A day means all of it: what was
-    valid at its last microsecond, UTC. All other points in time are themselves.
+    Table macro `marts.exports_as_of(as_of)`, created after the table that it reads. A date means the whole day: the
+    state at its last microsecond, UTC. Any other timestamp is taken as is.
 #}
 {% macro create_exports_as_of(relation) -%}
     create or replace macro {{ relation.schema }}.exports_as_of(as_of) as table

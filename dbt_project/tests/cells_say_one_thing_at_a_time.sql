@@ -1,5 +1,5 @@
--- Law: a cell of a panel holds one current value. Two would be added up in the marts, and be seen by nobody: it means
--- that a load called a cell new that an earlier load had already.
+-- Law: a cell of a partner set has one current value. Two would be summed silently in the marts; it means that a load
+-- marked a cell as new that an earlier load already had.
 {% for dataset in ['cbs_85429ned', 'cbs_85427ned', 'eurostat_ds_045409'] %}
     select
         '{{ dataset }}' as dataset_code,

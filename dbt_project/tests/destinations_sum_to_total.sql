@@ -1,4 +1,4 @@
--- Law: wherever the office publishes a total, the destinations of fct_exports add up to it exactly.
+-- Law: wherever the office publishes a total, the destinations of fct_exports sum to it exactly.
 with destinations as (
     select
         source_code,

@@ -1,5 +1,5 @@
--- Law: what is current is the last version of each figure, and nothing else is. Rows are compared by their hash: the
--- two tables are the largest of the marts, and equal in every build but a broken one.
+-- Law: fct_exports holds exactly the last version of each figure. Rows are compared by hash: the two tables are the
+-- largest of the marts, and equal in every correct build.
 with current_exports as (
     select
         hash(

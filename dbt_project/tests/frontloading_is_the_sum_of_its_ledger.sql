@@ -1,4 +1,5 @@
--- The summary is made from the ledger: its excess is the sum of the monthly excesses, the net one that of all of them.
+-- The summary is derived from the ledger: its excess is the sum of the front-loading months, the net excess the sum of
+-- all months.
 with months as (
     select
         event_code,
@@ -9,7 +10,7 @@ with months as (
         destination_code,
         baseline_method,
         sum(excess_eur) filter (where phase = 'front_loading') as excess_eur,
-        -- Up to the first month without a figure, from which on nothing is added up.
+        -- Up to the first month without a figure, after which the cumulation stops.
         sum(excess_eur) filter (where cumulated_excess_eur is not null) as net_eur
     from {{ ref('rpt_frontloading_months') }}
     group by all

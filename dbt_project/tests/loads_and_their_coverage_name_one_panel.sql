@@ -1,4 +1,5 @@
--- A cell counts while the panel of its load is in force: a load whose coverage named another panel would never count.
+-- A cell counts while the partner set of its load is in force: a load whose coverage named another set would never
+-- count.
 with coverage as (
     {% for dataset in ['cbs_85429ned', 'cbs_85427ned', 'eurostat_ds_045409'] -%}
         select

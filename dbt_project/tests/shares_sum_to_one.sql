@@ -1,4 +1,4 @@
--- Law: in every complete month the shares of all destinations, unallocated included, sum to 1.
+-- Law: in every complete month the shares of all destinations, including unallocated, sum to 1.
 select
     source_code,
     concept_code,

@@ -1,5 +1,5 @@
--- Law: the size classes of an activity, partner group and year hold no more than all enterprises together. A class that
--- is not shown leaves room; values are in whole thousands of euros.
+-- Law: the size classes of an activity, partner group and year never exceed the total of all enterprises. Unpublished
+-- classes leave a gap; values are in whole thousands of euros.
 select
     reporter_code,
     activity_code,

@@ -1,4 +1,4 @@
-"""What the charts of the report share: colours, axes, charts that several sections draw, and their library."""
+"""Shared parts of the report's charts: colours, axes, charts drawn by several sections, and the chart library."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from publish.report.texts import TEMPLATES, Text
 
 TipRows = Iterable[tuple[Text, Text] | tuple[Text, Text, str]]
 
-# Nine hues that stay apart for colour-blind readers (they differ in lightness too) and reach 4.5:1 on
-# white, because labels are written in them. A country that is often in view keeps its colour.
+# Nine hues that colour-blind readers can distinguish (they also differ in lightness), with a contrast of 4.5:1 on white
+# because labels use them. Countries that appear often keep their colour.
 PALETTE = ("#0b4f9e", "#c2410c", "#00796b", "#a21e6e", "#7a5c00", "#6a3fb5", "#1f6fb2", "#4b5563", "#8b1a1a")
 COLOUR_OF_COUNTRY = {"DE": 0, "US": 1, "BE": 2, "FR": 3, "PL": 4, "GB": 5, "IT": 6, "ES": 7, "CN": 8}
 INK, RULE, GREY = "#1b2733", "#dfe4ea", "#6b7885"
@@ -28,9 +28,9 @@ INK, RULE, GREY = "#1b2733", "#dfe4ea", "#6b7885"
 
 @dataclass(frozen=True)
 class Chart:
-    """A Vega-Lite specification without data and without words: the page fills in both.
+    """A Vega-Lite specification without data or words, which the page fills in.
 
-    Every view and parameter in it has a name, as Altair's own count up over the life of the process.
+    All its views and parameters are named, because Altair's own names count up over the life of the process.
     """
 
     name: str
@@ -56,13 +56,13 @@ class Chart:
 
 
 def chart(height: int) -> Callable[[Callable[[], alt.LayerChart | alt.Chart]], Chart]:
-    """Make a chart, so many pixels high unless a panel says otherwise, of the function that draws it."""
+    """Turn a drawing function into a chart of the given height in pixels, unless a panel sets another."""
     return lambda draw: Chart(draw.__name__, height, draw)
 
 
 @cache
 def chart_library() -> str:
-    """Return the Vega-Lite that Altair's specifications are written for; vl-convert carries it with it."""
+    """Return the Vega-Lite version of Altair's specifications, as bundled with vl-convert."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
     return bundle
@@ -70,13 +70,13 @@ def chart_library() -> str:
 
 @cache
 def countries_topology() -> dict[str, Any]:
-    """Return the outlines of countries (TopoJSON); the id of each is its ISO 3166-1 alpha-2 code."""
+    """Return the outlines of countries (TopoJSON), with ISO 3166-1 alpha-2 codes as ids."""
     topology: dict[str, Any] = json.loads((TEMPLATES / "countries-110m.json").read_text(encoding="utf-8"))
     return topology
 
 
 def countries_on_map() -> set[str]:
-    """Return the countries that the map can show: at its scale, small ones are not drawn."""
+    """Return the countries on the map; small ones are not drawn at its scale."""
     return {shape["id"] for shape in countries_topology()["objects"]["countries"]["geometries"] if "id" in shape}
 
 
@@ -89,19 +89,19 @@ def month_axis(tick_count: int = 8) -> alt.X:
         domainColor="#8a96a3",
         labelOverlap=True,
         labelSeparation=6,
-        # On a narrow chart years only: labels of quarters would push them out.
+        # Only years on a narrow chart, where quarter labels would displace them.
         tickCount=alt.ExprRef(f"width < 420 ? 4 : {tick_count}"),
     )
     return alt.X("t:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
 def figure_axis(tick_count: int = 6) -> alt.Axis:
-    """Return an axis of figures, written by the locale of the page."""
+    """Return an axis of figures, formatted by the page's locale."""
     return alt.Axis(format=",.2~f", domain=False, ticks=False, tickCount=tick_count)
 
 
 def pointer(name: str, tick_count: int = 8) -> alt.Chart:
-    """Return one invisible rule a month, which catches the pointer anywhere on the chart, also on touch screens."""
+    """Return one invisible rule per month, which catches the pointer anywhere on the chart, on touch screens too."""
     chosen = alt.selection_point(
         name=f"hover_{name}", fields=["t"], nearest=True, on="pointermove", clear="pointerout", empty=False
     )
@@ -139,7 +139,7 @@ def name_axis() -> alt.Y:
 
 @chart(height=390)
 def ranking() -> alt.LayerChart:
-    """Return a bar for each name, with the bounds of its share."""
+    """Return a bar per name, with the bounds of its share."""
     base = alt.Chart(alt.NamedData("bars")).encode(y=name_axis())
     x_shares = alt.X(
         "share:Q", title=None, axis=figure_axis(5), scale=alt.Scale(domain=[0, alt.ExprRef("x_max")], nice=False)
@@ -164,7 +164,7 @@ def ranking() -> alt.LayerChart:
 
 @chart(height=240)
 def lines() -> alt.LayerChart:
-    """Return several series over time, told apart by colour and dash."""
+    """Return several series over time, distinguished by colour and dash."""
     y = alt.Y("y:Q", title=None, axis=figure_axis(), scale=alt.Scale(zero=True, nice=True))
     series = line("lines", "lines_lines", month_axis(), y, strokeWidth=2).encode(
         color=alt.Color("colour:N", scale=None), strokeDash=alt.StrokeDash("dash:N", scale=None), detail="code:N"
@@ -174,7 +174,7 @@ def lines() -> alt.LayerChart:
 
 @chart(height=330)
 def split() -> alt.LayerChart:
-    """Return parts that add up, some of them below zero, and a tick at their sum."""
+    """Return components that sum to a total, possibly negative, with a tick at the total."""
     x = alt.X("x:Q", title=None, axis=figure_axis(5), stack="zero")
     parts = (
         alt.Chart(alt.NamedData("parts"), name="split_parts")
@@ -195,12 +195,12 @@ def split() -> alt.LayerChart:
 
 
 def milliseconds(value: date) -> int:
-    """Return a day as charts know it: milliseconds since 1970, UTC."""
+    """Return a day in the charts' unit: milliseconds since 1970, UTC."""
     return 1000 * calendar.timegm(value.timetuple())
 
 
 def rounded(value: Figure, digits: int, factor: float = 1) -> float | None:
-    """Return a figure for a chart; a missing one stays missing."""
+    """Return a figure for a chart; None stays None."""
     return None if value is None else round(factor * float(value), digits)
 
 
@@ -220,14 +220,14 @@ def line_data(months: Sequence[date], values: Iterable[float | None], **constant
 
 
 def tip(title: Text, rows: TipRows) -> Row:
-    """Return what the pointer shows: a title over rows of name, figure and, where there is one, colour."""
+    """Return the tooltip: a title over rows of name, figure and optional colour."""
     return {"title": title, "rows": [list(row) for row in rows]}
 
 
 def over_time(
     months: Sequence[date], lines: Mapping[str, Iterable[float | None]], rows: Iterable[TipRows]
 ) -> dict[str, Any]:
-    """Return the data of lines over months, and what the pointer shows at each month."""
+    """Return the data of lines over months, and the tooltip of each month."""
     hover = [
         {"t": milliseconds(each), "tip": tip(month(each), listed)} for each, listed in zip(months, rows, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Numbers, amounts, dates and lists in both languages, by the rules of Unicode's CLDR (Babel)."""
+"""Numbers, amounts, dates and lists in both languages, formatted by Unicode CLDR rules (Babel)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Figure = float | int | Decimal | None
 
 
 def round_half_up(value: float | Decimal, digits: int) -> Decimal:
-    """Return a number as a reader sees it: half is rounded away from zero."""
+    """Return a number rounded for display: half away from zero."""
     return Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
 
 
 def number(value: Figure, digits: int = 0, *, signed: bool = False) -> Text:
-    """Return a number; a missing one is a dash, and what rounds to zero has no sign."""
+    """Return a number; a missing one is a dash, and zero after rounding has no sign."""
     if value is None:
         return same(MISSING)
     rounded = round_half_up(value, digits)
@@ -47,7 +47,7 @@ def percent(share: Figure, digits: int = 1) -> Text:
 
 
 def share_figure(share: Figure, digits: int = 2) -> Text:
-    """Return a share (0-1) in per cent without the sign, for a column whose head has it."""
+    """Return a share (0-1) in per cent without the sign, for a column with the unit in its head."""
     return number(None if share is None else 100 * share, digits)
 
 
@@ -65,7 +65,7 @@ def points(value: Figure, digits: int = 2, *, signed: bool = True) -> Text:
 
 
 def small_points(value: Figure, digits: int = 3) -> Text:
-    """Return a size in percentage points; one that rounds to zero is given as below the last digit."""
+    """Return a size in percentage points; one that rounds to zero is shown as below the last digit."""
     if value is None or value == 0 or abs(float(value)) >= 0.1**digits:
         return number(value, digits)
     least = number(0.1**digits, digits)
@@ -82,7 +82,7 @@ def euros(value: Figure) -> Text:
 
 
 def millions(value: Figure, digits: int = 1, *, signed: bool = False) -> Text:
-    """Return an amount in millions without the unit, for a column whose head has it."""
+    """Return an amount in millions without the unit, for a column with the unit in its head."""
     return number(None if value is None else Decimal(str(value)) / 1_000_000, digits, signed=signed)
 
 
@@ -114,7 +114,7 @@ def instant(value: datetime | None) -> Text:
 
 
 def month_ranges(months: list[date]) -> Text:
-    """Return months as a list, neighbours as one range."""
+    """Return months as a list, with consecutive months as a range."""
     ranges: list[list[date]] = []
     for value in months:
         if ranges and months_before(value, 1) == ranges[-1][-1]:
@@ -125,7 +125,7 @@ def month_ranges(months: list[date]) -> Text:
 
 
 def enumerate_names(names: Iterable[Text]) -> Text:
-    """Return names as a list to be read aloud: a, b and c."""
+    """Return names as a list in prose: a, b and c."""
     listed = list(names)
     return per_language(
         lambda language: format_list([name[language] for name in listed], locale=_LIST_LOCALES[language]) or MISSING
@@ -133,19 +133,19 @@ def enumerate_names(names: Iterable[Text]) -> Text:
 
 
 def months_between(first: date, last: date) -> list[date]:
-    """Return the months from one to another, both included."""
+    """Return the months from one to another, both inclusive."""
     count = (last.year - first.year) * 12 + last.month - first.month
     return [months_before(last, back) for back in range(count, -1, -1)]
 
 
 def months_before(value: date, count: int) -> date:
-    """Return the first day of the month that is so many months earlier."""
+    """Return the first day of the month `count` months earlier."""
     index = value.year * 12 + value.month - 1 - count
     return date(index // 12, index % 12 + 1, 1)
 
 
 def axis_locales() -> dict[str, Any]:
-    """Return how the axes of the charts write numbers and dates, by language: locales of d3."""
+    """Return the d3 locales of the chart axes, by language."""
     return {language: _axis_locale(Locale.parse(language)) for language in LANGUAGES}
 
 

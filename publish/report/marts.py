@@ -1,4 +1,4 @@
-"""A published warehouse as the report reads it."""
+"""The published warehouse as read by the report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNITED_STATES = "US"
 _OFFICE_NAMES = {"CBS": "CBS", "EUROSTAT": "Eurostat"}
 
 Row = dict[str, Any]
-# Source, concept, scope and reporter: what a share means nothing without.
+# Source, concept, scope and reporter: a share is meaningless without them.
 Key = tuple[str, str, str, str]
 OF_VIEW = "source_code = ? and concept_code = ? and scope_code = ? and reporter_code = ?"
 
@@ -30,7 +30,7 @@ class Marts:
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Connection to the file; only read.
+        Connection to the file; read only.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -43,8 +43,8 @@ class Marts:
         self.tables = {row[0] for row in listed.fetchall()}
 
     def rows(self, sql: str, parameters: Iterable[object] = ()) -> list[Row]:
-        """Run a query whose tables are named with their schema (``marts.x``, ``ops.x``)."""
-        # A file called marts.duckdb is a catalog called marts, and DuckDB then takes `marts.x` for ambiguous.
+        """Run a query whose tables are qualified by schema (``marts.x``, ``ops.x``)."""
+        # A file named marts.duckdb is a catalog named marts, which makes `marts.x` ambiguous in DuckDB.
         qualified = re.sub(r"\b(marts|ops)\.(?=\w)", rf'"{self._catalog}".\1.', sql)
         cursor = self._connection.execute(qualified, list(parameters))
         columns = [column[0] for column in cursor.description or ()]
@@ -52,7 +52,7 @@ class Marts:
 
 
 def read_names(marts: Marts) -> dict[str, Any]:
-    """Read the names of everything the page can show, by code, in the order in which it shows them."""
+    """Read the names of everything the page can show, by code, in display order."""
     concepts = marts.rows("select * from marts.dim_concept order by source_code, concept_code")
     scopes = marts.rows(
         """
@@ -95,6 +95,6 @@ def read_names(marts: Marts) -> dict[str, Any]:
 
 
 def country_name(names: Mapping[str, Any], code: str) -> Text:
-    """Return the name of a country among the names; its code where it has none."""
+    """Return the name of a country; its code if it has none."""
     found: Text = names["countries"].get(code, same(code))
     return found

@@ -1,4 +1,4 @@
-"""The page: sections, figures and status put together in one HTML file that fetches nothing."""
+"""The page: sections, figures and status in one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def build_report(marts: Path, target: Path) -> Path:
     Parameters
     ----------
     marts : Path
-        Published DuckDB file; only read.
+        Published DuckDB file; read only.
     target : Path
-        HTML file to write. Readers see the old one or the new one, never half of it.
+        HTML file to write, replaced atomically.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def build_report(marts: Path, target: Path) -> Path:
 def render(connection: duckdb.DuckDBPyConnection) -> str:
     """Return the page of the marts behind a connection.
 
-    The page is a pure function of the marts: no clock, no random names, rows in a stated order.
+    The page is a pure function of the marts: no clock, no random names, rows in a defined order.
     """
     marts = Marts(connection)
     names = read_names(marts)
@@ -91,7 +91,7 @@ def render(connection: duckdb.DuckDBPyConnection) -> str:
         "panels": [panel.as_data() for panel in panels],
         "topology": countries_topology() if any(panel.ratio for panel in panels) else None,
     }
-    # The page fetches nothing; a content security policy in it lets the browser hold it to that.
+    # The content security policy makes the browser enforce that the page fetches nothing.
     return environment.get_template("report.html.j2").render(
         page=page_texts()["page"],
         css=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
@@ -132,7 +132,7 @@ def _subject_of(view: Row, names: Row) -> View:
 
 
 def json_for_html(data: object) -> str:
-    """Return data as JSON in which no value can end the script element that holds it."""
+    """Return data as JSON that cannot end the surrounding script element."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -140,9 +140,9 @@ def json_for_html(data: object) -> str:
 
 
 def _content_security_policy(*scripts: str) -> str:
-    """Allow the page's own scripts by hash and nothing from outside.
+    """Allow the page's own scripts by hash and nothing external.
 
-    Styles stay open, as Vega sets them on the elements it draws.
+    Styles stay open, because Vega sets them on the elements it draws.
     """
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts if text
@@ -154,7 +154,7 @@ def _content_security_policy(*scripts: str) -> str:
 
 
 def _link(text: str | None, url: str | None) -> Markup:
-    """Link to a web page; anything else (a ``javascript:`` address) stays text."""
+    """Link to a web page; any other address (``javascript:``) stays text."""
     if url and url.startswith(("https://", "http://")):
         return Markup('<a href="{}" rel="noreferrer">{}</a>').format(url, text or url)
     return escape(text or MISSING)

@@ -1,4 +1,4 @@
-"""Parts of a report section: table, chart, legend, and the view that the section is about."""
+"""Parts of a report section: table, chart, legend, and the section's view."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Column:
     cell : callable
         Returns the text of a row's cell.
     kind : {"figure", "text", "name"}
-        ``name`` is the one column that names the row.
+        ``name`` is the column that names the row.
     """
 
     head: Text
@@ -34,12 +34,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page, in a fold that ``title`` names and ``is_open`` opens.
+    """A table of the page, in a fold with ``title``, expanded if ``is_open``.
 
     Parameters
     ----------
     rows : sequence
-        What the cells of the columns are written from: rows of a mart, as a rule.
+        Input of the columns' cells, usually rows of a mart.
     """
 
     id: str
@@ -51,9 +51,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Panel:
-    """A chart with its data, and what it says in words.
+    """A chart with its data and its words.
 
-    ``width`` and ``height`` are pixels on paper and on screen; ``ratio`` makes the height of a map follow its width.
+    ``width`` and ``height`` are pixels on paper and on screen; ``ratio`` ties the height of a map to its width.
     """
 
     id: str
@@ -68,7 +68,7 @@ class Panel:
     params: dict[str, float] = field(default_factory=dict)
 
     def as_data(self) -> dict[str, Any]:
-        """Return what the script needs to draw it."""
+        """Return the data that the script needs to draw it."""
         drawn = ("id", "aria", "datasets", "height", "ratio", "width", "params")
         return {**{name: getattr(self, name) for name in drawn}, "spec": self.chart.name}
 
@@ -100,7 +100,7 @@ class Section:
 
 @dataclass(frozen=True)
 class View:
-    """What the sections are about: source, concept, scope and reporter (``key``), their names, and the month."""
+    """Subject of the sections: source, concept, scope and reporter (``key``), their names, and the month."""
 
     key: Key
     month: date
@@ -124,7 +124,7 @@ class View:
         }
 
     def source(self, period: Text, rows: Iterable[Row], **names: Text) -> Text:
-        """Return where figures come from: office, concept, scope, reporter, period, and the newest release in them."""
+        """Return the source line: office, concept, scope, reporter, period, and the newest release in the rows."""
         vintage = max(row["vintage_at"] for row in rows)
         return shared("source", **{**self.words, **names}, period=period, vintage=day(vintage))
 
@@ -140,7 +140,7 @@ def the_destination(row: Row) -> Text:
 
 
 def share_at(shares: Sequence[Figure], digits: int = 2) -> Callable[[int], Text]:
-    """Return the cell of a column of shares (0-1), for a table whose rows are positions in them."""
+    """Return the cell function of a column of shares (0-1), for a table whose rows are positions in `shares`."""
     return lambda position: share_figure(shares[position], digits)
 
 
@@ -152,14 +152,14 @@ def yes_or_no(value: bool | None) -> Text:
 def split_panel(
     name: str, caption: Text, aria: Text, bars: Iterable[tuple[Text, dict[str, Figure], Figure, Row]], step: int
 ) -> Panel:
-    """Return a chart of parts that add up.
+    """Return a chart of components that sum to a total.
 
     Parameters
     ----------
     name : str
         Name of the element.
     bars : iterable of tuple
-        Label, part of the sum by colour (a missing one is left out), sum and tip of each bar.
+        Label, components by colour (None is left out), total and tooltip of each bar.
     step : int
         Pixels from one bar to the next.
     """
@@ -176,5 +176,5 @@ def split_panel(
 
 
 def sum_mark(name: Text) -> Mark:
-    """Return the entry of a legend for the tick at a sum."""
+    """Return the legend entry of the tick at a total."""
     return Mark(name, INK, "tick")

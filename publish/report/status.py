@@ -1,4 +1,4 @@
-"""The head and the status of the page: what is loaded, what is missing, and how the checks went."""
+"""The head and the status of the page: loaded data, missing data, and check results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from publish.report.texts import MISSING, Text, join, page_texts, per_language, 
 
 
 def read_offices(marts: Marts, datasets: list[Row]) -> list[Row]:
-    """Read how far each office is: newest complete month, newest release, and where its loads came from."""
+    """Read the state of each office: newest complete month, newest release, and the origin of its loads."""
     rows = marts.rows(
         """
         select
@@ -25,7 +25,7 @@ def read_offices(marts: Marts, datasets: list[Row]) -> list[Row]:
     offices = []
     for row in rows:
         name = office_name(row["source_code"])
-        # A dataset that was not loaded comes from nowhere.
+        # A dataset without loads has no origin.
         origins = {
             dataset["origin"]["nl"]: dataset["origin"]
             for dataset in datasets
@@ -43,7 +43,7 @@ def read_offices(marts: Marts, datasets: list[Row]) -> list[Row]:
 
 
 def read_incomplete(marts: Marts, names: Mapping[str, Any]) -> list[Row]:
-    """List the months without shares, with the reporters that lack the same months for the same reason."""
+    """List the months without shares, grouping reporters that lack the same months for the same reason."""
     rows = marts.rows(
         """
         with incomplete as (
@@ -95,7 +95,7 @@ def read_incomplete(marts: Marts, names: Mapping[str, Any]) -> list[Row]:
 
 
 def read_datasets(marts: Marts) -> list[Row]:
-    """Read the state of every dataset that is declared or was loaded."""
+    """Read the state of every declared or loaded dataset."""
     rows = marts.rows(
         """
         with loads as (
@@ -147,9 +147,9 @@ def _title_of(row: Row, code: str) -> Text:
 
 
 def read_gaps(marts: Marts) -> list[Row]:
-    """Read what was wanted of the offices and is not all in this publication, each with what stopped it."""
+    """Read the requested slices that are not fully in this publication, each with the check that blocked it."""
     if "ops.slices" not in marts.tables:
-        # A publication of an earlier version of the warehouse.
+        # A publication by an earlier version of the warehouse.
         return []
     rows = marts.rows(
         """
@@ -172,7 +172,7 @@ def read_gaps(marts: Marts) -> list[Row]:
 
 
 def read_unmapped(marts: Marts) -> Row | None:
-    """Read what goes to countries that no list knows: their codes, and the largest share of a month that they have."""
+    """Read the exports to unmapped countries: their codes, and their largest share in a month."""
     largest = marts.rows(
         "select max(share) as share from marts.rpt_destination_shares where destination_code = 'unmapped'"
     )
@@ -185,9 +185,9 @@ def read_unmapped(marts: Marts) -> Row | None:
 
 
 def read_gates(marts: Marts) -> tuple[list[Row], list[Row]]:
-    """Count the results of the newest run of each gate, and list what did not pass in it.
+    """Count the results of the newest run of each gate, and list the checks that did not pass.
 
-    The gate on landing runs for each dataset on its own; its subject is a load, which begins with the dataset.
+    The landing gate runs per dataset; its subject is a load id, which begins with the dataset.
     """
     newest = """
         with subjects as (
@@ -233,7 +233,7 @@ def read_gates(marts: Marts) -> tuple[list[Row], list[Row]]:
 
 
 def read_publication(marts: Marts) -> Row | None:
-    """Read what the publish step wrote about this file; a candidate has no such table yet."""
+    """Read the publication record of this file; a candidate does not have one yet."""
     if "ops.publication" not in marts.tables:
         return None
     rows = marts.rows(
@@ -248,7 +248,7 @@ def read_publication(marts: Marts) -> Row | None:
 
 
 def describe_status(datasets: Sequence[Row], gates: Sequence[Row]) -> list[Text]:
-    """Say how much is loaded, and how the checks went."""
+    """Return a summary of the loaded datasets and the check results."""
     loaded = number(sum(row["n_loads"] > 0 for row in datasets))
     declared = number(len(datasets))
     if not gates:

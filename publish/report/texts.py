@@ -18,7 +18,7 @@ Text = dict[str, str]
 
 @cache
 def page_texts() -> dict[str, Any]:
-    """Read the texts of the page and those that its parts share."""
+    """Read the texts of the page and the shared texts."""
     found: dict[str, Any] = yaml.safe_load((TEMPLATES / "texts.yml").read_text(encoding="utf-8"))
     return found
 
@@ -29,14 +29,14 @@ class Texts:
     Parameters
     ----------
     **own : Text
-        Texts by key, each in every language.
+        Texts by key, in every language.
     """
 
     def __init__(self, **own: Text) -> None:
         self.own = own
 
     def __call__(self, key: str, **values: Text | str) -> Text:
-        """Return a text with its placeholders filled in; a key that the part lacks is a shared text.
+        """Return a text with its placeholders filled in; keys that the part lacks come from the shared texts.
 
         Raises
         ------
@@ -65,7 +65,7 @@ def same(text: str) -> Text:
 
 
 def localize(value: Any, language: str) -> Any:
-    """Return a structure with each text in it reduced to one language."""
+    """Return a structure with each of its texts reduced to one language."""
     if isinstance(value, dict):
         if value.keys() == set(LANGUAGES):
             return value[language]
@@ -85,11 +85,11 @@ def in_sentence(code: str, name: Text) -> Text:
 
 
 def lower_first(text: Text) -> Text:
-    """Return a text that starts with a small letter, to stand inside a sentence."""
+    """Return a text with a lower-case first letter, for use inside a sentence."""
     return per_language(lambda language: text[language][:1].lower() + text[language][1:])
 
 
 def join(texts: Iterable[Text], separator: str = ", ") -> Text:
-    """Return texts one after the other; a dash if there are none."""
+    """Return texts joined by a separator; a dash if there are none."""
     listed = list(texts)
     return per_language(lambda language: separator.join(text[language] for text in listed) or MISSING)

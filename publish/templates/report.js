@@ -1,6 +1,6 @@
 "use strict";
-// Fills the page for the chosen view and language. All words, numbers and dates come from Python as they are shown, and
-// reach the page as text, never as markup.
+// Fills the page for the chosen view and language. Python supplies all words, numbers and dates as displayed; they enter
+// the page as text, never as markup.
 (function () {
   const data = JSON.parse(document.getElementById("report-data").textContent);
   const TOP_ROWS = 15;
@@ -9,7 +9,7 @@
   const byId = (id) => document.getElementById(id);
   const state = { lang: document.documentElement.lang === "en" ? "en" : "nl", key: data.default, basis: "r12" };
   const panels = new Map(data.panels.map((panel) => [panel.id, panel]));
-  // Charts of the chosen view, and those of the page; a count of the times that each was asked for.
+  // Charts of the chosen view and of the page, with the number of times each was requested.
   const charts = { view: [], page: [] };
   const asked = { view: 0, page: 0 };
 
@@ -62,7 +62,7 @@
     );
   }
 
-  // The view in words: no share without its source, concept and scope
+  // The view in words: a share always has its source, concept and scope
 
   function fillSelectors() {
     const view = byKey.get(state.key);
@@ -116,7 +116,7 @@
     const description = say(options.aria || "chart_aria", { title: title, lead: options.lead || "", caption: options.subject });
     return draw("view", id, data.specs[spec], datasets, { ...options, description: description });
   }
-  // The words of a chart of the page come with its data, in both languages.
+  // A page chart's words come with its data, in both languages.
   function inLanguage(value) {
     if (Array.isArray(value)) return value.map(inLanguage);
     if (value === null || typeof value !== "object") return value;
@@ -150,7 +150,7 @@
       renderer: "svg",
       actions: false,
       defaultStyle: false,
-      // The policy of the page forbids eval; the interpreter does without.
+      // The page's policy forbids eval; the interpreter does not need it.
       ast: true,
       formatLocale: data.locales[state.lang].number,
       timeFormatLocale: data.locales[state.lang].time,
@@ -158,7 +158,7 @@
     }).then((result) => {
       if (token !== asked[kind]) result.finalize();
       else charts[kind].push(result);
-      // One picture with one description; the marks inside would be read one by one, without names.
+      // One image with one description; screen readers would read the marks one by one, without names.
       element.setAttribute("role", "img");
       element.querySelector("svg").setAttribute("aria-hidden", "true");
     });
@@ -192,8 +192,8 @@
     element.style.top = Math.max(4, Math.min(event.clientY + 14, window.innerHeight - box.height - 4)) + "px";
   }
 
-  // Labels at the end of lines keep a distance and move as little as they can: labels that would touch
-  // share their displacement (isotonic regression by pooling).
+  // Line-end labels keep a minimum distance and move as little as possible: labels that would touch share their
+  // displacement (isotonic regression by pooling).
   function spread(ends, gap, top) {
     const sorted = [...ends].sort((a, b) => a.y - b.y);
     const pools = [];
@@ -255,7 +255,7 @@
     });
   }
 
-  // Columns of the ranking that its chart and tooltip show.
+  // Ranking columns shown in the chart and its tooltip.
   const NAME = 1, VALUE = 2, SHARE = 3, BOUNDS = 4;
 
   function fillRanking(view, words) {
@@ -317,7 +317,7 @@
         },
       });
     const points = linesOf([{ values: equivalent }], t);
-    // The cells of the largest markets stand behind month, equivalent markets and HHI.
+    // The largest markets' cells follow month, equivalent markets and HHI.
     return [
       drawOne("equivalent", "equivalent", { lines: points, ends: [points[latest(equivalent)]] }, (index) => [[own.equivalent, own.tips[index]]]),
       drawOne("tops", "lines", { lines: linesOf(tops, t) }, (index, cells) =>
@@ -326,7 +326,7 @@
     ];
   }
 
-  // State: language and view live in the address, so that a link shows what its sender saw.
+  // State: language and view are in the address, so that a link reproduces the sender's view.
 
   function readHash() {
     const hash = new URLSearchParams(location.hash.slice(1));
@@ -353,7 +353,7 @@
     const words = view.words[state.lang];
     fillCaption(view, words);
     const work = [fillShares(view, words), fillRanking(view, words), ...fillConcentration(view, words)];
-    // The charts of the page are the same for every view.
+    // The page charts are the same for every view.
     if (shown !== state.lang + NARROW.matches) {
       renew("page");
       work.push(...data.panels.map(drawOfPage));
@@ -392,12 +392,11 @@
   window.addEventListener("hashchange", () => {
     const before = state.lang + state.key;
     readHash();
-    // A link to a section is no change of view.
+    // A link to a section does not change the view.
     if (state.lang + state.key !== before) show();
   });
 
-  // Paper: the widths of the screen are not its own, so charts are drawn again before the page is laid out, and
-  // every fold is opened.
+  // Print: paper has other widths than the screen, so charts are redrawn before layout, and every fold is opened.
 
   const OF_VIEW_ON_PAPER = { "shares-chart": [660, 245], "ranking-chart": [660, 290], "equivalent-chart": [310, 170], "tops-chart": [310, 170] };
   let folded = [];

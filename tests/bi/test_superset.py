@@ -128,7 +128,7 @@ def test_the_filters_choose_one_view_and_the_newest_month(visit: Visit, superset
         "select source_code, concept_code, scope_code, reporter_code, strftime(month, '%Y-%m')"
         f" from marts.rpt_destination_shares where {VIEW} and share_r12 is not null order by month desc limit 1",
     )
-    _, answer = visit.answers[superset.listed("chart")["The view that the filters choose"]][-1]
+    _, answer = visit.answers[superset.listed("chart")["Selected view"]][-1]
     (row,) = answer["result"][0]["data"]
     names = ("source_code", "concept_code", "scope_code", "reporter_code", "reference_month")
     assert tuple(row[name] for name in names) == newest
@@ -210,7 +210,7 @@ def test_a_viewer_sees_every_chart(viewer: Superset, visit: Visit) -> None:
 
 def test_a_viewer_changes_nothing_that_is_provided(viewer: Superset, superset: Superset) -> None:
     dashboard = superset.listed("dashboard")["Metal exports by destination"]
-    chart = superset.listed("chart")["The view that the filters choose"]
+    chart = superset.listed("chart")["Selected view"]
     dataset = superset.listed("dataset")["rpt_destination_shares"]
     database = superset.listed("database")["marts"]
     for method, path, body in (
@@ -248,7 +248,7 @@ def test_another_view_can_be_chosen_and_is_one_view(visit: Visit, superset: Supe
         visit.page.wait_for_timeout(2000)
     visit.answers.clear()
     visit.page.get_by_text("Apply filters").click()
-    view = superset.listed("chart")["The view that the filters choose"]
+    view = superset.listed("chart")["Selected view"]
     for _ in range(60):
         visit.page.wait_for_timeout(1000)
         if view in visit.answers:

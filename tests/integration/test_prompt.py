@@ -212,7 +212,7 @@ def test_a_new_publication_is_seen_when_the_prompt_is_opened_again(
     [
         (lambda file: file.unlink(), "nothing is published under profile 'simulator'"),
         (lambda file: (file.chmod(0o644), file.write_bytes(b"damaged" * 1000)), "not a valid DuckDB database file"),
-        (lambda file: file.with_name(f"{file.name}.wal").touch(), "lies beside the published file"),
+        (lambda file: file.with_name(f"{file.name}.wal").touch(), "is next to the published file"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_an_error(

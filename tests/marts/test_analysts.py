@@ -76,7 +76,7 @@ def test_notebook_runs_and_its_numbers_are_those_of_the_marts(checkout: Path, wa
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert sum("image/svg+xml" in output.get("data", {}) for output in outputs) == 1
     texts = [output["data"]["text/plain"] for output in outputs if "data" in output]
-    assert "SIMULATED figures, not to be quoted" in texts[0]
+    assert "SIMULATED figures, not for quotation" in texts[0]
     (quotation,) = [text for text in texts if "of Dutch metal exports went to" in text]
     (then_and_now,) = [text for text in texts if "us_pct_then" in text]
     shares = dict(

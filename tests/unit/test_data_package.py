@@ -143,7 +143,7 @@ def test_text_that_a_spreadsheet_takes_for_formulas_stays_exact_and_is_told(tmp_
         return
     (line,) = told
     # Neither the lone signs nor the negative numbers, which are no text.
-    assert line.startswith("marts.dim_code.csv, column code: 6 cells that a spreadsheet takes for formulas; next: ")
+    assert line.startswith("marts.dim_code.csv, column code: 6 cells that spreadsheets interpret as formulas; next: ")
     with (tmp_path / "out" / "marts.dim_code.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert {row["code"] for row in rows} == set(CODES)
@@ -249,7 +249,7 @@ def test_what_no_export_wrote_is_never_replaced(published: Path, tmp_path: Path,
 
 def test_file_in_the_place_of_the_folder_is_kept(published: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine", encoding="utf-8")
-    with pytest.raises(ExportError, match="and is left as it is"):
+    with pytest.raises(ExportError, match="and is left unchanged"):
         export_data_package(published, tmp_path / "out", kind="csv", replace=True)
     assert (tmp_path / "out").read_text(encoding="utf-8") == "mine"
 

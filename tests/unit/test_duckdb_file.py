@@ -91,7 +91,7 @@ def test_tables_keep_keys_and_comments_and_private_schemas_stay_behind(tmp_path:
         assert tables == [
             ("marts", "facts", "The office's figures."),
             ("ops", "loads", None),
-            ("ops", "publication", "What this file is. Grain: one row."),
+            ("ops", "publication", "Identity of this file. Grain: one row."),
         ]
         keys = reader.execute(
             "select table_name from duckdb_constraints() where constraint_type = 'PRIMARY KEY' order by 1"
@@ -130,7 +130,7 @@ def test_a_log_of_somebody_who_wrote_is_never_replayed_into_what_is_published_ne
     target, candidate = tmp_path / "published.duckdb", make_candidate(tmp_path / "warehouse.duckdb")
     first = publish(candidate, target)
     write_and_die(target)
-    with pytest.raises(PublishedFileError, match=r"published\.duckdb\.wal lies beside the published file"):
+    with pytest.raises(PublishedFileError, match=r"published\.duckdb\.wal is next to the published file"):
         connect_published(target)
     assert publish(candidate, target).content_sha256 == first.content_sha256
     # Anybody's reader, without our checks.
@@ -149,7 +149,7 @@ def test_a_published_file_that_was_written_is_told_from_what_was_published(tmp_p
     target.chmod(0o644)
     with duckdb.connect(str(target)) as connection:
         connection.execute("update marts.facts set value = 9 where code = 'a'")
-    with pytest.raises(PublishedFileError, match="was changed after it was published"):
+    with pytest.raises(PublishedFileError, match="was changed after publication"):
         check_published(target)
 
 

@@ -114,7 +114,7 @@ def test_a_published_file_that_was_changed_is_found(settings: Settings) -> None:
         connection.execute("update marts.facts set value = 2")
     (finding,) = health.examine(settings, NOW)
     assert (finding.name, finding.where) == ("published_file_was_changed", str(settings.published))
-    assert "was changed after it was published: its marts have the content" in finding.what
+    assert "was changed after publication: the content of its marts is" in finding.what
     assert finding.next_step.startswith("`metaalexport publish`")
 
 
@@ -122,7 +122,7 @@ def test_a_log_beside_the_published_file_is_found(settings: Settings) -> None:
     settings.published.with_name(f"{settings.published.name}.wal").touch()
     (finding,) = health.examine(settings, NOW)
     assert finding.name == "published_file_was_changed"
-    assert "lies beside the published file" in finding.what
+    assert "is next to the published file" in finding.what
 
 
 def test_a_look_is_late_when_its_hours_are_over_and_not_before(settings: Settings) -> None:

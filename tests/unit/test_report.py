@@ -140,7 +140,7 @@ def test_both_languages_are_in_the_page(make_report: MakeReport) -> None:
         ("20 maart 2026, 10:00 UTC", "20 March 2026, 10:00 UTC"),
         ("1.234.567", "1,234,567"),
         ("Communautair concept", "Community concept"),
-        ("opgenomen antwoorden", "recorded replies"),
+        ("opgeslagen antwoorden", "recorded responses"),
     ]:
         assert f'<span class="nl" lang="nl">{dutch}</span><span class="en" lang="en">{english}</span>' in html
 
@@ -255,7 +255,7 @@ def test_page_gets_the_figures_of_a_view_as_they_are_shown(make_report: MakeRepo
     """
     html = make_report(raise_share)
     dutch, english = (words_of(html, METAL, language) for language in ("nl", "en"))
-    change, period = "+3,5 procentpunt op jaar eerder", "12 maanden t/m januari 2026"
+    change, period = "+3,5 procentpunt t.o.v. jaar eerder", "12 maanden t/m januari 2026"
     assert dutch["headlines"][0] == ["Grootste bestemming", "Duitsland", "23,5%", [change, period]]
     assert english["headlines"][-1] == ["Total exports", None, "\u20ac2,500 mln", ["January 2026"]]
     assert dutch["ranking"]["table"]["rows"][0][:4] == ["1", "Duitsland", "500", "20,0"]
@@ -376,8 +376,8 @@ def test_what_is_not_all_there_stands_in_the_head(make_report: MakeReport) -> No
     html = make_report()
     head = html[html.index('id="as-of"') : html.index("<noscript>")]
     gaps = head[head.index('id="gaps"') : head.index("</div>")]
-    assert "blijft op de stand van 20 maart 2026" in gaps
-    assert "stays at the release of 20 March 2026" in gaps
+    assert "staat nog op de publicatie van 20 maart 2026" in gaps
+    assert "is still at the release of 20 March 2026" in gaps
     assert "no two rows &lt;b&gt;alike&lt;/b&gt;" in gaps
     assert "eurostat_sts_inpr_m DE" in gaps
     assert "is missing." in gaps
@@ -503,7 +503,7 @@ def test_warehouse_without_loads_and_checks(make_report: MakeReport) -> None:
         "delete from ops.freshness",
     )
     assert "Nothing has been loaded yet." in html
-    assert "This file holds no results of checks." in html
+    assert "This file contains no check results." in html
 
 
 def test_failed_build_leaves_the_old_report(
@@ -610,7 +610,7 @@ def test_a_file_without_a_table_says_what_to_do(make_report: MakeReport) -> None
         for table in absent:
             assert table in section
     # The growth of the total stands in one of them; without it the sentence says so.
-    assert "een vergelijking met een jaar eerder is er niet" in section_of(html, "month")
+    assert "een vergelijking met een jaar eerder is niet mogelijk" in section_of(html, "month")
 
 
 def test_moves_are_beside_the_usual_revision(make_report: MakeReport) -> None:
@@ -631,7 +631,7 @@ def test_month_that_is_far_from_its_own_history_is_told(make_report: MakeReport)
         "update marts.rpt_destination_shares set is_unusual = true, value_to_expected_ratio = 7.14"
         " where destination_code = 'PL' and is_complete"
     )
-    assert "Unusual (↯): Poland had 7.1 times what their own history" in html
+    assert "Unusual (↯): Poland had 7.1 times the value expected from their own history" in html
     assert "Ongewoon (↯): Polen had 7,1 keer" in html
 
 
@@ -689,14 +689,14 @@ def test_events_of_one_month_share_a_mark(make_report: MakeReport) -> None:
 def test_ledger_gives_the_verdict_in_words(make_report: MakeReport) -> None:
     section = section_of(make_report(), "frontloading")
     assert "Verdict: front-loaded and then paid back, by both methods; \u20ac70.0 mln less than expected" in section
-    assert "not detectable: the figures stray too much for 10% to be seen" in section
+    assert "not detectable: the figures vary too much to detect 10%" in section
     cannot = """
         update marts.rpt_frontloading
         set verdict = 'not_detectable', verdict_reason = 'gaps', excess_eur = null, excess_lower_eur = null
         where scope_code = 'metal_core_hs'
     """
     section = section_of(make_report(cannot, "delete from marts.rpt_frontloading_months"), "frontloading")
-    assert "Verdict: not detectable (months without a figure of this market)." in section
+    assert "Verdict: not detectable (months without a figure for this market)." in section
     assert "how much more than expected cannot be computed" in section
     assert "For comparison" not in section
 

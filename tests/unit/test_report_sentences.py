@@ -51,31 +51,31 @@ def move(code: str, name: str, change: float, **figures: Any) -> dict[str, Any]:
             Decimal("6847000000"),
             4.25,
             "In januari 2026 was de uitvoer van M € 6.847 mln, 4,3% meer dan een jaar eerder.",
-            "In January 2026 exports of M were €6,847 mln, 4.3% more than a year before.",
+            "In January 2026 exports of M were €6,847 mln, 4.3% more than a year earlier.",
         ),
         (
             Decimal("6847000000"),
             -0.46,
             "In januari 2026 was de uitvoer van M € 6.847 mln, 0,5% minder dan een jaar eerder.",
-            "In January 2026 exports of M were €6,847 mln, 0.5% less than a year before.",
+            "In January 2026 exports of M were €6,847 mln, 0.5% less than a year earlier.",
         ),
         (
             Decimal("12345678"),
             0.04,
-            "In januari 2026 was de uitvoer van M € 12,3 mln, even veel als een jaar eerder.",
-            "In January 2026 exports of M were €12.3 mln, as much as a year before.",
+            "In januari 2026 was de uitvoer van M € 12,3 mln, evenveel als een jaar eerder.",
+            "In January 2026 exports of M were €12.3 mln, as much as a year earlier.",
         ),
         (
             Decimal("1234567"),
             None,
-            "In januari 2026 was de uitvoer van M € 1,23 mln; een vergelijking met een jaar eerder is er niet.",
-            "In January 2026 exports of M were €1.23 mln; there is no comparison with a year before.",
+            "In januari 2026 was de uitvoer van M € 1,23 mln; een vergelijking met een jaar eerder is niet mogelijk.",
+            "In January 2026 exports of M were €1.23 mln; no comparison with a year earlier is possible.",
         ),
         (
             None,
             None,
-            "Van januari 2026 is het totaal van de uitvoer van M niet bekend.",
-            "The total of exports of M in January 2026 is not known.",
+            "De totale uitvoer van M in januari 2026 is niet bekend.",
+            "Total exports of M in January 2026 are not known.",
         ),
     ],
 )
@@ -90,7 +90,7 @@ def test_largest_move_beyond_its_revision() -> None:
         move("DE", "Y", 0.3, usual_share_revision_pp=0.5, is_change_beyond_revision=False),
     ]
     assert read(month.describe_moves(rows)) == (
-        "The largest move: the share of the X fell from 5.84% to 5.00% (−0.84 percentage points). "
+        "The largest change: the share of the X fell from 5.84% to 5.00% (−0.84 percentage points). "
         "That is more than the usual revision of that share (0.100 percentage points). "
         "Changes in the table beyond their usual revision: 1 of 2."
     )
@@ -102,19 +102,19 @@ def test_largest_move_beyond_its_revision() -> None:
 def test_largest_move_within_its_revision() -> None:
     rows = [move("DE", "Y", 0.3, usual_share_revision_pp=0.5, is_change_beyond_revision=False)]
     assert "rose from 4.70% to 5.00%" in read(month.describe_moves(rows))
-    assert "a next release may undo it" in read(month.describe_moves(rows))
+    assert "the next release may undo it" in read(month.describe_moves(rows))
 
 
 def test_largest_move_without_a_second_release() -> None:
     told = read(month.describe_moves([move("DE", "Y", 0.3)]))
-    assert told.endswith("cannot be told until a second release is loaded.")
+    assert told.endswith("is unknown until a second release is loaded.")
     assert "Changes in the table" not in told
 
 
 def test_moves_that_look_equal_are_a_tie() -> None:
     rows = [move("DE", "Y", 0.301), move("FR", "Z", -0.299), move("BE", "W", 0.1)]
     assert read(month.describe_moves(rows)) == (
-        "The largest moves are equally large: Y (+0.30 percentage points) and Z (−0.30 percentage points) "
+        "The largest changes are equally large: Y (+0.30 percentage points) and Z (−0.30 percentage points) "
         "(0.30 percentage points)."
     )
 
@@ -126,8 +126,8 @@ def test_no_move() -> None:
 def test_united_states() -> None:
     row = move("US", "X", -0.84, share_sa=0.0512)
     assert read(month.describe_united_states(row)) == (
-        "The share of the United States was 5.00% (−0.84 percentage points on a year before); "
-        "without the usual season 5.12%."
+        "The share of the United States was 5.00% (−0.84 percentage points on a year earlier); "
+        "seasonally adjusted 5.12%."
     )
     assert "needs three years" in read(month.describe_united_states({**row, "share_sa": None}))
     assert read(month.describe_united_states(None)) == "The share of the United States is not known for this month."
@@ -151,12 +151,13 @@ def test_shares_of_a_view() -> None:
         "us": {"code": "US", "share": 0.05, "change_pp": 0.1},
     }
     assert read(shares.describe_shares(view, formats.month(MONTH), countries)) == (
-        "In January 2026 20.0% went to Y, the largest destination. A year before is not known. "
+        "In January 2026, 20.0% went to Y, the largest destination. The share a year earlier is not known. "
         "5.0% went to the United States."
     )
     alone = {**view, "top": {"code": "US", "share": 0.2, "change_pp": -0.14}}
     assert read(shares.describe_shares(alone, formats.month(MONTH), countries)) == (
-        "In January 2026 20.0% went to the X, the largest destination. That is −0.1 percentage points on a year before."
+        "In January 2026, 20.0% went to the X, the largest destination. That is −0.1 percentage points on a year "
+        "earlier."
     )
     assert shares.describe_shares({**view, "top": None}, formats.month(MONTH), countries) == []
 
@@ -164,30 +165,30 @@ def test_shares_of_a_view() -> None:
 @pytest.mark.parametrize(
     ("before", "told"),
     [
-        (12.0, "That is less concentrated than a year before (12.0 equal markets)."),
-        (13.0, "That is more concentrated than a year before (13.0 equal markets)."),
-        (12.54, "That is as concentrated as a year before."),
+        (12.0, "That is less concentrated than a year earlier (12.0 equal markets)."),
+        (13.0, "That is more concentrated than a year earlier (13.0 equal markets)."),
+        (12.54, "That is as concentrated as a year earlier."),
         # What looks the same is the same.
-        (12.45, "That is as concentrated as a year before."),
-        (None, "A year before is not known."),
+        (12.45, "That is as concentrated as a year earlier."),
+        (None, "The figure a year earlier is not known."),
     ],
 )
 def test_concentration(before: float | None, told: str) -> None:
     now = {"equivalent": 12.5, "hhi": 0.08, "top5": 0.532}
     assert read(concentration.describe_concentration(now, {"equivalent": before})) == (
-        "Exports were spread as over 12.5 equal markets (HHI 0.080); the five largest markets took 53.2% of what is "
-        f"assigned to countries. {told}"
+        "Exports were as concentrated as over 12.5 equal markets (HHI 0.080); the five largest markets took 53.2% of "
+        f"the exports assigned to countries. {told}"
     )
 
 
 def test_share_change_with_and_without_weights() -> None:
     row = move("US", "X", -0.84, own_growth_pp=-0.9, rest_growth_pp=0.06, price_pp=0.1, volume_pp=-1.0, mix_pp=-0.001)
     assert read(change.describe_change(row)) == (
-        "The share of the X changed by −0.84 percentage points: −0.90 by the exports to it and +0.06 by those to all "
-        "other destinations. Of own growth +0.10 came from price, −1.00 from volume and 0.00 from mix."
+        "The share of the X changed by −0.84 percentage points: −0.90 from exports to it and +0.06 from exports to all "
+        "other destinations. Of its own growth, +0.10 came from price, −1.00 from volume and 0.00 from mix."
     )
     assert read(change.describe_change({**row, "price_pp": None})).endswith(
-        "Price and volume cannot be told apart here: there are no weights."
+        "Price and volume cannot be separated here: there are no weights."
     )
 
 
@@ -217,13 +218,13 @@ def test_tariffs() -> None:
     one = exposure("b", "effective", 120_000_000, is_upper_bound=True)
     assert read(tariffs.describe_tariffs([expired, one])) == (
         "In January 2026 one of the tariffs in the table applied to exports to the United States: tariff b (25%), on "
-        "€120 mln; that is €30.0 mln of duty over the days in force. That is an upper bound: where the list of goods "
+        "€120 mln; that is €30.0 mln in duty over the days in force. That is an upper bound: where the list of goods "
         "is not known, the whole chapter counts."
     )
     unknown = exposure("c", "effective", None)
     assert "under: tariff b (25%)" in read(tariffs.describe_tariffs([one, unknown]))
     assert read(tariffs.describe_tariffs([unknown])) == (
-        "Tariffs of the table that applied in January 2026 to exports to the United States: 1; on what value is not "
+        "Tariffs in the table that applied in January 2026 to exports to the United States: 1; the value is not "
         "published."
     )
 
@@ -259,10 +260,10 @@ def test_excess_below_zero_keeps_its_signs() -> None:
 @pytest.mark.parametrize(
     ("verdict", "reason", "told"),
     [
-        ("front_loaded", None, "A payback in the first 3 months is not shown."),
+        ("front_loaded", None, "A payback in the first 3 months is not established."),
         ("front_loaded_and_paid_back", None, "€70.0 mln less than expected in the first 3 months."),
-        ("none_found", None, "although 10% more than expected would have been seen."),
-        ("not_detectable", "too_few_months", "(less than three years of figures before the news)"),
+        ("none_found", None, "although 10% more than expected would have been detected."),
+        ("not_detectable", "too_few_months", "(fewer than three years of figures before the news)"),
     ],
 )
 def test_verdict(verdict: str, reason: str | None, told: str) -> None:
@@ -283,25 +284,25 @@ def test_opportunities_that_look_equal_are_named() -> None:
     )
     other = {**row, "destination_name_en": "N", "opportunity_score": 0.899}
     told = read(opportunities.describe_opportunities([row, other], 93, texts.same("R")))
-    assert "Of 93 markets outside the EU with a score M comes first (0.90)" in told
-    assert "(−2.0% on a year before), R had – of it against usually 15.7%; market access: no agreement." in told
-    assert told.endswith("Equally high stand M and N.")
-    assert "Equally" not in read(opportunities.describe_opportunities([row], 93, texts.same("R")))
+    assert "Of 93 scored markets outside the EU, M ranks first (0.90)" in told
+    assert "(−2.0% on a year earlier), R had – of it against the usual 15.7%; market access: no agreement." in told
+    assert told.endswith("Tied for first: M and N.")
+    assert "Tied" not in read(opportunities.describe_opportunities([row], 93, texts.same("R")))
 
 
 def test_peers() -> None:
     row = move("BE", "B", 0, share_in_eu_exports_all_markets=0.149, rca_eu=1.15, competitiveness_effect_eur=None)
     assert read(peers.describe_peers([row], texts.same("R"))) == (
-        "Of the exports of the EU to all markets R had 14.9%; RCA 1.15: specialised in this group. "
-        "Wins and losses can be told after two complete years."
+        "Of EU exports to all markets, R had 14.9%; RCA 1.15: specialised in this group. "
+        "Gains and losses require two complete years."
     )
     won = {**row, "competitiveness_effect_eur": Decimal("50e6")}
     lost = {**row, "destination_name_en": "I", "competitiveness_effect_eur": Decimal("-18e6")}
     told = read(peers.describe_peers([lost, won], texts.same("R")))
-    assert "won most in B: €50.0 mln" in told
+    assert "gained most in B: €50.0 mln from competitiveness." in told
     assert "It lost most in I: €18.0 mln." in told
     assert "lost" not in read(peers.describe_peers([won], texts.same("R")))
-    assert "RCA –: not computable" in read(peers.describe_peers([{**row, "rca_eu": None}], texts.same("R")))
+    assert "RCA –: cannot be computed" in read(peers.describe_peers([{**row, "rca_eu": None}], texts.same("R")))
 
 
 def test_stress() -> None:
@@ -309,8 +310,8 @@ def test_stress() -> None:
         "DE", "Y", 0, loss_eur=Decimal("4348e6"), loss_pct=5.14, volatility_before_pct=1.98, volatility_after_pct=1.99
     )
     assert read(stress.describe_stress(row)) == (
-        "If Y falls by a quarter, €4,348 mln (5.1%) of exports is lost, the other markets staying as they are. "
-        "The volatility of the whole goes from 1.98% to 1.99%."
+        "If exports to Y fall by a quarter, €4,348 mln (5.1%) of exports is lost, with other markets unchanged. "
+        "The volatility of total exports goes from 1.98% to 1.99%."
     )
     assert "without four complete years" in read(stress.describe_stress({**row, "volatility_after_pct": None}))
 
@@ -327,8 +328,8 @@ def test_reconciliation() -> None:
     }
     told = read(reconciliation.describe_reconciliation(row))
     assert "Quasi-transit explains €19,500 mln; −€500 mln remains." in told
-    assert told.endswith("Secrecy, rounding and later revisions can explain that rest.")
-    assert "Of that −€12.0 mln is more" in read(
+    assert told.endswith("Secrecy, rounding and later revisions can explain the remainder.")
+    assert "cannot explain −€12.0 mln of it." in read(
         reconciliation.describe_reconciliation({**row, "unexplained_eur": Decimal("-12e6")})
     )
     assert "does not publish all parts" in read(
@@ -346,11 +347,11 @@ def test_revisions_and_status() -> None:
         }
     ]
     assert read(revisions.describe_revisions(ages)) == (
-        "A total that is 3 months old is revised by 0.51% in the next release (mean size; number of revisions: 1); "
-        "with its sign that is −0.51%."
+        "A total that is 3 months old is revised by 0.51% on average in the next release (absolute; number of "
+        "revisions: 1); signed, that is −0.51%."
     )
     datasets = [{"n_loads": 2}, {"n_loads": 0}]
-    assert read(status.describe_status(datasets, [])) == "1 of 2 datasets are loaded; there are no results of checks."
+    assert read(status.describe_status(datasets, [])) == "1 of 2 datasets are loaded; there are no check results."
     gates = [{"n_passed": 1200, "n_warned": 1, "n_failed": 0}]
     assert "Van de 1.201 controles" in read(status.describe_status(datasets, gates), "nl")
 

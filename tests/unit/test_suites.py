@@ -31,9 +31,9 @@ def test_every_check_is_named_once_and_has_one_of_two_severities(gate: str) -> N
 @pytest.mark.parametrize(
     ("rest", "problem"),
     [
-        ("wehre: a > 1}", "'rows_are_there' is not as a check should be"),
-        ("where: a > 1, query: select 1}", "'rows_are_there' is not as a check should be"),
-        ("}", "'rows_are_there' is not as a check should be"),
+        ("wehre: a > 1}", "'rows_are_there' is malformed"),
+        ("where: a > 1, query: select 1}", "'rows_are_there' is malformed"),
+        ("}", "'rows_are_there' is malformed"),
     ],
 )
 def test_entry_that_is_no_check_is_named(folder: Path, rest: str, problem: str) -> None:

@@ -1,4 +1,4 @@
--- Which CN8 code took over from which, as the newest list has it. Grain: predecessor, successor, first day.
+-- Successions of CN8 codes, according to the newest list. Grain: predecessor, successor, first day.
 with statements as (
     {{ cell_statements(
         'stg_landing__changes',

@@ -1,4 +1,4 @@
--- Codes of the CN with the title and the days of their newest entry in Eurostat's list. Grain: product.
+-- CN codes with the title and validity of their newest entry in Eurostat's list. Grain: product.
 with statements as (
     {{ cell_statements(
         'stg_landing__changes',

@@ -1,7 +1,7 @@
--- How Eurostat classifies a CN8 code in a month, by the newest load that says so. Grain: product, month.
+-- Eurostat's classification of a CN8 code in a month, from the newest load that covers it. Grain: product, month.
 with changes as (
     select * from {{ ref('stg_landing__bulk_changes') }}
-    -- Files of a whole year (`YYYY52`) repeat what their months say.
+    -- Whole-year files (`YYYY52`) repeat their months.
     where period_code not like '____52'
 ),
 
@@ -18,7 +18,7 @@ dated as (
     inner join loads on changes.load_id = loads.load_id
 ),
 
--- Of a code that is shown the newest load speaks.
+-- A published code: the newest load counts.
 shown as (
     select * from dated
     where masked_class_code is null and change_kind != 'withdrawn'
@@ -28,7 +28,7 @@ shown as (
     ) = 1
 ),
 
--- A masked code has a row for each class behind it, and a load brings those that changed: the newest of each counts.
+-- A masked code has one row per class behind it, and a load brings only changed rows: take the newest of each.
 masked as (
     select * from dated
     where masked_class_code is not null
@@ -52,7 +52,7 @@ stated as (
         load_id,
         office_product_code as product_code,
         cast(strptime(period_code, '%Y%m') as date) as month,
-        -- Nothing but X is no statement.
+        -- A class of only X is null.
         {{ stated_class('sitc_code') }} as sitc_code,
         {{ stated_class('cpa21_code') }} as cpa21_code,
         {{ stated_class('cpa22_code') }} as cpa22_code,
@@ -65,7 +65,7 @@ stated as (
 select
     product_code,
     month,
-    -- A masked code can stand for goods of several classes: then it belongs to none of them.
+    -- A masked code can cover goods of several classes: its class is then null.
     {{ only_class('sitc_code') }} as sitc_code,
     {{ only_class('cpa21_code') }} as cpa21_code,
     {{ only_class('cpa22_code') }} as cpa22_code,

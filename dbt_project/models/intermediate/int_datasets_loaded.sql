@@ -1,4 +1,4 @@
--- The registry with what was loaded of each dataset. Grain: dataset.
+-- Dataset registry with the loads of each dataset. Grain: dataset.
 with datasets as (
     select * from {{ ref('stg_journal__datasets') }}
 ),

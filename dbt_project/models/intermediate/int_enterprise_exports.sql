@@ -1,5 +1,5 @@
--- Exporting enterprises and their exports by size class, as Eurostat has them now, and the small and medium-sized ones
--- added up. Grain: reporter, activity, size class, partner group, year.
+-- Exporting enterprises and their exports by size class, current figures, with a sum of the small and medium-sized
+-- classes. Grain: reporter, activity, size class, partner group, year.
 with statements as (
     {{ cell_statements(
         'stg_landing__changes',
@@ -63,7 +63,7 @@ n_classes as (
     where size_kind = 'small_or_medium'
 ),
 
--- Below 250 persons employed. A class that Eurostat does not show is not zero: without all of them there is no sum.
+-- Below 250 persons employed. An unpublished class is not zero: the sum requires every class.
 small_and_medium as (
     select
         published.reporter_code,

@@ -1,8 +1,11 @@
--- All sources in one shape: what an office says of a cell, in the vintages in which its panel of partners speaks.
--- Aggregates (EU, continents) and parts of a country that is published whole are left out.
+-- Cells of all offices in one shape, for the vintages in which their partner set is in force. Aggregates (EU,
+-- continents) and parts of a country that is published as a whole are excluded.
+--
 -- Grain: group, concept, flow kind, period type, office cell, valid_from.
-{# DuckDB takes the cells for the few rows and builds its hash table of them, which spills. Over ten million facts the
-   order that is written here, panels as the small side, takes half the time. #}
+{#
+    DuckDB underestimates the cells and builds its hash table on them, which spills. With ten million facts the order
+    written here, panels as the build side, takes half the time.
+#}
 {{ config(
     pre_hook="set disabled_optimizers = 'build_side_probe_side'",
     post_hook="reset disabled_optimizers"
@@ -25,7 +28,7 @@ select
     cells.concept_code,
     cells.flow_kind,
     cells.period_type,
-    -- The office's own total stands beside its members; `total` is no country's code.
+    -- The office's own total is a separate member; `total` is not a country code.
     case cells.member_kind when 'total' then 'total' else cells.destination_code end as member_code,
     cells.value_eur,
     cells.quantity_kg,
@@ -36,11 +39,11 @@ from cells
 inner join panels
     on
         {{ same('cells', 'panels', ['dataset_code', 'reporter_code', 'office_product_code', 'panel']) }}
-        -- A year is in force where its January is.
+        -- A year is in force when its January is.
         and cells.period_start = panels.month
         and {{ both_valid('cells', 'panels') }}
 inner join origins on cells.load_id = origins.load_id and cells.request_no = origins.request_no
 where
     cells.member_kind = 'total'
-    -- Of years only the office's own total is kept.
+    -- For years, only the office's own total.
     or (cells.member_kind in ('country', 'unallocated', 'unmapped') and cells.period_type = 'month')

@@ -1,4 +1,5 @@
--- The office's own total over all destinations, as the newest vintage has it.
+-- The office's own total over all destinations, newest vintage.
+--
 -- Grain: source, concept, flow kind, reporter, nomenclature, product, period.
 with versions as (
     select * from {{ ref('int_export_versions') }}

@@ -1,6 +1,6 @@
--- Every figure of the marts in every version: destinations that add up to the office's total (countries, what could
--- not be allocated, what the total holds beyond the published members) and that total. A version begins where value
--- or quantity changed. Grain: group, concept, flow kind, period type, member, valid_from.
+-- Every figure of the marts in every version: the office's total, and the destinations that sum to it (countries,
+-- unallocated, and the part of the total beyond the published members). A version begins where value or quantity
+-- changed. Grain: group, concept, flow kind, period type, member, valid_from.
 with cells as (
     select * from {{ ref('int_export_cells') }}
 ),
@@ -18,7 +18,7 @@ series_keys as (
     from cells
 ),
 
--- One number for what goes together: heavy steps then compare numbers, not texts.
+-- An integer key: the heavy steps compare integers instead of text.
 series as (
     select
         cast(row_number() over (order by group_no, concept_code, flow_kind, period_type) as integer) as series_no,
@@ -46,7 +46,7 @@ statements as (
             {{ same('cells', 'series', ['group_no', 'concept_code', 'flow_kind', 'period_type']) }}
 ),
 
--- A sum of statements changes by what begins and by what ends: nothing needs to be added up again for each vintage.
+-- Sums change only where an observation begins or ends, so nothing is re-aggregated per vintage.
 steps as (
     select
         series_no,
@@ -71,7 +71,7 @@ steps as (
     where valid_to is not null
 ),
 
--- Two codes of one country, and the office's own codes of no country, are one member.
+-- Two codes of one country, and the office's codes without a country, are one member.
 member_steps as (
     select
         series_no,
@@ -86,7 +86,7 @@ member_steps as (
     group by series_no, member_code, changed_at
 ),
 
--- Most members have one version: only the others need to be put in order.
+-- Most members have one version; only the others need sorting.
 changed_members as (
     select
         series_no,
@@ -115,7 +115,7 @@ member_states as (
     window so_far as (partition by member_steps.series_no, member_steps.member_code order by member_steps.changed_at)
 ),
 
--- What a remainder is made of: the total, its published members, and those of them that are no country.
+-- Components of a remainder: the total, its published members, and those members that are not a country.
 series_steps as (
     select
         series_no,
@@ -149,7 +149,7 @@ series_sums as (
         end as remainder_kg,
         case when sum(n_own) over so_far > 0 then sum(own_eur) over so_far end as own_eur,
         case when sum(n_own_quantities) over so_far > 0 then sum(own_kg) over so_far end as own_kg,
-        -- Newest change first; of one vintage the total and the office's own codes, then the other members.
+        -- Newest change first; within one vintage the total and the office's own codes, then the other members.
         last_value(
             case
                 when total_origin_no is not null
@@ -172,8 +172,8 @@ series_sums as (
     window so_far as (partition by series_no order by changed_at)
 ),
 
--- A panel of all partners: the rest of the total is secret, not specified, or rounding. A panel of some partners:
--- the rest is what was not asked for, and nothing is known of it.
+-- All partners requested: the rest of the total is secret, not specified, or rounding. Some partners requested: the
+-- rest is the partners not requested, and is unknown.
 series_states as (
     select
         series_sums.*,
@@ -204,7 +204,7 @@ states as (
         origin_no
     from member_states
     union all by name
-    -- What the office itself could not allocate and the remainder are one member.
+    -- The office's own unallocated figure and the remainder are one member.
     select
         series_no,
         'unallocated' as member_code,
@@ -238,7 +238,7 @@ states as (
     from series_states
 ),
 
--- A release that only repeats a figure adds nothing.
+-- A release that only repeats a figure adds no version.
 compared as (
     select
         *,

@@ -1,4 +1,5 @@
--- Leaf destinations that add up to the office's total, as the newest vintage has them.
+-- Leaf destinations that sum to the office's total, newest vintage.
+--
 -- Grain: source, concept, flow kind, reporter, destination, nomenclature, product, month.
 with versions as (
     select * from {{ ref('int_export_versions') }}

@@ -1,8 +1,10 @@
--- What would have been exported to a market without the tariff, by two methods that look at nothing after the news.
--- Grain: series of int_frontloading_series, baseline method, month. Year 1 to 3 end with the last month before the
--- news; for the months after it the figures of year 3 are carried on, however many years ahead.
+-- Expected exports to a market without the tariff, by two methods that use no data from after the news.
+--
+-- Grain: series of int_frontloading_series, baseline method, month. Years 1 to 3 end with the last month before the
+-- news; later months carry the figures of year 3 forward, however many years ahead.
+--
 -- seasonal_trend: mean of the calendar month in the three years, at the level of the twelve months before the news.
--- control_group: the same month of the year before, moved as the exports to all other countries moved.
+-- control_group: the same month a year earlier, scaled by the change in exports to all other countries.
 with series as (
     select * from {{ ref('int_frontloading_series') }}
     where is_fitted

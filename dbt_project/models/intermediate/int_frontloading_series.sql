@@ -1,8 +1,9 @@
--- Markets in which front-loading of a tariff is looked for, and whether there are figures to look at.
--- Grain: event, source, concept, scope, reporter, destination; `series_code` stands for the six of them.
+-- Markets tested for front-loading of a tariff, and whether their figures suffice.
+--
+-- Grain: event, source, concept, scope, reporter, destination; `series_code` concatenates the six.
 {% set fit_months = 36 %}
 {% set months_after = 12 %}
-{# Smaller markets are a few shipments: their months jump by more than any tariff moves them. #}
+{# Smaller markets are a few shipments: their months vary more than any tariff effect. #}
 {% set smallest_share = 0.005 %}
 
 with news as (
@@ -29,7 +30,7 @@ scope_exports as (
     select * from {{ ref('int_scope_exports') }}
 ),
 
--- The market is that of the country that imposes the tariff.
+-- The market is the country that imposes the tariff.
 events as (
     select
         news.event_code,
@@ -79,7 +80,7 @@ scopes as (
     group by all
 ),
 
--- Identified countries in months that carry shares.
+-- Identified countries in months with shares.
 exports as (
     select scope_exports.*
     from scope_exports
@@ -132,7 +133,7 @@ select
     last_month,
     n_fit_months,
     {{ ratio('year_before_eur', 'total_year_before_eur') }} as share_before_news,
-    -- A month without a figure is not a month without exports: nothing is fitted over it.
+    -- A month without a figure is not a month without exports: no fit across it.
     n_fit_months = {{ fit_months }} and n_fit_comparable = {{ fit_months }} as is_fitted,
     case
         when n_fit_known < {{ fit_months }} then 'too_few_months'

@@ -1,10 +1,12 @@
--- How far a market strayed from its baseline before the news. Grain: series of int_frontloading_series, method.
--- Two kinds of error, both in logarithms: single months stray within a year (`residual_spread`), and a whole year
--- strays from the one before (`growth_spread`), because the market grew or shrank on its own.
-{# 36 months less 3 years, 11 seasons: 22. 24 months less 2 years: 22 as well. #}
+-- Deviation of a market from its baseline before the news. Grain: series of int_frontloading_series, method. Two kinds
+-- of error, both in logarithms: single months deviate within a year (`residual_spread`), and a whole year deviates from
+-- the one before (`growth_spread`), because the market grew or shrank on its own.
+{# 36 months less 3 years and 11 seasons: 22. 24 months less 2 years: also 22. #}
 {% set residual_divisor = 22 %}
-{# The two years of the control method share the year between them, so that their errors are correlated by -1/2 and
-   are worth 22 / (1 + 1/4) degrees of freedom. #}
+{#
+    The two years of the control method share the year between them: their errors are correlated by -1/2 and are worth
+    22 / (1 + 1/4) degrees of freedom.
+#}
 {% set control_degrees = 17 %}
 
 with months as (
@@ -42,7 +44,7 @@ growth_spreads as (
     select
         series_code,
         baseline_method,
-        -- About zero and not about their mean: the baseline expects no growth beyond that of its level or its control.
+        -- Around zero, not their mean: the baseline expects no growth beyond that of its level or its control.
         sqrt(sum(growth * growth order by year_no) / count(growth)) as growth_spread,
         count(growth) as growth_degrees
     from growths

@@ -1,11 +1,12 @@
--- Exports and baseline over stretches of months, with the 95 % interval of the baseline.
--- Grain: series of int_frontloading_series, baseline method, sum kind, last month. A stretch is one month, or runs from
--- the news or from the month in which the tariff applies; it has a row when each of its months has a figure.
+-- Exports and baseline summed over ranges of months, with the 95 % interval of the baseline.
 --
--- The error of a sum is the sum of the covariances of its months, in logarithms around the baseline:
--- residual_spread^2 x (1 for a month with itself + what two months share because they stand on the same calendar month
--- before the news) + growth_spread^2 x the years that both lie ahead. The spreads are estimates, so that the interval
--- takes Student's t, with degrees of freedom after Satterthwaite (1946).
+-- Grain: series of int_frontloading_series, baseline method, sum kind, last month. A range is one month, or runs from
+-- the news or from the month in which the tariff applies; it has a row if each of its months has a figure.
+--
+-- The error of a sum is the sum of the covariances of its months, in logarithms around the baseline: residual_spread^2
+-- x (1 for a month with itself + the part that two months share because they are based on the same calendar month
+-- before the news) + growth_spread^2 x the years that both lie ahead. The spreads are estimates, so the interval uses
+-- Student's t, with degrees of freedom after Satterthwaite (1946).
 with series as (
     select * from {{ ref('int_frontloading_series') }}
 ),
@@ -84,7 +85,7 @@ pairs as (
             when one.season_no != other.season_no then 0
             -- The mean of three years is off by the same amount in both.
             when one.baseline_method = 'seasonal_trend' then 1.0 / 3
-            -- Both stand on one month: half of the variance of a yearly change. A month's own is in the spread.
+            -- Both are based on one month: half of the variance of a yearly change. A month's own is in the spread.
             when one.month != other.month then 0.5
             else 0
         end as shared_noise,
@@ -127,7 +128,7 @@ variances as (
         on amounts.series_code = spreads.series_code and amounts.baseline_method = spreads.baseline_method
 ),
 
--- Rounded down: fewer degrees of freedom are the wider interval. A series without any noise has no use for them.
+-- Rounded down: fewer degrees of freedom give the wider interval. Irrelevant for a series without noise.
 measured as (
     select
         *,

@@ -1,5 +1,5 @@
--- Cells of monthly exports of goods that a load added, revised or withdrew, in the codes of the office: of the datasets
--- that `office_measures` describes. Grain: dataset, load, reporter, partner, office product, period, measure.
+-- Cells of monthly goods exports that a load added, revised or withdrew, in the office's codes, for the datasets in
+-- `office_measures`. Grain: dataset, load, reporter, partner, office product, period, measure.
 with changes as (
     select * from {{ ref('stg_landing__changes') }}
 ),
@@ -17,7 +17,7 @@ select
     changes.load_id,
     changes.request_no,
     changes.change_kind,
-    -- CBS reports for one country, and does not say so in each row.
+    -- CBS reports for one country, which its rows omit.
     coalesce(changes.reporter_code, loads.reporter_code) as reporter_code,
     changes.partner_code,
     changes.office_product_code,
@@ -28,6 +28,6 @@ from changes
 inner join loads on changes.load_id = loads.load_id
 where
     changes.dataset_code in (select measure_meanings.dataset_code from measure_meanings)
-    -- Comext has years and imports too; tables of CBS have neither dimension.
+    -- Comext also has years and imports; CBS tables have neither dimension.
     and coalesce(changes.frequency_code = 'M', true)
     and coalesce(changes.flow_code = '2', true)

@@ -1,4 +1,5 @@
--- Exports of goods in the warehouse's own codes and units: months and years side by side, a row of euros or kilograms.
+-- Goods exports in the warehouse's own codes and units: months and years alongside; each row holds euros or kilograms.
+--
 -- Grain: panel, dataset, reporter, office partner, office product, concept, flow kind, period type, period, quantity,
 -- valid_from.
 {% set cell = [
@@ -53,8 +54,8 @@ values_eur as (
     where quantity_kind = 'value'
 ),
 
--- A quantity counts while there is a value beside it. The reply that brought the newer of both brought the figure:
--- a value that was revised beside an unchanged weight must not lead back to the reply with the old one.
+-- A quantity counts while it has a value. The origin is the response of the newer of the two: a value revised next to
+-- an unchanged weight must not trace back to the response with the old value.
 quantities as (
     select
         amounts.* replace (
@@ -91,7 +92,7 @@ second_parts as (
     inner join datasets on meant.dataset_code = datasets.dataset_code and meant.partner_code = datasets.total_parts[2]
 ),
 
--- Where the office gives no total, it is the sum of its two parts; where only one of them is there it is missing.
+-- If the office gives no total, it is the sum of its two parts; if only one of them exists it is missing.
 derived_totals as (
     select
         first_parts.* replace (
@@ -140,7 +141,7 @@ conformed as (
         on amounts.partner_code = partners.office_code and starts_with(amounts.dataset_code, partners.office)
 ),
 
--- Without quasi-transit: the two parts as published, and their sum where both are (missing is not zero).
+-- Without quasi-transit: the two parts as published, and their sum where both exist (missing is not zero).
 parts_excluding_transit as (
     select conformed.* replace ('border_crossing_excl_transit' as concept_code)
     from conformed
@@ -171,10 +172,10 @@ totals_excluding_transit as (
     from re_exports
     inner join domestic_products
         on
-            -- Of one office code: two codes of one country must not lend each other a part.
+            -- Per office code: two codes of one country must not combine their parts.
             {{ same('re_exports', 'domestic_products', cell_of_both_parts) }}
             and {{ both_valid('re_exports', 'domestic_products') }}
-    -- Aggregates of countries overlap; they take no further part and must not be added together.
+    -- Aggregates of countries overlap: they must not be summed.
     where re_exports.member_kind != 'aggregate'
 )
 

@@ -1,5 +1,6 @@
--- Months of the industry that a load added, revised or withdrew, of the datasets that `industry_series` describes. `-`
--- stands where a dataset has no such dimension.
+-- Monthly industry figures that a load added, revised or withdrew, for the datasets in `industry_series`; `-` where a
+-- dataset lacks the dimension.
+--
 -- Grain: dataset, load, reporter, office activity, indicator, market, adjustment, period, measure.
 with changes as (
     select * from {{ ref('stg_landing__changes') }}
@@ -18,9 +19,9 @@ select
     changes.load_id,
     changes.request_no,
     changes.change_kind,
-    -- CBS reports for one country, and does not say so in each row.
+    -- CBS reports for one country, which its rows omit.
     coalesce(changes.reporter_code, loads.reporter_code) as reporter_code,
-    -- Producer prices of CBS are by groups of products.
+    -- CBS producer prices are by product group.
     coalesce(changes.activity_code, changes.office_product_code) as office_activity_code,
     coalesce(changes.indicator_code, '-') as indicator_code,
     coalesce(changes.market_code, '-') as market_code,
@@ -34,5 +35,5 @@ where
     changes.dataset_code in (select series.dataset_code from series)
     and coalesce(changes.frequency_code = 'M', true)
     and {{ is_month('changes.period_code') }}
-    -- The value itself, not the bounds of its interval.
+    -- The value itself, not its interval bounds.
     and coalesce(changes.margin_code = 'MW00000', true)

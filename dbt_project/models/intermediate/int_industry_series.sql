@@ -1,4 +1,5 @@
--- Monthly figures of the industry as the offices have them now, in the warehouse's own codes.
+-- Current monthly industry figures, in the warehouse's own codes.
+--
 -- Grain: source, reporter, activity, figure, month.
 with statements as (
     {{ cell_statements(
@@ -14,7 +15,7 @@ activities as (
     select * from {{ ref('office_activities') }}
 ),
 
--- What a series means. A series that the seed does not name takes no part.
+-- Meaning of each series. Series missing from the seed are ignored.
 series as (
     select * from {{ ref('industry_series') }}
 )

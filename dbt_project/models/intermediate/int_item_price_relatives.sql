@@ -1,12 +1,13 @@
--- How the unit value of a good to a destination stands to its mean of the year before, by month and by year, and
--- whether the comparison counts. Eurostat's method: unit value over the mean of the previous year, outliers dropped.
+-- Unit value of a good to a destination relative to its mean of the year before, by month and by year, and whether the
+-- comparison counts. Eurostat's method: unit value over the mean of the previous year, outliers dropped.
+--
 -- Grain: source, concept, scope, reporter, destination, item, period type, period.
 {# Domain: outliers are more than 3 to 4 robust standard deviations from the median, or beyond a factor of 5. #}
 {% set most_deviations = 4 %}
 {% set most_factor = 5 %}
-{# Fewer destinations do not tell what is usual. #}
+{# Fewer destinations do not establish what is usual. #}
 {% set fewest_cells = 5 %}
-{# A few kilograms are samples and spare parts: their unit value says nothing of a price. #}
+{# A few kilograms are samples and spare parts: their unit value is not a price. #}
 {% set least_kg = 100 %}
 
 with items as (
@@ -17,7 +18,7 @@ with items as (
 scope_months as (
     select
         *,
-        -- One number for what goes together: heavy steps then compare numbers, not texts.
+        -- An integer key: the heavy steps compare integers instead of text.
         dense_rank() over (order by source_code, concept_code, scope_code, reporter_code) as series_no
     from {{ ref('int_scope_months') }}
     where is_complete
@@ -37,7 +38,7 @@ series as (
     from scope_months
 ),
 
--- A year counts where each of its months is complete and holds the same goods.
+-- A year counts if each of its months is complete and covers the same goods.
 whole_years as (
     select
         series_no,
@@ -55,7 +56,7 @@ monthly as (
         items.item_code,
         items.month,
         year(items.month) as year,
-        -- Whether the year before holds the goods of the month.
+        -- True if the year before covers the goods of the month.
         coalesce(
             scope_months.same_goods_from <= date_trunc('year', items.month) - interval 1 year, true
         ) as has_year_before,
@@ -122,8 +123,8 @@ compared as (
     where periods.quantity_kg >= {{ least_kg }} and yearly.quantity_kg >= {{ least_kg }}
 ),
 
--- What all destinations of a good have in common in a period, and how far they usually are from it. 1.4826 makes the
--- median absolute deviation the standard deviation of a normal distribution.
+-- Common movement of all destinations of a good in a period, and the usual deviation from it. 1.4826 scales the median
+-- absolute deviation to the standard deviation of a normal distribution.
 centres as (
     select
         series_no,

@@ -1,5 +1,5 @@
--- Shares of identified countries among themselves: an unknown rest is not one market. What concentration and risk are
--- made of. Grain: source, concept, scope, reporter, month, basis (`month` or `r12`), destination with exports.
+-- Shares of identified countries among themselves, the input of concentration and risk: an unknown rest is not one
+-- market. Grain: source, concept, scope, reporter, month, basis (`month` or `r12`), destination with exports.
 with months as (
     select * from {{ ref('int_scope_destination_months') }}
 ),

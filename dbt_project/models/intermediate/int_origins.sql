@@ -1,4 +1,4 @@
--- Where bytes came from: one row a load and request, numbered in the order of requests. Grain: load, request_no.
+-- Origin of the bytes: one row per load and request, numbered in the order of requests. Grain: load, request_no.
 with loads as (
     select * from {{ ref('stg_landing__loads') }}
 ),

@@ -1,12 +1,13 @@
--- Which panel of partners speaks for a dataset, reporter, product and month, and in which vintages: that of the newest
--- load that asked for it. A load that asked and got no row speaks too: a cell that an office withdrew does not live on.
+-- Partner set in force for a dataset, reporter, product and month, by vintage: that of the newest load that requested
+-- it. A load that requested it and got no row counts too: a cell that an office withdrew must not persist.
+--
 -- Grain: dataset, reporter, office product, month, valid_from.
 
 with coverage as (
     select * from {{ ref('stg_landing__coverage') }}
 ),
 
--- A load of everything asked for every product that the office ever had, also for one that it withdrew since.
+-- A load of everything requested every product that the office ever had, including those withdrawn since.
 products_seen as (
     select distinct
         dataset_code,
@@ -62,7 +63,7 @@ months as (
     from asked
 ),
 
--- Of two loads of one vintage the one that asked for all partners says more; then the later one.
+-- Of two loads of one vintage, the one that requested all partners is the more complete; then the later one.
 vintages as (
     select * from months
     qualify row_number() over (
@@ -117,7 +118,7 @@ select
     spells.dataset_code,
     spells.reporter_code,
     spells.office_product_code,
-    -- An office's own codes are mapped one by one; where a dataset declares a nomenclature, its codes are that one's.
+    -- An office's own codes are mapped one by one; if a dataset declares a nomenclature, its codes are already in it.
     coalesce(datasets.nomenclature_code, office_products.nomenclature_code) as nomenclature_code,
     case
         when datasets.nomenclature_code is not null then spells.office_product_code

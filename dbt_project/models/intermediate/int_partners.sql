@@ -1,6 +1,6 @@
--- Every partner code of the offices, and what it stands for. The seed knows most; of any other the office itself tells
--- what it is: CBS by the group of its code list, Comext by the form of the code. A country that the seed does not know
--- counts as the destination `unmapped`. Grain: office, office code.
+-- Every partner code of the offices and its meaning. The seed covers most codes; any other is classified from the
+-- office itself: CBS by the group of its code list, Comext by the form of the code. A country missing from the seed is
+-- the destination `unmapped`. Grain: office, office code.
 with packaged as (
     select * from {{ ref('office_partners') }}
 ),
@@ -9,7 +9,7 @@ own as (
     select * from {{ ref('stg_journal__office_partners') }}
 ),
 
--- What the user says of a code counts, whatever the package says.
+-- The user's own rows override the package.
 listed as (
     select
         office,
@@ -35,14 +35,14 @@ office_groups as (
     select
         loads.dataset_code,
         partners.partner_code as office_code,
-        -- The newest load's; ids of loads begin with the dataset and the stamp.
+        -- From the newest load; load ids begin with the dataset and the stamp.
         arg_max(partners.group_id, partners.load_id) as group_id
     from {{ ref('stg_landing__partners') }} as partners
     inner join loads on partners.load_id = loads.load_id
     group by loads.dataset_code, partners.partner_code
 ),
 
--- A group without a country is one of aggregates.
+-- A group without a country consists of aggregates.
 group_kinds as (
     select
         office_groups.dataset_code,

@@ -1,4 +1,4 @@
--- How final a load calls its periods. Grain: dataset, load, period type, period.
+-- Revision status that a load gives its periods. Grain: dataset, load, period type, period.
 with panels as (
     select * from {{ ref('int_panels_in_force') }}
 ),
@@ -36,7 +36,7 @@ select
     load_id,
     case when {{ is_month('period_code') }} then 'month' else 'year' end as period_type,
     {{ first_day_of('period_code') }} as period_start,
-    -- The current year's JJ code is the sum of the months so far; its title is then not just the year.
+    -- The current year's JJ code is the sum of the months so far; its title is then more than the year.
     {{ is_month('period_code') }} or trim(period_title) = period_code[1:4] as is_complete_period,
     case period_status
         when 'Definitief' then 'final'
@@ -51,8 +51,8 @@ select
     'month' as period_type,
     month as period_start,
     true as is_complete_period,
-    -- Comext has no flag. Users quote Eurostat that data are preliminary until October of the following year;
-    -- that is unverified.
+    -- Comext has no flag. Users quote Eurostat that data are preliminary until October of the following year; that is
+    -- unverified.
     case
         when confirmed_at >= make_timestamp(year(month) + 1, 10, 1, 0, 0, 0) then 'final'
         else 'provisional'

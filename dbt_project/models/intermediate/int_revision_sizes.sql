@@ -1,5 +1,5 @@
--- How large revisions of a scope's total are by age: a revision is the difference between a release and the one
--- before, at the age of the later one. Grain: source, concept, scope, reporter, age.
+-- Size of the revisions of a scope's total by age: a revision is the difference between a release and the one before,
+-- at the age of the later one. Grain: source, concept, scope, reporter, age.
 with vintages as (
     select * from {{ ref('int_scope_vintages') }}
     where revision_pct is not null
@@ -12,7 +12,7 @@ select
     reporter_code,
     age_months,
     cast(count(*) as integer) as n_revisions,
-    -- In the order of months, so that the last digit does not depend on chance.
+    -- Ordered sums, so that the last digit is deterministic.
     sum(revision_pct order by month, vintage_at) / count(*) as mean_revision_pct,
     sum(abs(revision_pct) order by month, vintage_at) / count(*) as mean_abs_revision_pct
 from vintages

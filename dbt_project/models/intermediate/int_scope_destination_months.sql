@@ -1,4 +1,5 @@
--- Scope exports on a calendar without gaps, with rolling and year-to-date sums and the year before beside them.
+-- Scope exports on a gap-free calendar, with rolling and year-to-date sums and the figures of a year earlier.
+--
 -- Grain: source, concept, scope, reporter, destination, month. A destination is kept in the months in which it has a
 -- value, or had one in the past year.
 with scope_months as (
@@ -21,7 +22,7 @@ first_seen as (
     group by all
 ),
 
--- Months are added up, or compared with a year before, where they hold the same goods.
+-- Months are summed, or compared with a year earlier, only if they cover the same goods.
 denominators as (
     select
         *,
@@ -58,7 +59,7 @@ filled as (
     select
         calendar.*,
         scope_exports.value_eur,
-        -- Only months that carry shares enter the sums over months.
+        -- Only months with shares enter the sums.
         case when calendar.is_complete then scope_exports.value_eur end as complete_value_eur
     from calendar
     left join scope_exports
@@ -116,8 +117,8 @@ with_year_before as (
             and this.month = before.month + interval 1 year
 ),
 
--- The total a year before belongs to the scope, not to the destination: it is there even where the destination
--- had not been seen yet.
+-- The total a year earlier belongs to the scope, not to the destination: it exists even where the destination had not
+-- appeared yet.
 totals_year_before as (
     select
         source_code,

@@ -8,7 +8,7 @@ select
     concept_code,
     scope_code,
     reporter_code,
-    -- A part is taken out of where its whole is: of a secret good that is what is not allocated.
+    -- A part is subtracted where its whole is counted: for a secret good, that is unallocated.
     case when is_published or destination_code = 'not_loaded' then destination_code else 'unallocated' end
         as destination_code,
     month,

@@ -1,6 +1,6 @@
--- CN8 codes of a scope that followed each other, under one name: the smallest of them. A code that was renamed, split
--- or merged on 1 January is then neither an exit nor an entry. Only codes that the scope holds are tied together: what
--- a successor took from outside is new to the scope. Grain: scope, product; codes without a successor or predecessor in
+-- Families of CN8 codes that succeeded each other within a scope, named after the smallest code. A code renamed, split
+-- or merged on 1 January is then neither an exit nor an entry. Only codes in the scope are linked: goods that a
+-- successor took from outside are new to the scope. Grain: scope, product; codes without a successor or predecessor in
 -- their scope have no row.
 with recursive members as (
     select distinct

@@ -1,5 +1,6 @@
--- The goods of a scope one by one: its members, each less what is taken out of it, CN8 codes by family. Value and
--- weight by destination, for all that compares goods: prices, mix, market shares by product.
+-- The goods of a scope one by one: its members, each less its exclusions, CN8 codes by family. Value and weight by
+-- destination, for every comparison of goods: prices, mix, market shares by product.
+--
 -- Grain: source, concept, scope, reporter, destination, item, month.
 with exports as (
     select * from {{ ref('int_exports_by_destination') }}
@@ -14,7 +15,7 @@ families as (
     select * from {{ ref('int_scope_families') }}
 ),
 
--- What is taken out counts for the member that it is taken out of.
+-- An exclusion counts for the member that it is subtracted from.
 itemised as (
     select
         members.*,
@@ -48,11 +49,11 @@ select
     itemised.item_code,
     exports.month,
     sum(itemised.sign * exports.value_eur) as value_eur,
-    -- A weight that is missing in one part is not known of the whole.
+    -- A weight missing for one part is unknown for the whole.
     case
         when count(exports.quantity_kg) = count(*) then sum(itemised.sign * exports.quantity_kg)
     end as quantity_kg,
-    -- Where a good is secret and a part that is taken out of it is not, there is only something to take away.
+    -- If a good is secret and an excluded part of it is not, only the subtraction remains.
     bool_or(itemised.is_whole) as is_published
 from exports
 inner join itemised

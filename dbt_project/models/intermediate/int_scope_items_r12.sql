@@ -1,5 +1,5 @@
--- Goods of a scope by destination over 12 months, and over the 12 months a year before: what market shares by product
--- are made of. Identified countries only. Grain: source, concept, scope, reporter, destination, item, month.
+-- Goods of a scope by destination over 12 months, and over the 12 months a year earlier: the input of market shares by
+-- product. Identified countries only. Grain: source, concept, scope, reporter, destination, item, month.
 with items as (
     select * from {{ ref('int_scope_items') }}
     where is_published
@@ -13,7 +13,7 @@ countries as (
     select * from {{ ref('countries') }}
 ),
 
--- Months whose own 12 months and those of a year before are complete and hold the same goods.
+-- Months whose own 12 months and those a year earlier are complete and cover the same goods.
 counted as (
     select
         source_code,
@@ -58,7 +58,7 @@ numbered as (
             ]) }}
 ),
 
--- On a calendar without gaps, so that sums are there in months without trade. Heavy steps compare numbers, not texts.
+-- On a gap-free calendar, so that months without trade have sums too. Heavy steps compare integers instead of text.
 calendar as (
     select
         series.series_no,
@@ -86,7 +86,7 @@ running as (
     window so_far as (partition by series_no order by month rows between unbounded preceding and current row)
 ),
 
--- Where two years are whole, 12 rows back is 12 months back, and 24 rows back is all that was before them.
+-- With two whole years, 12 rows back is 12 months back, and 24 rows back is everything before them.
 differences as (
     select
         series_no,

@@ -1,10 +1,13 @@
--- The denominator of a scope in a month, and whether it can carry shares.
+-- Denominator of a scope in a month, and whether the month can have shares.
+--
 -- Grain: source, concept, scope, reporter, month.
 {% set usual_months = 12 %}
 {% set fewest_months = 6 %}
-{# A month that fills up has a quarter of its figures. In the recorded extraction of CN 39201023 nine tenths of the
-   number alone would hold back 196 of 638 final months of all reporters, 8 of them Dutch: the smallest partners of a
-   small product come and go. Half of number and value holds back 11. #}
+{#
+    A month that is filling up has a quarter of its figures. In the recorded extraction of CN 39201023 a threshold of
+    nine tenths on the number alone would hold back 196 of 638 final months of all reporters, 8 of them Dutch: the
+    smallest partners of a small product come and go. Half, on both number and value, holds back 11.
+#}
 {% set least_of_usual = 0.5 %}
 
 with exports as (
@@ -44,14 +47,14 @@ product_months as (
         month,
         any_value(dataset_code) as dataset_code,
         min(vintage_at) as vintage_at,
-        -- What no list of ours knows may be any country, as what the office could not allocate.
+        -- Like unallocated, a code missing from the lists may be any country.
         sum(value_eur) filter (where destination_code in ('unallocated', 'unmapped')) as unallocated_eur,
         sum(value_eur) filter (where destination_code = 'not_loaded') as not_loaded_eur
     from exports
     group by all
 ),
 
--- A product counts when the office published anything on it in the month: its total, a destination, or both.
+-- A product counts if the office published anything on it in the month: its total, a destination, or both.
 joined as (
     select
         coalesce(totals.source_code, product_months.source_code) as source_code,
@@ -84,7 +87,7 @@ summed as (
         any_value(joined.dataset_code) as dataset_code,
         any_value(joined.nomenclature_code) as nomenclature_code,
         sum(members.sign * joined.total_eur) as total_eur,
-        -- Of each member: what one holds that is not known does not make up for what another one does not.
+        -- Per member: unknown exports of one do not offset those of another.
         coalesce(sum(greatest(joined.unallocated_eur, 0)) filter (where members.sign = 1), 0) as unallocated_eur,
         coalesce(sum(greatest(joined.not_loaded_eur, 0)) filter (where members.sign = 1), 0) as not_loaded_eur,
         coalesce(
@@ -104,7 +107,7 @@ summed as (
     group by all
 ),
 
--- Cells of trade with members of the Union: a product and a country that was a member in that month.
+-- Cells of intra-EU trade: a product and a country that was a member in that month.
 intra_eu as (
     select
         exports.source_code,
@@ -126,8 +129,8 @@ intra_eu as (
     group by all
 ),
 
--- What a scope was to hold, and what was asked for. A product that was asked for and has no row was not traded; one
--- that nobody asked for is not known, and a sum without it is not the scope's.
+-- Products that the scope covers, and those requested. A requested product without a row was not traded; one not
+-- requested is unknown, and a sum without it is not the scope's.
 asked as (
     select
         members.scope_code,
@@ -150,8 +153,7 @@ declared as (
         count(*) filter (
             where months.month >= members.valid_from and (members.valid_to is null or months.month <= members.valid_to)
         ) as n_declared,
-        -- Since when the scope holds the same goods. Only a dated scope changes them; elsewhere codes replace each
-        -- other.
+        -- Start of the current composition of goods. Only a dated scope changes it; elsewhere codes replace each other.
         case
             when bool_or(members.is_dated)
                 then greatest(
@@ -176,8 +178,8 @@ declared as (
     group by all
 ),
 
--- Partners inside the Union report later than those outside it: a total can be there before all of them are. A short
--- history does not tell what is usual; without intra-EU trade nothing is usual.
+-- Intra-EU partners report later than the others: a total can exist before all of them do. A short history does not
+-- establish what is usual; without intra-EU trade nothing is usual.
 compared as (
     select
         summed.*,

@@ -1,6 +1,5 @@
--- The office's total of a scope in a month as each release had it: the revision triangle. A release counts where all
--- products of the scope were asked for in it, and had their totals. Grain: source, concept, scope, reporter, month,
--- vintage.
+-- The office's total of a scope in a month, by release: the revision triangle. A release counts if all products of the
+-- scope were requested in it and had their totals. Grain: source, concept, scope, reporter, month, vintage.
 with versions as (
     select * from {{ ref('int_export_versions') }}
     where period_type = 'month' and member_code = 'total' and flow_kind = 'total'
@@ -13,7 +12,7 @@ panels as (
     from {{ ref('int_panels_in_force') }}
 ),
 
--- A panel has a row for each of its spells; its group of cells is one.
+-- A partner set has a row for each of its spells; its group of cells is one.
 cell_groups as (
     select distinct
         group_no,
@@ -30,7 +29,7 @@ members as (
     select * from {{ ref('int_scopes_unioned') }}
 ),
 
--- A sum of statements changes by what begins and by what ends.
+-- Sums change only where an observation begins or ends.
 steps as (
     select
         group_no,
@@ -119,7 +118,7 @@ concepts as (
         scope_steps.scope_code,
         scope_steps.reporter_code,
         scope_steps.month,
-        -- Products that were not traded have no total; a release in which fewer were asked for is not the scope's.
+        -- Products that were not traded have no total; a release in which fewer were requested is not the scope's.
         max(scope_releases.n_asked) as n_most_asked
     from scope_steps
     inner join scope_releases

@@ -1,4 +1,4 @@
--- Shipped scopes and the user's own, one row a member. A user scope must not take a shipped scope's code.
+-- Shipped and user scopes, one row per member. A user scope must not use a shipped scope's code.
 with shipped as (
     select * from {{ ref('metal_scopes') }}
 ),

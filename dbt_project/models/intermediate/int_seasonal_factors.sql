@@ -1,8 +1,9 @@
--- What a calendar month usually is to the level of its year: median ratio of a value to its centred mean over 12
--- months, over the last five years, with a mean of 1. Good enough to read a curve by; offices adjust with more.
+-- Usual ratio of a calendar month to the level of its year: median ratio of a value to its centred mean over 12 months,
+-- over the last five years, with a mean of 1. Adequate for reading a curve; offices use more elaborate methods.
+--
 -- Grain: source, concept, scope, reporter, destination or `total`, calendar month.
 {% set years = 5 %}
-{# Two ratios of a calendar month have no median that an odd one does not move. #}
+{# The median of two ratios is not robust to an outlier. #}
 {% set fewest_ratios = 3 %}
 
 with months as (

@@ -1,7 +1,7 @@
--- How much the share of a destination usually moves after it was first published: mean absolute difference, in
--- percentage points, between its share in the first release of a month and in the newest one, over months that were
--- first seen young and have been released again. Grain: source, concept, scope, reporter, destination.
-{# Older figures hardly move; they would make the usual revision of a new figure look small. #}
+-- Usual revision of a destination's share after its first publication: mean absolute difference, in percentage points,
+-- between its share in the first release of a month and in the newest one, over months first observed when recent and
+-- released again since. Grain: source, concept, scope, reporter, destination.
+{# Older figures hardly change; including them would understate the usual revision of a new figure. #}
 {% set oldest_first_months = 6 %}
 
 with vintages as (

@@ -1,7 +1,7 @@
--- Sums of CBS that hold but for rounding: sections and total, months and year, kinds of flow and total. Only figures
--- that one release confirms are added up. Grain: identity, concept, flow kind, reporter, product, period type, period.
+-- Sums of CBS that hold except for rounding: sections and total, months and year, flow kinds and total. Only figures
+-- confirmed by one release are summed. Grain: identity, concept, flow kind, reporter, product, period type, period.
 {% set sections = 10 %}
-{# Goods that are never in the Netherlands: beside the sections, by change of ownership only. #}
+{# Goods that never enter the Netherlands: in addition to the sections, by change of ownership only. #}
 {% set not_in_country = "A051811" %}
 
 with totals as (
@@ -79,7 +79,7 @@ months_and_year as (
     group by all
 ),
 
--- Where the total is our sum of the parts there is nothing to check.
+-- Where the total is our own sum there is nothing to check.
 parts_and_total as (
     select
         'flow_kinds_sum_to_total' as identity_code,

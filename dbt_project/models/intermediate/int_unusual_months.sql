@@ -1,14 +1,15 @@
--- How far the value of a month, and of a kilogram in it, is from the destination's own history. Grain: source, concept,
--- scope, reporter, destination, month.
--- Expected is the median of the 12 months before, or the same month a year before where that is nearer: a season is not
+-- Deviation of a month's value, and of its value per kilogram, from the destination's own history. Grain: source,
+-- concept, scope, reporter, destination, month.
+--
+-- Expected is the median of the 12 months before, or the same month a year earlier if that is closer: a season is not
 -- unusual. Usual is the median deviation of the three years before. Bounds: docs/adr/0015.
 {% set least_known_months = 9 %}
 {% set least_deviations = 12 %}
 {% set factor = 1.5 %}
 {% set deviations = 8 %}
-{# Series that hardly move would make anything unusual. #}
+{# In series that hardly vary, any change would be unusual. #}
 {% set least_spread = 0.03 %}
-{# Destinations below this part of the scope's total, in the month and as expected, are too lumpy to tell. #}
+{# Destinations below this share of the scope's total, in the month and as expected, are too lumpy to test. #}
 {% set least_share = 0.002 %}
 
 with months as (
@@ -36,7 +37,7 @@ weights as (
         reporter_code,
         destination_code,
         month,
-        -- A weight that is missing in one part is not known of the whole.
+        -- A weight missing for one part is unknown for the whole.
         case when count(quantity_kg) = count(*) then sum(quantity_kg) end as quantity_kg
     from items
     group by all
@@ -153,7 +154,7 @@ select
     exp(judged.value_deviation) as value_to_expected_ratio,
     exp(judged.unit_value_deviation) as unit_value_to_expected_ratio,
     accepted.month is not null as is_accepted,
-    -- Without enough history it is not known.
+    -- Unknown without enough history.
     case
         when judged.is_value_unusual is not null
             then
@@ -167,5 +168,5 @@ left join accepted
         {{ same('judged', 'accepted', [
             'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code', 'month'
         ]) }}
-        -- What was accepted of one release says nothing of the next.
+        -- An acceptance for one release does not extend to the next.
         and accepted.vintage_on = cast(judged.vintage_at as date)

@@ -54,7 +54,7 @@ select
     products.product_code,
     case
         when products.product_code = 'TOTAL' then 0
-        -- A code of CBS's own stands beside the sections of SITC.
+        -- CBS's own codes are alongside the SITC sections.
         when products.nomenclature_code = 'CBS' then 1
         else length(products.product_code)
     end as product_level,

@@ -39,8 +39,8 @@ measured as (
         months.value_eur,
         months.total_eur,
         case when months.is_complete then {{ ratio('months.value_eur', 'months.total_eur') }} end as share,
-        -- What is not known may all belong to this country, or none of it; so may what is not known of the goods that
-        -- the scope leaves out. Of what is missing greatest() and least() would make a bound.
+        -- Unknown exports, including those of excluded goods, may all belong to this country, or not at all. greatest()
+        -- and least() ignore nulls and would invent a bound.
         case
             when countries.destination_kind = 'country' and months.is_complete and months.total_eur != 0
                 then greatest(
@@ -78,7 +78,7 @@ measured as (
                 ) }}
         end as contribution_to_growth_pp,
         share_revisions.usual_revision_pp as usual_share_revision_pp,
-        -- Of a month that carries no share the total is missing; its value is not adjusted either.
+        -- A month without shares has no total; its value is not adjusted either.
         case when months.is_complete then {{ ratio('months.value_eur', 'seasonal_factors.factor') }} end
             as value_sa_eur,
         {{ ratio('months.total_eur', 'total_factors.factor') }} as total_sa_eur,
@@ -156,7 +156,7 @@ select
     abs(share_change_pp) > usual_share_revision_pp as is_change_beyond_revision,
     contribution_to_growth_pp,
     value_sa_eur,
-    -- Of two adjusted amounts; a share is never adjusted itself.
+    -- A ratio of two adjusted amounts; the share itself is never adjusted.
     {{ ratio('value_sa_eur', 'total_sa_eur') }} as share_sa,
     value_to_expected_ratio,
     unit_value_to_expected_ratio,

@@ -1,7 +1,7 @@
-{# How deep the largest markets fall, in per cent; the last one is a market that is lost. #}
+{# Falls of the largest markets, per cent; the last is the loss of the market. #}
 {% set shocks = [10, 25, 50, 100] %}
 {% set largest = 10 %}
-{# Risk is measured over three years. #}
+{# Window of the risk estimate: three years. #}
 {% set window_months = 36 %}
 
 with months as (
@@ -61,7 +61,7 @@ large_markets as (
     where market_shares.market_rank <= {{ largest }}
 ),
 
--- Exports to each country and to all of them, on the months that carry shares.
+-- Exports to each country and to all of them, in months with shares.
 monthly as (
     select
         months.source_code,
@@ -89,7 +89,7 @@ monthly as (
     group by all
 ),
 
--- Over three months, and over those of a year before. Heavy steps compare one number, not four texts.
+-- Over three months, and over the same three a year earlier. Heavy steps compare one integer, not four texts.
 quarters as (
     select
         dense_rank() over (order by source_code, concept_code, scope_code, reporter_code) as series_no,
@@ -137,7 +137,7 @@ numbered_markets as (
             {{ same('large_markets', 'series', ['source_code', 'concept_code', 'scope_code', 'reporter_code']) }}
 ),
 
--- Growth of each large market in the three years up to the month whose weights they have.
+-- Growth of each large market in the three years up to the month that sets the weights.
 market_growth as (
     select
         numbered_markets.portfolio_no,
@@ -173,7 +173,7 @@ large_growth as (
     group by all
 ),
 
--- All other countries are one market. Growth of the portfolio has the weights of today: its variance is the sum of all
+-- All other countries are one market. The portfolio's growth has current weights: its variance is the sum of all
 -- weighted covariances.
 portfolio_growth as (
     select
@@ -194,7 +194,7 @@ portfolio_growth as (
         and quarters.r3m_before_eur > large_growth.r3m_before_eur
 ),
 
--- Three whole years of each market of the portfolio, or no figure of risk.
+-- Risk requires three whole years of each market of the portfolio.
 risks as (
     select
         market_growth.portfolio_no,
@@ -245,11 +245,11 @@ select
     cast(stressed.value_r12_eur * stressed.shock_pct / 100 as decimal(38, 2)) as loss_eur,
     100 * stressed.lost_weight as loss_pct,
     stressed.hhi as hhi_before,
-    -- The market weighs less, and all others more.
+    -- The market weighs less, all others more.
     (stressed.hhi - stressed.weight * stressed.weight + pow(stressed.weight - stressed.lost_weight, 2))
     / pow(1 - stressed.lost_weight, 2) as hhi_after,
     100 * sqrt(stressed.portfolio_variance) as volatility_before_pct,
-    -- Of what is missing greatest() would make zero: an unknown risk is none that went away.
+    -- greatest() ignores nulls and would turn an unknown risk into zero.
     case
         when stressed.portfolio_variance is not null
             then 100 * sqrt(greatest(

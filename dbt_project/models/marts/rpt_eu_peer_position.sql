@@ -1,4 +1,4 @@
-{# All members together, as Comext publishes them. #}
+{# All members together, as published by Comext. #}
 {% set eu = "EU27_2020" %}
 
 with months as (
@@ -26,13 +26,13 @@ peers as (
     where reporter_code = '{{ eu }}'
 ),
 
--- All goods of the same 12 months: what a scope weighs in the exports to a market.
+-- All goods of the same 12 months: the base of a scope's weight in the exports to a market.
 all_goods as (
     select * from months
     where scope_code = 'all_goods'
 ),
 
--- Growth of the Union's exports by good and market, by good, by market, and of all.
+-- Growth of EU exports by good and market, by good, by market, and in total.
 eu_items as (
     select
         source_code,
@@ -83,8 +83,8 @@ eu_growth as (
     from eu_items
 ),
 
--- Constant market shares, to the cent. Goods first or markets first gives other terms: the mean of both is taken.
--- Where the Union sold nothing a year before, the member did not either: all of it is competitiveness.
+-- Constant market shares, to the cent. The terms depend on the order, goods first or markets first: take the mean.
+-- Where the EU sold nothing a year earlier, neither did the member: all of it is competitiveness.
 terms as (
     select
         items.source_code,
@@ -125,7 +125,7 @@ select
     peers.value_r12_eur as eu_value_r12_eur,
     terms.before_eur as value_r12_before_eur,
     eu_markets.market_before_eur as eu_value_r12_before_eur,
-    -- Secrecy and late corrections leave a member above the Union here and there: one of the figures is wrong.
+    -- Secrecy and late corrections occasionally leave a member above the EU: one of the figures is wrong.
     case
         when members.value_r12_eur <= peers.value_r12_eur
             then {{ ratio('members.value_r12_eur', 'peers.value_r12_eur') }}

@@ -1,8 +1,8 @@
--- The verdict asks more than the usual rule (`is_labelled`): every market is tested, and markets that had nothing to do
--- with a tariff have two high months out of four quite often. Both methods' cumulated intervals must exclude zero.
+-- The verdict is stricter than the usual rule (`is_labelled`): every market is tested, and markets unaffected by a
+-- tariff often have two high months out of four. Both methods' cumulated intervals must exclude zero.
 {% set high_z = 1.64 %}
 {% set high_months = 2 %}
-{# A market in which a tenth more could not have been seen has no verdict, unless what happened was larger still. #}
+{# A market in which a 10 % excess is undetectable has no verdict, unless the excess was larger still. #}
 {% set smallest_effect_pct = 10 %}
 {% set horizons = [3, 6, 12] %}
 
@@ -74,7 +74,7 @@ paybacks as (
     group by all
 ),
 
--- As far as figures go without a gap.
+-- Up to the first gap.
 whole as (
     select
         series_code,
@@ -135,7 +135,7 @@ measured as (
         on series.series_code = whole.series_code and series.baseline_method = whole.baseline_method
 ),
 
--- One verdict a market: neither method decides alone.
+-- One verdict per market: neither method decides alone.
 agreed as (
     select
         *,

@@ -1,4 +1,4 @@
--- A column a figure: its name is the figure's code in seed `industry_series`.
+-- One column per figure, named after its code in seed `industry_series`.
 {%- set figures = [
     'production_index',
     'production_calendar_adjusted_index',
@@ -13,7 +13,7 @@
     'expected_activity_seasonally_adjusted_balance',
     'order_book_seasonally_adjusted_balance',
 ] %}
--- Growth on a year earlier is that of series that still have their season, which falls out. A balance has no growth.
+-- Growth on a year earlier uses unadjusted series, whose season cancels out. A balance has no growth.
 {%- set grown = [
     'production',
     'production_calendar_adjusted',

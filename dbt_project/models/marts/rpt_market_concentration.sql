@@ -19,7 +19,7 @@ market_lists as (
     from countries
 ),
 
--- Sums of doubles are ordered, so that two runs over the same data give the same last digit.
+-- Ordered sums of doubles, so that two runs over the same data give the same last digit.
 summed as (
     select
         source_code,

@@ -1,4 +1,4 @@
-{# A market smaller than this says little of growth; it is listed without a score. #}
+{# Growth of a smaller market is unreliable; it is listed without a score. #}
 {% set least_market_eur = 1000000 %}
 
 with positions as (
@@ -25,7 +25,7 @@ market_months as (
     from positions
 ),
 
--- The widest access that is there on the last day of the month; of two alike the first by name.
+-- The widest access on the last day of the month; ties by code.
 access as (
     select
         market_months.destination_code,
@@ -71,7 +71,7 @@ markets as (
     where positions.destination_code != positions.reporter_code
 ),
 
--- What the member usually holds of the Union's exports: inside the Union and outside it are compared apart.
+-- The member's usual share in EU exports; markets inside and outside the EU are compared separately.
 gaps as (
     select
         *,

@@ -14,8 +14,8 @@ countries as (
     select * from {{ ref('dim_country') }}
 ),
 
--- The same cells once for their destination and once for all of them together. Each amount is a decimal of ten places,
--- so that their sum does not depend on the order, and a cell of a few euros keeps the digits of its index.
+-- The same cells, per destination and for all together. Amounts are decimals of ten places, so that sums do not depend
+-- on the order, and a cell of a few euros keeps the digits of its index.
 summed as (
     select
         source_code,
@@ -58,7 +58,7 @@ fisher as (
     from indexed
 ),
 
--- The first year with a year before it stands on 1; a year without a link breaks the chain.
+-- The first year with a year before it is the base 1; a year without a link breaks the chain.
 links as (
     select
         source_code,
@@ -89,7 +89,7 @@ first_links as (
     group by all
 ),
 
--- All exports to the destination: what the compared cells cover is measured against them.
+-- All exports to the destination: the base of the coverage of the compared cells.
 values_eur as (
     select
         source_code,
@@ -189,7 +189,7 @@ select
     measured.month,
     measured.value_eur,
     cast(measured.item_level as integer) as item_level,
-    -- Below eight digits a change of what is inside a good shows as a change of its price.
+    -- Below eight digits a change in the composition of a good shows as a change of its price.
     measured.item_level < 8 as is_average_price,
     measured.n_cells,
     measured.n_outliers,

@@ -17,7 +17,7 @@ countries as (
     select * from {{ ref('dim_country') }}
 ),
 
--- Goods that went to the destination in both months, with a weight: only they have a price and a volume.
+-- Goods with a weight that went to the destination in both months: only they have a price and a volume.
 matched as (
     select
         this.source_code,
@@ -82,7 +82,7 @@ effects as (
             ]) }}
 ),
 
--- What is left of the matched goods is mix; what is left of all goods came, went, or has no weight.
+-- The remainder of the matched goods is mix; the remainder of all goods appeared, disappeared, or has no weight.
 split as (
     select
         *,
@@ -92,7 +92,7 @@ split as (
                 then (value_eur - value_year_before_eur) - (matched_eur - matched_before_eur)
         end as unmatched_effect_eur,
         {{ ratio('value_year_before_eur', 'total_year_before_eur') }} as share_year_before,
-        -- Share points that a euro more to this destination is worth, all else as it is.
+        -- Share points per additional euro to this destination, all else equal.
         100
         * (1 - {{ ratio('value_year_before_eur', 'total_year_before_eur') }})
         / cast(total_eur as double) as pp_of_a_euro

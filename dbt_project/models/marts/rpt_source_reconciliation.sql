@@ -21,7 +21,7 @@ countries as (
     select * from {{ ref('dim_country') }}
 ),
 
--- Sections of SITC, and all goods: Comext has those by CN only.
+-- SITC sections, and all goods, which Comext publishes by CN only.
 cells as (
     select
         source_code,
@@ -77,7 +77,7 @@ community as (
     where concept_code = 'community'
 ),
 
--- Totals of both offices: without one of them a month is not finished, and a difference would say nothing.
+-- A month without the totals of both offices is not finished: its difference is meaningless.
 finished as (
     select
         community.reporter_code,
@@ -90,7 +90,7 @@ finished as (
     where community.destination_code = 'total'
 ),
 
--- What each office could not allocate may belong to any country.
+-- Exports that an office could not allocate may belong to any country.
 unallocated as (
     select
         reporter_code,
@@ -104,7 +104,7 @@ unallocated as (
     group by all
 ),
 
--- What an office usually still changes in a figure of this age, in per cent: the sizes of all later revisions.
+-- Usual remaining revision of a figure of this age, per cent: the sizes of all later revisions.
 ages as (
     select distinct
         source_code,
@@ -151,7 +151,7 @@ joined as (
                 then coalesce(unallocated.unallocated_eur, 0)
             else 0
         end as confidentiality_bound_eur,
-        -- A rounded figure is up to half a unit away from the true one.
+        -- A rounded figure is up to half a unit from the true one.
         cast((cbs.rounding_unit_eur + eurostat.rounding_unit_eur) / 2 as decimal(18, 2)) as rounding_bound_eur,
         cast(
             abs(including_transit.value_eur) * cbs_to_come.revision_pct / 100

@@ -41,7 +41,7 @@ measures as (
     group by all
 ),
 
--- Months in which all goods of a measure were asked for: a sum without one of them is not the measure's.
+-- Months in which all goods of a measure were requested: a sum without one of them is not the measure's.
 asked as (
     select
         panels.source_code,
@@ -123,7 +123,7 @@ select
     cast(dated.days_in_force as integer) as days_in_force,
     dated.rate_pct,
     dated.value_eur,
-    -- What the rate would take of a whole month of these exports.
+    -- Duty at this rate on a whole month of these exports.
     cast(dated.value_eur * dated.rate_pct / 100 as decimal(38, 2)) as duty_at_rate_eur,
     cast(dated.value_eur * dated.rate_pct / 100 * dated.days_in_force / dated.days_in_month as decimal(38, 2))
         as duty_in_force_eur,

@@ -1,9 +1,11 @@
--- Figures that the offices or the press published, each beside what our facts say of the same goods, concept,
--- destination and months. Grain: anchor, which is one figure in one vintage.
-{# CBS revised single months of 2025 by 2.5 to 3.1 % within eight months (figures N03 and N10), the total of 2024 by
-   2.7 % and its re-exports by 5.7 % within thirteen (N01, N02 and C02), and says that a figure is final about two years
-   after the year. What it took off final figures when it corrected 2015 to 2023 in November 2025 is not known: a tolerance is not
-   claimed beyond a year. #}
+-- Figures published by the offices or the press, each compared with our facts for the same goods, concept, destination
+-- and months. Grain: anchor, which is one figure in one vintage.
+{#
+    CBS revised single months of 2025 by 2.5 to 3.1 % within eight months (figures N03 and N10), the total of 2024 by
+    2.7 % and its re-exports by 5.7 % within thirteen (N01, N02 and C02), and states that figures are final about two
+    years after the year. Its corrections to final figures of 2015 to 2023 in November 2025 are of unknown size: no
+    tolerance is claimed beyond a year.
+#}
 {% set tolerance_pct = 4 %}
 {% set final_tolerance_pct = 1 %}
 {% set final_after_months = 24 %}
@@ -13,11 +15,11 @@ with figures as (
     select
         *,
         coalesce('scope ' || scope_code, nomenclature_code || ' ' || product_code) as good_code,
-        -- Months of a single product are complete where those of all goods are.
+        -- Months of a single product are complete if those of all goods are.
         coalesce(scope_code, 'all_goods') as completeness_scope_code,
         case when unit_code = 'mln_eur' then 1000000 else 1 end as unit_factor,
         datediff('month', period_to, published_month) >= {{ final_after_months }} as is_final_when_published,
-        -- What was published later of the same goods and months takes the place of what was published before.
+        -- A later publication for the same goods and months supersedes an earlier one.
         published_month < max(published_month) over (
             partition by
                 measure, source_code, concept_code, flow_kind, reporter_code, destination_code, good_code, period_from,
@@ -48,7 +50,7 @@ scope_months as (
     where is_complete
 ),
 
--- What a figure is made of: a value, or one value over another.
+-- Terms of a figure: a value, or one value over another.
 terms as (
     select
         anchor_code,
@@ -79,7 +81,7 @@ terms as (
     from figures
     where measure = 'share_of_total'
     union all by name
-    -- Eurostat's exports over those of CBS: a ratio of two concepts, which is why it is a figure of its own.
+    -- Eurostat's exports over those of CBS: a ratio of two concepts, hence a separate figure.
     select
         anchor_code,
         'denominator' as term,
@@ -173,7 +175,7 @@ cells as (
     from scope_months
 ),
 
--- Missing is not zero: one month or member that is not there leaves the figure without a comparison.
+-- Missing is not zero: one missing month or member leaves the figure without a comparison.
 sums as (
     select
         wanted.anchor_code,
@@ -209,7 +211,7 @@ compared as (
             figures.tolerance_pct,
             case when figures.is_final_when_published then {{ final_tolerance_pct }} else {{ tolerance_pct }} end
         ) as tolerance,
-        -- A rounded figure is up to half a unit away from the one that the publisher had.
+        -- A rounded figure is up to half a unit from the publisher's own.
         cast(figures.rounding_unit * figures.unit_factor as double) / 2 as rounding,
         greatest(numerators.vintage_at, denominators.vintage_at) as newest_vintage_at
     from figures
@@ -246,7 +248,7 @@ select
     published_month,
     case when unit_code = 'mln_eur' then 'eur' else unit_code end as unit_code,
     published as published_value,
-    -- Bounds of the seed are not made of a tolerance.
+    -- Bounds set in the seed have no tolerance.
     case when lower_value is null then tolerance end as tolerance_pct,
     lower_bound as lower_value,
     upper_bound as upper_value,
@@ -257,7 +259,7 @@ select
         when ours between lower_bound and upper_bound then 'within'
         else 'outside'
     end as outcome,
-    -- An office may move what was not final, or has aged beyond what the tolerance was made of.
+    -- An office may revise figures that were not final, or are older than the tolerance covers.
     case
         when
             severity = 'error' and is_final_when_published and not is_superseded

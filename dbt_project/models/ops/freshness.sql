@@ -1,5 +1,5 @@
--- Two promises: we looked (last look that ended well), and the office published (newest vintage). Each has the moment
--- after which it counts as broken; whoever reads it compares that with the clock.
+-- Two freshness SLAs: we polled (last successful poll), and the office published (newest vintage). Each has a deadline,
+-- which the reader compares with the clock.
 with looks as (
     select
         split_part(subject, ' ', 1) as dataset_code,
@@ -36,7 +36,7 @@ select
     looks.last_looked_at,
     case when datasets.is_scheduled then looks.last_looked_at + to_hours(datasets.look_hours) end as look_due_at,
     loads.last_vintage_at,
-    -- A release that was invented or recorded says nothing of the next one.
+    -- A simulated or recorded release does not predict the next one.
     case
         when datasets.is_scheduled and loads.is_live then loads.last_vintage_at + to_days(datasets.release_days)
     end as release_due_at,

@@ -1,4 +1,4 @@
-{# Fails for each row where the expression is false; a null result is not a failure. #}
+{# Fails for each row where the expression is false; null passes. #}
 {% test expression_is_true(model, expression, where_clause='true') %}
     select *
     from {{ model }}

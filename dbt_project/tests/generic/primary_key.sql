@@ -1,4 +1,4 @@
-{# Unique and never missing. For a fact whose key is not worth an index; smaller tables have the constraint itself. #}
+{# Unique and not null. For facts too large for a primary key index; smaller tables have the constraint itself. #}
 {% test primary_key(model, columns) %}
     select
         {{ columns | join(', ') }},

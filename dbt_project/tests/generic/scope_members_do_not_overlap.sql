@@ -1,6 +1,6 @@
 {#
-    A scope that holds a code and also a code below it would count the lower one twice. One that is taken out must stand
-    below one that is in, or there would be nothing to take it from.
+    A scope with a code and also a code below it would count the lower one twice. An excluded code must lie below an
+    included one.
 #}
 {% test scope_members_do_not_overlap(model) %}
     with pairs as (

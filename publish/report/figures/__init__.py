@@ -1,6 +1,6 @@
-"""Figures of the view that the reader chooses: headlines, and the figures of the modules in this package.
+"""Figures of the reader's chosen view: headlines, and the figures of the modules in this package.
 
-Each module has ``build(view, names)``, which returns the data of its charts and its words.
+Each module has ``build(view, names)``, which returns the data and the words of its charts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CHARTS = (*shares.CHARTS, *ranking.CHARTS, *concentration.CHARTS)
 
 
 def read_views(marts: Marts, names: Mapping[str, Any]) -> list[Row]:
-    """Read one record for each combination that has a month with shares."""
+    """Read one record per combination that has a month with shares."""
     scope_order = list(names["scopes"])
     combinations = marts.rows(
         """
@@ -96,13 +96,13 @@ def _headline(line: Row, basis: str) -> Row:
 
 
 def default_view(views: list[Row]) -> Row | None:
-    """Return the view that the page opens with: the preferred one, or the first that there is."""
+    """Return the view that the page opens with: the preferred one, else the first."""
     preferred = ".".join(DEFAULT_VIEW)
     return next((view for view in views if view["key"] == preferred), views[0] if views else None)
 
 
 def view_data(view: Row, names: Mapping[str, Any]) -> Row:
-    """Return what the page holds of a view: codes, data of charts, and its words in each language."""
+    """Return the page's data of a view: codes, chart data, and words in each language."""
     scope, concept = (names[f"{part}s"][view[part]]["name"] for part in ("scope", "concept"))
     reporter = country_name(names, view["reporter"])
     office = join([same(office_name(view["source"])), lower_first(concept)])
@@ -129,7 +129,7 @@ def view_data(view: Row, names: Mapping[str, Any]) -> Row:
 
 
 def headlines(view: Row, names: Mapping[str, Any]) -> list[tuple[Text, Text | None, Text, list[Text]]]:
-    """Return the figures over the view: name, country, figure, and what is said about it."""
+    """Return the headline figures of a view: name, country, figure, and remarks."""
     newest = view["months"][-1]
     is_partial = not_loaded(view) is not None
 
@@ -160,7 +160,7 @@ def _on_year_before(change: Text | None) -> Text:
 
 
 def notices(view: Row) -> list[tuple[str, Text]]:
-    """Return what the reader of the view has to know: what is not loaded, and months without shares."""
+    """Return the notices of a view: data not loaded, and months without shares."""
     found = []
     if not any(row["kind"] == "country" for row in view["rows"]):
         found.append(("warn", text("no_countries")))

@@ -15,7 +15,7 @@ from publish.report.marts import OF_VIEW, Marts, Row
 from publish.report.parts import Column, Table, share_at
 from publish.report.texts import Text, Texts, join, same
 
-# The largest markets whose shares are added up, each with its colour and dash.
+# The largest markets whose shares are summed, each with its colour and dash.
 TOPS: dict[int, tuple[str, list[int]]] = {
     1: (charts.PALETTE[0], []),
     3: (charts.PALETTE[1], [6, 3]),
@@ -37,19 +37,19 @@ text = Texts(
     coverage_pct={"nl": "Dekking, %", "en": "Coverage, %"},
     note={"nl": "Alleen het deel van de uitvoer dat aan landen is toegewezen.",
           "en": "Only the part of exports that is assigned to countries."},
-    lead={"nl": "De uitvoer was zo verdeeld als over {equivalent} even grote markten (HHI {hhi}); de vijf grootste markten namen {top5} van wat aan landen is toegewezen.",
-          "en": "Exports were spread as over {equivalent} equal markets (HHI {hhi}); the five largest markets took {top5} of what is assigned to countries."},
-    more={"nl": "Dat is sterker geconcentreerd dan een jaar eerder ({before} even grote markten).",
-          "en": "That is more concentrated than a year before ({before} equal markets)."},
-    less={"nl": "Dat is meer gespreid dan een jaar eerder ({before} even grote markten).",
-          "en": "That is less concentrated than a year before ({before} equal markets)."},
-    equal={"nl": "Dat is even geconcentreerd als een jaar eerder.", "en": "That is as concentrated as a year before."},
-    no_year={"nl": "Een jaar eerder is niet bekend.", "en": "A year before is not known."},
+    lead={"nl": "De uitvoer was even geconcentreerd als bij {equivalent} even grote markten (HHI {hhi}); de vijf grootste markten hadden {top5} van de uitvoer die aan landen is toegewezen.",
+          "en": "Exports were as concentrated as over {equivalent} equal markets (HHI {hhi}); the five largest markets took {top5} of the exports assigned to countries."},
+    more={"nl": "Dat is geconcentreerder dan een jaar eerder ({before} even grote markten).",
+          "en": "That is more concentrated than a year earlier ({before} equal markets)."},
+    less={"nl": "Dat is minder geconcentreerd dan een jaar eerder ({before} even grote markten).",
+          "en": "That is less concentrated than a year earlier ({before} equal markets)."},
+    equal={"nl": "Dat is even geconcentreerd als een jaar eerder.", "en": "That is as concentrated as a year earlier."},
+    no_year={"nl": "Het cijfer van een jaar eerder is niet bekend.", "en": "The figure a year earlier is not known."},
 )  # fmt: skip
 
 
 def read_concentration(marts: Marts, key: list[str], months: Sequence[date]) -> Row | None:
-    """Read the series on one basis: 12 months where there are any, single months otherwise."""
+    """Read the series on one basis: 12 months if available, else single months."""
     rows = marts.rows(f"select * from marts.rpt_market_concentration where {OF_VIEW} order by month", key)
     basis = "r12" if any(row["basis"] == "r12" for row in rows) else "month"
     by_month = {row["month"]: row for row in rows if row["basis"] == basis}
@@ -71,17 +71,17 @@ def read_concentration(marts: Marts, key: list[str], months: Sequence[date]) -> 
 
 
 def last_index(series: Row, name: str = "equivalent") -> int:
-    """Return the newest month that has a figure."""
+    """Return the index of the newest month with a figure."""
     return max(index for index, value in enumerate(series[name]) if value is not None)
 
 
 def at(series: Row, index: int, name: str) -> Any:
-    """Return the figure of a month; none before the first."""
+    """Return the figure of a month; None before the first."""
     return series[name][index] if index >= 0 else None
 
 
 def build(view: Row, names: Mapping[str, Any]) -> tuple[Row | None, Row | None]:
-    """Return the series and their words; nothing for a view without them."""
+    """Return the series and their words; None for a view without them."""
     series = view["concentration"]
     if not series:
         return None, None
@@ -138,7 +138,7 @@ def build(view: Row, names: Mapping[str, Any]) -> tuple[Row | None, Row | None]:
 
 
 def describe_concentration(now: Row, before: Row | None) -> list[Text]:
-    """Return how concentrated exports are, and whether more so than a year before."""
+    """Return the concentration of exports, compared with a year earlier."""
     lead = text(
         "lead",
         equivalent=fmt.number(now["equivalent"], 1),

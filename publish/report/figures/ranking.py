@@ -14,7 +14,7 @@ from publish.report.texts import MISSING, Text, Texts, join, same
 
 # Rows in the chart and in the short table.
 N_TOP = 15
-# Below this value growth rates say little (domain.md, section 2).
+# Growth rates on a smaller base are unreliable (domain.md, section 2).
 SMALL_BASE_EUR = 1_000_000
 CHARTS = (charts.ranking,)
 
@@ -25,14 +25,14 @@ text = Texts(
            "en": "Share in {month}, per cent; thin line: lower and upper bound"},
     all_destinations={"nl": "Alle {n} bestemmingen", "en": "All {n} destinations"},
     silent_countries={"nl": "Voor nog {n} landen publiceerde het bureau in deze periode niets.",
-                      "en": "For {n} more countries the office published nothing in this period."},
+                      "en": "The office published nothing in this period for {n} more countries."},
     bounds_pct={"nl": "Grenzen, %", "en": "Bounds, %"},
     growth_pct={"nl": "Groei, %", "en": "Growth, %"},
     on_year_before={"nl": "Verschil en groei zijn ten opzichte van dezelfde maand een jaar eerder. ° = basis kleiner dan 1 miljoen euro. – = niet gepubliceerd of niet te berekenen.",
-                    "en": "Change and growth are on the same month a year before. ° = base below 1 million euros. – = not published or not computable."},
+                    "en": "Change and growth are on the same month a year earlier. ° = base below 1 million euros. – = not published or not computable."},
     apart={"nl": "Niet aan een land toegewezen, buiten de ranglijst",
            "en": "Not assigned to a country, outside the ranking"},
-    total_row={"nl": "Totaal volgens het bureau", "en": "Total as the office publishes it"},
+    total_row={"nl": "Totaal volgens het bureau", "en": "Total published by the office"},
 )  # fmt: skip
 
 
@@ -62,13 +62,13 @@ def _row(row: Row) -> Row:
 
 
 def million_digits(view: Row) -> int:
-    """Return how many decimals amounts in millions have: the more, the smaller the total."""
+    """Return the number of decimals of amounts in millions: more for smaller totals."""
     total = view["total_eur"] or 0
     return 0 if total >= 1e9 else 1 if total >= 1e7 else 3
 
 
 def build(view: Row, names: Mapping[str, Any]) -> tuple[Row, Row]:
-    """Return the bars and the tables of the ranking; of a view without countries only its totals."""
+    """Return the bars and the tables of the ranking; only totals for a view without countries."""
     countries = [row for row in view["rows"] if row["kind"] == "country"]
     ranked = [row for row in countries if row["rank"] is not None]
     everyone = [*ranked, *(row for row in countries if row["rank"] is None)]

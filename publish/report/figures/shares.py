@@ -27,17 +27,17 @@ text = Texts(
     no_r12={"nl": "Er zijn nog geen 12 volledige maanden op rij; de grafiek toont maandcijfers.",
             "en": "There are not yet 12 complete months in a row; the chart shows monthly figures."},
     lead={"nl": "Over de {period} ging {share} naar {country}, de grootste bestemming.",
-          "en": "Over the {period} {share} went to {country}, the largest destination."},
+          "en": "Over the {period}, {share} went to {country}, the largest destination."},
     lead_month={"nl": "In {period} ging {share} naar {country}, de grootste bestemming.",
-                "en": "In {period} {share} went to {country}, the largest destination."},
-    change_in_share={"nl": "Dat is {change} op een jaar eerder.", "en": "That is {change} on a year before."},
-    no_change={"nl": "Een jaar eerder is niet bekend.", "en": "A year before is not known."},
+                "en": "In {period}, {share} went to {country}, the largest destination."},
+    change_in_share={"nl": "Dat is {change} ten opzichte van een jaar eerder.", "en": "That is {change} on a year earlier."},
+    no_change={"nl": "Het aandeel van een jaar eerder is niet bekend.", "en": "The share a year earlier is not known."},
     us={"nl": "Naar de Verenigde Staten ging {share}.", "en": "{share} went to the United States."},
 )  # fmt: skip
 
 
 def read_lines(marts: Marts, key: list[str], countries: Sequence[Row], months: Sequence[date], basis: str) -> list[Row]:
-    """Read the shares of the largest destinations, and of the United States, over months, the largest first."""
+    """Read the shares of the largest destinations, and of the United States, over months, largest first."""
     share, rank = ("share_r12", "destination_rank_r12") if basis == "r12" else ("share", "destination_rank")
     by_rank = sorted(
         (row for row in countries if row[rank] is not None), key=lambda row: (row[rank], row["destination_code"])
@@ -75,7 +75,7 @@ def read_lines(marts: Marts, key: list[str], countries: Sequence[Row], months: S
 
 
 def build(view: Row, names: Mapping[str, Any]) -> tuple[Row | None, Row | None]:
-    """Return the series on each basis, and their words; nothing for a view without countries."""
+    """Return the series on each basis, and their words; None for a view without countries."""
     lines, bases = view["lines"], ("r12", "month") if view["basis"] == "r12" else ("month",)
     if not lines:
         return None, None
@@ -113,7 +113,7 @@ def build(view: Row, names: Mapping[str, Any]) -> tuple[Row | None, Row | None]:
 
 
 def describe_shares(view: Row, period: Text, countries: Mapping[str, Text]) -> list[Text]:
-    """Return where most of the exports of a view went, and how much to the United States."""
+    """Return the largest destination of a view's exports, and the share of the United States."""
     top, us = view["top"], view["us"]
     if top is None:
         return []
@@ -131,7 +131,7 @@ def describe_shares(view: Row, period: Text, countries: Mapping[str, Text]) -> l
 
 @charts.chart(height=340)
 def shares() -> alt.LayerChart:
-    """Return a line for each destination, with its name at the end."""
+    """Return a line per destination, with its name at the end."""
     x, y, colour = charts.month_axis(), charts.from_zero(), alt.Color("colour:N", scale=None)
     ends = alt.Chart(alt.NamedData("ends")).encode(x=x, color=colour)
     return alt.layer(
@@ -140,7 +140,7 @@ def shares() -> alt.LayerChart:
             color=colour, detail="code:N"
         ),
         ends.mark_point(filled=True, size=28, opacity=1).encode(y=y).properties(name="shares_ends"),
-        # The label may stand a little off its line where lines end close together.
+        # Labels move off their lines where lines end close together.
         ends.mark_text(align="left", baseline="middle", dx=8, fontSize=12, fontWeight=600)
         .encode(y=alt.Y("label_y:Q", title=None, scale=alt.Scale(domainMin=0)), text="label:N")
         .properties(name="shares_labels"),

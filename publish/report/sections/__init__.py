@@ -1,13 +1,13 @@
-"""Sections of the report that are about one view: one module each.
+"""Sections of the report about one view, one module each.
 
-A module with the names below is a section of the page; nothing else has to know of it.
+A module with the names below is a section of the page; no registration is needed.
 
 ``ORDER``
-    Place on the page. The figures of the chosen view stand between the sections below and above ``FIGURES_ORDER``.
+    Position on the page. The figures of the chosen view come between the sections below and above ``FIGURES_ORDER``.
 ``TABLES``
     Tables of ``marts`` that the section reads, the one with its figures first.
 ``text``
-    Its texts in both languages; ``title`` is the heading, ``empty`` says what a view without rows lacks.
+    Its texts in both languages; ``title`` is the heading, ``empty`` explains a view without rows.
 ``build(marts, view)``
     Returns the content of the section, or None if there are no rows for the view.
 """
@@ -27,7 +27,7 @@ FIGURES_ORDER = 30
 
 
 class SectionModule(Protocol):
-    """What a module of this package has."""
+    """Interface of the modules in this package."""
 
     ORDER: int
     TABLES: tuple[str, ...]
@@ -39,7 +39,7 @@ class SectionModule(Protocol):
 
 @dataclass(frozen=True)
 class PlacedSection:
-    """A section on the page. One without content has ``missing``, which says what is not there and why."""
+    """A section on the page; one without content has ``missing``, which states what is missing and why."""
 
     id: str
     title: Text
@@ -49,21 +49,21 @@ class PlacedSection:
 
 
 def section_modules() -> dict[str, SectionModule]:
-    """Return the modules of the sections by name, in the order of the page."""
+    """Return the section modules by name, in page order."""
     names = [module.name for module in pkgutil.iter_modules(__path__)]
     modules = {name: cast(SectionModule, import_module(f"{__name__}.{name}")) for name in names}
     return dict(sorted(modules.items(), key=lambda item: (item[1].ORDER, item[0])))
 
 
 def build_sections(marts: Marts, view: View) -> list[PlacedSection]:
-    """Build every section for one view, in the order of the page.
+    """Build every section for one view, in page order.
 
     Parameters
     ----------
     marts : Marts
         Published warehouse.
     view : View
-        What the sections are about.
+        Subject of the sections.
     """
     sections = []
     for name, module in section_modules().items():

@@ -24,27 +24,27 @@ COLOURS = {
 
 text = Texts(
     title={"nl": "Waarom aandelen veranderden", "en": "Why shares changed"},
-    empty={"nl": "Een splitsing vraagt om uitvoer in een volledige maand en in dezelfde maand een jaar eerder.",
-           "en": "A split needs exports in a complete month and in the same month a year before."},
-    note={"nl": "Beide splitsingen kloppen precies. Goederen zijn zo fijn als de codes van de productgroep: bij minder dan acht cijfers is een deel van prijs een andere samenstelling.",
-          "en": "Both splits are exact. Goods are as fine as the codes of the product group: below eight digits a part of price is a change of mix."},
+    empty={"nl": "Voor een splitsing is uitvoer nodig in een volledige maand en in dezelfde maand een jaar eerder.",
+           "en": "A decomposition needs exports in a complete month and in the same month a year earlier."},
+    note={"nl": "Beide splitsingen zijn exact. De goederen volgen de codes van de productgroep: bij minder dan acht cijfers komt een deel van het prijseffect door een andere samenstelling.",
+          "en": "Both decompositions are exact. Goods follow the codes of the product group: below eight digits, part of the price effect is a change in mix."},
     own={"nl": "Eigen groei, procentpunt", "en": "Own growth, pct. points"},
     rest={"nl": "De rest, procentpunt", "en": "The rest, pct. points"},
     price={"nl": "Prijs", "en": "Price"},
     volume={"nl": "Volume", "en": "Volume"},
     mix={"nl": "Samenstelling", "en": "Mix"},
-    unmatched={"nl": "Niet te splitsen", "en": "Not to be split"},
+    unmatched={"nl": "Niet te splitsen", "en": "Cannot be split"},
     own_unsplit={"nl": "Eigen groei (niet gesplitst)", "en": "Own growth (not split)"},
     rest_short={"nl": "De rest", "en": "The rest"},
-    net={"nl": "verschil in aandeel", "en": "change of share"},
-    caption={"nl": "Wat het aandeel veranderde, in procentpunt", "en": "What changed the share, percentage points"},
+    net={"nl": "verschil in aandeel", "en": "change in share"},
+    caption={"nl": "Bijdragen aan de verandering van het aandeel, in procentpunt", "en": "Contributions to the change in share, percentage points"},
     matched={"nl": "Vergelijkbaar, %", "en": "Comparable, %"},
     lead={"nl": "Het aandeel van {country} veranderde met {change}: {own} door de uitvoer ernaartoe en {rest} door die naar alle andere bestemmingen.",
-          "en": "The share of {country} changed by {change}: {own} by the exports to it and {rest} by those to all other destinations."},
-    split={"nl": "Van de eigen groei kwam {price} door prijs, {volume} door volume en {mix} door samenstelling.",
-           "en": "Of own growth {price} came from price, {volume} from volume and {mix} from mix."},
+          "en": "The share of {country} changed by {change}: {own} from exports to it and {rest} from exports to all other destinations."},
+    split={"nl": "Van de eigen groei kwam {price} door de prijs, {volume} door het volume en {mix} door de samenstelling.",
+           "en": "Of its own growth, {price} came from price, {volume} from volume and {mix} from mix."},
     no_split={"nl": "Prijs en volume zijn hier niet te scheiden: er zijn geen gewichten.",
-              "en": "Price and volume cannot be told apart here: there are no weights."},
+              "en": "Price and volume cannot be separated here: there are no weights."},
     behind={"nl": "Cijfers als tabel: {title}", "en": "Figures as a table: {title}"},
 )  # fmt: skip
 
@@ -121,7 +121,7 @@ def _signed(value: fmt.Figure) -> Text:
 
 
 def read_share_change(marts: Marts, key: Key, month: date) -> list[Row]:
-    """Read what made each share change, the largest change first; the parts are percentage points of share."""
+    """Read the components of each share change, largest change first, in percentage points of share."""
     return marts.rows(
         f"""
         select * from marts.rpt_share_change
@@ -133,7 +133,7 @@ def read_share_change(marts: Marts, key: Key, month: date) -> list[Row]:
 
 
 def describe_change(row: Row) -> list[Text]:
-    """Return what made a share change: own growth and the rest, and own growth by price, volume and mix."""
+    """Describe the components of a share change: own growth and the rest, and own growth by price, volume and mix."""
     lead = text(
         "lead",
         country=the_destination(row),

@@ -1,4 +1,4 @@
-"""Front-loading ledger: exports before a tariff beside what was expected of them, by two methods."""
+"""Front-loading ledger: actual and expected exports before a tariff, by two methods."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ BAND = "#c9dcf0"
 text = Texts(
     title={"nl": "Naar voren gehaalde uitvoer", "en": "Front-loading ledger"},
     empty={"nl": "Er is geen heffing met cijfers van deze bron voor een van haar productgroepen.",
-           "en": "There is no tariff with figures of this source for one of its product groups."},
-    note={"nl": "Verwacht wordt alleen uit cijfers van vóór het nieuws (controlegroep: met de groei van de uitvoer naar alle andere landen). Terugloop: verwacht min uitvoer in de eerste maanden onder de heffing; positief is minder dan verwacht.",
-          "en": "Expected from figures before the news only (control group: with the growth of exports to all other countries). Payback: expected less exports in the first months under the tariff; positive is less than expected."},
+           "en": "No tariff has figures from this source for any of its product groups."},
+    note={"nl": "De verwachting berust alleen op cijfers van vóór het nieuws (controlegroep: met de groei van de uitvoer naar alle andere landen). Terugloop: verwachte min werkelijke uitvoer in de eerste maanden onder de heffing; positief is minder dan verwacht.",
+          "en": "The expectation uses only figures from before the news (control group: with the growth of exports to all other countries). Payback: expected less actual exports in the first months under the tariff; positive is less than expected."},
     lead={"nl": "{title}; uitvoer van {scope} naar {country} van {first} t/m {last}: {excess_text}",
           "en": "{title}; exports of {scope} to {country} from {first} to {last}: {excess_text}"},
-    control={"nl": "Ter vergelijking, andere markten zonder de heffing die dezelfde toets naar voren gehaald noemt: {n} van {markets}.",
-             "en": "For comparison, other markets without the tariff that the same test calls front-loaded: {n} of {markets}."},
-    aria={"nl": "Uitvoer naar {country} en wat verwacht werd, methode {method}. {excess_text}",
-          "en": "Exports to {country} and what was expected, method {method}. {excess_text}"},
-    by_scope={"nl": "productgroep per regel", "en": "product group on each row"},
+    control={"nl": "Ter vergelijking: in andere markten, zonder de heffing, vindt dezelfde toets naar voren gehaalde uitvoer in {n} van {markets}.",
+             "en": "For comparison, the same test finds front-loading in {n} of {markets} other markets, without the tariff."},
+    aria={"nl": "Werkelijke en verwachte uitvoer naar {country}, methode {method}. {excess_text}",
+          "en": "Actual and expected exports to {country}, method {method}. {excess_text}"},
+    by_scope={"nl": "productgroep per regel", "en": "product group by row"},
     scope={"nl": "Productgroep", "en": "Product group"},
     method={"nl": "Methode", "en": "Method"},
     expected={"nl": "Verwacht, mln euro", "en": "Expected, million euros"},
     excess={"nl": "Meer dan verwacht, mln euro", "en": "Above expected, million euros"},
     interval={"nl": "95%-interval", "en": "95% interval"},
-    detectable={"nl": "Kleinste zichtbare, %", "en": "Smallest visible, %"},
+    detectable={"nl": "Kleinste aantoonbare, %", "en": "Smallest detectable, %"},
     payback={"nl": "Terugloop, mln euro", "en": "Payback, million euros"},
     payback_interval={"nl": "95%-interval terugloop", "en": "95% interval of payback"},
     verdict={"nl": "Oordeel", "en": "Verdict"},
@@ -57,13 +57,13 @@ text = Texts(
     excess_unknown={"nl": "hoeveel meer dan verwacht is niet te berekenen.",
                     "en": "how much more than expected cannot be computed."},
     says_front_loaded={"nl": "Oordeel: naar voren gehaald, volgens beide methoden. Een terugloop in de eerste {months} maanden is niet aangetoond.",
-                       "en": "Verdict: front-loaded, by both methods. A payback in the first {months} months is not shown."},
+                       "en": "Verdict: front-loaded, by both methods. A payback in the first {months} months is not established."},
     says_front_loaded_and_paid_back={"nl": "Oordeel: naar voren gehaald en daarna teruggelopen, volgens beide methoden; in de eerste {months} maanden {payback} minder dan verwacht. Een deel daarvan kan verloren handel zijn.",
-                                     "en": "Verdict: front-loaded and then paid back, by both methods; {payback} less than expected in the first {months} months. A part of that may be trade lost."},
+                                     "en": "Verdict: front-loaded and then paid back, by both methods; {payback} less than expected in the first {months} months. Part of that may be lost trade."},
     says_none_found={"nl": "Oordeel: niet gevonden, al zou 10% meer dan verwacht zijn opgevallen.",
-                     "en": "Verdict: none found, although 10% more than expected would have been seen."},
-    says_not_detectable={"nl": "Oordeel: niet vast te stellen ({reason}). Dat is iets anders dan dat er niets gebeurde.",
-                         "en": "Verdict: not detectable ({reason}). That is not the same as that nothing happened."},
+                     "en": "Verdict: none found, although 10% more than expected would have been detected."},
+    says_not_detectable={"nl": "Oordeel: niet vast te stellen ({reason}). Dat betekent niet dat er niets gebeurde.",
+                         "en": "Verdict: not detectable ({reason}). That does not mean that nothing happened."},
     with_reason={"nl": "{verdict}: {reason}", "en": "{verdict}: {reason}"},
     between={"nl": "{lower} tot {upper}", "en": "{lower} to {upper}"},
     method_seasonal_trend={"nl": "seizoen en niveau", "en": "season and level"},
@@ -76,15 +76,15 @@ text = Texts(
     verdict_none_found={"nl": "niet gevonden", "en": "none found"},
     verdict_not_detectable={"nl": "niet vast te stellen", "en": "not detectable"},
     reason_too_few_months={"nl": "minder dan drie jaar cijfers vóór het nieuws",
-                           "en": "less than three years of figures before the news"},
+                           "en": "fewer than three years of figures before the news"},
     reason_window_not_over={"nl": "niet alle maanden vóór de heffing zijn gepubliceerd",
                             "en": "not all months before the tariff are published"},
     reason_not_comparable={"nl": "maanden zonder aandelen of met andere goederen",
                            "en": "months without shares or with other goods"},
-    reason_gaps={"nl": "maanden zonder cijfer van deze markt", "en": "months without a figure of this market"},
+    reason_gaps={"nl": "maanden zonder cijfer voor deze markt", "en": "months without a figure for this market"},
     reason_no_control_group={"nl": "geen ander land om mee te vergelijken", "en": "no other country to compare with"},
-    reason_too_noisy={"nl": "de cijfers schommelen te veel om 10% te kunnen zien",
-                      "en": "the figures stray too much for 10% to be seen"},
+    reason_too_noisy={"nl": "de cijfers schommelen te veel om 10% te kunnen aantonen",
+                      "en": "the figures vary too much to detect 10%"},
 )  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def _panel(row: Row, months: Sequence[Row], country: Text) -> Panel:
 
 @charts.chart(height=260)
 def ledger() -> alt.LayerChart:
-    """Return exports beside what was expected of them, with the interval of the expectation."""
+    """Return actual and expected exports, with the interval of the expectation."""
     x = charts.month_axis()
     scale = alt.Scale(zero=False, nice=True)
     y = alt.Y("y:Q", title=None, axis=charts.figure_axis(), scale=scale)
@@ -251,9 +251,9 @@ def _verdict(row: Row) -> Text:
 
 
 def read_ledger(marts: Marts, key: Key) -> list[Row]:
-    """Read the ledger of the markets that imposed a tariff: that of the view's product group first.
+    """Read the ledger of the markets that imposed a tariff, the view's product group first.
 
-    ``payback_eur`` is the payback over the months that the verdict looks at, where the ledger has that sum.
+    ``payback_eur`` is the payback over the months of the verdict, if the ledger has that sum.
     """
     source, concept, scope, reporter = key
     rows = marts.rows(
@@ -276,7 +276,7 @@ def read_ledger(marts: Marts, key: Key) -> list[Row]:
 
 
 def count_other_markets(marts: Marts, row: Row) -> Row:
-    """Count the markets without the tariff, and those of them with the verdict of front-loading."""
+    """Count the markets without the tariff, and those among them with a front-loading verdict."""
     return marts.rows(
         """
         select
@@ -309,7 +309,7 @@ def read_months(marts: Marts, row: Row) -> list[Row]:
 
 
 def describe_excess(row: Row) -> Text:
-    """Return how exports before a tariff compare with what was expected, by one method."""
+    """Return exports before a tariff compared with the expectation, by one method."""
     excess = row["excess_eur"]
     if excess is None or row["excess_lower_eur"] is None:
         return text("excess_unknown")
@@ -325,7 +325,7 @@ def describe_excess(row: Row) -> Text:
 
 
 def describe_verdict(row: Row) -> Text:
-    """Return what both methods together find, or why they find nothing."""
+    """Return the joint verdict of both methods, or the reason for none."""
     return text(
         f"says_{row['verdict']}",
         months=fmt.number(row["payback_months"]),

@@ -1,4 +1,4 @@
-"""Map: the share of each country, of the world and of Europe, and the ranking behind it."""
+"""Map: the share of each country, for the world and Europe, and the ranking behind it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from publish.report.texts import Text, Texts, same
 
 ORDER = 20
 TABLES = ("rpt_destination_shares",)
-# Classes, per cent of exports: from each number to the next, with shades of one hue, light to dark.
+# Classes, per cent of exports: lower bounds, with shades of one hue from light to dark.
 CLASSES = (0, 0.5, 1, 2, 5, 10)
 SHADES = ("#dbe9f6", "#b3d0ea", "#7fb0da", "#4487c2", "#1d5fa6", "#0a3367")
 BLANK = "#f0efeb"
 REPORTER = "#f2a33a"
-# The table goes down to this share; the ranking of the chosen view has every destination.
+# The table ends at this share; the ranking of the chosen view has every destination.
 SMALLEST_LISTED = 0.001
 
 text = Texts(
     title={"nl": "Kaart", "en": "Map"},
-    empty={"nl": "Er is geen land met een aandeel.", "en": "There is no country with a share."},
-    note={"nl": "Omtrekken: Natural Earth (publiek domein), 1:110 miljoen. De grenzen zijn de feitelijke van die bron; deze pagina neemt daarover geen standpunt in.",
+    empty={"nl": "Geen enkel land heeft een aandeel.", "en": "No country has a share."},
+    note={"nl": "Omtrekken: Natural Earth (publiek domein), 1:110 miljoen. De grenzen zijn de feitelijke grenzen volgens die bron; deze pagina neemt daarover geen standpunt in.",
           "en": "Outlines: Natural Earth (public domain), 1:110 million. Its borders are de facto ones; this page takes no position on them."},
     share_month={"nl": "Aandeel maand, %", "en": "Share month, %"},
     world={"nl": "Wereld", "en": "World"},
@@ -137,13 +137,13 @@ def world() -> alt.Chart:
 
 @charts.chart(height=480)
 def europe() -> alt.Chart:
-    """Return a window on Europe: without a scale of its own the projection would fit the whole world in."""
+    """Return a window on Europe; without its own scale the projection would fit the whole world."""
     scale, centre = alt.ExprRef("1.3 * min(width, 1.1 * height)"), alt.ExprRef("[width / 2, height / 2]")
     return _map(type="azimuthalEqualArea", rotate=[-13, -52, 0], scale=scale, translate=centre)
 
 
 def read_countries(marts: Marts, key: Key, month: date) -> list[Row]:
-    """Read the share of each country, over 12 months where there are any, as ``shown``, the largest first."""
+    """Read the share of each country, over 12 months if available, as ``shown``, largest first."""
     return marts.rows(
         f"""
         with countries as (
@@ -165,7 +165,7 @@ def read_countries(marts: Marts, key: Key, month: date) -> list[Row]:
 
 
 def describe_map(rows: Sequence[Row], not_drawn: Sequence[Row]) -> list[Text]:
-    """Return how many countries have a share of weight, the largest first, and what the map cannot show."""
+    """Return the number of countries with a substantial share, the largest of them, and those not drawn."""
     weighty = sum(row["shown"] >= 0.01 for row in rows)
     largest = fmt.enumerate_names(_named_share(row) for row in rows[:3])
     return [

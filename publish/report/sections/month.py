@@ -1,4 +1,4 @@
-"""The newest month: the shares that moved most on a year before, and whether that is beyond their usual revision."""
+"""The newest month: the largest share changes on a year earlier, and whether they exceed the usual revision."""
 
 from __future__ import annotations
 
@@ -26,63 +26,63 @@ from publish.report.texts import Text, Texts, join, lower_first
 
 ORDER = 10
 TABLES = ("rpt_destination_shares",)
-# Months that the chart and the table go back.
+# Number of months in the chart and the table.
 N_MONTHS = 36
 N_ROWS = 10
 N_PANELS = 4
-# What a reader sees of a change; two that look the same are a tie.
+# Displayed precision of a change; two changes that look the same are a tie.
 CHANGE_DIGITS = 2
 
 text = Texts(
     title={"nl": "Deze maand", "en": "This month"},
-    empty={"nl": "Een verschuiving vraagt om een volledige maand en dezelfde maand een jaar eerder.",
-           "en": "A change needs a complete month and the same month a year before."},
-    note={"nl": "Gewone bijstelling: hoeveel dit aandeel na de eerste publicatie gemiddeld nog verandert. Zonder seizoen: om een lijn bij te lezen, niet om te citeren.",
-          "en": "Usual revision: how much this share changes on average after its first publication. Without season: to read a curve by, not to quote."},
-    share_before={"nl": "Jaar eerder, %", "en": "Year before, %"},
-    share_sa={"nl": "Zonder seizoen, %", "en": "Without season, %"},
-    usual_revision={"nl": "Gewone bijstelling, procentpunt", "en": "Usual revision, pct. points"},
-    beyond={"nl": "Groter dan gewone bijstelling", "en": "Beyond the usual revision"},
+    empty={"nl": "Voor een verschuiving zijn een volledige maand en dezelfde maand een jaar eerder nodig.",
+           "en": "A change needs a complete month and the same month a year earlier."},
+    note={"nl": "Gebruikelijke bijstelling: hoeveel dit aandeel na de eerste publicatie gemiddeld nog verandert. Seizoengecorrigeerd: om een trend te lezen, niet om te citeren.",
+          "en": "Usual revision: how much this share changes on average after its first publication. Seasonally adjusted: for reading a trend, not for quoting."},
+    share_before={"nl": "Jaar eerder, %", "en": "Year earlier, %"},
+    share_sa={"nl": "Seizoengecorrigeerd, %", "en": "Seasonally adjusted, %"},
+    usual_revision={"nl": "Gebruikelijke bijstelling, procentpunt", "en": "Usual revision, pct. points"},
+    beyond={"nl": "Groter dan gebruikelijke bijstelling", "en": "Beyond the usual revision"},
     raw={"nl": "zoals gepubliceerd", "en": "as published"},
-    adjusted={"nl": "zonder het gewone seizoen", "en": "without the usual season"},
-    caption={"nl": "Grootste verschuivingen in aandeel op een jaar eerder",
-             "en": "Largest changes of share on a year before"},
+    adjusted={"nl": "seizoengecorrigeerd", "en": "seasonally adjusted"},
+    caption={"nl": "Grootste verschuivingen in aandeel ten opzichte van een jaar eerder",
+             "en": "Largest changes in share on a year earlier"},
     months={"nl": "Aandelen per maand", "en": "Shares by month"},
     season_caption={"nl": "Aandeel per maand, in procenten", "en": "Share by month, per cent"},
-    season_aria={"nl": "{country}: {now} in {month}, een jaar eerder {before}; zonder het gewone seizoen {adjusted}.",
-                 "en": "{country}: {now} in {month}, a year before {before}; without the usual season {adjusted}."},
+    season_aria={"nl": "{country}: {now} in {month}, een jaar eerder {before}; seizoengecorrigeerd {adjusted}.",
+                 "en": "{country}: {now} in {month}, {before} a year earlier; seasonally adjusted {adjusted}."},
     total_up={"nl": "In {month} was de uitvoer van {scope} {value}, {growth} meer dan een jaar eerder.",
-              "en": "In {month} exports of {scope} were {value}, {growth} more than a year before."},
+              "en": "In {month} exports of {scope} were {value}, {growth} more than a year earlier."},
     total_down={"nl": "In {month} was de uitvoer van {scope} {value}, {growth} minder dan een jaar eerder.",
-                "en": "In {month} exports of {scope} were {value}, {growth} less than a year before."},
-    total_equal={"nl": "In {month} was de uitvoer van {scope} {value}, even veel als een jaar eerder.",
-                 "en": "In {month} exports of {scope} were {value}, as much as a year before."},
-    total_alone={"nl": "In {month} was de uitvoer van {scope} {value}; een vergelijking met een jaar eerder is er niet.",
-                 "en": "In {month} exports of {scope} were {value}; there is no comparison with a year before."},
-    total_unknown={"nl": "Van {month} is het totaal van de uitvoer van {scope} niet bekend.",
-                   "en": "The total of exports of {scope} in {month} is not known."},
+                "en": "In {month} exports of {scope} were {value}, {growth} less than a year earlier."},
+    total_equal={"nl": "In {month} was de uitvoer van {scope} {value}, evenveel als een jaar eerder.",
+                 "en": "In {month} exports of {scope} were {value}, as much as a year earlier."},
+    total_alone={"nl": "In {month} was de uitvoer van {scope} {value}; een vergelijking met een jaar eerder is niet mogelijk.",
+                 "en": "In {month} exports of {scope} were {value}; no comparison with a year earlier is possible."},
+    total_unknown={"nl": "De totale uitvoer van {scope} in {month} is niet bekend.",
+                   "en": "Total exports of {scope} in {month} are not known."},
     move_rose={"nl": "De grootste verschuiving: het aandeel van {country} steeg van {before} naar {now} ({change}).",
-               "en": "The largest move: the share of {country} rose from {before} to {now} ({change})."},
+               "en": "The largest change: the share of {country} rose from {before} to {now} ({change})."},
     move_fell={"nl": "De grootste verschuiving: het aandeel van {country} daalde van {before} naar {now} ({change}).",
-               "en": "The largest move: the share of {country} fell from {before} to {now} ({change})."},
+               "en": "The largest change: the share of {country} fell from {before} to {now} ({change})."},
     move_tie={"nl": "De grootste verschuivingen zijn even groot: {countries} ({size}).",
-              "en": "The largest moves are equally large: {countries} ({size})."},
-    move_none={"nl": "Geen enkel aandeel verschoof.", "en": "No share moved."},
-    unusual={"nl": "Ongewoon (↯): {countries} van wat hun eigen verleden doet verwachten. Een grote zending kan het zijn, of een fout van het bureau.",
-             "en": "Unusual (↯): {countries} what their own history leads one to expect. It may be one large consignment, or an error of the office."},
+              "en": "The largest changes are equally large: {countries} ({size})."},
+    move_none={"nl": "Geen enkel aandeel verschoof.", "en": "No share changed."},
+    unusual={"nl": "Ongewoon (↯): {countries} de waarde die op grond van hun eigen verleden te verwachten was. Dat kan één grote zending zijn, of een fout van het bureau.",
+             "en": "Unusual (↯): {countries} the value expected from their own history. It may be one large consignment, or an error of the office."},
     unusual_country={"nl": "{name} had {times} keer", "en": "{name} had {times} times"},
-    beyond_yes={"nl": "Dat is meer dan de gewone bijstelling van dat aandeel ({usual}).",
+    beyond_yes={"nl": "Dat is meer dan de gebruikelijke bijstelling van dat aandeel ({usual}).",
                 "en": "That is more than the usual revision of that share ({usual})."},
-    beyond_no={"nl": "Dat is niet meer dan de gewone bijstelling van dat aandeel ({usual}): een volgende publicatie kan het ongedaan maken.",
-               "en": "That is not more than the usual revision of that share ({usual}): a next release may undo it."},
-    beyond_unknown={"nl": "Of dat meer is dan de gewone bijstelling, is pas te zeggen als een tweede publicatie is geladen.",
-                    "en": "Whether that is more than the usual revision cannot be told until a second release is loaded."},
-    beyond_count={"nl": "Verschuivingen in de tabel die groter zijn dan hun gewone bijstelling: {beyond} van {n}.",
+    beyond_no={"nl": "Dat is niet meer dan de gebruikelijke bijstelling van dat aandeel ({usual}): een volgende publicatie kan het ongedaan maken.",
+               "en": "That is not more than the usual revision of that share ({usual}): the next release may undo it."},
+    beyond_unknown={"nl": "Of dat meer is dan de gebruikelijke bijstelling, is pas bekend als een tweede publicatie is geladen.",
+                    "en": "Whether that is more than the usual revision is unknown until a second release is loaded."},
+    beyond_count={"nl": "Verschuivingen in de tabel die groter zijn dan hun gebruikelijke bijstelling: {beyond} van {n}.",
                   "en": "Changes in the table beyond their usual revision: {beyond} of {n}."},
-    us_now={"nl": "Het aandeel van de Verenigde Staten was {now} ({change} op een jaar eerder); zonder het gewone seizoen {adjusted}.",
-            "en": "The share of the United States was {now} ({change} on a year before); without the usual season {adjusted}."},
-    us_now_raw={"nl": "Het aandeel van de Verenigde Staten was {now} ({change} op een jaar eerder); voor een cijfer zonder seizoen zijn drie jaren nodig.",
-                "en": "The share of the United States was {now} ({change} on a year before); a figure without season needs three years."},
+    us_now={"nl": "Het aandeel van de Verenigde Staten was {now} ({change} ten opzichte van een jaar eerder); seizoengecorrigeerd {adjusted}.",
+            "en": "The share of the United States was {now} ({change} on a year earlier); seasonally adjusted {adjusted}."},
+    us_now_raw={"nl": "Het aandeel van de Verenigde Staten was {now} ({change} ten opzichte van een jaar eerder); voor een seizoengecorrigeerd cijfer zijn drie jaren nodig.",
+                "en": "The share of the United States was {now} ({change} on a year earlier); a seasonally adjusted figure needs three years."},
     us_unknown={"nl": "Het aandeel van de Verenigde Staten is voor deze maand niet bekend.",
                 "en": "The share of the United States is not known for this month."},
 )  # fmt: skip
@@ -179,7 +179,7 @@ def _panel(name: str, row: Row, months: Sequence[date], cells: Sequence[Row], ne
 
 @charts.chart(height=150)
 def season() -> alt.LayerChart:
-    """Return one share: as it is, and without the usual season."""
+    """Return one share, raw and seasonally adjusted."""
     x = charts.month_axis(4)
     y = alt.Y("y:Q", title=None, axis=charts.figure_axis(4), scale=alt.Scale(zero=False, nice=True))
     return alt.layer(
@@ -190,7 +190,7 @@ def season() -> alt.LayerChart:
 
 
 def read_moves(marts: Marts, key: Key, month: date) -> list[Row]:
-    """Read the countries whose share has a change on a year before, the largest change first."""
+    """Read the countries with a share change on a year earlier, largest change first."""
     return marts.rows(
         f"""
         select *, share - share_change_pp / 100 as share_year_before
@@ -203,7 +203,7 @@ def read_moves(marts: Marts, key: Key, month: date) -> list[Row]:
 
 
 def read_unusual(marts: Marts, key: Key, month: date) -> list[Row]:
-    """Read the countries whose month is far from what their own history expects, the largest share first."""
+    """Read the countries whose month is far from their own history, largest share first."""
     return marts.rows(
         f"""
         select * from marts.rpt_destination_shares
@@ -215,7 +215,7 @@ def read_unusual(marts: Marts, key: Key, month: date) -> list[Row]:
 
 
 def read_total(marts: Marts, key: Key, month: date) -> Row:
-    """Read the office's total of a month, and its growth on a year before."""
+    """Read the office's total of a month, and its growth on a year earlier."""
     of_month = f"where {OF_VIEW} and month = ?"
     total = marts.rows(f"select max(total_eur) as eur from marts.rpt_destination_shares {of_month}", [*key, month])
     grown: list[Row] = [{"pct": None}]
@@ -225,7 +225,7 @@ def read_total(marts: Marts, key: Key, month: date) -> Row:
 
 
 def read_months(marts: Marts, key: Key, codes: Iterable[str], months: Sequence[date]) -> list[Row]:
-    """Read the shares of some countries over months, with and without the usual season."""
+    """Read the shares of some countries over months, raw and seasonally adjusted."""
     return marts.rows(
         f"""
         select destination_code, month, share, share_sa
@@ -237,7 +237,7 @@ def read_months(marts: Marts, key: Key, codes: Iterable[str], months: Sequence[d
 
 
 def describe_total(row: Row, scope: Text) -> list[Text]:
-    """Return what was exported in the month, and how that compares with a year before."""
+    """Return the exports of the month, compared with a year earlier."""
     when, change = fmt.month(row["month"]), row["total_growth_pct"]
     if row["total_eur"] is None:
         return [text("total_unknown", month=when, scope=scope)]
@@ -250,7 +250,7 @@ def describe_total(row: Row, scope: Text) -> list[Text]:
 
 
 def describe_moves(rows: Sequence[Row]) -> list[Text]:
-    """Return which share moved most, the largest first, and whether that is beyond its usual revision."""
+    """Return the largest share change, and whether it exceeds the usual revision."""
     first = rows[0]
     size = fmt.round_half_up(abs(first["share_change_pp"]), CHANGE_DIGITS)
     if size == 0:
@@ -287,7 +287,7 @@ def _describe_beyond(row: Row) -> Text:
 
 
 def describe_unusual(rows: Sequence[Row]) -> list[Text]:
-    """Return which countries' month is far from what their own history expects; nothing if none is."""
+    """Return the countries whose month is far from their own history; empty if there are none."""
     if not rows:
         return []
     names = fmt.enumerate_names(
@@ -298,7 +298,7 @@ def describe_unusual(rows: Sequence[Row]) -> list[Text]:
 
 
 def describe_united_states(row: Row | None) -> list[Text]:
-    """Return the share of the United States, with and without the usual season."""
+    """Return the share of the United States, raw and seasonally adjusted."""
     if row is None or row["share"] is None:
         return [text("us_unknown")]
     now, change = fmt.percent(row["share"], 2), fmt.points(row["share_change_pp"])

@@ -1,4 +1,4 @@
-"""Opportunities: markets outside the Union by a score of size, growth, gap and access."""
+"""Opportunities: markets outside the EU by a score of size, growth, gap and access."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ text = Texts(
     title={"nl": "Kansen", "en": "Opportunities"},
     empty={"nl": "Hiervoor moeten dezelfde maanden ook voor de hele EU zijn geladen (EU27_2020), over twee volledige jaren.",
            "en": "This needs the same months for the whole EU (EU27_2020) as well, over two complete years."},
-    note={"nl": "De score is het gewone gemiddelde van vier plaatsen tussen 0 en 1: een volgorde om mee te beginnen, geen verwachting. Groei is die van de EU-uitvoer naar de markt, niet van haar hele invoer.",
-          "en": "The score is the plain mean of four places between 0 and 1: an order to start from, not a forecast. Growth is that of EU exports to the market, not of all its imports."},
-    lead={"nl": "Van {n} markten buiten de EU met een score staat {country} bovenaan ({score}): de EU voerde er {value} uit ({growth} op een jaar eerder), {reporter} had daarvan {share} tegen gewoonlijk {usual}; markttoegang: {access}.",
-          "en": "Of {n} markets outside the EU with a score {country} comes first ({score}): the EU exported {value} there ({growth} on a year before), {reporter} had {share} of it against usually {usual}; market access: {access}."},
-    tie={"nl": "Even hoog staan {countries}.", "en": "Equally high stand {countries}."},
-    aria={"nl": "Score van {n} markten; bovenaan {first}.", "en": "Score of {n} markets; first {first}."},
-    caption={"nl": "Score en zijn vier delen, 0 tot 1", "en": "Score and its four parts, 0 to 1"},
-    table={"nl": "Markten met hun score", "en": "Markets with their score"},
+    note={"nl": "De score is het gewone gemiddelde van vier rangscores tussen 0 en 1: een volgorde om mee te beginnen, geen verwachting. Groei is die van de EU-uitvoer naar de markt, niet van de totale invoer van die markt.",
+          "en": "The score is the simple mean of four rank scores between 0 and 1: a starting order, not a forecast. Growth is that of EU exports to the market, not of its total imports."},
+    lead={"nl": "Van {n} markten buiten de EU met een score staat {country} bovenaan ({score}): de EU voerde daarheen {value} uit ({growth} ten opzichte van een jaar eerder), {reporter} had daarvan {share} tegen gewoonlijk {usual}; markttoegang: {access}.",
+          "en": "Of {n} scored markets outside the EU, {country} ranks first ({score}): the EU exported {value} there ({growth} on a year earlier), {reporter} had {share} of it against the usual {usual}; market access: {access}."},
+    tie={"nl": "Een gelijke score hebben {countries}.", "en": "Tied for first: {countries}."},
+    aria={"nl": "Score van {n} markten; bovenaan {first}.", "en": "Scores of {n} markets; first {first}."},
+    caption={"nl": "Score en de vier deelscores, 0 tot 1", "en": "Score and its four components, 0 to 1"},
+    table={"nl": "Markten met hun score", "en": "Markets and their scores"},
     score={"nl": "Score", "en": "Score"},
     score_size={"nl": "Omvang", "en": "Size"},
     score_growth={"nl": "Groei", "en": "Growth"},
@@ -80,7 +80,7 @@ def build(marts: Marts, view: View) -> Section | None:
                 (
                     (
                         destination(row),
-                        # Each of the four has a quarter of the score.
+                        # Each of the four contributes a quarter of the score.
                         {colour: row[f"{part}_score"] / len(COLOURS) for part, colour in COLOURS.items()},
                         row["opportunity_score"],
                         _tip(row),
@@ -120,7 +120,7 @@ def _agreement(row: Row) -> Text:
 
 
 def read_opportunities(marts: Marts, key: Key) -> list[Row]:
-    """Read the markets outside the Union that have a score in the newest month, the best first."""
+    """Read the markets outside the EU with a score in the newest month, best first."""
     return marts.rows(
         f"""
         select markets.*, agreements.agreement_name_nl
@@ -136,7 +136,7 @@ def read_opportunities(marts: Marts, key: Key) -> list[Row]:
 
 
 def describe_opportunities(rows: Sequence[Row], n_scored: int, reporter: Text) -> list[Text]:
-    """Return which market comes first, the best first, and what makes it so."""
+    """Return the market that ranks first, and why."""
     first = rows[0]
     lead = text(
         "lead",

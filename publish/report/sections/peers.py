@@ -1,4 +1,4 @@
-"""Among EU peers: what a member holds of the Union's exports, by market, and where it won and lost."""
+"""Among EU peers: a member's share of EU exports by market, and its gains and losses."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ text = Texts(
     empty={"nl": "Hiervoor moeten dezelfde maanden ook voor de hele EU zijn geladen (EU27_2020).",
            "en": "This needs the same months for the whole EU (EU27_2020) as well."},
     note={"nl": "Aandeel in de uitvoer van de EU, van de kant van de exporteur. De vier effecten tellen op tot de verandering (constant market shares).",
-          "en": "Share in the exports of the EU, from the exporter's side. The four effects add up to the change (constant market shares)."},
-    lead={"nl": "Van de uitvoer van de EU naar alle markten had {reporter} {share}; RCA {rca}: {specialised}.",
-          "en": "Of the exports of the EU to all markets {reporter} had {share}; RCA {rca}: {specialised}."},
+          "en": "Share in EU exports, from the exporter's side. The four effects sum to the change (constant market shares)."},
+    lead={"nl": "Van de EU-uitvoer naar alle markten kwam {share} uit {reporter}; RCA {rca}: {specialised}.",
+          "en": "Of EU exports to all markets, {reporter} had {share}; RCA {rca}: {specialised}."},
     won={"nl": "Van de {n} grootste markten won het land naar verhouding het meest in {country}: {effect} door concurrentiekracht.",
-         "en": "Of the {n} largest markets it won most in {country}: {effect} by competitiveness."},
+         "en": "Among the {n} largest markets, it gained most in {country}: {effect} from competitiveness."},
     lost={"nl": "Het verloor het meest in {country}: {effect}.", "en": "It lost most in {country}: {effect}."},
-    no_change={"nl": "Winst en verlies zijn pas te zeggen na twee volledige jaren.",
-               "en": "Wins and losses can be told after two complete years."},
+    no_change={"nl": "Winst en verlies zijn pas te berekenen na twee volledige jaren.",
+               "en": "Gains and losses require two complete years."},
     aria={"nl": "Aandeel van {reporter} in de uitvoer van de EU naar {n} markten; {country}: {now}, een jaar eerder {before}.",
-          "en": "Share of {reporter} in the exports of the EU to {n} markets; {country}: {now}, a year before {before}."},
-    caption={"nl": "Aandeel in de uitvoer van de EU naar de markt, in procenten",
-             "en": "Share in the exports of the EU to the market, per cent"},
+          "en": "Share of {reporter} in EU exports to {n} markets; {country}: {now}, {before} a year earlier."},
+    caption={"nl": "Aandeel in de EU-uitvoer naar de markt, in procenten",
+             "en": "Share in EU exports to the market, per cent"},
     table={"nl": "Posities per markt", "en": "Positions by market"},
     members={"nl": "De geladen lidstaten over alle markten", "en": "The loaded members over all markets"},
     specialised={"nl": "gespecialiseerd in deze groep", "en": "specialised in this group"},
     not_specialised={"nl": "niet gespecialiseerd in deze groep", "en": "not specialised in this group"},
-    rca_unknown={"nl": "niet te berekenen", "en": "not computable"},
+    rca_unknown={"nl": "niet te berekenen", "en": "cannot be computed"},
     now={"nl": "12 maanden nu", "en": "12 months now"},
-    year_before={"nl": "een jaar eerder", "en": "a year before"},
+    year_before={"nl": "een jaar eerder", "en": "a year earlier"},
     reporter={"nl": "Land", "en": "Country"},
     exports_12={"nl": "Uitvoer 12 mnd, mln euro", "en": "Exports 12 mths, million euros"},
-    share_in_eu_before={"nl": "Jaar eerder, %", "en": "Year before, %"},
+    share_in_eu_before={"nl": "Jaar eerder, %", "en": "Year earlier, %"},
     rca={"nl": "RCA in de markt", "en": "RCA in the market"},
     rca_all={"nl": "RCA", "en": "RCA"},
     share_in_eu_all={"nl": "Aandeel in EU-uitvoer, %", "en": "Share in EU exports, %"},
     change_eur={"nl": "Verandering, mln euro", "en": "Change, million euros"},
-    effect_growth={"nl": "Groei van de EU", "en": "Growth of the EU"},
+    effect_growth={"nl": "Groei van de EU", "en": "EU growth"},
     effect_product={"nl": "Goederen", "en": "Goods"},
     effect_market={"nl": "Markt", "en": "Market"},
     effect_competitiveness={"nl": "Concurrentiekracht", "en": "Competitiveness"},
@@ -123,7 +123,7 @@ def _dot(row: Row) -> Row:
 
 @charts.chart(height=300)
 def dumbbell() -> alt.LayerChart:
-    """Return two figures of each name, before and now."""
+    """Return two figures per name, before and now."""
     axis = alt.X("x:Q", title=None, axis=charts.figure_axis(5), scale=alt.Scale(zero=True, nice=True))
     before = alt.X("before:Q", title=None)
     base = alt.Chart(alt.NamedData("rows")).encode(y=charts.name_axis())
@@ -140,7 +140,7 @@ def dumbbell() -> alt.LayerChart:
 
 
 def read_peers(marts: Marts, key: Key) -> list[Row]:
-    """Read the positions of the view's reporter in the newest month, the largest market first."""
+    """Read the positions of the view's reporter in the newest month, largest market first."""
     return marts.rows(
         f"""
         select * from marts.rpt_eu_peer_position
@@ -153,7 +153,7 @@ def read_peers(marts: Marts, key: Key) -> list[Row]:
 
 
 def read_members(marts: Marts, key: Key, month: date) -> list[Row]:
-    """Read what each loaded member holds of the Union's exports to all markets."""
+    """Read each loaded member's share of EU exports to all markets."""
     source, concept, scope, _ = key
     return marts.rows(
         """
@@ -171,7 +171,7 @@ def read_members(marts: Marts, key: Key, month: date) -> list[Row]:
 
 
 def describe_peers(rows: Sequence[Row], reporter: Text) -> list[Text]:
-    """Return what a member holds of the Union's exports, and where it won and lost most of the largest markets."""
+    """Return a member's share of EU exports, and its largest gain and loss among the largest markets."""
     first = rows[0]
     rca = first["rca_eu"]
     lead = text(

@@ -1,4 +1,4 @@
-"""CBS beside Eurostat: how far the offices are apart for all goods, and what explains it."""
+"""CBS and Eurostat compared: the difference for all goods, and its explanation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from publish.report.texts import Text, Texts, join, name_of, per_language
 
 ORDER = 100
 TABLES = ("rpt_source_reconciliation", "dim_product")
-# Months that the chart and the table go back.
+# Number of months in the chart and the table.
 N_MONTHS = 36
 SERIES: dict[str, tuple[str, str, list[int]]] = {
     "eurostat": ("eurostat_eur", charts.PALETTE[0], []),
@@ -21,28 +21,28 @@ SERIES: dict[str, tuple[str, str, list[int]]] = {
 }
 
 text = Texts(
-    title={"nl": "CBS naast Eurostat", "en": "CBS beside Eurostat"},
+    title={"nl": "CBS en Eurostat vergeleken", "en": "CBS and Eurostat compared"},
     empty={"nl": "Hiervoor is een maand nodig waarvan beide bureaus een totaal hebben gepubliceerd.",
-           "en": "This needs a month of which both offices have published a total."},
-    note={"nl": "Het CBS begrip van eigendomsoverdracht is weer een ander; zie de toelichting.",
-          "en": "The ownership concept of CBS is another one again; see the notes."},
+           "en": "This needs a month for which both offices have published a total."},
+    note={"nl": "Het CBS-begrip eigendomsoverdracht wijkt hier weer van af; zie de toelichting.",
+          "en": "CBS's ownership concept differs from both; see the notes."},
     lead={"nl": "In {month} telt Eurostat {eurostat} aan uitvoer van alle goederen en het CBS zonder quasi-doorvoer {cbs} (verhouding {ratio}). Quasi-doorvoer verklaart {transit}; er blijft {residual} over.",
-          "en": "In {month} Eurostat counts {eurostat} of exports of all goods and CBS without quasi-transit {cbs} (ratio {ratio}). Quasi-transit explains {transit}; {residual} remains."},
-    unknown_value={"nl": "In {month} telt Eurostat {eurostat} aan uitvoer van alle goederen; het CBS publiceert niet alle delen die voor een vergelijking nodig zijn.",
-                   "en": "In {month} Eurostat counts {eurostat} of exports of all goods; CBS does not publish all parts that a comparison needs."},
+          "en": "In {month} Eurostat counts {eurostat} of exports of all goods, and CBS without quasi-transit {cbs} (ratio {ratio}). Quasi-transit explains {transit}; {residual} remains."},
+    unknown_value={"nl": "In {month} telt Eurostat {eurostat} aan uitvoer van alle goederen; het CBS publiceert niet alle onderdelen die voor een vergelijking nodig zijn.",
+                   "en": "In {month} Eurostat counts {eurostat} of exports of all goods; CBS does not publish all parts needed for a comparison."},
     explained={"nl": "Geheimhouding, afronding en latere bijstellingen kunnen die rest verklaren.",
-               "en": "Secrecy, rounding and later revisions can explain that rest."},
-    not_explained={"nl": "Daarvan is {unexplained} meer dan geheimhouding, afronding en latere bijstellingen kunnen verklaren.",
-                   "en": "Of that {unexplained} is more than secrecy, rounding and later revisions can explain."},
+               "en": "Secrecy, rounding and later revisions can explain the remainder."},
+    not_explained={"nl": "Geheimhouding, afronding en latere bijstellingen kunnen {unexplained} daarvan niet verklaren.",
+                   "en": "Secrecy, rounding and later revisions cannot explain {unexplained} of it."},
     aria={"nl": "Uitvoer van alle goederen: Eurostat {eurostat}, CBS zonder quasi-doorvoer {cbs}, in {month}.",
           "en": "Exports of all goods: Eurostat {eurostat}, CBS without quasi-transit {cbs}, in {month}."},
     caption={"nl": "Uitvoer van alle goederen per maand, mln euro",
              "en": "Exports of all goods by month, million euros"},
     months={"nl": "Bedragen per maand", "en": "Amounts by month"},
-    table={"nl": "Per afdeling van de SITC, mln euro", "en": "By section of SITC, million euros"},
+    table={"nl": "Per afdeling van de SITC, mln euro", "en": "By SITC section, million euros"},
     cite={"nl": "Bron: CBS (publicatiestand {cbs}) en Eurostat (publicatiestand {eurostat}); {reporter}; {period}.",
           "en": "Source: CBS (release of {cbs}) and Eurostat (release of {eurostat}); {reporter}; {period}."},
-    section={"nl": "Afdeling SITC", "en": "Section of SITC"},
+    section={"nl": "Afdeling SITC", "en": "SITC section"},
     all_goods={"nl": "alle goederen", "en": "all goods"},
     eurostat={"nl": "Eurostat", "en": "Eurostat"},
     cbs_incl={"nl": "CBS met quasi-doorvoer", "en": "CBS with quasi-transit"},
@@ -128,7 +128,7 @@ def _section_name(row: Row) -> Text:
 
 
 def read_reconciliation(marts: Marts, reporter: str) -> list[Row]:
-    """Read both offices side by side for all destinations: all goods by month, sections of the newest month."""
+    """Read both offices for all destinations: all goods by month, sections of the newest month."""
     return marts.rows(
         """
         select reconciliation.*, sections.product_title_nl, sections.product_title_en
@@ -144,7 +144,7 @@ def read_reconciliation(marts: Marts, reporter: str) -> list[Row]:
 
 
 def describe_reconciliation(row: Row) -> list[Text]:
-    """Return how far the offices are apart for all goods, and what explains it."""
+    """Return the difference between the offices for all goods, and its explanation."""
     when, eurostat = fmt.month(row["month"]), fmt.euros(row["eurostat_eur"])
     if row["cbs_excl_transit_eur"] is None or row["residual_eur"] is None:
         return [text("unknown_value", month=when, eurostat=eurostat)]

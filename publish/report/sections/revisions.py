@@ -1,4 +1,4 @@
-"""How figures are revised: the mean and the mean size of revisions of the total, by age of the figure."""
+"""How figures are revised: mean and mean absolute revision of the total, by age of the figure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ N_MARKETS = 12
 text = Texts(
     title={"nl": "Hoe cijfers worden bijgesteld", "en": "How figures are revised"},
     empty={"nl": "Bijstellingen zijn pas te zien als een tweede publicatie is geladen.",
-           "en": "Revisions can be seen once a second release is loaded."},
+           "en": "Revisions are visible once a second release is loaded."},
     note={"nl": "Leeftijd: maanden van de verslagmaand tot de publicatie die bijstelt.",
-          "en": "Age: months from the reference month to the release that revises."},
-    lead={"nl": "Een totaal van {age} maanden oud wordt bij de volgende publicatie {size} bijgesteld (gemiddelde omvang; aantal bijstellingen: {n}); met teken is dat {mean}.",
-          "en": "A total that is {age} months old is revised by {size} in the next release (mean size; number of revisions: {n}); with its sign that is {mean}."},
+          "en": "Age: months from the reference month to the revising release."},
+    lead={"nl": "Een totaal van {age} maanden oud wordt bij de volgende publicatie gemiddeld {size} bijgesteld (absoluut; aantal bijstellingen: {n}); met teken is dat {mean}.",
+          "en": "A total that is {age} months old is revised by {size} on average in the next release (absolute; number of revisions: {n}); signed, that is {mean}."},
     table={"nl": "Bijstelling van het totaal naar leeftijd van het cijfer",
            "en": "Revision of the total by age of the figure"},
     age={"nl": "Leeftijd, maanden", "en": "Age, months"},
     n_revisions={"nl": "Bijstellingen", "en": "Revisions"},
     mean_revision={"nl": "Gemiddeld, %", "en": "Mean, %"},
-    mean_abs_revision={"nl": "Gemiddelde omvang, %", "en": "Mean size, %"},
+    mean_abs_revision={"nl": "Gemiddeld absoluut, %", "en": "Mean absolute, %"},
 )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def build(marts: Marts, view: View) -> Section | None:
 
 
 def read_revisions(marts: Marts, key: Key) -> list[Row]:
-    """Read how much totals are revised by age, the youngest first, as far as there were revisions."""
+    """Read the revisions of totals by age, youngest first; ages without revisions are left out."""
     return marts.rows(
         f"""
         select
@@ -71,7 +71,7 @@ def read_revisions(marts: Marts, key: Key) -> list[Row]:
 
 
 def describe_revisions(rows: Sequence[Row]) -> list[Text]:
-    """Return how much the youngest total, which is the first row, is usually revised."""
+    """Return the usual revision of the youngest total, which is the first row."""
     first = rows[0]
     return [
         text(

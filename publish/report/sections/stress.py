@@ -1,4 +1,4 @@
-"""If a market falls: what is lost if each of the largest markets falls by a quarter."""
+"""If a market falls: the loss if each of the largest markets falls by a quarter."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ TABLES = ("rpt_diversification_stress",)
 text = Texts(
     title={"nl": "Als een markt wegvalt", "en": "If a market falls"},
     empty={"nl": "Hiervoor zijn 12 volledige maanden op rij nodig.", "en": "This needs 12 complete months in a row."},
-    note={"nl": "De omvang van het gat, geen verwachting van wat het vult. De concentratie kan dalen als de grootste markt daalt.",
-          "en": "The size of the hole, not a forecast of what fills it. Concentration can fall when the largest market does."},
-    lead={"nl": "Daalt {country} met een kwart, dan gaat {loss} ({pct}) van de uitvoer verloren, als de andere markten blijven zoals ze zijn.",
-          "en": "If {country} falls by a quarter, {loss} ({pct}) of exports is lost, the other markets staying as they are."},
-    volatility={"nl": "De schommeling van het geheel gaat van {before} naar {after}.",
-                "en": "The volatility of the whole goes from {before} to {after}."},
-    no_volatility={"nl": "Schommelingen zijn niet te berekenen zonder vier volledige jaren van elke markt.",
-                   "en": "Volatility cannot be computed without four complete years of each market."},
+    note={"nl": "De omvang van het gat, geen voorspelling van wat het vult. De concentratie kan dalen als de grootste markt daalt.",
+          "en": "The size of the gap, not a forecast of what fills it. Concentration can fall when the largest market does."},
+    lead={"nl": "Daalt de uitvoer naar {country} met een kwart, dan gaat {loss} ({pct}) van de uitvoer verloren als de andere markten gelijk blijven.",
+          "en": "If exports to {country} fall by a quarter, {loss} ({pct}) of exports is lost, with other markets unchanged."},
+    volatility={"nl": "De volatiliteit van de totale uitvoer gaat van {before} naar {after}.",
+                "en": "The volatility of total exports goes from {before} to {after}."},
+    no_volatility={"nl": "De volatiliteit is niet te berekenen zonder vier volledige jaren voor elke markt.",
+                   "en": "Volatility cannot be computed without four complete years for each market."},
     caption={"nl": "Verlies als de markt met een kwart daalt, in procenten van alle uitvoer",
              "en": "Loss if the market falls by a quarter, per cent of all exports"},
     table={"nl": "Gevolgen per markt", "en": "Consequences by market"},
@@ -30,7 +30,7 @@ text = Texts(
     loss_100_pct={"nl": "Bij −100%, %", "en": "At −100%, %"},
     hhi_before={"nl": "HHI nu", "en": "HHI now"},
     hhi_after={"nl": "HHI na −25%", "en": "HHI after −25%"},
-    volatility_before={"nl": "Schommeling nu, %", "en": "Volatility now, %"},
+    volatility_before={"nl": "Volatiliteit nu, %", "en": "Volatility now, %"},
     volatility_after={"nl": "Na −25%, %", "en": "After −25%, %"},
 )  # fmt: skip
 
@@ -83,7 +83,7 @@ def _bar(row: Row) -> Row:
 
 
 def read_stress(marts: Marts, key: Key) -> list[Row]:
-    """Read what is lost if a market falls by a quarter in the newest month, and (``loss_100_pct``) altogether."""
+    """Read the loss if a market falls by a quarter in the newest month, and (``loss_100_pct``) entirely."""
     return marts.rows(
         f"""
         with newest as (
@@ -103,7 +103,7 @@ def read_stress(marts: Marts, key: Key) -> list[Row]:
 
 
 def describe_stress(row: Row) -> list[Text]:
-    """Return what is lost if a market falls by a quarter."""
+    """Return the loss if a market falls by a quarter."""
     lead = text(
         "lead", country=the_destination(row), loss=fmt.euros(row["loss_eur"]), pct=fmt.percent(row["loss_pct"] / 100)
     )

@@ -17,31 +17,31 @@ from publish.report.texts import MISSING, Text, Texts, join, name_of, same
 
 ORDER = 50
 TABLES = ("rpt_tariff_exposure", "dim_tariff_event")
-# Months that the chart and the table go back.
+# Number of months in the chart and the table.
 N_MONTHS = 36
 
 text = Texts(
     title={"nl": "Heffingen", "en": "Tariffs"},
     empty={"nl": "Er zijn geen maanden waarvoor alle goederen van een heffing zijn opgevraagd.",
-           "en": "There are no months for which all goods of a tariff were asked for."},
-    note={"nl": "Heffingen overlappen in goederen: tel ze niet op. Waarde maal tarief, tegen de waarde van de exporteur, zonder contingenten en vrijstellingen.",
-          "en": "Tariffs overlap in goods: do not add them up. Value times rate, at the exporter's value, without quotas and exemptions."},
-    lead={"nl": "In {month} golden {n} van de heffingen in de tabel op uitvoer naar {country}. De grootste stroom, {value}, viel onder: {title} ({rate}); dat is {duty} heffing over de dagen dat zij gold.",
-          "en": "In {month} {n} of the tariffs in the table applied to exports to {country}. The largest flow, {value}, was under: {title} ({rate}); that is {duty} of duty over the days in force."},
-    lead_one={"nl": "In {month} gold één van de heffingen in de tabel op uitvoer naar {country}: {title} ({rate}), op {value}; dat is {duty} heffing over de dagen dat zij gold.",
-              "en": "In {month} one of the tariffs in the table applied to exports to {country}: {title} ({rate}), on {value}; that is {duty} of duty over the days in force."},
+           "en": "There are no months for which all goods of a tariff were requested."},
+    note={"nl": "Heffingen kunnen dezelfde goederen treffen: tel ze niet op. Waarde maal tarief, tegen de waarde van de exporteur, zonder contingenten en vrijstellingen.",
+          "en": "Tariffs overlap in goods: do not sum them. Value times rate, at the exporter's value, ignoring quotas and exemptions."},
+    lead={"nl": "In {month} golden {n} van de heffingen in de tabel op uitvoer naar {country}. De grootste stroom, {value}, viel onder: {title} ({rate}); dat is {duty} heffing over de dagen dat die gold.",
+          "en": "In {month} {n} of the tariffs in the table applied to exports to {country}. The largest flow, {value}, was under: {title} ({rate}); that is {duty} in duty over the days in force."},
+    lead_one={"nl": "In {month} gold één van de heffingen in de tabel op uitvoer naar {country}: {title} ({rate}), op {value}; dat is {duty} heffing over de dagen dat die gold.",
+              "en": "In {month} one of the tariffs in the table applied to exports to {country}: {title} ({rate}), on {value}; that is {duty} in duty over the days in force."},
     none={"nl": "In {month} gold geen van de heffingen in de tabel op uitvoer naar {country}.",
           "en": "In {month} none of the tariffs in the table applied to exports to {country}."},
-    unknown_value={"nl": "Heffingen uit de tabel die in {month} golden op uitvoer naar {country}: {n}; op welke waarde is niet gepubliceerd.",
-                   "en": "Tariffs of the table that applied in {month} to exports to {country}: {n}; on what value is not published."},
-    bound={"nl": "Dat is een bovengrens: waar de lijst van goederen niet bekend is, telt het hele hoofdstuk.",
+    unknown_value={"nl": "Heffingen uit de tabel die in {month} golden op uitvoer naar {country}: {n}; de waarde is niet gepubliceerd.",
+                   "en": "Tariffs in the table that applied in {month} to exports to {country}: {n}; the value is not published."},
+    bound={"nl": "Dat is een bovengrens: als de goederenlijst niet bekend is, telt het hele hoofdstuk.",
            "en": "That is an upper bound: where the list of goods is not known, the whole chapter counts."},
     event_no={"nl": "Nr.", "en": "No."},
     event={"nl": "Gebeurtenis", "en": "Event"},
     event_date={"nl": "Datum", "en": "Date"},
     rate={"nl": "Tarief, %", "en": "Rate, %"},
     confidence={"nl": "Zekerheid", "en": "Confidence"},
-    status={"nl": "Stand", "en": "Status"},
+    status={"nl": "Status", "en": "Status"},
     period={"nl": "Geldig", "en": "In force"},
     duty={"nl": "Heffing, mln euro", "en": "Duty, million euros"},
     upper_bound={"nl": "Bovengrens", "en": "Upper bound"},
@@ -67,7 +67,7 @@ text = Texts(
     confidence_day_unverified={"nl": "dag niet geverifieerd", "en": "day unverified"},
     confidence_conflicting={"nl": "bronnen verschillen", "en": "sources differ"},
     confidence_unverified={"nl": "niet geverifieerd", "en": "unverified"},
-    confidence_open={"nl": "vervolg onbekend", "en": "what follows is not known"},
+    confidence_open={"nl": "vervolg onbekend", "en": "outcome not known"},
 )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def build(marts: Marts, view: View) -> Section | None:
 
 
 def _charted(marts: Marts, key: Key, now: Sequence[Row]) -> Row:
-    """Return the tariff that the front-loading ledger starts with; without one, the largest flow."""
+    """Return the first tariff of the front-loading ledger; without one, that of the largest flow."""
     by_code = {row["event_code"]: row for row in now}
     ledger = frontloading.read_ledger(marts, key) if "marts.rpt_frontloading" in marts.tables else []
     in_ledger = (by_code[row["event_code"]] for row in ledger if row["event_code"] in by_code)
@@ -135,7 +135,7 @@ def _panel(values: Sequence[tuple[date, Decimal | None]], events: Sequence[Row],
     known = [(amount, each) for each, amount in values if amount is not None]
     top, top_month = max(known) if known else (None, newest)
     y_max = 1.45 * float(top or 1) / 1e6
-    # Events of one month share a mark; marks take turns on four levels, as they stand close together.
+    # Events of one month share a mark; marks alternate between four levels, because they are close together.
     in_month: dict[date, list[Row]] = {}
     for event in events:
         in_month.setdefault(event["event_date"].replace(day=1), []).append(event)
@@ -187,7 +187,7 @@ def timeline() -> alt.LayerChart:
         events.mark_rule(color=charts.PALETTE[1], strokeWidth=1, strokeDash=[3, 3]).properties(name="timeline_rules"),
         charts.pointer("timeline"),
         charts.line("lines", "timeline_line", x, charts.from_zero(), color=charts.PALETTE[0], strokeWidth=2),
-        # Above the flow, on several levels, with a white edge: events of one year stand close together.
+        # Above the flow, on several levels, with a white edge, because events of one year are close together.
         *(
             events.mark_text(fontSize=12, fontWeight=600, baseline="middle", align="left", dx=3, **ink)
             .encode(y=alt.Y("label_y:Q", title=None), text="label:N")
@@ -207,7 +207,7 @@ def _in_force(row: Row) -> Text:
 
 
 def read_exposure(marts: Marts, key: Key) -> list[Row]:
-    """Read exports to the United States under each tariff, by month, with the words of the event."""
+    """Read exports to the United States under each tariff, by month, with the event's titles."""
     source, concept, _, reporter = key
     return marts.rows(
         """
@@ -222,7 +222,7 @@ def read_exposure(marts: Marts, key: Key) -> list[Row]:
 
 
 def read_events(marts: Marts, first: date, last: date) -> list[Row]:
-    """Read what the United States announced or did in a span of months."""
+    """Read the announcements and actions of the United States in a span of months."""
     return marts.rows(
         """
         select *, row_number() over (order by event_date, event_code) as event_no
@@ -235,7 +235,7 @@ def read_events(marts: Marts, first: date, last: date) -> list[Row]:
 
 
 def describe_tariffs(rows: Sequence[Row]) -> list[Text]:
-    """Return which tariffs applied in the month of the rows, and on what value."""
+    """Return the tariffs that applied in the month of the rows, and the value they covered."""
     when, country = fmt.month(rows[0]["month"]), the_destination(rows[0])
     applied = [row for row in rows if row["status"] == "effective"]
     if not applied:

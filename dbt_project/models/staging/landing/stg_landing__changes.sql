@@ -3,7 +3,7 @@ with source as (
 )
 
 select
-    -- From the path: a filter on it leaves the files of other datasets unread.
+    -- From the path: a filter on it skips the files of other datasets.
     string_split(filename, '/')[-3] as dataset_code,
     load_id,
     request_no,
@@ -28,10 +28,10 @@ select
     title_to as title_last_day,
     period as period_code,
     measure as measure_code,
-    -- Of 18 digits: wider decimals are computed in software, and cost more than all else.
+    -- 18 digits: wider decimals are computed in software, at a cost above everything else.
     cast(value as decimal(18, 4)) as office_value,
     status as office_status,
     confidentiality
 from source
--- Rows of bulk files have several figures each: `stg_landing__bulk_changes`.
+-- Bulk file rows have several figures each: `stg_landing__bulk_changes`.
 where {{ only_committed() }} and measure is not null

@@ -8,5 +8,5 @@ select
     title as partner_name,
     group_id
 from source
--- As CBS calls them; Eurostat's lists of partners have no groups.
+-- Name used by CBS; Eurostat's partner lists have no groups.
 where {{ only_committed() }} and dimension = 'Landen'

@@ -8,5 +8,5 @@ select
     title as period_title,
     status as period_status
 from source
--- As CBS calls them; Eurostat gives periods no status.
+-- Name used by CBS; Eurostat gives periods no status.
 where {{ only_committed() }} and dimension = 'Perioden'
