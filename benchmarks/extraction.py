@@ -34,11 +34,12 @@ from typing import Any
 import duckdb
 import py7zr
 
+from extract.dataset import Dataset
 from extract.landing.store import Landing
 from extract.load import stage
 from extract.offices.base import Fetched, OfficeVersion, Payload
 from extract.raw import RawStore
-from extract.registry import Dataset, get_dataset
+from extract.registry import get_dataset
 from extract.slices import Slice
 from extract.streams import seven_zip_member
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from common.sql import quote, sql_tuple, values_table
+from extract.dataset import Dataset, same_unit
 from extract.errors import ExtractError, TornReadError, writing
 from extract.http import OfficeSession
 from extract.landing.changes import land_coverage, newest_month, write_state
@@ -23,7 +24,6 @@ from extract.offices import OFFICES
 from extract.offices.base import Fetched, Files, Metadata
 from extract.parsing import UNIT_CHANGE, Codes, Counts, Finding, land_observations
 from extract.raw import RawStore
-from extract.registry import Dataset, same_unit
 from extract.replies import reading
 from extract.slices import Slice
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import duckdb
 
 from common.sql import quote
+from extract.dataset import Dataset
 from extract.errors import BadReplyError
 from extract.landing.layout import OBSERVATIONS, REJECTED_CELLS, cell_key, change_columns
-from extract.registry import Dataset
 
 # Rows of another release are no bad rows: the load holds two vintages and has to start again.
 OTHER_VINTAGE = "other_vintage"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from extract.registry import Dataset
+from extract.dataset import Dataset
 from extract.slices import Slice
 
 # Stands for the products of all scopes in the list of a dataset's products.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from common.months import Month
+from extract.dataset import Dataset
 from extract.landing.manifest import LoadManifest, Withdrawal
 from extract.offices.base import OfficeVersion
-from extract.registry import Dataset
 from extract.slices import Slice
 
 

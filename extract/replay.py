@@ -19,10 +19,10 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 from common.sql import quote
+from extract.dataset import Dataset
 from extract.errors import ExtractError
 from extract.offices import OFFICES
 from extract.offices.eurostat.structure import parse_last_update
-from extract.registry import Dataset
 from extract.replies import UNREADABLE, read_object
 from extract.slices import Slice
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from extract.registry import CONTRACT_MODES, DEFAULT_THRESHOLDS, PROTOCOLS, REGISTRY_DIR, Dataset, read_declaration
+from extract.dataset import CONTRACT_MODES, DEFAULT_THRESHOLDS, PROTOCOLS, Dataset
+from extract.registry import REGISTRY_DIR, read_declaration
 
 PATH = REGISTRY_DIR / "schema.json"
 _UNITS = ("EUR", "KG", "SUPPLEMENTARY", "INDEX", "PERCENT", "COUNT", "BALANCE", "RATE")

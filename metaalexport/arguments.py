@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from common.months import Month
-from extract.registry import EU
+from extract.dataset import EU
 
 _COUNTRIES = Path(__file__).resolve().parent.parent / "reference" / "countries.csv"
 # Codes of the European institutions for countries that ISO calls otherwise.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from extract.dataset import Dataset
 from extract.errors import TornReadError, TransientOfficeError
 from extract.http import OfficeSession, RetryPolicy
 from extract.offices import OFFICES
 from extract.offices.base import CatalogueEntry
 from extract.offices.cbs.office import CbsOffice
 from extract.politeness import RequestBudget, hold, run_name
-from extract.registry import Dataset, load_registry
+from extract.registry import load_registry
 from extract.replay import Replay, open_replay
 from metaalexport.arguments import parse_days
 from metaalexport.run import Run

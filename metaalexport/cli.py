@@ -12,7 +12,7 @@ import typer
 
 from expectations.gate import GateBrokenError
 from extract.errors import ExtractError
-from metaalexport import airflow_run, gates, inherited, published, stopping
+from metaalexport import airflow_home, gates, inherited, published, stopping
 from metaalexport.arguments import SettingsError
 from metaalexport.commands import loads, offices, pipeline, reading, state, warehouse
 from metaalexport.commands.screen import errors
@@ -37,7 +37,7 @@ EXPECTED_ERRORS = (
     gates.GateFailedError,
     GateBrokenError,
     DbtFailedError,
-    airflow_run.DagRunFailedError,
+    airflow_home.DagRunFailedError,
     published.NothingPublishedError,
     published.QueryError,
     PostgresServingError,

@@ -15,8 +15,9 @@ import expectations
 import extract
 from common.files import hash_file, write_atomically
 from common.months import Month, months_between
+from extract.dataset import Dataset
 from extract.errors import RegistryError
-from extract.registry import Dataset, overlay_files, overlay_folder
+from extract.registry import overlay_files, overlay_folder
 from metaalexport.arguments import SettingsError
 from metaalexport.settings import OFFICES, REFERENCE
 

@@ -16,12 +16,13 @@ import duckdb
 
 from common.months import Month
 from common.sql import quote
+from extract.dataset import Dataset
 from extract.errors import ExtractError
 from extract.landing.store import Landing
 from extract.offices import OFFICES
 from extract.offices.base import OfficeVersion
 from extract.politeness import hold
-from extract.registry import Dataset, get_dataset
+from extract.registry import get_dataset
 from extract.slices import Slice
 from metaalexport import asking, gaps, gates, ingest, reference
 from metaalexport.journal import Journal

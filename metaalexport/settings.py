@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.files import write_atomically
-from extract.registry import EU, load_registry, use_overlay
+from extract.dataset import EU
+from extract.registry import load_registry, use_overlay
 from metaalexport.arguments import SettingsError, parse_month, parse_reporters
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common.files import write_atomically
-from extract.registry import Dataset
+from extract.dataset import Dataset
 from metaalexport.settings import Settings
 
 

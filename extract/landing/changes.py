@@ -9,6 +9,7 @@ import duckdb
 
 from common.months import Month
 from common.sql import quote, text_list, values_table
+from extract.dataset import Dataset
 from extract.errors import writing
 from extract.landing.layout import (
     CHANGES,
@@ -21,7 +22,6 @@ from extract.landing.layout import (
     month_of,
 )
 from extract.landing.manifest import LoadManifest
-from extract.registry import Dataset
 from extract.slices import Slice
 
 # Months before that a file of one month is compared with: the last ones, and the same month a year before.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from extract.registry import Dataset
+from extract.dataset import Dataset
 
 MARKER = "load.json"
 STAGED = "manifest.json"

@@ -15,13 +15,13 @@ import duckdb
 
 from common.files import fsync_directory, fsync_file, hash_file, remove_left_behind, replacing, write_atomically
 from common.sql import quote
+from extract.dataset import Dataset
 from extract.errors import BadReplyError, ExtractError, writing
 from extract.landing.changes import Loads, write_changes
 from extract.landing.layout import CHANGES, MARKER, SCHEMA_FOLDER, STAGED, WITHDRAWN, landing_tables
 from extract.landing.manifest import AGAIN, RESTORE, LoadManifest, Withdrawal, manifest_of, read_manifest, slices_meet
 from extract.politeness import hold
 from extract.records import read_record
-from extract.registry import Dataset
 
 LOCK_WAIT_SECONDS = 900.0
 # Names of folders in the staging area that are being written.

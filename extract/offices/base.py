@@ -12,9 +12,9 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import duckdb
 
 from common.sql import quote, text_list
+from extract.dataset import Dataset
 from extract.http import OfficeSession, Reply
 from extract.parsing import Finding, Rows
-from extract.registry import Dataset
 from extract.slices import Slice
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from extract.landing.store import Landing
-from metaalexport import airflow_run, gaps, inherited, published
+from metaalexport import airflow_home, airflow_run, gaps, inherited, published
 from metaalexport.commands.screen import console, errors, progress
 from metaalexport.commands.state import print_gaps, summary
 from metaalexport.offices import choose_profile, is_to_be_chosen
@@ -32,14 +32,14 @@ def run() -> None:
     before = published.publish_id(settings)
     with ensure_simulator(settings) as settings:
         with console.status("preparing Airflow and dbt"):
-            airflow_run.prepare_airflow(settings)
+            airflow_home.prepare_airflow(settings)
         if settings.is_simulated and not any(Landing(settings.landing).committed()):
             # Revisions and what was known on a day need two releases; real offices bring the second a month later.
             with release_before(settings):
                 airflow_run.run_in_own_process(settings, airflow_run.INGEST_DAG_IDS, progress=progress)
         try:
             airflow_run.run_in_own_process(settings, airflow_run.DAG_IDS, progress=progress)
-        except airflow_run.DagRunFailedError as error:
+        except airflow_home.DagRunFailedError as error:
             problem = str(error)
     if settings.published.exists():
         summary(settings)
@@ -64,18 +64,18 @@ def up() -> None:
     _choose_profile()
     settings = Settings.from_environment()
     _name_ignored()
-    airflow_run.free_ui_port(airflow_run.airflow_environment(settings))
+    airflow_run.free_ui_port(airflow_home.airflow_environment(settings))
     write_last_run(settings)
     with ensure_simulator(settings) as settings:
         with console.status("preparing Airflow and dbt"):
-            airflow_run.prepare_airflow(settings)
+            airflow_home.prepare_airflow(settings)
         airflow_run.serve(settings, progress=progress)
 
 
 @app.command()
 def prepare() -> None:
     """Prepare state, models and Airflow's database for services that are started one by one; safe to repeat."""
-    airflow_run.prepare_airflow(Settings.from_environment(), is_shared=True)
+    airflow_home.prepare_airflow(Settings.from_environment(), is_shared=True)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -84,7 +84,7 @@ def airflow(
     wait: Annotated[int, typer.Option(help="Seconds to wait for `metaalexport prepare` to be done.")] = 0,
 ) -> None:
     """Run a command of Airflow in this profile's environment, for example `airflow dags list`."""
-    airflow_run.become_airflow(Settings.from_environment(), command, wait_seconds=wait)
+    airflow_home.become_airflow(Settings.from_environment(), command, wait_seconds=wait)
 
 
 def _choose_profile() -> str:

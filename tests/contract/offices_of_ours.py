@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from extract.dataset import Dataset
 from extract.offices import OFFICES
 from extract.offices.cbs.selection import observation_filter
 from extract.offices.comext import bulk as comext_bulk
 from extract.offices.eurostat.requests import data_urls
-from extract.registry import Dataset, get_dataset
+from extract.registry import get_dataset
 from extract.slices import Slice
 from tests.contract.loading import Answer, CountingAdapter, as_json, seven_zip
 

@@ -12,13 +12,14 @@ from urllib.parse import quote
 import pytest
 
 from extract import refresh
+from extract.dataset import Dataset
 from extract.errors import BadReplyError, ExtractError, TornReadError, TransientOfficeError
 from extract.landing.manifest import LoadManifest
 from extract.offices import OFFICES
 from extract.offices.comext import lists as comext_lists
 from extract.offices.eurostat.examine import examine
 from extract.offices.eurostat.files import ListedFile
-from extract.registry import Dataset, get_dataset
+from extract.registry import get_dataset
 from extract.slices import Slice
 from extract.transport import PatientAdapter
 from metaalexport import ingest

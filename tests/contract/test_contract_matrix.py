@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from extract.dataset import CONTRACT_MODES, Dataset
 from extract.errors import BadReplyError
 from extract.parsing import Codes
-from extract.registry import CONTRACT_MODES, Dataset
 from extract.slices import Slice
 from tests.contract.loading import Loader, Reply
 from tests.contract.offices_of_ours import (

@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from extract.dataset import Dataset, Measure
 from extract.errors import BadReplyError, ExtractError, TornReadError, TransientOfficeError
 from extract.landing.manifest import LoadManifest
 from extract.offices import OFFICES
@@ -24,7 +25,6 @@ from extract.offices.base import Fetched, OfficeVersion, Payload
 from extract.offices.cbs.selection import observation_filter, v3_filter
 from extract.offices.eurostat.asynchronous import read_envelope
 from extract.offices.eurostat.formats import inspect_data
-from extract.registry import Dataset, Measure
 from extract.replay import open_replay
 from extract.slices import Slice
 from tests.contract.loading import Answer, CountingAdapter, Loader, Reply, as_json

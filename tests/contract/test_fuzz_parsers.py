@@ -24,6 +24,7 @@ import duckdb
 import pytest
 
 from common.sql import sql_tuple
+from extract.dataset import Dataset
 from extract.errors import ExtractError
 from extract.landing.layout import cell_key
 from extract.offices import OFFICES
@@ -32,7 +33,7 @@ from extract.offices.cbs.office import CbsOffice
 from extract.offices.comext import bulk as comext_bulk
 from extract.offices.eurostat import examine as eurostat_examine
 from extract.offices.eurostat.formats import inspect_data
-from extract.registry import Dataset, get_dataset
+from extract.registry import get_dataset
 from extract.replay import open_replay
 from extract.slices import Slice
 from tests.contract import test_comext_lists as lists

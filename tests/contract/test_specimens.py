@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
+from extract.dataset import Dataset, Measure
 from extract.errors import BadReplyError
 from extract.landing.manifest import LoadManifest
 from extract.offices.cbs.measures import v3_topics
 from extract.offices.eurostat.asynchronous import read_envelope
 from extract.offices.eurostat.faults import read_fault
 from extract.offices.eurostat.formats import inspect_data
-from extract.registry import Dataset, Measure, get_dataset
+from extract.registry import get_dataset
 from extract.replay import open_replay
 from extract.slices import Slice
 from metaalexport.settings import REFERENCE

@@ -23,14 +23,15 @@ from common.contracts import read_models
 from expectations.candidate import CandidateGateInput, candidate_checks
 from expectations.landing import landing_checks
 from extract import errors, politeness
+from extract.dataset import CONTRACT_MODES, Dataset
 from extract.errors import ExtractError
 from extract.landing.manifest import LoadManifest
-from extract.registry import CONTRACT_MODES, Dataset, load_registry
+from extract.registry import load_registry
 from extract.slices import Slice
 from metaalexport import alerts, inherited
 from metaalexport.cli import app
+from metaalexport.gate_input import landing_gate_input
 from metaalexport.health import FINDINGS
-from metaalexport.ingest import landing_gate_input
 from metaalexport.maintenance import TASKS
 from publish.duckdb_file import Publication, _write_publication
 

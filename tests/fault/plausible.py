@@ -19,10 +19,11 @@ import duckdb
 
 from expectations import landing as landing_gate
 from expectations.gate import Check
+from extract.dataset import Dataset
 from extract.landing.layout import cell_key, change_columns, month_of
 from extract.landing.manifest import LoadManifest
 from extract.landing.store import Landing
-from extract.registry import Dataset, get_dataset
+from extract.registry import get_dataset
 from metaalexport import ingest, reference
 from metaalexport.run import Run
 from metaalexport.settings import Settings

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from metaalexport.airflow_run import airflow_environment
+from metaalexport.airflow_home import airflow_environment
 from metaalexport.maintenance import TASKS
 from metaalexport.settings import Settings
 from metaalexport.state import prepare_state

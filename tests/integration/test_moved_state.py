@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from metaalexport import airflow_run
+from metaalexport import airflow_home
 from tests.integration.conftest import SimulatedOffice, file_hash
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(400)]
@@ -84,7 +84,7 @@ def test_a_copied_state_works_where_it_is_and_other_projects_are_left_alone(
     assert what_is_in(theirs) == {"airflow.db": what_is_in(theirs)["airflow.db"]}
     assert (theirs / "airflow.db").stat().st_size == 0
     databases = [folder / "simulator" / "airflow" / "airflow.db" for folder in (new, old)]
-    assert [pools_of(path) - airflow_run.POOLS.keys() for path in databases] == [
+    assert [pools_of(path) - airflow_home.POOLS.keys() for path in databases] == [
         {"default_pool", "of_the_copy"},
         {"default_pool"},
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from expectations.history import prepare_history
 from expectations.landing import LandingGateInput, landing_checks
-from extract.registry import DEFAULT_THRESHOLDS
+from extract.dataset import DEFAULT_THRESHOLDS
 from tests.fault.loads import passes
 
 SERIES = Path(__file__).resolve().parents[1] / "specimens" / "history" / "ds-059331-exports-by-section.csv"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from metaalexport import airflow_run, dbt, gates, inherited
-from metaalexport.airflow_run import POOLS, airflow_environment, prepare_airflow
+from metaalexport import airflow_home, dbt, gates, inherited
+from metaalexport.airflow_home import POOLS, airflow_environment, prepare_airflow
 from metaalexport.settings import DAGS_FOLDER, Settings
 
 FOREIGN = {
@@ -116,8 +116,8 @@ def migrations(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]
                 f"[database]\nsql_alchemy_conn = sqlite:///{database}\n[api]\nsecret_key = kept\n"
             )
 
-    monkeypatch.setattr(airflow_run, "_airflow", airflow)
-    monkeypatch.setattr(airflow_run, "prepare_state", lambda settings: None)
+    monkeypatch.setattr(airflow_home, "_airflow", airflow)
+    monkeypatch.setattr(airflow_home, "prepare_state", lambda settings: None)
     return calls
 
 

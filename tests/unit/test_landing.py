@@ -18,6 +18,7 @@ import pytest
 
 from common.files import write_atomically
 from extract import load
+from extract.dataset import Dataset
 from extract.errors import BadReplyError, ExtractError, RawIntegrityError
 from extract.landing import store as landing_module
 from extract.landing.changes import write_state
@@ -26,7 +27,7 @@ from extract.landing.manifest import LoadManifest
 from extract.landing.store import Landing
 from extract.offices.base import Fetched, OfficeVersion, Payload
 from extract.raw import RawStore
-from extract.registry import Dataset, get_dataset, load_registry
+from extract.registry import get_dataset, load_registry
 from extract.slices import Slice
 
 CBS = get_dataset("cbs_85429ned")

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from extract.dataset import Refresh
 from extract.landing.manifest import LoadManifest, Withdrawal, panel_of
 from extract.offices.base import OfficeVersion
 from extract.refresh import find_full, find_unchanged, find_withdrawn, narrow
-from extract.registry import Refresh, get_dataset
+from extract.registry import get_dataset
 from extract.slices import Slice
 
 EUROSTAT = replace(get_dataset("eurostat_ds_045409"), refresh=Refresh(trailing_months=24, full_every_days=365))

@@ -11,22 +11,11 @@ from urllib.parse import urlsplit
 import jsonschema
 import pytest
 
+from extract.dataset import CONTRACT_MODES, DEFAULT_THRESHOLDS, EU, PROTOCOLS, RESERVED_COLUMNS, Contract, Dataset
 from extract.errors import RegistryError
 from extract.landing.layout import cell_content, cell_key, change_columns
 from extract.offices import OFFICES
-from extract.registry import (
-    CONTRACT_MODES,
-    DEFAULT_THRESHOLDS,
-    EU,
-    PROTOCOLS,
-    REGISTRY_DIR,
-    RESERVED_COLUMNS,
-    Contract,
-    Dataset,
-    get_dataset,
-    load_registry,
-    read_declaration,
-)
+from extract.registry import REGISTRY_DIR, get_dataset, load_registry, read_declaration
 from extract.schema import PATH, registry_schema
 from metaalexport.arguments import SettingsError
 from metaalexport.ingest import plan_loads

@@ -6,6 +6,7 @@ import json
 from functools import partial
 from urllib.parse import quote as url_quote
 
+from extract.dataset import Dataset, same_unit
 from extract.errors import BadReplyError, ExtractError
 from extract.examine import Examination, Examined
 from extract.http import OfficeSession, Reply
@@ -15,7 +16,6 @@ from extract.offices.cbs.metadata import read_version
 from extract.offices.cbs.office import CbsOffice
 from extract.offices.cbs.replies import check_observation_fields, inspect_count, inspect_json, inspect_zip
 from extract.offices.cbs.selection import observation_filter
-from extract.registry import Dataset, same_unit
 from extract.replies import UnreadableError, read_object, read_rows
 from extract.slices import Slice
 

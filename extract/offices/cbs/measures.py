@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from common.sql import quote
+from extract.dataset import Dataset, Measure, same_unit
 from extract.errors import BadReplyError
 from extract.offices.cbs.replies import REDESIGNED, text_of
 from extract.parsing import Finding
-from extract.registry import Dataset, Measure, same_unit
 from extract.replies import (
     member,
     read_rows,

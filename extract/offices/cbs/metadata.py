@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from extract.dataset import Dataset
 from extract.errors import BadReplyError
 from extract.http import Reply
 from extract.offices.base import (
@@ -18,7 +19,6 @@ from extract.offices.base import (
 )
 from extract.offices.cbs.measures import v3_topics, v4_measures
 from extract.offices.cbs.replies import AMSTERDAM, LOOK, REDESIGNED, V3, text_of
-from extract.registry import Dataset
 from extract.replies import (
     read_object,
     read_rows,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.sql import identifier, number, quote, sql_tuple
+from extract.dataset import Dataset
 from extract.errors import BadReplyError
 from extract.offices.base import (
     Fetched,
@@ -26,7 +27,6 @@ from extract.offices.cbs.replies import (
     zip_header,
 )
 from extract.parsing import Finding, Rows
-from extract.registry import Dataset
 from extract.replies import (
     is_flat,
 )

@@ -7,6 +7,7 @@ from urllib.parse import quote as url_quote
 
 import duckdb
 
+from extract.dataset import Dataset
 from extract.errors import NoWayThroughError, OfficeRefusedError, TornReadError, TransientOfficeError
 from extract.http import OfficeSession, Reply
 from extract.offices.base import (
@@ -35,7 +36,6 @@ from extract.offices.cbs.replies import (
 )
 from extract.offices.cbs.selection import Keys, is_whole, not_offered, observation_filter, v3_filter
 from extract.parsing import Finding, Rows
-from extract.registry import Dataset
 from extract.replies import (
     of_kind,
     read_object,

@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from common.sql import quote, text_list
+from extract.dataset import Dataset
 from extract.errors import BadReplyError
 from extract.http import Reply, Verdict, head_of, tail_of
 from extract.offices.base import (
     request_number,
 )
-from extract.registry import Dataset
 from extract.replies import (
     UnreadableError,
     is_nested_deeply,

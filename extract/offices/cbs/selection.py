@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from extract.dataset import Dataset
 from extract.parsing import Finding
-from extract.registry import Dataset
 from extract.replies import (
     read_rows,
 )

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.sql import number, quote
+from extract.dataset import Dataset
 from extract.errors import BadReplyError
 from extract.http import OfficeSession, Verdict, head_of
 from extract.landing.layout import BULK_VALUES
@@ -21,7 +22,6 @@ from extract.offices.base import Fetched, Files, OfficeVersion, as_payload, read
 from extract.offices.eurostat.faults import read_fault
 from extract.offices.eurostat.files import ListedFile, fetch_file, list_folder, version_of
 from extract.parsing import Finding, Rows
-from extract.registry import Dataset
 from extract.replies import csv_fields
 from extract.slices import Slice
 from extract.streams import ArchiveContentError, ArchiveError, piped, read_header, seven_zip_member, write_seven_zip

@@ -23,13 +23,13 @@ from functools import partial
 from pathlib import Path
 
 from common.sql import quote
+from extract.dataset import Dataset
 from extract.errors import BadReplyError
 from extract.http import OfficeSession, Verdict, head_of, tail_of
 from extract.offices.base import Fetched, Files, OfficeVersion, as_payload, ready
 from extract.offices.eurostat.faults import read_fault
 from extract.offices.eurostat.files import ListedFile, fetch_file, list_folder, version_of
 from extract.parsing import Finding, Rows
-from extract.registry import Dataset
 from extract.slices import Slice
 
 # The identifier of a list is its path below this folder.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from extract.dataset import Dataset
 from extract.errors import ExtractError
 from extract.examine import Examination, Examined
 from extract.http import OfficeSession, Reply, Verdict
@@ -17,7 +18,6 @@ from extract.offices.eurostat.files import file_url
 from extract.offices.eurostat.formats import check_header, inspect_data
 from extract.offices.eurostat.requests import key_codes
 from extract.offices.eurostat.structure import inspect_structure, inspect_toc
-from extract.registry import Dataset
 from extract.replies import read_object, read_xml
 from extract.slices import Slice
 

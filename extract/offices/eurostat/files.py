@@ -14,11 +14,11 @@ from pathlib import Path
 from urllib.parse import quote as url_quote
 from zoneinfo import ZoneInfo
 
+from extract.dataset import Dataset
 from extract.errors import BadReplyError, TornReadError
 from extract.http import Inspector, OfficeSession, Reply, Verdict, head_of, tail_of
 from extract.offices.base import OfficeVersion
 from extract.offices.eurostat.faults import read_fault
-from extract.registry import Dataset
 
 _LOOK = "look at the reply in the raw store and adapt extract/offices/eurostat/files.py"
 

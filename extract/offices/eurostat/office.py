@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 import duckdb
 
+from extract.dataset import Dataset
 from extract.errors import BadReplyError, OfficeRefusedError, TornReadError
 from extract.http import OfficeSession, Reply
 from extract.offices.base import CatalogueEntry, Fetched, Files, Metadata, OfficeVersion, as_payload, reads_replies
@@ -16,7 +17,6 @@ from extract.offices.eurostat import asynchronous, formats
 from extract.offices.eurostat.requests import data_urls, key_codes
 from extract.offices.eurostat.structure import inspect_structure, inspect_toc, parse_last_update, read_moment
 from extract.parsing import Finding, Rows
-from extract.registry import Dataset
 from extract.replies import member, of_kind, read_object, read_xml
 from extract.slices import Slice
 

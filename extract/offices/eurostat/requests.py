@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common.months import Month, months_between
+from extract.dataset import Dataset
 from extract.errors import ExtractError
 from extract.parsing import Finding
-from extract.registry import Dataset
 from extract.slices import Slice
 
 # Below 500,000 positions a request is answered at once; a margin is kept for codes we do not know of.

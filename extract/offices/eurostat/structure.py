@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from extract.dataset import Dataset
 from extract.errors import BadReplyError
 from extract.http import Verdict, head_of
 from extract.offices.base import OfficeVersion
 from extract.offices.eurostat.faults import read_fault
 from extract.offices.eurostat.formats import BRUSSELS, last_update_text
-from extract.registry import Dataset
 from extract.replies import UnreadableError, read_xml
 
 
