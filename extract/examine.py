@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from extract.errors import ExtractError, TransientOfficeError
-from extract.http import Inspector, OfficeSession, Reply
+from extract.http import OfficeSession
 from extract.replies import UNREADABLE, in_words
+from extract.verdicts import Inspector, Reply
 
 # Requests in a row without a reply after which an office is left alone.
 _MOST_FAILURES = 3

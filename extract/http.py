@@ -10,18 +10,12 @@ reply may be is in `extract.limits`.
 
 from __future__ import annotations
 
-import gzip
-import random
-import re
 import time
-import urllib.request
 import uuid
-import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -30,165 +24,28 @@ import urllib3
 from requests.adapters import BaseAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
+from extract.bodies import read_body
 from extract.errors import BadReplyError, NoWayThroughError, OfficeRefusedError, TransientOfficeError, writing
-from extract.limits import MOST_BODY_BYTES, MOST_REDIRECTS, unpacked_too_far
+from extract.limits import MOST_REDIRECTS
+from extract.network import PROXY_STEP, PROXY_WANTS_PASSWORD, host_and_port, way_out, way_through
 from extract.politeness import RequestBudget
 from extract.raw import RawStore, RequestRecord
-from extract.replies import LOOK, UNREADABLE, UnreadableError, in_words, read_text, reading
+from extract.replies import LOOK, UNREADABLE, UnreadableError, reading
+from extract.retries import (
+    OVERLOADED_STATUSES,
+    RETRY_STATUSES,
+    RetryableError,
+    RetryPolicy,
+    failed_attempt,
+    retry_after_of,
+)
 from extract.transport import PatientAdapter
+from extract.verdicts import Inspector, Reply, Verdict, head_of, looks_like_html
 
 USER_AGENT = "metaalexport/0.1 (warehouse of export statistics; requests one extraction at a time)"
-RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
-OVERLOADED_STATUSES = frozenset({429, 503})
-PROXY_WANTS_PASSWORD = 407
-_PROXY_STEP = (
-    "ask whose proxy it is to let this address through; where it wants a user and a password, put them into HTTPS_PROXY"
-)
-_CERTIFICATE_STEP = (
-    "where a proxy of this network opens TLS, name in REQUESTS_CA_BUNDLE a file with its certificate beside the public"
-    " ones; else the office's own is wrong"
-)
-# A connection that was cut in its handshake, or too slow, is no matter of certificates.
-_CUT = re.compile(r"SSLEOFError|SSLZeroReturnError|SSLSyscallError|UNEXPECTED_EOF|timed out")
-# How Python words what a proxy answers to CONNECT. Of these two the next attempt may be answered otherwise.
-_REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: 4(?!08|29)\d\d")
-_BLOCK = 1 << 18
 _NO_REPLY = "no complete reply"
 # Longest pause between two requests to an office that said it is overloaded.
 _SLOWEST_PACE_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often and how patiently a request is repeated.
-
-    Attributes
-    ----------
-    attempts : int
-        Tries in all.
-    base_seconds, max_seconds : float
-        First wait and longest wait; each wait doubles and is jittered by half.
-    max_retry_after : float
-        Longest ``Retry-After`` that is waited for, seconds; an office that asks for more is left alone.
-    connect_seconds, read_seconds : float
-        Bounds of one connection and of the wait for the next bytes.
-    deadline_seconds : float
-        Bound of one whole exchange, however slowly its bytes come.
-    """
-
-    attempts: int = 4
-    base_seconds: float = 2.0
-    max_seconds: float = 120.0
-    max_retry_after: float = 600.0
-    connect_seconds: float = 15.0
-    read_seconds: float = 240.0
-    deadline_seconds: float = 3600.0
-
-    def wait(self, attempt: int, retry_after: float | None) -> float:
-        """Seconds to wait after this attempt (1-based); an office's ``Retry-After`` is honoured."""
-        if retry_after is not None:
-            return retry_after
-        backoff = min(self.base_seconds * 2.0 ** (attempt - 1), self.max_seconds)
-        return backoff * (0.5 + random.random() / 2)  # noqa: S311 - jitter, not cryptography
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An accepted reply, on disk."""
-
-    record: RequestRecord
-    path: Path
-
-    def text(self) -> str:
-        """Return the body as text, without a byte order mark; see `extract.replies.read_text`."""
-        return read_text(self.path)
-
-
-# Returns None when the body is what was asked for, else what it is instead.
-Inspector = Callable[[Path, str], "Verdict | None"]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Why a body with a good status is not the data asked for, and whether a retry may succeed."""
-
-    reason: str
-    retryable: bool
-    next_step: str = ""
-    cause: Exception | None = None
-
-    @classmethod
-    def of(cls, error: Exception, next_step: str = LOOK) -> Verdict:
-        """Return the verdict on a body that cannot be read."""
-        if isinstance(error, UnreadableError):
-            return cls(error.problem, error.retryable, next_step, error)
-        return cls(f"the reply cannot be parsed: {in_words(error)}", False, next_step, error)
-
-
-def is_gzip(path: Path) -> bool:
-    """Tell a gzip file, which Eurostat sends on request whatever the content type says."""
-    with path.open("rb") as handle:
-        return handle.read(2) == b"\x1f\x8b"
-
-
-def is_whole_gzip(path: Path) -> bool:
-    """Read a gzip file to its end, where its length and checksum stand.
-
-    Raises
-    ------
-    UnreadableError
-        If it unpacks to more than a reply may.
-    """
-    packed, unpacked = path.stat().st_size, 0
-    try:
-        with gzip.open(path) as handle:
-            while block := handle.read(_BLOCK):
-                unpacked += len(block)
-                if problem := unpacked_too_far(packed, unpacked):
-                    raise UnreadableError(f"the gzip file cannot be used: {problem}", path)
-    except (EOFError, OSError, zlib.error):
-        return False
-    return True
-
-
-def head_of(path: Path, size: int = 4096) -> bytes:
-    """Return the first bytes of a body, of a gzip file those of its content."""
-    if not is_gzip(path):
-        with path.open("rb") as handle:
-            return handle.read(size)
-    with path.open("rb") as handle:
-        try:
-            return zlib.decompressobj(wbits=31).decompress(handle.read(size), size)
-        except zlib.error:
-            return b""
-
-
-def tail_of(path: Path, size: int = 4096) -> bytes:
-    """Return the last bytes of a body."""
-    with path.open("rb") as handle:
-        handle.seek(0, 2)
-        handle.seek(max(0, handle.tell() - size))
-        return handle.read()
-
-
-def looks_like_html(head: bytes) -> bool:
-    """Tell an HTML page from data, whatever the status or content type say."""
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:512].lower()
-    return start.startswith((b"<!doctype html", b"<html")) or b"<html" in start
-
-
-class _RetryableError(Exception):
-    """An attempt failed for a reason that the next one may not meet."""
-
-    def __init__(self, problem: str, retry_after: float | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.retry_after = retry_after
-
-
-def _failure(state: RetryCallState) -> _RetryableError:
-    error = state.outcome.exception() if state.outcome else None
-    return error if isinstance(error, _RetryableError) else _RetryableError("")
 
 
 class _Session(requests.Session):
@@ -260,9 +117,9 @@ class OfficeSession:
             If the reply cannot be kept.
         """
         retrying = Retrying(
-            retry=retry_if_exception_type(_RetryableError),
+            retry=retry_if_exception_type(RetryableError),
             stop=stop_after_attempt(self.policy.attempts),
-            wait=lambda state: self.policy.wait(state.attempt_number, _failure(state).retry_after),
+            wait=lambda state: self.policy.wait(state.attempt_number, failed_attempt(state).retry_after),
             before_sleep=self._say_wait,
             sleep=self.sleep,
             reraise=True,
@@ -271,23 +128,25 @@ class OfficeSession:
             for attempt in retrying:
                 with attempt:
                     return self._attempt(url, purpose, attempt.retry_state.attempt_number, inspect)
-        except _RetryableError as error:
+        except RetryableError as error:
             problem = error.problem
         self.failures += 1
         raise TransientOfficeError(
             f"{self.policy.attempts} attempts failed, the last one with: {problem}",
             dataset=self.dataset,
             where=url,
-            next_step=(_way_out() if problem.startswith(_NO_REPLY) else "")
+            next_step=(way_out() if problem.startswith(_NO_REPLY) else "")
             + "try again later; what was published stays as it is",
         )
 
     def _say_wait(self, state: RetryCallState) -> None:
         seconds = state.next_action.sleep if state.next_action else 0.0
-        self.progress(f"attempt {state.attempt_number} failed: {_failure(state).problem}; next in {seconds:.0f} s")
+        self.progress(
+            f"attempt {state.attempt_number} failed: {failed_attempt(state).problem}; next in {seconds:.0f} s"
+        )
 
     def _attempt(self, url: str, purpose: str, attempt: int, inspect: Inspector) -> Reply:
-        """Ask once, and keep what came of it; a `_RetryableError` says that the next attempt may be answered."""
+        """Ask once, and keep what came of it; a `RetryableError` says that the next attempt may be answered."""
         if self._pace:
             self.sleep(self._pace)
         if self.budget is not None:
@@ -305,9 +164,9 @@ class OfficeSession:
                 ) from error
             problem = f"{_NO_REPLY} ({type(error).__name__}: {error})"
             self._keep_failure(url, purpose, attempt, problem)
-            if next_step := _way_through(error):
+            if next_step := way_through(error):
                 raise NoWayThroughError(problem, dataset=self.dataset, where=url, next_step=next_step) from error
-            raise _RetryableError(problem) from error
+            raise RetryableError(problem) from error
         except (UnreadableError, BadReplyError) as error:
             self._keep_failure(url, purpose, attempt, error.problem)
             if isinstance(error, BadReplyError):
@@ -336,7 +195,7 @@ class OfficeSession:
                 where=url,
                 next_step=f"try again in {retry_after / 60:.0f} minutes; what was published stays as it is",
             )
-        raise _RetryableError(verdict.reason, retry_after)
+        raise RetryableError(verdict.reason, retry_after)
 
     def reading(self) -> AbstractContextManager[None]:
         """Give a context in which replies of this session are read; see `extract.replies.reading`."""
@@ -357,7 +216,11 @@ class OfficeSession:
         BadReplyError
             If it is at another host than the office's.
         """
-        if source.startswith("https:") and target.startswith("http:") and _place(source) == _place(target):
+        if (
+            source.startswith("https:")
+            and target.startswith("http:")
+            and host_and_port(source) == host_and_port(target)
+        ):
             target = f"https{target.removeprefix('http')}"
         return self._stay(source, target)
 
@@ -368,10 +231,10 @@ class OfficeSession:
             # No URL at all: it has no place.
             place = None
         else:
-            place = _place(target)
+            place = host_and_port(target)
         is_plain = source.startswith("https:") and not target.startswith("https:")
-        if is_plain or place is None or place not in {_place(url) for url in (source, *self.hosts)}:
-            why = "is not encrypted" if is_plain and place == _place(source) else "is not at the office"
+        if is_plain or place is None or place not in {host_and_port(url) for url in (source, *self.hosts)}:
+            why = "is not encrypted" if is_plain and place == host_and_port(source) else "is not at the office"
             raise BadReplyError(
                 f"{urlsplit(source).netloc} leads to {target[:200]}, which {why}",
                 dataset=self.dataset,
@@ -399,11 +262,11 @@ class OfficeSession:
         bound = self._adapter.deadline(limit) if is_bounded else nullcontext()  # type: ignore[attr-defined]
         with bound as is_over, self._open(url) as response:
             with writing(self.dataset, self.raw.root):
-                sha256, size = self.raw.put(_body(response))
+                sha256, size = self.raw.put(read_body(response))
             if is_over is not None and is_over.is_set():
                 raise requests.Timeout(f"the reply was not complete after {limit:.0f} s")
             self._refuse_simulated(url, response)
-            return self._record(url, purpose, response, sha256, size, attempt), _retry_after(response)
+            return self._record(url, purpose, response, sha256, size, attempt), retry_after_of(response)
 
     def _adapt_pace(self, status: int) -> None:
         """Ask an overloaded office more slowly, and a well one faster again."""
@@ -426,7 +289,7 @@ class OfficeSession:
         if record.status in RETRY_STATUSES:
             return Verdict(f"HTTP {record.status}: {_excerpt(path)}", retryable=True)
         if record.status == PROXY_WANTS_PASSWORD:
-            return Verdict(f"HTTP {record.status}: {_excerpt(path)}", retryable=False, next_step=_PROXY_STEP)
+            return Verdict(f"HTTP {record.status}: {_excerpt(path)}", retryable=False, next_step=PROXY_STEP)
         if record.status >= 400:
             verdict = inspect(path, record.content_type)
             reason = verdict.reason if verdict and not looks_like_html(head_of(path)) else _excerpt(path)
@@ -490,80 +353,6 @@ class OfficeSession:
         )
 
 
-def _body(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body with its transfer encoding undone.
-
-    Raises
-    ------
-    requests.exceptions.ContentDecodingError
-        If the gzip stream is broken or ends too early; the libraries below give a short body without a word.
-    UnreadableError
-        If it is longer than any reply.
-    """
-    received = size = 0
-
-    def blocks() -> Iterator[bytes]:
-        nonlocal received
-        for block in response.raw.stream(_BLOCK, decode_content=False):
-            received += len(block)
-            yield block
-
-    is_packed = "gzip" in response.headers.get("Content-Encoding", "").lower()
-    for piece in _unpacked(blocks()) if is_packed else blocks():
-        size += len(piece)
-        if max(received, size) > MOST_BODY_BYTES:
-            raise UnreadableError(f"the reply has more than {MOST_BODY_BYTES:,} bytes")
-        if problem := unpacked_too_far(received, size):
-            raise UnreadableError(f"the reply cannot be used: {problem}")
-        yield piece
-
-
-def _unpacked(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Undo gzip, some bytes at a time, whatever they unpack to."""
-    decoder = zlib.decompressobj(wbits=31)
-    try:
-        for block in blocks:
-            while block:
-                yield decoder.decompress(block, _BLOCK)
-                block = decoder.unconsumed_tail
-                if decoder.eof:
-                    # A stream may have several members, one behind the other.
-                    block = decoder.unused_data
-                    if block:
-                        decoder = zlib.decompressobj(wbits=31)
-        yield decoder.flush()
-    except zlib.error as error:
-        raise requests.exceptions.ContentDecodingError(f"the gzip stream is broken: {error}") from error
-    if not decoder.eof:
-        raise requests.exceptions.ContentDecodingError("the gzip stream is cut off")
-
-
-def _place(url: str) -> tuple[str, int | None] | None:
-    """Return host and port of a URL, the usual ports apart; None if it names no host."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port if parts.port not in (80, 443) else None
-    except ValueError:
-        return None
-    return (parts.hostname, port) if parts.hostname and parts.scheme in ("http", "https") else None
-
-
-def _way_through(error: Exception) -> str:
-    """Say what a person has to change where no further attempt can end otherwise; empty where it can."""
-    text = str(error)
-    if isinstance(error, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)) and not _CUT.search(text):
-        return _CERTIFICATE_STEP
-    return _PROXY_STEP if _REFUSED_BY_PROXY.search(text) else ""
-
-
-def _way_out() -> str:
-    """Say through which proxies was asked, which is what fails on most closed networks."""
-    if proxies := urllib.request.getproxies():
-        # Their addresses may hold a password.
-        return f"see whether the proxy of this machine ({', '.join(sorted(proxies))}) lets it through; "
-    return "see whether this machine reaches the office (behind a proxy, set HTTPS_PROXY); "
-
-
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -574,18 +363,3 @@ def _request_id() -> str:
 
 def _excerpt(path: Path) -> str:
     return " ".join(head_of(path, 2048).decode("utf-8", errors="replace").split())[:300]
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds asked for by ``Retry-After``, which may be a number or an HTTP date (RFC 9110, 10.2.3)."""
-    value = response.headers.get("Retry-After", "").strip()
-    if not value:
-        return None
-    # The superscripts of Latin-1 are digits too, and no number.
-    if value.isdecimal():
-        return float(value[:20])
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, (moment - datetime.now(moment.tzinfo)).total_seconds())

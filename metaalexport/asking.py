@@ -7,13 +7,14 @@ from contextlib import contextmanager
 
 from extract.dataset import Dataset
 from extract.errors import TornReadError, TransientOfficeError
-from extract.http import OfficeSession, RetryPolicy
+from extract.http import OfficeSession
 from extract.offices import OFFICES
 from extract.offices.base import CatalogueEntry
 from extract.offices.cbs.office import CbsOffice
 from extract.politeness import RequestBudget, hold, run_name
 from extract.registry import load_registry
 from extract.replay import Replay, open_replay
+from extract.retries import RetryPolicy
 from metaalexport.arguments import parse_days
 from metaalexport.run import Run
 from metaalexport.settings import Settings

@@ -13,9 +13,10 @@ import duckdb
 
 from common.sql import quote, text_list
 from extract.dataset import Dataset
-from extract.http import OfficeSession, Reply
+from extract.http import OfficeSession
 from extract.parsing import Finding, Rows
 from extract.slices import Slice
+from extract.verdicts import Reply
 
 
 @dataclass(frozen=True)

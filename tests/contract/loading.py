@@ -20,13 +20,14 @@ from urllib3 import HTTPResponse
 from expectations.landing import landing_checks, prepare_database
 from extract import load
 from extract.dataset import DEFAULT_THRESHOLDS, Dataset
-from extract.http import OfficeSession, RetryPolicy
+from extract.http import OfficeSession
 from extract.landing.manifest import LoadManifest
 from extract.landing.store import Landing
 from extract.offices import OFFICES
 from extract.offices.base import Fetched
 from extract.parsing import Codes
 from extract.raw import RawStore
+from extract.retries import RetryPolicy
 from extract.slices import Slice
 from metaalexport import ingest
 

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from extract.errors import BadReplyError, ExtractError, OfficeRefusedError, TornReadError, TransientOfficeError
-from extract.http import Inspector
 from extract.landing.manifest import LoadManifest
 from extract.load import RESTARTS
 from extract.offices.cbs.office import CbsOffice
@@ -27,6 +26,7 @@ from extract.offices.cbs.selection import observation_filter
 from extract.registry import get_dataset
 from extract.replay import open_replay
 from extract.slices import Slice
+from extract.verdicts import Inspector
 from metaalexport.settings import REFERENCE
 from tests.contract.loading import Answer, CountingAdapter, Loader, as_json, plain
 

@@ -12,8 +12,9 @@ import pytest
 import requests
 
 from extract.errors import NoWayThroughError, TransientOfficeError
-from extract.http import OfficeSession, RetryPolicy
+from extract.http import OfficeSession
 from extract.raw import RawStore
+from extract.retries import RetryPolicy
 from metaalexport import simulation
 from metaalexport.settings import Settings
 from simulator.server import run_simulator

@@ -21,13 +21,14 @@ import pytest
 
 from extract import limits
 from extract.errors import BadReplyError, ExtractError, TransientOfficeError
-from extract.http import OfficeSession, is_whole_gzip
+from extract.http import OfficeSession
 from extract.offices.cbs.replies import inspect_zip
 from extract.offices.comext.bulk import inspect_seven_zip
 from extract.raw import RawStore
 from extract.replay import open_replay
 from extract.replies import UnreadableError, is_nested_deeply, read_json, read_xml
 from extract.streams import ArchiveContentError, ArchiveError, opened_zip, piped, seven_zip_member, write_seven_zip
+from extract.verdicts import is_whole_gzip
 from tests.contract import test_comext_lists as lists
 from tests.contract import test_formats as formats
 from tests.contract.loading import CountingAdapter, Loader, Reply, as_json, seven_zip
@@ -544,7 +545,7 @@ def test_redirects_without_an_end_are_given_up(tmp_path: Path) -> None:
 def test_body_without_an_end_is_cut_at_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, packed: bool
 ) -> None:
-    monkeypatch.setattr("extract.http.MOST_BODY_BYTES", 1_000_000)
+    monkeypatch.setattr("extract.bodies.MOST_BODY_BYTES", 1_000_000)
     body = b"0" * 2_000_000
     reply = Reply(gzip.compress(body), headers={"Content-Encoding": "gzip"}) if packed else Reply(body)
     with pytest.raises(BadReplyError, match="more than 1,000,000 bytes") as caught:

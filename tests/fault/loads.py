@@ -20,12 +20,13 @@ from expectations.gate import Check
 from extract import load as loading
 from extract import refresh
 from extract.dataset import Dataset, Refresh
-from extract.http import OfficeSession, RetryPolicy
+from extract.http import OfficeSession
 from extract.landing.manifest import LoadManifest
 from extract.landing.store import Landing
 from extract.offices import OFFICES
 from extract.raw import RawStore
 from extract.registry import get_dataset
+from extract.retries import RetryPolicy
 from extract.slices import Slice
 from metaalexport import gates, ingest, reference
 from metaalexport.settings import Settings

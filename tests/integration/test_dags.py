@@ -197,7 +197,7 @@ def test_of_each_error_is_known_whether_it_is_retryable(bag: dict[str, Any]) -> 
         "QueryError",
         "UnreadableError",
         "_LeftOutError",
-        "_RetryableError",
+        "RetryableError",
     }
     healed = {"OfficeBusyError", "PostgresAwayError", "TornReadError", "TransientOfficeError"}
     actions = {name: action for name, action in bag["retried"].items() if name not in inside}

@@ -25,12 +25,13 @@ from pytest_socket import SocketBlockedError
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
-from extract import http
 from extract.errors import BadReplyError, NoWayThroughError, OfficeRefusedError, StorageError, TransientOfficeError
-from extract.http import OfficeSession, RetryPolicy, head_of, is_gzip, is_whole_gzip, looks_like_html
+from extract.http import OfficeSession
 from extract.offices.cbs.replies import inspect_json
 from extract.politeness import BudgetSpentError, RequestBudget
 from extract.raw import RawStore, RequestRecord
+from extract.retries import RetryPolicy
+from extract.verdicts import head_of, is_gzip, is_whole_gzip, looks_like_html
 
 URL = "https://office.example/Observations"
 GOOD = b'{"value": []}'
@@ -90,7 +91,7 @@ class Office:
     messages: list[str]
     session: OfficeSession
 
-    def get(self) -> http.Reply:
+    def get(self) -> Reply:
         return self.session.get(URL, purpose="observations", inspect=inspect_json)
 
     def outcomes(self) -> list[tuple[int, int, str]]:
@@ -105,7 +106,7 @@ MakeOffice = Callable[..., Office]
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extract.http.random.random", lambda: 1.0)
+    monkeypatch.setattr("extract.retries.random.random", lambda: 1.0)
 
 
 @pytest.fixture
@@ -198,7 +199,7 @@ def test_get_errors_without_end_stop_after_four_attempts_with_doubling_waits(mak
 
 
 def test_get_least_jitter_halves_the_waits(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extract.http.random.random", lambda: 0.0)
+    monkeypatch.setattr("extract.retries.random.random", lambda: 0.0)
     office = make_office(Answer(b"x", 500), Answer(b"x", 500), Answer())
     office.get()
     assert office.waits == [1.0, 2.0]

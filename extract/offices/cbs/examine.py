@@ -9,7 +9,7 @@ from urllib.parse import quote as url_quote
 from extract.dataset import Dataset, same_unit
 from extract.errors import BadReplyError, ExtractError
 from extract.examine import Examination, Examined
-from extract.http import OfficeSession, Reply
+from extract.http import OfficeSession
 from extract.offices.base import reads_replies
 from extract.offices.cbs.measures import v3_topics, v4_measures
 from extract.offices.cbs.metadata import read_version
@@ -18,6 +18,7 @@ from extract.offices.cbs.replies import check_observation_fields, inspect_count,
 from extract.offices.cbs.selection import observation_filter
 from extract.replies import UnreadableError, read_object, read_rows
 from extract.slices import Slice
+from extract.verdicts import Reply
 
 # Tables whose contents are looked into when the declared one does not hold what is declared.
 _MOST_CANDIDATES = 8

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from extract.dataset import Dataset
 from extract.errors import BadReplyError
-from extract.http import Reply
 from extract.offices.base import (
     Fetched,
     Files,
@@ -23,6 +22,7 @@ from extract.replies import (
     read_object,
     read_rows,
 )
+from extract.verdicts import Reply
 
 # The status of a table that goes on.
 _REGULAR = "Regulier"

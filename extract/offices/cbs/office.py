@@ -9,7 +9,7 @@ import duckdb
 
 from extract.dataset import Dataset
 from extract.errors import NoWayThroughError, OfficeRefusedError, TornReadError, TransientOfficeError
-from extract.http import OfficeSession, Reply
+from extract.http import OfficeSession
 from extract.offices.base import (
     CatalogueEntry,
     Fetched,
@@ -42,6 +42,7 @@ from extract.replies import (
     read_rows,
 )
 from extract.slices import Slice
+from extract.verdicts import Reply
 
 
 class CbsOffice:

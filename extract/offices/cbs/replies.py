@@ -17,7 +17,6 @@ import duckdb
 from common.sql import quote, text_list
 from extract.dataset import Dataset
 from extract.errors import BadReplyError
-from extract.http import Reply, Verdict, head_of, tail_of
 from extract.offices.base import (
     request_number,
 )
@@ -35,6 +34,7 @@ from extract.streams import (
     read_header,
     zip_members,
 )
+from extract.verdicts import Reply, Verdict, head_of, tail_of
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 OBSERVATION_FIELDS = ("Id", "Measure", "ValueAttribute", "Value", "StringValue")

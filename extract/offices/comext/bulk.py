@@ -16,7 +16,7 @@ from pathlib import Path
 from common.sql import number, quote
 from extract.dataset import Dataset
 from extract.errors import BadReplyError
-from extract.http import OfficeSession, Verdict, head_of
+from extract.http import OfficeSession
 from extract.landing.layout import BULK_VALUES
 from extract.offices.base import Fetched, Files, OfficeVersion, as_payload, reads_replies
 from extract.offices.eurostat.faults import read_fault
@@ -25,6 +25,7 @@ from extract.parsing import Finding, Rows
 from extract.replies import csv_fields
 from extract.slices import Slice
 from extract.streams import ArchiveContentError, ArchiveError, piped, read_header, seven_zip_member, write_seven_zip
+from extract.verdicts import Verdict, head_of
 
 FOLDER = "comext/COMEXT_DATA/PRODUCTS"
 HISTORICAL_FOLDER = "comext/COMEXT_HISTORICAL_DATA/PRODUCTS_1988_2001"

@@ -25,12 +25,13 @@ from pathlib import Path
 from common.sql import quote
 from extract.dataset import Dataset
 from extract.errors import BadReplyError
-from extract.http import OfficeSession, Verdict, head_of, tail_of
+from extract.http import OfficeSession
 from extract.offices.base import Fetched, Files, OfficeVersion, as_payload, ready
 from extract.offices.eurostat.faults import read_fault
 from extract.offices.eurostat.files import ListedFile, fetch_file, list_folder, version_of
 from extract.parsing import Finding, Rows
 from extract.slices import Slice
+from extract.verdicts import Verdict, head_of, tail_of
 
 # The identifier of a list is its path below this folder.
 FOLDER = "comext/COMEXT_METADATA/CLASSIFICATIONS_AND_RELATIONS"

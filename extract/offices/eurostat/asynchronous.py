@@ -16,11 +16,12 @@ from pathlib import Path
 
 from common.files import write_atomically
 from extract.errors import OfficeRefusedError, TransientOfficeError
-from extract.http import Inspector, OfficeSession, Reply, Verdict, head_of
+from extract.http import OfficeSession
 from extract.offices.eurostat.faults import read_fault
 from extract.raw import RequestRecord
 from extract.replies import LOOK
 from extract.streams import ArchiveContentError, ArchiveError, check_zip, opened_zip
+from extract.verdicts import Inspector, Reply, Verdict, head_of
 
 _ENVELOPE = re.compile(rb"<[\w:]*(?:queued|asyncResponse|syncResponse)\b")
 _KEY = re.compile(rb"<[\w:]*(?:id|key)>\s*([0-9a-fA-F-]{8,})\s*<")

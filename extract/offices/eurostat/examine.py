@@ -8,7 +8,7 @@ from pathlib import Path
 from extract.dataset import Dataset
 from extract.errors import ExtractError
 from extract.examine import Examination, Examined
-from extract.http import OfficeSession, Reply, Verdict
+from extract.http import OfficeSession
 from extract.offices.base import reads_replies
 from extract.offices.comext import bulk as comext_bulk
 from extract.offices.comext import lists as comext_lists
@@ -20,6 +20,7 @@ from extract.offices.eurostat.requests import key_codes
 from extract.offices.eurostat.structure import inspect_structure, inspect_toc
 from extract.replies import read_object, read_xml
 from extract.slices import Slice
+from extract.verdicts import Reply, Verdict
 
 # A reporter that every dataset has, for requests of one cell.
 _REPORTER = "NL"

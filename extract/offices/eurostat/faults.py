@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from extract.http import Verdict, head_of
+from extract.verdicts import Verdict, head_of
 
 _STEPS = {
     "100": "the dataset or the slice is not available: check the code and the host",

@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 
 from extract.dataset import Dataset
 from extract.errors import BadReplyError, TornReadError
-from extract.http import Inspector, OfficeSession, Reply, Verdict, head_of, tail_of
+from extract.http import OfficeSession
 from extract.offices.base import OfficeVersion
 from extract.offices.eurostat.faults import read_fault
+from extract.verdicts import Inspector, Reply, Verdict, head_of, tail_of
 
 _LOOK = "look at the reply in the raw store and adapt extract/offices/eurostat/files.py"
 

@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 from common.sql import number, quote, sql_tuple, text_list
 from extract.dataset import Dataset
 from extract.errors import BadReplyError
-from extract.http import Verdict, head_of, is_gzip, is_whole_gzip, tail_of
 from extract.offices.base import Files, in_slice, ready, request_number
 from extract.offices.eurostat.faults import read_fault
 from extract.parsing import OTHER_VINTAGE, Finding, Rows
 from extract.replies import UnreadableError, csv_fields, member, of_kind, read_json, read_object
 from extract.slices import Slice
+from extract.verdicts import Verdict, head_of, is_gzip, is_whole_gzip, tail_of
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
 CSV, TSV, JSON_STAT = "SDMX-CSV", "TSV", "JSON-stat"

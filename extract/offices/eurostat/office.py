@@ -9,7 +9,7 @@ import duckdb
 
 from extract.dataset import Dataset
 from extract.errors import BadReplyError, OfficeRefusedError, TornReadError
-from extract.http import OfficeSession, Reply
+from extract.http import OfficeSession
 from extract.offices.base import CatalogueEntry, Fetched, Files, Metadata, OfficeVersion, as_payload, reads_replies
 from extract.offices.comext import bulk as comext_bulk
 from extract.offices.comext import lists as comext_lists
@@ -19,6 +19,7 @@ from extract.offices.eurostat.structure import inspect_structure, inspect_toc, p
 from extract.parsing import Finding, Rows
 from extract.replies import member, of_kind, read_object, read_xml
 from extract.slices import Slice
+from extract.verdicts import Reply
 
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 SDMX, BULK, LIST = "sdmx", "comext_bulk", "comext_list"

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from extract.dataset import Dataset
 from extract.errors import BadReplyError
-from extract.http import Verdict, head_of
 from extract.offices.base import OfficeVersion
 from extract.offices.eurostat.faults import read_fault
 from extract.offices.eurostat.formats import BRUSSELS, last_update_text
 from extract.replies import UnreadableError, read_xml
+from extract.verdicts import Verdict, head_of
 
 
 def inspect_structure(path: Path, content_type: str) -> Verdict | None:
