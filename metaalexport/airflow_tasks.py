@@ -39,7 +39,7 @@ PUBLISHED = Asset(name="published_warehouse", uri="x-metaalexport://published/wa
 # first that fits decides; what is not named here, such as a worker that went away, is tried again.
 _RETRYABLE = {
     "extract.errors.TransientOfficeError": "the office could not answer now",
-    "publish.postgres.PostgresAwayError": "PostgreSQL could not be reached now",
+    "publish.postgres.server.PostgresAwayError": "PostgreSQL could not be reached now",
 }
 _NOT_RETRYABLE = {
     "extract.errors.ExtractError": "a retry would bring the same reply",
@@ -49,7 +49,7 @@ _NOT_RETRYABLE = {
     "metaalexport.dbt.DbtFailedError": "a model or a test of dbt failed",
     "metaalexport.published.NothingPublishedError": "nothing is published",
     "publish.duckdb_file.PublishedFileError": "the published file is not as it was published",
-    "publish.postgres.PostgresServingError": "PostgreSQL refuses what is asked of it",
+    "publish.postgres.server.PostgresServingError": "PostgreSQL refuses what is asked of it",
 }
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[

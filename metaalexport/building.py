@@ -345,7 +345,7 @@ def serve_publication(run: Run) -> str:
         If it could not be; PostgreSQL goes on with what it served before.
     """
     from metaalexport.serving import marts_server
-    from publish.postgres import publish_postgres
+    from publish.postgres.serving import publish_postgres
 
     server = marts_server()
     with run.step("serve", server.database) as note:

@@ -19,7 +19,7 @@ from metaalexport.commands.screen import errors
 from metaalexport.dbt import DbtFailedError
 from publish.data_package import ExportError
 from publish.duckdb_file import PublishedFileError
-from publish.postgres import PostgresServingError
+from publish.postgres.server import PostgresServingError
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -23,7 +23,8 @@ from metaalexport.journal import Journal, as_utc, in_order
 from metaalexport.maintenance import TASKS
 from metaalexport.settings import DBT_PROJECT, Settings
 from publish.duckdb_file import PublishedFileError, check_published
-from publish.postgres import PostgresServingError, served_publication
+from publish.postgres.server import PostgresServingError
+from publish.postgres.serving import served_publication
 
 # A commit starts a build; it may wait for another one and be tried again.
 PUBLISH_WITHIN_HOURS = 6

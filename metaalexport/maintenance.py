@@ -16,7 +16,7 @@ from extract.raw import RawStore
 from metaalexport import serving, state
 from metaalexport.journal import Journal
 from metaalexport.settings import Settings
-from publish.postgres import drop_former_generations
+from publish.postgres.serving import drop_former_generations
 
 Progress = Callable[[str], None]
 # Long enough to look at what gate 1 stopped and to ask the office.

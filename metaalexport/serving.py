@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 from psycopg.pq import Conninfo
 
 from metaalexport.arguments import SettingsError
-from publish.postgres import LOADER, READER, PostgresServer
+from publish.postgres.roles import LOADER, READER
+from publish.postgres.server import PostgresServer
 
 URL = "METAALEXPORT_POSTGRES_URL"
 PASSWORD = "METAALEXPORT_POSTGRES_PASSWORD"  # noqa: S105 - the name of a variable

@@ -11,7 +11,7 @@ from metaalexport.commands.screen import console, errors, new_run, progress
 from metaalexport.maintenance import maintain as do_maintenance
 from metaalexport.rebuild import end_rebuild, rebuild_landing
 from metaalexport.settings import Settings
-from publish.postgres import LOADER, READER, prepare_server
+from publish.postgres.roles import LOADER, READER, prepare_server
 
 app = typer.Typer()
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import requests
 
-from publish.postgres import LOADER, READER, PostgresServer, prepare_server, publish_postgres
+from publish.postgres.roles import LOADER, READER, prepare_server
+from publish.postgres.server import PostgresServer
+from publish.postgres.serving import publish_postgres
 from tests.postgres.server import free_port, running_server
 from tests.states import large_state, settings_of
 

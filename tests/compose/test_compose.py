@@ -17,7 +17,8 @@ import psycopg
 import pytest
 import requests
 
-from publish.postgres import READER, PostgresServer
+from publish.postgres.roles import READER
+from publish.postgres.server import PostgresServer
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1500)]
 

@@ -35,7 +35,9 @@ from metaalexport.rebuild import rebuild_landing
 from metaalexport.run import Run
 from metaalexport.settings import Settings
 from publish.duckdb_file import PublishedFileError, check_published, connect_published
-from publish.postgres import LOADER, READER, PostgresServer, prepare_server, publish_postgres
+from publish.postgres.roles import LOADER, READER, prepare_server
+from publish.postgres.server import PostgresServer
+from publish.postgres.serving import publish_postgres
 from simulator.server import run_simulator
 from tests.postgres.server import running_server
 

@@ -17,7 +17,8 @@ import requests
 from extract.landing.store import Landing
 from metaalexport import gaps
 from metaalexport.settings import Settings
-from publish.postgres import LOADER, READER, PostgresServer
+from publish.postgres.roles import LOADER, READER
+from publish.postgres.server import PostgresServer
 from simulator.server import run_simulator
 from tests.integration.airflow_here import METAALEXPORT, REPLY_SECONDS, Airflow, running_airflow
 from tests.integration.alert_sinks import Sinks, listening_sinks

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from publish.duckdb_file import Publication, publish_duckdb
-from publish.postgres import LOADER, READER, PostgresServer, prepare_server
+from publish.postgres.roles import LOADER, READER, prepare_server
+from publish.postgres.server import PostgresServer
 from tests.postgres.server import running_server
 
 DATABASE = "marts"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from publish.postgres import PostgresServer
+from publish.postgres.server import PostgresServer
 
 ADMIN_PASSWORD = "of the superuser"
 

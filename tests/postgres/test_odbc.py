@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from publish.postgres import READER, PostgresServer, publish_postgres
+from publish.postgres.roles import READER
+from publish.postgres.server import PostgresServer
+from publish.postgres.serving import publish_postgres
 from tests.postgres.conftest import READER_PASSWORD, make_publication
 
 pytestmark = pytest.mark.postgres

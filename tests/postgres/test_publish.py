@@ -19,8 +19,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from publish import postgres
-from publish.postgres import LOADER, READER, PostgresServer, PostgresServingError, prepare_server, publish_postgres
+from publish.postgres import swap
+from publish.postgres.roles import LOADER, READER, prepare_server
+from publish.postgres.server import PostgresServer, PostgresServingError
+from publish.postgres.serving import publish_postgres
 from tests.postgres.conftest import (
     DATABASE,
     LOADER_PASSWORD,
@@ -326,7 +328,7 @@ def test_a_former_generation_stays_when_its_reader_and_its_drop_wait_for_each_ot
         for number in range(5):
             connection.execute(f"create table {former}.t{number} (x integer)")
     # Time for the reader to ask for what the drop holds, before PostgreSQL looks whether the drop waits in vain.
-    monkeypatch.setattr(postgres, "_DROP_WAIT", "60s")
+    monkeypatch.setattr(swap, "_DROP_WAIT", "60s")
     with admin.connect() as connection:
         connection.execute(f"alter role {LOADER} set deadlock_timeout = '3s'")
     messages: list[str] = []

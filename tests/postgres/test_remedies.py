@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from metaalexport import health
 from metaalexport.cli import app
 from metaalexport.settings import Settings
-from publish.postgres import PostgresServer
+from publish.postgres.server import PostgresServer
 from tests.postgres.conftest import make_publication
 from tests.postgres.server import free_port
 from tests.unit.test_remedies import COMMAND

@@ -18,7 +18,7 @@ from metaalexport import alerts, gaps, health
 from metaalexport.dbt import DbtFailedError
 from metaalexport.gates import GateFailedError
 from metaalexport.settings import Settings
-from publish.postgres import PostgresServingError
+from publish.postgres.server import PostgresServingError
 
 RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 CHECK = CheckResult("r", "landing", "s", "key_is_unique", "error", False, "2 rows", "Each cell is there once.", "now")

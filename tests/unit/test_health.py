@@ -26,7 +26,7 @@ from metaalexport.published import NothingPublishedError, publish_id
 from metaalexport.run import Run
 from metaalexport.settings import Settings
 from publish.duckdb_file import publish_duckdb
-from publish.postgres import PostgresServingError
+from publish.postgres.server import PostgresServingError
 
 NOW = datetime(2026, 7, 10, 12, tzinfo=UTC)
 DATASET = "cbs_85429ned"

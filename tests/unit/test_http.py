@@ -31,7 +31,7 @@ from extract.offices.cbs.replies import inspect_json
 from extract.politeness import BudgetSpentError, RequestBudget
 from extract.raw import RawStore, RequestRecord
 from extract.retries import RetryPolicy
-from extract.verdicts import head_of, is_gzip, is_whole_gzip, looks_like_html
+from extract.verdicts import Reply, head_of, is_gzip, is_whole_gzip, looks_like_html
 
 URL = "https://office.example/Observations"
 GOOD = b'{"value": []}'

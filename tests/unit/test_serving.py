@@ -11,7 +11,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from metaalexport import serving
 from metaalexport.arguments import SettingsError
-from publish.postgres import LOADER, PostgresServer
+from publish.postgres.roles import LOADER
+from publish.postgres.server import PostgresServer
 
 PG = {"PGHOST": "other", "PGOPTIONS": "-c x=1", "PGSSLMODE": "disable", "PGSERVICE": "other", "PGCONNECT_TIMEOUT": "9"}
 ADDRESS = "postgresql://db.example:5433/marts"
