@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from expectations.gate import Check
-from expectations.history import prepare_history
+from expectations.history.findings import prepare_history
 from expectations.suites import read_gate, read_suite
 
 _LIMITS = read_gate("landing")["limits"]

@@ -19,8 +19,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from publish.postgres import swap
-from publish.postgres.roles import LOADER, READER, prepare_server
+from publish.postgres import serving, swap
+from publish.postgres.roles import LOADER, READER, READER_CONNECTIONS, READER_SETTINGS, prepare_server
 from publish.postgres.server import PostgresServer, PostgresServingError
 from publish.postgres.serving import publish_postgres
 from tests.postgres.conftest import (
@@ -113,7 +113,7 @@ def test_the_same_publication_is_not_written_twice(server: PostgresServer, exten
     again = publish_postgres(published, server, extensions=extensions, progress=silent)
     assert (first.is_new, again.is_new) == (True, False)
     assert first.publish_id == again.publish_id
-    assert postgres.served_publication(server) == {"publish_id": first.publish_id, "profile": "simulator"}
+    assert serving.served_publication(server) == {"publish_id": first.publish_id, "profile": "simulator"}
 
 
 def test_another_kind_of_data_is_refused(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_another_kind_of_data_is_refused(server: PostgresServer, extensions: Pat
     live = make_publication(tmp_path, 2, profile="live")
     with pytest.raises(PostgresServingError, match=r"serves profile 'simulator', this is 'live'"):
         publish_postgres(live, server, extensions=extensions, progress=silent)
-    served = postgres.served_publication(server)
+    served = serving.served_publication(server)
     assert served is not None
     assert served["publish_id"] == simulated.publish_id
 
@@ -165,7 +165,7 @@ def test_a_reader_can_read_and_nothing_else(
 
 
 def test_a_reader_has_limits(server: PostgresServer, reader: psycopg.Connection, admin: PostgresServer) -> None:
-    shown = {name: reader.execute(f"show {name}").fetchone() for name in postgres.READER_SETTINGS}
+    shown = {name: reader.execute(f"show {name}").fetchone() for name in READER_SETTINGS}
     assert shown == {
         "default_transaction_read_only": ("on",),
         "statement_timeout": ("1min",),
@@ -176,7 +176,7 @@ def test_a_reader_has_limits(server: PostgresServer, reader: psycopg.Connection,
     }
     with admin.connect() as connection:
         limit = connection.execute("select rolconnlimit from pg_roles where rolname = %s", [READER]).fetchone()
-    assert limit == (postgres.READER_CONNECTIONS,)
+    assert limit == (READER_CONNECTIONS,)
 
 
 def test_passwords_are_renewed_and_never_shown(server: PostgresServer, admin: PostgresServer) -> None:
@@ -208,7 +208,7 @@ def test_a_server_that_is_down_says_where_it_was_looked_for(
 
 def test_two_publishes_do_not_meet(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
     with (
-        postgres._publish_alone(server),
+        serving._publish_alone(server),
         pytest.raises(PostgresServingError, match="another publish to database marts is running"),
     ):
         publish_postgres(make_publication(tmp_path, 1), server, extensions=extensions, progress=silent)
@@ -312,10 +312,10 @@ def test_former_generations_are_told_then_dropped_and_what_is_served_stays(
     with server.connect() as connection:
         for schema in left:
             connection.execute(f"create schema {schema}")
-    assert postgres.drop_former_generations(server, is_dry_run=True, progress=silent) == left
+    assert serving.drop_former_generations(server, is_dry_run=True, progress=silent) == left
     assert set(left) < set(schemas(server))
-    assert postgres.drop_former_generations(server, progress=silent) == left
-    assert postgres.drop_former_generations(server, progress=silent) == []
+    assert serving.drop_former_generations(server, progress=silent) == left
+    assert serving.drop_former_generations(server, progress=silent) == []
     assert schemas(server) == ["marts", "ops", "serving"]
 
 
@@ -336,7 +336,7 @@ def test_a_former_generation_stays_when_its_reader_and_its_drop_wait_for_each_ot
         reader.execute("set deadlock_timeout = '60s'")
         with reader.transaction():
             reader.execute(f"select * from {former}.t2")
-            dropped = pool.submit(postgres.drop_former_generations, server, progress=messages.append)
+            dropped = pool.submit(serving.drop_former_generations, server, progress=messages.append)
             held: list[str] = []
             while not held:
                 assert not dropped.done()
@@ -351,7 +351,7 @@ def test_a_former_generation_stays_when_its_reader_and_its_drop_wait_for_each_ot
             reader.execute(f"select * from {held[0]}")
             assert dropped.result(timeout=60) == []
     assert any(former in message and "next publish" in message for message in messages)
-    assert postgres.drop_former_generations(server, progress=silent) == [former]
+    assert serving.drop_former_generations(server, progress=silent) == [former]
 
 
 def publish_to(port: int, published: str, extensions: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from expectations.history import prepare_history
+from expectations.history.findings import prepare_history
 from expectations.landing import LandingGateInput, landing_checks
 from extract.dataset import DEFAULT_THRESHOLDS
 from tests.fault.loads import passes
