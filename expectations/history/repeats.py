@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expectations.history.cells import SERIES, UNMAPPED, literals
-from expectations.history.levels import UNIT_VALUE
+from expectations.history.cells import SERIES, UNIT_VALUE, UNMAPPED, literals
 from expectations.history.limits import (
     EQUAL_CELLS,
     EQUAL_SHARE,
