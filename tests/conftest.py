@@ -37,4 +37,4 @@ def pytest_configure() -> None:
             del os.environ[name]
     os.environ["METAALEXPORT_PROFILE"] = "simulator"
     # No test takes the power away, and a load waits for the disk 70 times. Commands in processes of their own do wait.
-    os.fsync = lambda descriptor: None
+    os.fsync = lambda fd: None

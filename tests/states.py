@@ -68,7 +68,8 @@ def build_and_publish(settings: Settings, run_id: str) -> Any:
 
 def settings_of(state: Path, url: str = "", **values: Any) -> Settings:
     """Return settings of a simulated state."""
-    return Settings("simulator", state, http_attempts=1, **({"simulator_url": url} if url else {}), **values)
+    settings = Settings("simulator", state, http_attempts=1, **values)
+    return replace(settings, simulator_url=url) if url else settings
 
 
 def adopt_candidate(settings: Settings) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,9 @@ def published(stack: Stack, airflow: Airflow) -> str:
         runs = airflow.runs(dag)
         return runs[0] if runs else {"state": "none"}
 
+    def has_ended(dag: str) -> bool:
+        return first_run(dag)["state"] in ENDED
+
     def dbt_task() -> dict[str, Any]:
         run = first_run("build_warehouse")
         assert run["state"] not in ENDED, f"the first build ended as {run['state']} before it was interrupted"
@@ -205,7 +209,7 @@ def published(stack: Stack, airflow: Airflow) -> str:
     assert stack.started_at("scheduler") > started
 
     for dag in (*INGEST, "build_warehouse"):
-        stack.wait_until(f"the end of {dag}", lambda dag=dag: first_run(dag)["state"] in ENDED, 600)
+        stack.wait_until(f"the end of {dag}", partial(has_ended, dag), 600)
         assert first_run(dag)["state"] == "success"
     path = f"/dags/build_warehouse/dagRuns/{first_run('build_warehouse')['dag_run_id']}/taskInstances"
     built = airflow.call("GET", f"{path}/build_candidate")

@@ -29,7 +29,7 @@ from extract.parsing import Codes
 from extract.raw import RawStore
 from extract.retries import RetryPolicy
 from extract.slices import Slice
-from metaalexport import ingest
+from metaalexport.gate_input import compared_gate_input
 
 MOST_REQUESTS = 400
 
@@ -151,7 +151,7 @@ class Loader:
         """Run these queries of gate 1 on a staged load, and return the names of those that find rows."""
         folder, _ = self.landing.staged(manifest.load_id)
         previous = folder / "previous.parquet"
-        gate = ingest.compared_gate_input(self.landing, self.dataset, manifest, folder, folder)
+        gate = compared_gate_input(self.landing, self.dataset, manifest, folder, folder)
         # Our own replies have no total of all partners to add up to.
         gate = replace(gate, total_partner="", partners={}, thresholds=DEFAULT_THRESHOLDS)
         database = folder / "gate.duckdb"

@@ -24,7 +24,7 @@ _STRANGE_NUMBERS = (
     "[]",
     "{}",
 )
-_STRANGE = (None, True, 0, -1, 1.5, 10**30, "", "x", "\x00", [], {}, [None], [[]], {"a": 1}, "\ud800")
+_STRANGE: tuple[Any, ...] = (None, True, 0, -1, 1.5, 10**30, "", "x", "\x00", [], {}, [None], [[]], {"a": 1}, "\ud800")
 _MARK = "@@here@@"
 
 

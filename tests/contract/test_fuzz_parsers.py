@@ -343,13 +343,14 @@ class Case:
         """Return the replies with one that is broken, its URL and the mutator's name."""
         rng = random.Random(f"{self.name}:{self.seed}:{self.number}")
         bodies = {
-            (url, place): body
+            (url, place): plain
             for url, answers in good.answers.items()
             for place, answer in enumerate(answers)
-            if (body := plain_body(answer)) is not None
+            if (plain := plain_body(answer)) is not None
         }
         url, place = rng.choice(sorted(bodies))
-        body, pack = bodies[url, place], bytes
+        body = bodies[url, place]
+        pack: Callable[[bytes], bytes] = bytes
         if url in good.packed and rng.random() < 0.5:
             body, pack = good.packed[url]
         mutator = rng.choice(fitting(body))
@@ -394,8 +395,8 @@ def trace(error: BaseException) -> str:
 
 def cases() -> Iterator[Case]:
     if CASE:
-        name, seed, number = CASE.rsplit(":", 2)
-        yield Case(name, seed, int(number))
+        name, seed, at = CASE.rsplit(":", 2)
+        yield Case(name, seed, int(at))
         return
     for number in range(10**9):
         for name in TARGETS:

@@ -82,7 +82,7 @@ def add_fault(host: str, kind: str, **options: Any) -> None:
 
 def skeleton(text: str) -> list[tuple[str, tuple[str, ...]]]:
     """Tags with their attribute names, in order of appearance and without repeats."""
-    seen = {}
+    seen: dict[tuple[str, tuple[str, ...]], None] = {}
     for _, element in ET.iterparse(io.BytesIO(text.encode()), events=("start",)):
         seen[(element.tag, tuple(element.attrib))] = None
     return list(seen)
@@ -344,7 +344,7 @@ def test_a_large_query_is_answered_asynchronously(host: str) -> None:
     early = requests.get(f"{host}/1.0/async/data/{ticket['id']}", timeout=10)
     assert fault(early)[:2] == (400, "100")
     assert "DATA_NOT_YET_AVAILABLE" in early.text
-    states = []
+    states: list[str] = []
     while not states or states[-1] != "AVAILABLE":
         status = requests.get(f"{host}/1.0/async/status/{ticket['id']}", timeout=10)
         assert local_texts(status)["key"] == ticket["id"]

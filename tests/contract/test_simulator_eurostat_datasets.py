@@ -69,7 +69,7 @@ def fault(reply: requests.Response) -> tuple[int, str, str]:
 
 
 def skeleton(text: str) -> list[tuple[str, tuple[str, ...]]]:
-    seen = {}
+    seen: dict[tuple[str, tuple[str, ...]], None] = {}
     for _, element in ET.iterparse(io.BytesIO(text.encode()), events=("start",)):
         seen[(element.tag.rpartition("}")[2], tuple(sorted(name.rpartition("}")[2] for name in element.attrib)))] = None
     return list(seen)
@@ -358,7 +358,7 @@ def test_trade_by_enterprise_stays_within_the_trade_in_goods(base: str) -> None:
         if row["partner"] in ("US", "DE", "WORLD"):
             product = {"C24": "24", "TOTAL": "TOTAL"}[row["nace_r2"]]
             assert 0 < float(row["OBS_VALUE"]) * 1000 < goods[row["partner"], product, row["TIME_PERIOD"]]
-    by_size = defaultdict(float)
+    by_size: defaultdict[bool, float] = defaultdict(float)
     for row in read(base, "EXT_TEC01", "A.EXP.C24..WORLD.THS_EUR.NL", startPeriod="2024"):
         by_size[row["sizeclas"] == "TOTAL"] += float(row["OBS_VALUE"])
         assert row["OBS_FLAG"] == "p"

@@ -228,7 +228,7 @@ def test_rows_add_up_to_the_api(server: str, unpack: Callable[[str], Path], ask:
 
 def test_a_procedure_is_a_part_and_not_the_total(unpack: Callable[[str], Path], ask: Ask) -> None:
     member = unpack(f"{PRODUCTS}/full_v2_202507.7z")
-    by_procedure = dict(
+    by_procedure: dict[Any, Any] = dict(
         ask("select STAT_PROCEDURE, sum(cast(VALUE_EUR as bigint)) from $file group by all order by 1", member)
     )
     assert set(by_procedure) == {"1", "2", "3"}
@@ -248,7 +248,7 @@ def test_units_and_currencies(unpack: Callable[[str], Path], ask: Ask) -> None:
         ("73211110",), ("82119100",),
     ]  # fmt: skip
     assert ask("select count(*) from $file where SUPPL_UNIT = 'NO_SU' and QUANTITY_SUPPL_UNIT <> '0'", member) == [(0,)]
-    rates = dict(
+    rates: dict[Any, Any] = dict(
         ask(
             "select REPORTER, sum(cast(VALUE_NAC as double)) / sum(cast(VALUE_EUR as double)) from $file group by 1",
             member,
@@ -308,7 +308,7 @@ def test_regime_4_of_the_old_layout_is_the_total(unpack: Callable[[str], Path], 
     with member.open(encoding="utf-8") as file:
         assert file.readline().strip().split(",") == list(OLD_COLUMNS)
     assert len(OLD_COLUMNS) == 19
-    totals = dict(
+    totals: dict[Any, Any] = dict(
         ask("select STAT_REGIME, sum(cast(VALUE_IN_EUROS as bigint)) from $file group by all order by 1", member)
     )
     assert totals["4"] == totals["1"] + totals["2"] + totals["3"]

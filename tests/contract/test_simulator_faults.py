@@ -12,7 +12,7 @@ import time
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import py7zr
@@ -345,7 +345,7 @@ def test_a_renamed_total(base: str) -> None:
 @pytest.mark.parametrize("factor", [10, 1.22])
 def test_values_in_a_wrong_scale(base: str, factor: float) -> None:
     whole = read(ask(base))
-    switch_on(base, "wrong_scale", times=1, **({} if factor == 10 else {"factor": factor}))
+    switch_on(base, "wrong_scale", times=1, **cast(Any, {} if factor == 10 else {"factor": factor}))
     changed = read(ask(base))
     assert len(whole) == len(changed)
     for before, after in zip(whole, changed, strict=True):

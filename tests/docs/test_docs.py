@@ -277,7 +277,7 @@ def test_notebooks_are_kept_without_outputs() -> None:
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
     assert paths
     for path in paths:
-        notebook = nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
         nbformat.validate(notebook)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         assert len(code) > 5

@@ -99,7 +99,7 @@ def watch(reach: Callable[[str], object]) -> None:
     for name in SYSTEM_CALLS:
         setattr(os, name, before(name, getattr(os, name)))
     connect = duckdb.connect
-    duckdb.connect = lambda *arguments, **options: Watched(connect(*arguments, **options), reach)  # type: ignore[assignment]
+    duckdb.connect = lambda *arguments, **options: Watched(connect(*arguments, **options), reach)  # type: ignore[assignment, arg-type]
 
 
 def fork(work: Callable[[], None]) -> int:

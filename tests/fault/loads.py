@@ -28,7 +28,8 @@ from extract.raw import RawStore
 from extract.registry import get_dataset
 from extract.retries import RetryPolicy
 from extract.slices import Slice
-from metaalexport import gates, ingest, reference
+from metaalexport import gates, reference
+from metaalexport.gate_input import compared_gate_input
 from metaalexport.settings import Settings
 from simulator.server import Simulator, run_simulator
 
@@ -92,7 +93,7 @@ def cases() -> list[Case]:
     paged = replace(border, bulk=False)
     return [
         Case("CBS OData v4", paged, Slice(border.code, "NL", "2026-01", products=sections)),
-        Case("CBS bulk zip", prices, Slice(prices.code, "NL", "2025-01", products=prices.products)),  # type: ignore[arg-type]
+        Case("CBS bulk zip", prices, Slice(prices.code, "NL", "2025-01", products=prices.products)),
         Case("CBS OData v3", paged, Slice(border.code, "NL", "2026-01", products=sections[:1]), (no_observations,)),
         Case("Comext SDMX", comext, Slice(comext.code, "NL", "2026-01", products=("72", "73"))),
         Case("Eurostat main host", production, Slice(production.code, "NL", "2025-01")),
@@ -162,7 +163,7 @@ def broken_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) ->
     """Return the checks of either severity that gate 1 would fail, by the suite's own SQL."""
     folder, _ = landing.staged(manifest.load_id)
     with gates.gate_database(landing.root.with_name("gates"), dataset.code) as database:
-        load = ingest.compared_gate_input(landing, dataset, manifest, folder, database.parent)
+        load = compared_gate_input(landing, dataset, manifest, folder, database.parent)
         landing_gate.prepare_database(database, load)
         with duckdb.connect(str(database), read_only=True) as connection:
             return [check for check in landing_gate.landing_checks(load) if not passes(connection, check)]

@@ -251,7 +251,7 @@ def read_page() -> dict[tuple[str, str], str]:
     """Return the table of the page: what it says by kind and protocol."""
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     names = [cell.strip() for cell in lines[0].split("|")[1:-1]][2:]
-    said = {}
+    said: dict[Any, Any] = {}
     for line in lines[2:]:
         kind, _, *cells = [cell.strip() for cell in line.split("|")[1:-1]]
         said |= {(kind.strip("`"), name): cell for name, cell in zip(names, cells, strict=True)}

@@ -339,7 +339,7 @@ def _watched_steps(reach: Any) -> Iterator[None]:
             yield note
         reach(f"step end {name}")
 
-    Journal.step = step  # type: ignore[method-assign]
+    Journal.step = step  # type: ignore[method-assign, assignment]
     yield
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import duckdb
 
@@ -25,8 +26,9 @@ from extract.landing.manifest import LoadManifest
 from extract.landing.store import Landing
 from extract.registry import get_dataset
 from metaalexport import ingest, reference
+from metaalexport.gate_input import compared_gate_input, landing_gate_input
 from metaalexport.run import Run
-from metaalexport.settings import Settings
+from metaalexport.settings import REFERENCE, Settings
 from simulator.server import Simulator, run_simulator
 from tests.fault.loads import passes
 
@@ -222,11 +224,11 @@ def _names(
     )
     is_whole = f"partner = '{dataset.total_partner}' and period not like '%JJ%'"
     chapter = "o.product = 'A018678'" if dataset.office == "cbs" else "o.product like '76%'"
-    union = EU_CODES
+    union: list[str] = list(EU_CODES)
     if dataset.office == "cbs":
         union = [
             row["office_code"]
-            for row in reference._rows(reference.REFERENCE / "office_partners.csv")
+            for row in reference._rows(REFERENCE / "office_partners.csv")
             if row["office"] == "cbs" and row["destination_code"] in EU_CODES
         ]
     return {
@@ -298,7 +300,7 @@ class Prepared:
     def history_checks(self) -> list[Check]:
         """Return the checks of the release against its history."""
         folder, _ = self.landing.staged(self.manifest.load_id)
-        checks = landing_gate.landing_checks(ingest.landing_gate_input(self.dataset, self.manifest, folder, self.last))
+        checks = landing_gate.landing_checks(landing_gate_input(self.dataset, self.manifest, folder, self.last))
         return [check for check in checks if check.table.startswith("history_")]
 
     def findings(self, observations: Path) -> tuple[list[str], list[str]]:
@@ -311,7 +313,7 @@ class Prepared:
                 source = observations if table.stem == "observations" else table
                 (folder / table.name).symlink_to(source.resolve())
             database = Path(gate) / "gate.duckdb"
-            load = ingest.compared_gate_input(self.landing, self.dataset, self.manifest, folder, Path(gate))
+            load = compared_gate_input(self.landing, self.dataset, self.manifest, folder, Path(gate))
             landing_gate.prepare_database(database, load)
             with duckdb.connect(str(database), read_only=True) as connection:
                 failed = [check for check in landing_gate.landing_checks(load) if not passes(connection, check)]
@@ -379,7 +381,7 @@ def read_page() -> dict[tuple[str, str, str], str]:
     """Return the table of the page: what it says by dataset, error and months."""
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     codes = [cell.strip() for cell in lines[0].split("|")[1:-1]][4:]
-    said = {}
+    said: dict[Any, Any] = {}
     for line in lines[2:]:
         name, _, _, months, *cells = [cell.strip() for cell in line.split("|")[1:-1]]
         said |= {(code, name, months): cell for code, cell in zip(codes, cells, strict=True) if cell != "cannot be"}

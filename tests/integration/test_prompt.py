@@ -52,7 +52,7 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
         process = pexpect.spawn(
             COMMAND,
             ["sql", *arguments],
-            env=environment,  # type: ignore[arg-type]
+            env=environment,
             cwd=str(tmp_path),
             dimensions=(40, 120),
             encoding="utf-8",
@@ -87,7 +87,8 @@ def ask(terminal: pexpect.spawn, text: str, answer: str) -> str:
 def end(process: pexpect.spawn) -> int | None:
     process.expect(pexpect.EOF)
     process.close()
-    return process.exitstatus
+    status: int | None = process.exitstatus
+    return status
 
 
 def test_the_client_is_of_the_version_that_writes_the_file() -> None:

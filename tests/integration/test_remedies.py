@@ -191,7 +191,7 @@ def test_a_disk_that_is_full_is_cleared_of_what_can_be_removed(
 
     room = size() + health.LEAST_FREE_BYTES - 1
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(health.shutil, "disk_usage", lambda path: usage(room - size()))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(room - size()))
     assert "The disk is full" in found()["disk_is_short"].next_step
     section = RUNBOOK.partition("## The disk is full")[2]
     block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)

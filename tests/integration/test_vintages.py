@@ -9,7 +9,7 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -285,7 +285,7 @@ class Office:
                 month = next_month(month)
         facts: Facts = {}
         for (dataset, reporter, product, month), load in in_force.items():
-            cells = {
+            cells: dict[Cell, float | None] = {
                 cell: value
                 for cell, value in said[dataset, load.panel].items()
                 if value is not None and group_of(roles_of(dataset), cell) == (reporter, product, month)
@@ -413,7 +413,7 @@ FACTS_OF = {"cbs_85429ned": cbs_facts, "eurostat_ds_045409": comext_facts}
 JANUARY, FEBRUARY, MARCH = date(2025, 1, 1), date(2025, 2, 1), date(2025, 3, 1)
 
 
-def _revise(state: State, wanted: list[Cell], dice: random.Random, share: float) -> State:
+def _revise(state: State, wanted: Sequence[Cell], dice: random.Random, share: float) -> State:
     """Return a state in which some cells are revised, gone, without a value, or back."""
     revised = dict(state)
     for cell in wanted:

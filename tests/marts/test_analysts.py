@@ -69,7 +69,7 @@ def test_commands_and_code_of_the_page_work(checkout: Path) -> None:
 
 
 def test_notebook_runs_and_its_numbers_are_those_of_the_marts(checkout: Path, warehouse: Warehouse) -> None:
-    notebook = nbformat.read(ROOT / "notebooks" / "metal_exports.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "notebooks" / "metal_exports.ipynb", as_version=4)  # type: ignore[no-untyped-call]
     (checkout / "notebooks").mkdir()
     resources = {"metadata": {"path": str(checkout / "notebooks")}}
     NotebookClient(notebook, timeout=240, kernel_name="python3", resources=resources).execute()

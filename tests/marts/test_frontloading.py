@@ -291,12 +291,18 @@ def again(warehouse: Warehouse) -> Again:
                 common = {"is_event_market": is_market, "share_before_news": shares[destination], "n_fit_months": n_fit}
                 if n_fit < 36:
                     for method in ("seasonal_trend", "control_group"):
-                        row = {"baseline_method": method, "verdict": "not_detectable", "verdict_reason": "gaps"}
-                        summaries.append({**key, **common, **row, "n_payback_months": 0, "n_net_months": 0})
+                        verdict_of_gaps = {
+                            "baseline_method": method,
+                            "verdict": "not_detectable",
+                            "verdict_reason": "gaps",
+                        }
+                        summaries.append({**key, **common, **verdict_of_gaps, "n_payback_months": 0, "n_net_months": 0})
                     continue
                 control = everybody if is_market else everybody - value
                 fits = {"seasonal_trend": seasonal_fit(value), "control_group": control_fit(value, control)}
-                rows = {method: summary_of(value, fit, n_window) for method, fit in fits.items()}
+                rows: dict[str, dict[str, Any]] = {
+                    method: summary_of(value, fit, n_window) for method, fit in fits.items()
+                }
                 verdict, reason = verdict_of(list(rows.values()), int(event.payback_months))
                 for method, row in rows.items():
                     if verdict in POSITIVE:

@@ -67,11 +67,13 @@ class Exports:
     @property
     def true(self) -> Integers:
         """What was sold."""
-        return np.maximum(self.told, 0) + self.hidden
+        true: Integers = np.maximum(self.told, 0) + self.hidden
+        return true
 
     def sold(self, scope: str) -> Integers:
         """Return what was sold of a scope, by reporter, country and month."""
-        return np.einsum("g,rgcm->rcm", np.array(SCOPES[scope]), self.true)
+        sold: Integers = np.einsum("g,rgcm->rcm", np.array(SCOPES[scope]), self.true)
+        return sold
 
 
 @st.composite

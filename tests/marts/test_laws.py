@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from metaalexport.dbt import DBT_PROJECT, run_dbt
+from metaalexport.dbt import run_dbt
+from metaalexport.settings import DBT_PROJECT
 from metaalexport.state import prepare_state
 from tests.states import large_state, settings_of
 

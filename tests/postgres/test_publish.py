@@ -62,7 +62,7 @@ def test_tables_come_with_rows_types_keys_indexes_and_comments(
         "select value_eur, quantity_kg, is_provisional, month from marts.fct_exports where value_eur = 100.00"
     ).fetchone()
     assert row == (Decimal("100.00"), None, True, date(2026, 1, 1))
-    types = dict(
+    types: dict[str, str] = dict(
         reader.execute(
             "select column_name, data_type from information_schema.columns"
             " where table_schema = 'marts' and table_name = 'rpt_destination_shares'"
@@ -187,7 +187,7 @@ def test_passwords_are_renewed_and_never_shown(server: PostgresServer, admin: Po
     assert READER_PASSWORD not in str(refused.value)
     assert LOADER_PASSWORD not in repr(server)
     with admin.connect() as connection:
-        (stored,) = connection.execute("select rolpassword from pg_authid where rolname = %s", [LOADER]).fetchone()
+        ((stored,),) = connection.execute("select rolpassword from pg_authid where rolname = %s", [LOADER]).fetchall()
     assert stored.startswith("SCRAM-SHA-256$")
 
 
@@ -267,9 +267,9 @@ def short_transaction(port: int, seconds: float) -> None:
     """Read a table, wait, read another one in the same transaction, and print what each said."""
     server = PostgresServer("127.0.0.1", port, DATABASE, READER, READER_PASSWORD)
     with server.connect() as connection, connection.transaction():
-        print(connection.execute("select max(generation) from marts.fct_exports").fetchone()[0], flush=True)
+        print(connection.execute("select max(generation) from marts.fct_exports").fetchall()[0][0], flush=True)
         time.sleep(seconds)
-        print(connection.execute("select max(generation) from marts.rpt_destination_shares").fetchone()[0])
+        print(connection.execute("select max(generation) from marts.rpt_destination_shares").fetchall()[0][0])
 
 
 def test_a_killed_publish_leaves_the_old_and_the_next_one_cleans_up(

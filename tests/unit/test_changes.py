@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from common.files import fsync_directory
 from extract.errors import BadReplyError, ExtractError
+from extract.landing import changes as changes_module
 from extract.landing import store as landing_module
 from extract.landing.changes import land_coverage, newest_month, write_state
 from extract.landing.layout import COMMON_TABLES, MARKER, OBSERVATIONS, REJECTED_CELLS, change_columns, month_of
@@ -354,7 +355,7 @@ def test_reply_of_a_vintage_that_came_before_one_that_is_loaded_is_refused(landi
 
 def crash_at(step: str, patch: pytest.MonkeyPatch) -> None:
     """Make the commit die at a step."""
-    real_changes, real_fsync, real_rmtree = landing_module.write_changes, fsync_directory, shutil.rmtree
+    real_changes, real_fsync, real_rmtree = changes_module.write_changes, fsync_directory, shutil.rmtree
     calls: list[Path] = []
 
     def write_changes(*arguments: Any) -> LoadManifest:

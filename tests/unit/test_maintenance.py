@@ -34,10 +34,10 @@ def settings(tmp_path: Path) -> Settings:
         folder.mkdir(parents=True)
         (folder / STAGED).write_text("{}", encoding="utf-8")
         make_old(folder / STAGED, days)
-    for name, days in (("killed", 2.0), ("running", 0.0)):
+    for name, age in (("killed", 2.0), ("running", 0.0)):
         folder = settings.state / "gates" / name
         folder.mkdir(parents=True)
-        make_old(folder, days)
+        make_old(folder, age)
     for number in range(31):
         result = (
             settings.gx / "gx" / "uncommitted" / "validations" / "suite" / f"run-{number:02}" / "at" / "result.json"

@@ -107,13 +107,13 @@ def test_up_says_who_may_enter_and_a_login_can_be_had(
         monkeypatch.setenv(name, value)
     started: list[dict[str, str]] = []
     monkeypatch.setattr(airflow_run, "free_ui_port", lambda environment: 8080)
-    monkeypatch.setattr(airflow_run.stopping, "end_whole", lambda *pids: None)
+    monkeypatch.setattr("metaalexport.stopping.end_whole", lambda *pids: None)
 
     def start(command: list[str], *, env: dict[str, str], **options: object) -> None:
         started.append(env)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(airflow_run.subprocess, "Popen", start)
+    monkeypatch.setattr("subprocess.Popen", start)
     settings = Settings(profile="simulator", state=tmp_path)
     settings.airflow_home.mkdir(parents=True)
     told: list[str] = []

@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from jinja2 import FileSystemBytecodeCache
+from jinja2 import Environment, FileSystemBytecodeCache
 
 from publish.report import build_report, charts, figures, page, sections
 from publish.report.figures import concentration, ranking, read_views, shares
@@ -33,7 +33,7 @@ JUDGED_SQL = PROJECT / "dbt_project" / "models" / "intermediate" / "int_scope_mo
 TEMPLATES = PROJECT / "publish" / "templates"
 SECTIONS = sections.section_modules()
 # Every module with texts of its own.
-WORDED = [*SECTIONS.values(), shares, ranking, concentration, view_texts]
+WORDED: list[Any] = [*SECTIONS.values(), shares, ranking, concentration, view_texts]
 MakeReport = Callable[..., str]
 MakeViews = Callable[..., dict[str, dict[str, Any]]]
 
@@ -50,7 +50,7 @@ def unchanged_marts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_marts(unchanged_marts: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def make(*changes: str) -> Path:
         folder = tmp_path_factory.mktemp("changed")
-        built = shutil.copy(unchanged_marts, folder / "candidate.duckdb")
+        built = Path(shutil.copy(unchanged_marts, folder / "candidate.duckdb"))
         with duckdb.connect(str(built)) as connection:
             for change in changes:
                 connection.execute(change)
@@ -70,7 +70,7 @@ def make_report(make_marts: Callable[..., Path], tmp_path_factory: pytest.TempPa
     """
     spec = cache(charts.Chart.spec)
     compiled = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("template")))
-    environment = partial(page.Environment, bytecode_cache=compiled)
+    environment = partial(Environment, bytecode_cache=compiled)
 
     @cache
     def make(*changes: str) -> str:

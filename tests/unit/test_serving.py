@@ -69,7 +69,10 @@ def test_a_connection_is_what_the_address_says_and_not_the_environment(monkeypat
     asked: dict[str, str] = {}
 
     def connect(conninfo: str, **_: object) -> None:
-        asked.update(conninfo_to_dict(conninfo), **{name: os.environ[name] for name in PG if name in os.environ})
+        asked.update(
+            {k: str(v) for k, v in conninfo_to_dict(conninfo).items()},
+            **{name: os.environ[name] for name in PG if name in os.environ},
+        )
         raise _AskedError
 
     monkeypatch.setattr(psycopg, "connect", connect)
