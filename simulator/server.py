@@ -24,7 +24,8 @@ from starlette.types import Receive, Scope, Send
 
 from simulator import cbs, eurostat
 from simulator.economy import DEFAULT_RELEASE, Economy, EconomyParameters, Release, month_label
-from simulator.faults import FaultBook, Reply
+from simulator.faults.book import FaultBook
+from simulator.reply import Reply
 
 CONTROL = "/_simulator"
 
@@ -37,7 +38,7 @@ class Simulator:
     seed
         Seed of the economy.
     release
-        Number of the publication round that is current; see `simulator.economy.Release`.
+        Number of the publication round that is current; see `simulator.release.Release`.
     page_size
         Most CBS observations in one reply.
     front_loading

@@ -13,7 +13,9 @@ from simulator.cbs.store import Store
 from simulator.cbs.tables import TABLES, Table
 from simulator.cbs.v4 import CATALOG, V4Service, number_text, rows_of
 from simulator.economy import Release
-from simulator.faults import ROW_SPOILERS, FaultBook, Reply
+from simulator.faults.book import FaultBook
+from simulator.faults.registry import ROW_SPOILERS
+from simulator.reply import Reply
 
 # A piece of a member that is written at once: about 15 MB.
 _ROWS_AT_ONCE = 250_000

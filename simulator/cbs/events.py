@@ -12,7 +12,7 @@ from simulator.cbs.odata import Record, RecordLists, json_text
 from simulator.cbs.periods import MONTHS
 from simulator.cbs.tables import TABLES, Table
 from simulator.economy import START_YEAR, Release
-from simulator.faults import Reply
+from simulator.reply import Reply
 
 _ENGLISH_MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",

@@ -15,8 +15,9 @@ from simulator.cbs.store import Store
 from simulator.cbs.v3 import V3Service
 from simulator.cbs.v4 import V4Service
 from simulator.economy import Economy, Release
-from simulator.faults import FaultBook, Reply
+from simulator.faults.book import FaultBook
 from simulator.odata_filter import FilterError
+from simulator.reply import Reply
 
 V4_BASE = "/odata/v1"
 ROOT = f"{V4_BASE}/CBS"

@@ -131,7 +131,7 @@ class Table:
     partner
         Dimension whose members the data faults drop, rename and add up.
     total, aggregates, large_partners, main_measures
-        Members and measures for the data faults; see `simulator.faults.Rows`.
+        Members and measures for the data faults; see `simulator.faults.registry.Rows`.
     grains
         Arguments of `simulator.cbs.periods.lay_out`.
     time_groups

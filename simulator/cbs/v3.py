@@ -24,8 +24,10 @@ from simulator.cbs.odata import (
 from simulator.cbs.store import Store
 from simulator.cbs.tables import TABLES, Table
 from simulator.economy import Release
-from simulator.faults import FaultBook, Reply, Rows
+from simulator.faults.book import FaultBook
+from simulator.faults.registry import Rows
 from simulator.odata_filter import Condition, read_filter
+from simulator.reply import Reply
 
 API, FEED, CATALOG = "/ODataApi", "/ODataFeed", "/ODataCatalog"
 _DATA_SETS = ("TypedDataSet", "UntypedDataSet")

@@ -24,8 +24,10 @@ from simulator.cbs.odata import (
 from simulator.cbs.store import LONG_COLUMNS, Store
 from simulator.cbs.tables import TABLES, Table
 from simulator.economy import Release
-from simulator.faults import FaultBook, Reply, Rows
+from simulator.faults.book import FaultBook
+from simulator.faults.registry import Rows
 from simulator.odata_filter import Condition, read_filter
+from simulator.reply import Reply
 
 _MEDIA_TYPE = "application/json; odata.metadata=minimal; odata.streaming=true"
 AUTHORITY = "https://standaarden.overheid.nl/owms/terms/Centraal_Bureau_voor_de_Statistiek"

@@ -17,7 +17,8 @@ from simulator.eurostat.comext import DATASET, DIMENSIONS, LARGE_PARTNERS, Comex
 from simulator.eurostat.files import FileService
 from simulator.eurostat.main_database import MainDatabase
 from simulator.eurostat.sdmx import LEGACY_FILES, DisseminationHost, Query
-from simulator.faults import FaultBook, Reply
+from simulator.faults.book import FaultBook
+from simulator.reply import Reply
 
 __all__ = ["DATASET", "DIMENSIONS", "LARGE_PARTNERS", "MAIN_ROOT", "PATHS", "ROOT", "EurostatService"]
 

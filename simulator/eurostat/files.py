@@ -29,9 +29,11 @@ from simulator.eurostat.main_database import CURRENCIES, MainDatabase
 from simulator.eurostat.model import Dataset, Integers
 from simulator.eurostat.observations import observation_annotations
 from simulator.eurostat.sdmx import Query
-from simulator.faults import ROW_SPOILERS, FaultBook, Reply, Rows
+from simulator.faults.book import FaultBook
+from simulator.faults.registry import ROW_SPOILERS, Rows
 from simulator.geonom import LAND_ENTRIES
 from simulator.products import GROUP_CODES, LEAVES, PIECE_VALUES, PRODUCT_TITLES, TOTAL, cpa22
+from simulator.reply import Reply
 
 V2_COLUMNS = (
     "REPORTER", "PARTNER", "TRADE_TYPE", "PRODUCT_NC", "PRODUCT_SITC", "PRODUCT_CPA21", "PRODUCT_CPA22", "PRODUCT_BEC",

@@ -93,7 +93,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the faults must know about a dataset; see `simulator.faults.Rows`."""
+    """What the faults must know about a dataset; see `simulator.faults.registry.Rows`."""
 
     partner: str
     indicator: str

@@ -11,7 +11,7 @@ import numpy as np
 from simulator.economy import Release
 from simulator.eurostat.model import CONFIDENTIALITY, FLAGS, Dataset, Selection
 from simulator.eurostat.replies import XML_START, dump
-from simulator.faults import Rows
+from simulator.faults.registry import Rows
 
 _MESSAGE = "http://www.sdmx.org/resources/sdmxml/schemas/v2_1/message"
 _COMMON = "http://www.sdmx.org/resources/sdmxml/schemas/v2_1/common"

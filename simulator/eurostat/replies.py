@@ -6,7 +6,7 @@ import json
 from typing import Any
 from xml.sax.saxutils import escape
 
-from simulator.faults import Reply
+from simulator.reply import Reply
 
 XML_START = '<?xml version="1.0" encoding="UTF-8"?>'
 XML_START_SINGLE = "<?xml version='1.0' encoding='UTF-8'?>"

@@ -25,7 +25,8 @@ from simulator.eurostat.replies import (
     not_found,
     xml,
 )
-from simulator.faults import FaultBook, Reply
+from simulator.faults.book import FaultBook
+from simulator.reply import Reply
 
 SYNCHRONOUS_UP_TO = 500_000
 MOST_ROWS = 5_000_000

@@ -15,7 +15,7 @@ from simulator.cbs import LARGE_LANDS, TABLES
 from simulator.cbs.goods import GOODS
 from simulator.cbs.tables import Table
 from simulator.economy import CBS_SECTION_CODES
-from simulator.faults import Fault
+from simulator.faults.registry import Fault
 from simulator.server import Simulator
 
 ROOT = "/odata/v1/CBS"

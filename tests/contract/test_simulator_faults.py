@@ -20,7 +20,9 @@ import pytest
 import requests
 from py7zr.io import BytesIOFactory
 
-from simulator.faults import DAMAGING, KINDS, FaultBook, Reply, describe_kinds
+from simulator.faults.book import KINDS, FaultBook, describe_kinds
+from simulator.faults.registry import DAMAGING
+from simulator.reply import Reply
 from simulator.server import Simulator, run_simulator
 
 DATA = (

@@ -20,7 +20,7 @@ import duckdb
 
 from extract.errors import ExtractError
 from extract.landing import Landing, LoadManifest
-from simulator.faults import describe_kinds
+from simulator.faults.book import describe_kinds
 from tests.fault.loads import (
     BEFORE,
     NOW,
