@@ -12,12 +12,14 @@ from collections.abc import Sequence
 
 import duckdb
 
-from simulator.economy import Economy, Release
+from simulator.economy import Economy
 from simulator.eurostat.comext import DATASET, DIMENSIONS, LARGE_PARTNERS, ComextDatasets
 from simulator.eurostat.files import FileService
 from simulator.eurostat.main_database import MainDatabase
 from simulator.eurostat.sdmx import LEGACY_FILES, DisseminationHost, Query
+from simulator.eurostat.trade import ComextTrade
 from simulator.faults.book import FaultBook
+from simulator.release import Release
 from simulator.reply import Reply
 
 __all__ = ["DATASET", "DIMENSIONS", "LARGE_PARTNERS", "MAIN_ROOT", "PATHS", "ROOT", "EurostatService"]
@@ -50,11 +52,12 @@ class EurostatService:
         faults: FaultBook,
         polls_until_available: int = 2,
     ) -> None:
-        main_database = MainDatabase(economy)
-        self.comext = DisseminationHost(ComextDatasets(economy).all(), connection, faults, polls_until_available)
+        trade = ComextTrade(economy)
+        main_database = MainDatabase(trade)
+        self.comext = DisseminationHost(ComextDatasets(trade).all(), connection, faults, polls_until_available)
         self.main = DisseminationHost(main_database.all(), connection, faults, polls_until_available)
         self.files = FileService(
-            economy, connection, main_database, tuple(self.main.datasets.values()), MAIN_ROOT, faults
+            trade, connection, main_database, tuple(self.main.datasets.values()), MAIN_ROOT, faults
         )
 
     def answer(

@@ -23,16 +23,19 @@ import duckdb
 import numpy as np
 
 from simulator.archives import SEVEN_ZIP_MAGIC, change_archive, pack_seven_zip
-from simulator.economy import EU_MEMBERS, EXPORT, IMPORT, START_YEAR, Economy, Release, month_label
+from simulator.economy import EXPORT, IMPORT
 from simulator.eurostat.comext import published_periods
 from simulator.eurostat.main_database import CURRENCIES, MainDatabase
 from simulator.eurostat.model import Dataset, Integers
 from simulator.eurostat.observations import observation_annotations
 from simulator.eurostat.sdmx import Query
+from simulator.eurostat.trade import ComextTrade
 from simulator.faults.book import FaultBook
 from simulator.faults.registry import ROW_SPOILERS, Rows
 from simulator.geonom import LAND_ENTRIES
+from simulator.partners import EU_MEMBERS
 from simulator.products import GROUP_CODES, LEAVES, PIECE_VALUES, PRODUCT_TITLES, TOTAL, cpa22
+from simulator.release import START_YEAR, Release, month_label
 from simulator.reply import Reply
 
 V2_COLUMNS = (
@@ -110,8 +113,8 @@ class FileService:
 
     Parameters
     ----------
-    economy
-        Where the numbers come from.
+    trade
+        Source of the numbers.
     connection
         DuckDB connection to write tables with.
     main_database
@@ -126,7 +129,7 @@ class FileService:
 
     def __init__(
         self,
-        economy: Economy,
+        trade: ComextTrade,
         connection: duckdb.DuckDBPyConnection,
         main_database: MainDatabase,
         datasets: Sequence[Dataset],
@@ -134,7 +137,8 @@ class FileService:
         faults: FaultBook,
     ) -> None:
         self.faults = faults
-        self.economy = economy
+        self.trade = trade
+        self.economy = trade.economy
         self.connection = connection
         self.main_database = main_database
         self.datasets = datasets
@@ -364,12 +368,12 @@ class FileService:
     ) -> tuple[Integers, ...]:
         """Rows of one reporter and flow: the cells of the API, split by statistical procedure."""
         euros, kilograms, pieces = (
-            numbers.sum(axis=0) for numbers in self.economy.comext_leaves(reporter, flow, release, first, end)
+            numbers.sum(axis=0) for numbers in self.trade.leaves(reporter, flow, release, first, end)
         )
         if end == release.eurostat_months:
             # What the API holds back is not in the file either.
             leaves = np.searchsorted(self.economy.partners.codes, self.economy.partners.leaves)
-            euros[:, self.economy.publication_gaps(reporter)[leaves]] = 0
+            euros[:, self.trade.publication_gaps(reporter)[leaves]] = 0
         leaf, partner = np.nonzero(euros > 0)
         value, weight = euros[leaf, partner], kilograms[leaf, partner]
         counted = {code: i for i, code in enumerate(sorted(PIECE_VALUES))}

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.economy import EU_MEMBERS, EXPORT, IMPORT, START_YEAR, Economy, Release, month_label
+from simulator.economy import EXPORT, IMPORT
 from simulator.eurostat.model import Cells, Dataset, Dimension, Meaning, Selection
+from simulator.eurostat.trade import ComextTrade
+from simulator.partners import EU_MEMBERS
 from simulator.products import BY_CPA, BY_SITC
+from simulator.release import START_YEAR, Release, month_label
 
 Floats = NDArray[np.float64]
 
@@ -150,12 +153,13 @@ class MainDatabase:
 
     Parameters
     ----------
-    economy
-        Where the numbers come from.
+    trade
+        Source of the numbers.
     """
 
-    def __init__(self, economy: Economy) -> None:
-        self.economy = economy
+    def __init__(self, trade: ComextTrade) -> None:
+        self.trade = trade
+        self.economy = economy = trade.economy
         self._tables: dict[tuple[str, int, tuple[str, ...]], _Table] = {}
         self._trade: dict[tuple[str, int], tuple[Floats, Floats]] = {}
         names = economy.partners.names
@@ -316,9 +320,9 @@ class MainDatabase:
             by_section, by_activity = [], []
             years = (release.eurostat_months - 1) // 12
             for flow in (IMPORT, EXPORT):
-                euros = self.economy.comext_leaves(member, flow, release)[0]
-                by_section.append(self.economy.add_up_by(BY_SITC, euros)[np.ix_(sections, groups)])
-                by_cpa = self.economy.add_up_by(BY_CPA, euros[: 12 * years])
+                euros = self.trade.leaves(member, flow, release)[0]
+                by_section.append(self.trade.add_up_by(BY_SITC, euros)[np.ix_(sections, groups)])
+                by_cpa = self.trade.add_up_by(BY_CPA, euros[: 12 * years])
                 by_activity.append(by_cpa.reshape(*by_cpa.shape[:2], years, 12).sum(axis=-1))
             self._trade[key] = (np.stack(by_section).astype(float), np.stack(by_activity).astype(float))
         return self._trade[key]

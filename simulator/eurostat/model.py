@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.economy import Release
+from simulator.release import Release
 
 Integers = NDArray[np.int64]
 

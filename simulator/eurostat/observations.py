@@ -8,10 +8,10 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from simulator.economy import Release
 from simulator.eurostat.model import CONFIDENTIALITY, FLAGS, Dataset, Selection
 from simulator.eurostat.replies import XML_START, dump
 from simulator.faults.registry import Rows
+from simulator.release import Release
 
 _MESSAGE = "http://www.sdmx.org/resources/sdmxml/schemas/v2_1/message"
 _COMMON = "http://www.sdmx.org/resources/sdmxml/schemas/v2_1/common"

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import duckdb
 
-from simulator.economy import Release
 from simulator.eurostat import structures
 from simulator.eurostat.model import Dataset, Selection, select_between
 from simulator.eurostat.observations import Observations
@@ -26,6 +25,7 @@ from simulator.eurostat.replies import (
     xml,
 )
 from simulator.faults.book import FaultBook
+from simulator.release import Release
 from simulator.reply import Reply
 
 SYNCHRONOUS_UP_TO = 500_000

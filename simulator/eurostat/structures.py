@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from simulator.economy import START_YEAR, Release
 from simulator.eurostat.model import CONFIDENTIALITY, FLAGS, Dataset
 from simulator.eurostat.observations import describe_dataset, observation_annotations
 from simulator.eurostat.replies import XML_START, XML_START_SINGLE, json_reply, xml
+from simulator.release import START_YEAR, Release
 from simulator.reply import Reply
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "simulator.localhost")
