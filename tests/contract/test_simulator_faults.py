@@ -381,7 +381,7 @@ PRICES_ZIP = "/csv/CBS/nl/85770NED"
 @pytest.fixture(scope="module")
 def small_server() -> Iterator[str]:
     simulator = Simulator()
-    simulator.eurostat.files.bulk_reporters = ("MT",)
+    simulator.eurostat.files.archives.bulk_reporters = ("MT",)
     with run_simulator(simulator) as base_url:
         yield base_url
 
