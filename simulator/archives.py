@@ -1,4 +1,4 @@
-"""Archives whose content a fault changes."""
+"""Zip and 7z archives: packing, and changing the content for a fault."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from pathlib import Path
 import py7zr
 from py7zr.io import BytesIOFactory
 
+GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
 SEVEN_ZIP_MAGIC = b"7z\xbc\xaf\x27\x1c"
-# The office packs better; a test does not wait for that.
+# Eurostat compresses more; the fastest preset keeps the tests short.
 FILTERS = [{"id": py7zr.FILTER_LZMA2, "preset": 0}]
 _MOST_BYTES = 1 << 31
 
 
 def pack_seven_zip(target: Path, content: Path, member: str, instant: float) -> None:
-    """Write a 7z archive of one file under a name, with a time: the same bytes every time."""
+    """Write a 7z archive of one file under a given name and time, so that the bytes are always the same."""
     utime(content, (instant, instant))
     with py7zr.SevenZipFile(target, "w", filters=FILTERS) as archive:
         archive.write(content, member)
 
 
 def change_archive(body: bytes, change: Callable[[bytes], bytes | None]) -> bytes | None:
-    """Change the observations in a zip or 7z archive.
+    """Return an archive with its observations changed.
 
     Parameters
     ----------
     body
         The archive.
     change
-        Gives the new content of a member, None where it leaves it as it is. Of a zip only the members called
-        ``Observations…`` are shown to it.
+        Function that returns the new content of a member, or None to leave it unchanged. Of a zip it receives only the
+        members named ``Observations…``.
 
     Returns
     -------
     bytes or None
-        The new archive; None if nothing was changed.
+        The new archive; None if no member changed.
     """
     return _change_zip(body, change) if body.startswith(ZIP_MAGIC) else _change_seven_zip(body, change)
 

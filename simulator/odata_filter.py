@@ -1,4 +1,4 @@
-"""The part of the OData ``$filter`` grammar that CBS is known to accept: v4, and v3."""
+"""The part of the OData ``$filter`` grammar that CBS is known to accept, in v4 and v3."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FUNCTIONS = {
 
 
 class FilterError(ValueError):
-    """A ``$filter`` that cannot be read, or that names a property the entity does not have."""
+    """A ``$filter`` with a syntax error or with a property that the entity does not have."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class _Parser:
         return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _substring(self) -> str:
-        """``substring(property,start[,length])``; start counts from 0."""
+        """Return the SQL of ``substring(property,start[,length])``; start counts from 0."""
         self._take("substring")
         self._take("(")
         column = self._column()
@@ -176,21 +176,21 @@ class _Parser:
 
 
 def read_filter(text: str, columns: Mapping[str, str], version: int = 4) -> Condition:
-    """Translate a ``$filter`` to SQL.
+    """Return a ``$filter`` as SQL.
 
     Parameters
     ----------
     text
         The expression, percent-decoded.
     columns
-        SQL name of every property that may be used; names are case-sensitive. An instant is compared as text
-        in UTC, to the second: ``2026-12-01T00:00:00Z``.
+        SQL name by property; names are case-sensitive. A time is compared as text in UTC, to the second:
+        ``2026-12-01T00:00:00Z``.
     version
-        Grammar: 4, or 3, which has no ``in`` and no ``contains``, but ``substringof`` and ``substring``.
+        Grammar: 4, or 3, which has ``substringof`` and ``substring`` but neither ``in`` nor ``contains``.
 
     Raises
     ------
     FilterError
-        The expression is not in the grammar, or names something else.
+        The expression is not in the grammar, or uses another property.
     """
     return _Parser(text, columns, version).parse()

@@ -23,27 +23,30 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from simulator import cbs, eurostat
-from simulator.economy import DEFAULT_RELEASE, Economy, EconomyParameters, Release, month_label
-from simulator.faults import FaultBook, Reply
+from simulator.economy import Economy
+from simulator.faults.book import FaultBook
+from simulator.parameters import EconomyParameters
+from simulator.release import DEFAULT_RELEASE, Release, month_label
+from simulator.reply import Reply
 
 CONTROL = "/_simulator"
 
 
 class Simulator:
-    """Both offices, one economy: answers requests without a socket.
+    """Both offices on one economy; needs no socket.
 
     Parameters
     ----------
     seed
         Seed of the economy.
     release
-        Number of the publication round that is current; see `simulator.economy.Release`.
+        Number of the current publication round; see `simulator.release.Release`.
     page_size
         Most CBS observations in one reply.
     front_loading
-        Whether the 2025 tariff shock happens.
+        False leaves the 2025 tariff shock out.
     parameters
-        All true parameters, when more than the seed and the shock must be set; wins over both.
+        All true parameters; they override the seed and the shock.
     """
 
     def __init__(
@@ -60,18 +63,18 @@ class Simulator:
         self.requests: list[dict[str, Any]] = []
         self.cbs = cbs.CbsService(self.economy, duckdb.connect(":memory:"), self.faults, page_size)
         self.eurostat = eurostat.EurostatService(self.economy, duckdb.connect(":memory:"), self.faults)
-        # One request at a time: the services reuse their tables, and the log keeps the order of work.
+        # One request at a time: the services reuse their tables, and the log keeps the order.
         self._lock = threading.Lock()
 
     def answer(self, path: str, query_string: str = "", base_url: str = "http://127.0.0.1") -> Reply:
-        """Answer a GET of an office, faults included, and write it to the log.
+        """Return the reply to a GET, after the faults, and log the request.
 
         Parameters
         ----------
         path, query_string
             As sent; the query still percent-encoded.
         base_url
-            Address under which the server is known to the client.
+            Address of the server as the client knows it.
         """
         url = f"{path}?{query_string}" if query_string else path
         with self._lock:
@@ -90,18 +93,18 @@ class Simulator:
         if path.startswith(cbs.ROOTS):
             return self.cbs.answer(path, dict(query), self.release, base_url, url)
         if path.startswith(eurostat.PATHS):
-            # The plus between codes stands in the path; there it is a plus, never a blank.
+            # The plus between codes is in the path, where it is never a blank.
             return self.eurostat.answer(path, query, self.release, url, base_url)
         return Reply(b"Not Found", "text/plain", 404)
 
     def set_release(self, number: int) -> None:
-        """Make a publication round the current one; earlier ones can be asked for again."""
+        """Make a publication round the current one; it may be an earlier one."""
         release = Release(number)
         with self._lock:
             self.release = release
 
     def health(self) -> dict[str, Any]:
-        """State of the simulator, for the control endpoint."""
+        """Return the state of the simulator, for the control endpoint."""
         return {
             "status": "ok",
             "release": self.release.number,
@@ -115,7 +118,7 @@ class Simulator:
         }
 
     def app(self) -> Starlette:
-        """Web application that serves this simulator."""
+        """Return the web application of this simulator."""
         return Starlette(
             routes=[
                 Route(f"{CONTROL}/health", self._get_health, methods=["GET"]),
@@ -139,7 +142,7 @@ class Simulator:
         try:
             self.set_release(int((await request.json())["number"]))
         except (ValueError, KeyError, TypeError) as error:
-            return JSONResponse({"error": f"a release is asked for by its number: {error}"}, status_code=400)
+            return JSONResponse({"error": f"the body needs the number of a release: {error}"}, status_code=400)
         return JSONResponse(self.health())
 
     async def _handle_faults(self, request: Request) -> Response:
@@ -160,10 +163,10 @@ class Simulator:
 
 
 class _OfficeResponse(Response):
-    """Sends a reply: late, in drops, or not to its end when the reply says so. Other requests do not wait for it."""
+    """Sends a reply, with its delay, drip or cut; other requests do not wait for it."""
 
     def __init__(self, reply: Reply) -> None:
-        # The offices send no such header. A client that means to ask a real office can refuse by it.
+        # The offices send no such header: a client of a real office can detect the simulator by it.
         super().__init__(reply.body, reply.status, {**reply.headers, "X-Simulated": "true"}, reply.media_type)
         self._reply = reply
 
@@ -190,7 +193,7 @@ class _OfficeResponse(Response):
 
 
 async def _is_gone_after(receive: Receive, seconds: float) -> bool:
-    """Wait; say whether the client hung up meanwhile (at once when it does)."""
+    """Wait; return True as soon as the client disconnects."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while (left := deadline - loop.time()) > 0:
@@ -204,8 +207,8 @@ async def _is_gone_after(receive: Receive, seconds: float) -> bool:
 
 
 def _server(simulator: Simulator) -> uvicorn.Server:
-    # A reset is meant: the server must not report it as an error of the application. Nor may a reply that
-    # is held back on purpose keep the server from stopping.
+    # A reset is intended and must not be reported as an error of the application, nor may a delayed reply keep the
+    # server from stopping.
     return uvicorn.Server(
         uvicorn.Config(
             simulator.app(), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
@@ -225,12 +228,12 @@ def _listen(port: int, host: str) -> socket.socket:
 def run_simulator(
     simulator: Simulator | None = None, *, port: int = 0, host: str = "127.0.0.1", **settings: Any
 ) -> Iterator[str]:
-    """Serve a simulator from a thread while the block runs.
+    """Serve a simulator from a thread for the duration of the block.
 
     Parameters
     ----------
     simulator
-        The simulator to serve; made from ``settings`` when not given.
+        The simulator to serve; by default one made from ``settings``.
     port, host
         Port and address to listen on; port 0 takes a free one.
     **settings
@@ -239,7 +242,7 @@ def run_simulator(
     Yields
     ------
     str
-        Base URL, without a slash at the end.
+        Base URL, without a trailing slash.
     """
     listener = _listen(port, host)
     server = _server(simulator or Simulator(**settings))
@@ -259,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments
-        Command line without the program name; that of the process when None.
+        Command line without the program name; that of the process if None.
 
     Returns
     -------
@@ -268,7 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
     parser.add_argument("--port", type=int, default=8765, help="port; 0 takes a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than the loopback let all in")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; any but the loopback is open to the network"
+    )
     parser.add_argument("--release", type=int, default=DEFAULT_RELEASE, help="publication round to start with")
     parser.add_argument("--seed", type=int, default=1, help="seed of the economy")
     parser.add_argument("--page-size", type=int, default=100_000, help="CBS observations in one reply")
@@ -284,6 +289,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             stop.wait()
     except OSError as error:
-        sys.stderr.write(f"port {options.port} cannot be used: {error}\n")
+        sys.stderr.write(f"port {options.port} is not available: {error}\n")
         return 1
     return 0

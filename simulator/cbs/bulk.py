@@ -8,17 +8,21 @@ import zipfile
 from typing import Any
 
 from common.sql import identifier
+from simulator.cbs.metadata_v4 import CATALOG, V4Metadata
 from simulator.cbs.odata import ODataError, Record, scalar
 from simulator.cbs.store import Store
-from simulator.cbs.tables import TABLES, Table
-from simulator.cbs.v4 import CATALOG, V4Service, number_text, rows_of
-from simulator.economy import Release
-from simulator.faults import ROW_SPOILERS, FaultBook, Reply
+from simulator.cbs.table import Table
+from simulator.cbs.tables import TABLES
+from simulator.cbs.v4 import number_text, rows_of
+from simulator.faults.book import FaultBook
+from simulator.faults.registry import ROW_SPOILERS
+from simulator.release import Release
+from simulator.reply import Reply
 
-# A piece of a member that is written at once: about 15 MB.
+# Rows of a member that are written at once: about 15 MB.
 _ROWS_AT_ONCE = 250_000
 _BOM = "\ufeff"
-# The real host was seen to write these columns, and this date, into the members of links.
+# Columns and date that the real host writes into the members of links, as seen.
 _NO_DATE = "01-01-0001 00:00:00"
 _LINK_HEADER = (
     "Id", "Title", "Url", "DatasetId", "Id", "Identifier", "Title", "Description", "Modified", "ReleaseDate",
@@ -36,27 +40,27 @@ _PROPERTIES = (
 
 
 class BulkService:
-    """Answers for the bulk host.
+    """The bulk host.
 
     Parameters
     ----------
-    v4
-        Gives the metadata.
+    metadata
+        Source of the metadata, and of the store of the tables.
     faults
         Faults in force.
     rows_per_member
-        A table with more observations is split over ``Observations.csv``, ``Observations_2.csv`` and so on. That
-        CBS splits very large tables is not verified, and neither are the names.
+        A table with more observations is split over ``Observations.csv``, ``Observations_2.csv`` and so on. It is
+        unverified that CBS splits very large tables, and so are the names.
     """
 
-    def __init__(self, v4: V4Service, faults: FaultBook, rows_per_member: int = 2_000_000) -> None:
-        self.v4 = v4
-        self.store: Store = v4.store
+    def __init__(self, metadata: V4Metadata, faults: FaultBook, rows_per_member: int = 2_000_000) -> None:
+        self.metadata = metadata
+        self.store: Store = metadata.store
         self.faults = faults
         self.rows_per_member = rows_per_member
 
     def answer(self, identifier: str, release: Release, root: str, request_url: str) -> Reply:
-        """Write the zip of a table.
+        """Return the zip of a table.
 
         Parameters
         ----------
@@ -68,14 +72,14 @@ class BulkService:
         Raises
         ------
         ODataError
-            There is no such table, or its observations are not on this host.
+            There is no such table, or this host does not have its observations.
         """
         if identifier not in TABLES or not TABLES[identifier].is_in_v4:
             raise ODataError(404, f"Dataset '{identifier}' not found.")
         table = TABLES[identifier]
         buffer = io.BytesIO()
         released = table.publication.released(release)
-        # The same release gives the same bytes: the time in the archive is that of the publication.
+        # The time in the archive is that of the publication, so that a release always gives the same bytes.
         moment = (released.year, released.month, released.day, released.hour, released.minute, 0)
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             self._write_observations(archive, moment, table, release, request_url)
@@ -124,7 +128,7 @@ class BulkService:
         self, table: Table, release: Release, root: str, request_url: str
     ) -> list[tuple[str, list[str], list[Record]]]:
         url = f"{root}/{table.identifier}"
-        properties = self.v4.properties(table, release, url)
+        properties = self.metadata.properties(table, release, url)
         distribution = ["Format", "MediaType", "DownloadUrl", "AccessUrl", "Language"]
         members = [
             ("Properties.csv", list(_PROPERTIES), [properties]),
@@ -133,27 +137,27 @@ class BulkService:
             ("LinkProvenances.csv", list(_LINK_HEADER), [_link(link) for link in properties["Provenance"]]),
             ("LinkRelatedSources.csv", list(_LINK_HEADER), [_link(link) for link in properties["RelatedSources"]]),
         ]
-        measures = self.v4.measure_codes(table)
+        measures = self.metadata.measure_codes(table)
         columns = ["Identifier", "MeasureGroupId", "Index", "Title", "Description"]
         members.append(("MeasureCodes.csv", [*columns, "DataType", "Unit", "Decimals", "PresentationType"], measures))
         group_columns = ["Id", "Index", "Title", "Description", "ParentId"]
         if table.measure_groups:
-            groups = self.v4.records(table, "MeasureGroups", release, url) or []
+            groups = self.metadata.records(table, "MeasureGroups", release, url) or []
             members.append(("MeasureGroups.csv", group_columns, groups))
-        described = self.v4.dimensions(table, url)
+        described = self.metadata.dimensions(table, url)
         for record in described:
-            # In the zip the links are names of members.
+            # In the zip a link is the name of a member.
             record["CodesUrl"] = f"{record['Identifier']}Codes.csv"
             record["GroupsUrl"] = f"{record['Identifier']}Groups.csv" if record["ContainsGroups"] else None
             record.pop("@odata.type", None)
         members.append(("Dimensions.csv", list(described[0]), described))
         for name in table.dimension_names:
             own = {"DimensionId": name}
-            codes = [record | own for record in table.codes(name, self.store.economy, release)]
+            codes = [record | own for record in table.codes(name, self.store.partners, release)]
             columns = ["Identifier", "DimensionGroupId", "DimensionId", "Index", "Title", "Description"]
             members.append((f"{name}Codes.csv", [*columns, *(["Status"] if name == "Perioden" else [])], codes))
             if table.groups(name):
-                groups = [r | own for r in self.v4.records(table, f"{name}Groups", release, url) or []]
+                groups = [r | own for r in self.metadata.records(table, f"{name}Groups", release, url) or []]
                 members.append((f"{name}Groups.csv", [*group_columns, "DimensionId"], groups))
         for _, _, records in members:
             self.faults.spoil_records(request_url, records)
@@ -167,7 +171,7 @@ def _member(name: str, moment: Any) -> zipfile.ZipInfo:
 
 
 def _link(link: Record) -> Record:
-    # The header names some columns twice; a record fills the first of each.
+    # The header repeats some names; a record fills the first column of each.
     dates = dict.fromkeys(("Modified", "ReleaseDate", "ModificationDate", "ObservationsModified"), _NO_DATE)
     return {"Id": 0, **link, "ObservationCount": 0, **dates}
 

@@ -10,20 +10,21 @@ import duckdb
 
 from simulator.cbs.odata import Record, RecordLists, json_text
 from simulator.cbs.periods import MONTHS
-from simulator.cbs.tables import TABLES, Table
-from simulator.economy import START_YEAR, Release
-from simulator.faults import Reply
+from simulator.cbs.table import Table
+from simulator.cbs.tables import TABLES
+from simulator.release import START_YEAR, Release
+from simulator.reply import Reply
 
 _ENGLISH_MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
 
-# The calendar looks this many rounds ahead; of the last six only the day is known.
+# Rounds in the calendar after the current one; the last six have a day only.
 _ROUNDS_AHEAD, _ROUNDS_WITH_TIME = 12, 6
 
-# What the website calls a publication of several tables, in Dutch and English. The fields of an event were seen,
-# the words were not: CBS does not name its trade tables one by one, as far as known.
+# Title of a publication of several tables on the website, in Dutch and English. The fields of an event were seen, the
+# titles were not: as far as known, CBS does not name its trade tables individually.
 _PUBLICATIONS = (
     ("85429NED", "Internationale goederenhandel; in- en uitvoer", "International trade in goods; imports and exports"),
     ("85770NED", "Producentenprijzen (PPI)", "Producer prices (PPI)"),
@@ -33,12 +34,12 @@ _PUBLICATIONS = (
 
 
 class EventsService:
-    """Answers for the calendar.
+    """The release calendar.
 
     Parameters
     ----------
     connection
-        Used for scratch tables.
+        For scratch tables.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -46,7 +47,7 @@ class EventsService:
 
     @staticmethod
     def events(release: Release) -> list[Record]:
-        """Every publication up to a release, and the planned ones after it, by time."""
+        """Return every publication up to a release, and the planned ones after it, by time."""
         records = []
         for number in range(1, release.number + _ROUNDS_AHEAD + 1):
             is_vague = number > release.number + _ROUNDS_AHEAD - _ROUNDS_WITH_TIME
@@ -57,7 +58,7 @@ class EventsService:
         return sorted(records, key=lambda record: (record["PlannedPublicationTime"], record["UniqueId"]))
 
     def answer(self, query: Mapping[str, str], release: Release, root: str) -> Reply:
-        """Answer a request; ``root`` is the address of the service.
+        """Return the reply to a request; ``root`` is the address of the service.
 
         Raises
         ------

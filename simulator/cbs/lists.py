@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.cbs.goods import GOODS
-from simulator.economy import CBS_NOT_IN_COUNTRY, CBS_SECTION_CODES, CbsGood, Economy
+from simulator.cbs.goods import GOODS, CbsGood
+from simulator.cbs.trade import NOT_IN_COUNTRY, SECTION_CODES
 from simulator.geonom import LAND_ENTRIES
+from simulator.partners import PartnerList
 
 LAND_TOTAL, SECTION_TOTAL = "T001047", "T001082"
 EU_LAND, NOT_EU_LAND = "L007935", "L006998"
@@ -14,7 +15,7 @@ EU_LAND, NOT_EU_LAND = "L007935", "L006998"
 #: Germany, Belgium, France, United Kingdom, United States.
 LARGE_LANDS = ("L008592", "L008552", "L008605", "L008776", "L008778")
 
-#: World regions and the group that their countries stand in.
+#: World regions and the group of their countries.
 REGION_GROUPS = {
     "L007933": "6", "L008519": "7", "L008520": "8", "L008524": "9", "L008531": "10", "L008527": "11",
 }  # fmt: skip
@@ -52,7 +53,7 @@ LAND_GROUPS = (
 )  # fmt: skip
 SECTION_GROUPS = (("13", "Totaal"), ("14", "SITC-secties"))
 
-# Keys and names of SBI 2008 as the recorded payload of 81810NED has them.
+# Keys and names of SBI 2008 as in the recorded payload of 81810NED.
 _BRANCHES = {
     "307500": "C Industrie",
     "328110": "24-30, 33 Metalektro",
@@ -71,7 +72,7 @@ _BRANCHES = {
 
 
 def code_record(code: str, index: int, title: str, group: str | None, text: str = "") -> dict[str, Any]:
-    """Make one record; a title of more than 40 characters is cut, and stands whole in the description."""
+    """Return one record; a title above 40 characters is cut, and complete in the description."""
     is_long = len(title) > _LONGEST_TITLE
     return {
         "Identifier": code,
@@ -82,26 +83,26 @@ def code_record(code: str, index: int, title: str, group: str | None, text: str 
     }
 
 
-def land_codes(economy: Economy) -> list[dict[str, Any]]:
-    """Records of ``LandenCodes``, in the order of the office's list."""
+def land_codes(partners: PartnerList) -> list[dict[str, Any]]:
+    """Return the records of ``LandenCodes``, in the order of the office's list."""
     records = []
-    for index, (code, title) in enumerate(economy.partners.lands, start=1):
+    for index, (code, title) in enumerate(partners.lands, start=1):
         if code in _AGGREGATE_GROUPS:
             group, text = _AGGREGATE_GROUPS[code], _AGGREGATE_DESCRIPTIONS.get(code, "")
         else:
             entry = LAND_ENTRIES[code]
             group = entry.group
             text = f"GEO code alfa2: {entry.alpha2}\r\nGEO code numeriek: {entry.numeric}"
-        # The names of countries are never cut.
+        # Country names are never cut.
         records.append(code_record(code, index, "", group, text) | {"Title": title})
     return records
 
 
 def section_codes(*, with_outside: bool = False) -> list[dict[str, Any]]:
-    """Records of ``SITCCodes``: the total, the ten sections and, by ownership, goods outside the country."""
-    titles = [(SECTION_TOTAL, "Totaal goederen"), *zip(CBS_SECTION_CODES, SECTION_TITLES, strict=True)]
+    """Return the records of ``SITCCodes``: the total, the ten sections and, by ownership, goods outside the country."""
+    titles = [(SECTION_TOTAL, "Totaal goederen"), *zip(SECTION_CODES, SECTION_TITLES, strict=True)]
     if with_outside:
-        titles.append((CBS_NOT_IN_COUNTRY, "Niet fysiek in Nederland"))
+        titles.append((NOT_IN_COUNTRY, "Niet fysiek in Nederland"))
     return [
         code_record(code, index, title, "13" if code == SECTION_TOTAL else "14")
         for index, (code, title) in enumerate(titles, start=1)
@@ -109,22 +110,22 @@ def section_codes(*, with_outside: bool = False) -> list[dict[str, Any]]:
 
 
 def cn_goods(first_chapter: int, last_chapter: int) -> list[CbsGood]:
-    """Goods of some chapters, in the order of their CN code."""
+    """Return the goods of a range of chapters, in the order of their CN code."""
     return [good for good in GOODS if first_chapter <= int(good.code[:2]) <= last_chapter]
 
 
 def sitc_goods(first: str, last: str) -> dict[str, list[CbsGood]]:
-    """Goods by five-digit SITC code between two prefixes, the last one included."""
+    """Return the goods by five-digit SITC code between two prefixes, both included."""
     groups: dict[str, list[CbsGood]] = {}
     for good in sorted(GOODS, key=lambda good: good.sitc):
-        # A group that is not split further has four digits, and no place in a table of five.
+        # A group that is not split further has four digits and is not in a table of five.
         if len(good.sitc) == 5 and first <= good.sitc and good.sitc[: len(last)] <= last:
             groups.setdefault(good.sitc, []).append(good)
     return groups
 
 
 def cn_codes(goods: list[CbsGood]) -> list[dict[str, Any]]:
-    """Records of ``GNCodes``; the group of a code is its chapter."""
+    """Return the records of ``GNCodes``; the group of a code is its chapter."""
     return [
         code_record(f"GN{good.code}", index, f"{good.code} {good.title}", good.code[:2])
         for index, good in enumerate(goods, start=1)
@@ -132,7 +133,7 @@ def cn_codes(goods: list[CbsGood]) -> list[dict[str, Any]]:
 
 
 def sitc_codes(groups: dict[str, list[CbsGood]]) -> list[dict[str, Any]]:
-    """Records of ``SITCCodes`` of five digits; named after a good of the code, because no titles are at hand."""
+    """Return the records of five-digit ``SITCCodes``, named after a good of the code: no titles were found."""
     return [
         code_record(f"SITC{sitc}", index, f"{sitc} {goods[0].title}", sitc[:2])
         for index, (sitc, goods) in enumerate(groups.items(), start=1)
@@ -140,24 +141,24 @@ def sitc_codes(groups: dict[str, list[CbsGood]]) -> list[dict[str, Any]]:
 
 
 def chapter_groups(goods: list[CbsGood]) -> tuple[tuple[str, str], ...]:
-    """Groups of ``GNCodes``."""
+    """Return the groups of ``GNCodes``."""
     return tuple((chapter, f"Hoofdstuk {chapter}") for chapter in sorted({good.code[:2] for good in goods}))
 
 
 def division_groups(groups: dict[str, list[CbsGood]]) -> tuple[tuple[str, str], ...]:
-    """Groups of the five-digit ``SITCCodes``."""
+    """Return the groups of the five-digit ``SITCCodes``."""
     return tuple((division, f"SITC-divisie {division}") for division in sorted({sitc[:2] for sitc in groups}))
 
 
 def branch_codes(*names: str, width: int = 0) -> list[dict[str, Any]]:
-    """Records of ``BedrijfstakkenBranchesSBI2008``: all known, or some.
+    """Return the records of ``BedrijfstakkenBranchesSBI2008``.
 
     Parameters
     ----------
     *names
-        Keys to take.
+        Keys; all known ones by default.
     width
-        Pad the keys with blanks to this width, as some code lists of CBS are.
+        Width to which keys are padded with blanks, as in some CBS code lists.
     """
     return [
         code_record(code.ljust(width), index, _BRANCHES[code], None)

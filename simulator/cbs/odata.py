@@ -1,4 +1,4 @@
-"""What both generations of the protocol share: query options, short lists of records, replies."""
+"""Common parts of OData v3 and v4: query options, short lists of records, JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRONG_TYPES = "A binary operator with incompatible types was detected."
 
 
 class ODataError(Exception):
-    """A request that is refused; ``status`` is that of the reply."""
+    """A refused request; ``status`` is that of the reply."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class ODataError(Exception):
 
 
 def whole_number(query: Mapping[str, str], option: str) -> int | None:
-    """Value of an option such as ``$top``; None when it is absent."""
+    """Return the value of an option such as ``$top``; None if it is absent."""
     if option not in query:
         return None
     if not query[option].isdigit():
@@ -33,7 +33,7 @@ def whole_number(query: Mapping[str, str], option: str) -> int | None:
 
 
 def selection(query: Mapping[str, str], names: list[str]) -> list[str] | None:
-    """Names in ``$select``; None when it is absent."""
+    """Return the names in ``$select``; None if it is absent."""
     if "$select" not in query:
         return None
     selected = [name.strip() for name in query["$select"].split(",")]
@@ -44,7 +44,7 @@ def selection(query: Mapping[str, str], names: list[str]) -> list[str] | None:
 
 
 def order(query: Mapping[str, str], columns: Mapping[str, str], *last: str) -> str:
-    """SQL of ``$orderby``, with ``last`` after it."""
+    """Return the SQL of ``$orderby``, followed by ``last``."""
     keys = []
     for key in filter(None, query.get("$orderby", "").split(",")):
         name, _, direction = key.strip().partition(" ")
@@ -55,17 +55,17 @@ def order(query: Mapping[str, str], columns: Mapping[str, str], *last: str) -> s
 
 
 def encode(options: Mapping[str, str]) -> str:
-    """Write query options as in the office's own links."""
+    """Return query options as in the office's links."""
     return "&".join(f"{name}={quote(value, safe='()')}" for name, value in options.items())
 
 
 def json_text(content: Any) -> str:
-    """Write JSON as the office does: compact, and not escaped to ASCII."""
+    """Return JSON as the office writes it: compact, not escaped to ASCII."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def checked(connection: duckdb.DuckDBPyConnection, source: str, condition: Condition) -> Condition:
-    """Give a condition back, or refuse one that takes a number for a text."""
+    """Return the condition, or refuse one that compares a number with a text."""
     try:
         connection.execute(f"select 1 from {source} where {condition.sql} limit 0", condition.parameters)
     except (duckdb.BinderException, duckdb.ConversionException) as error:
@@ -74,7 +74,7 @@ def checked(connection: duckdb.DuckDBPyConnection, source: str, condition: Condi
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, statement: str, parameters: list[Any] | None = None) -> Any:
-    """First value of a query; a comparison of a number with a text is refused as the office does."""
+    """Return the first value of a query; refuse a comparison of a number with a text, as the office does."""
     try:
         row = connection.execute(statement, parameters or []).fetchone()
     except duckdb.ConversionException as error:
@@ -83,12 +83,12 @@ def scalar(connection: duckdb.DuckDBPyConnection, statement: str, parameters: li
 
 
 class RecordLists:
-    """Applies query options to short lists of records.
+    """Query options on short lists of records.
 
     Parameters
     ----------
     connection
-        Used for scratch tables.
+        For scratch tables.
     version
         Grammar of ``$filter``: 3 or 4.
     """
@@ -98,9 +98,9 @@ class RecordLists:
         self.version = version
 
     def pick(self, records: list[Record], query: Mapping[str, str]) -> tuple[list[Record], list[str] | None]:
-        """Filter, order, skip, cut and project records; give the selected names too."""
+        """Return the records after filter, order, skip, top and select, and the selected names."""
         if not records:
-            # Which properties an empty set would have is not known here: no option can be wrong.
+            # The properties of an empty set are unknown: no option is refused.
             return [], None
         names = list(dict.fromkeys(name for record in records for name in record if "@" not in name))
         columns = {name: f'"{name}"' for name in names}

@@ -1,4 +1,4 @@
-"""Periods of a table: their codes, titles and status, and the months that each of them covers."""
+"""Periods of a table: code, title, status, and the months that each covers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.economy import START_YEAR, Floats
+from simulator.economy import Floats
+from simulator.release import START_YEAR
 
 MONTHS = (
     "januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober",
@@ -27,11 +28,11 @@ class Period:
     code
         ``yyyyMMnn``, ``yyyyKWnn`` or ``yyyyJJ00``.
     title
-        As the office prints it, blanks at the end included.
+        As the office prints it, trailing blanks included.
     group
         ``DimensionGroupId``.
     start, stop
-        Months since 2021-01 that it covers, the last one not included.
+        First month it covers and the month after the last, in months since 2021-01.
     """
 
     code: str
@@ -47,19 +48,19 @@ class Period:
 
 
 def lay_out(months: int, *, quarters: bool = False, years: bool = True, blank: bool = False) -> list[Period]:
-    """List the periods of a table in the office's order: a quarter and a year stand after their last month.
+    """Return the periods of a table in the office's order: a quarter and a year follow their last month.
 
     Parameters
     ----------
     months
         Number of months from 2021-01.
     quarters
-        Whether there are quarters too; one that is not over is absent.
+        True adds quarters; an incomplete quarter is absent.
     years
-        Whether there are years too. A year that is not over stands after the newest month, with the months it
-        covers in its title: that is how CBS publishes it.
+        True adds years. An incomplete year follows the newest month, with the months it covers in its title, as CBS
+        publishes it.
     blank
-        Whether the title of the first year has a blank at its end, as some of CBS do.
+        True adds a trailing blank to the title of the first year, as some CBS tables have.
     """
     periods: list[Period] = []
     groups = ["MM", *(["KW"] if quarters else []), *(["JJ"] if years else [])]
@@ -81,9 +82,9 @@ def lay_out(months: int, *, quarters: bool = False, years: bool = True, blank: b
 
 
 def trade_status(year: int, published: tuple[int, int]) -> str:
-    """Status of a year of the trade tables, in a round published in this year and month."""
+    """Return the status of a year of the trade tables in a round published in this year and month."""
     year_now, month_now = published
-    # The status of a year moves on in the fourth quarter: with the round of December.
+    # The status of a year changes in the fourth quarter: with the round of December.
     provisional_from = year_now if month_now == 12 else year_now - 1
     if year >= provisional_from:
         return "Voorlopig"
@@ -91,7 +92,7 @@ def trade_status(year: int, published: tuple[int, int]) -> str:
 
 
 def period_codes(periods: list[Period], status: Callable[[Period], str]) -> list[dict[str, Any]]:
-    """Records of ``PeriodenCodes``."""
+    """Return the records of ``PeriodenCodes``."""
     records = []
     for index, period in enumerate(periods, start=1):
         kind = status(period)
@@ -109,14 +110,14 @@ def period_codes(periods: list[Period], status: Callable[[Period], str]) -> list
 
 
 def add_up(months: Floats, periods: list[Period], *, mean: bool = False) -> Floats:
-    """Sum (or mean) of the months of each period, along the last axis."""
+    """Return the sum (or mean) of the months of each period, along the last axis."""
     parts = [months[..., period.start : period.stop] for period in periods]
     sums = [part.mean(axis=-1) if mean else part.sum(axis=-1) for part in parts]
     return np.asarray(np.stack(sums, axis=-1), dtype=np.float64)
 
 
 def a_year_earlier(months: Floats, periods: list[Period], *, mean: bool = False) -> Floats:
-    """The same for the same months a year earlier; NaN in the first year."""
+    """Return the sum (or mean) of the same months a year earlier; NaN in the first year."""
     earlier = np.full((*months.shape[:-1], len(periods)), np.nan)
     for i, period in enumerate(periods):
         if period.start >= 12:

@@ -1,4 +1,4 @@
-"""Answers for all hosts of CBS: leads a path to the part that speaks its protocol."""
+"""The hosts of CBS: routes a path to the service of its protocol."""
 
 from __future__ import annotations
 
@@ -7,38 +7,41 @@ from collections.abc import Mapping
 
 import duckdb
 
-from simulator.cbs import v3
+from simulator.cbs import metadata_v3, v3
 from simulator.cbs.bulk import BulkService
 from simulator.cbs.events import EventsService
 from simulator.cbs.odata import ODataError
 from simulator.cbs.store import Store
+from simulator.cbs.trade import CbsTrade
 from simulator.cbs.v3 import V3Service
 from simulator.cbs.v4 import V4Service
-from simulator.economy import Economy, Release
-from simulator.faults import FaultBook, Reply
+from simulator.economy import Economy
+from simulator.faults.book import FaultBook
 from simulator.odata_filter import FilterError
+from simulator.release import Release
+from simulator.reply import Reply
 
 V4_BASE = "/odata/v1"
 ROOT = f"{V4_BASE}/CBS"
 _BULK = ("/csv/CBS/nl/", "/CSV/CBS/nl/")
-_V3 = (v3.API, v3.FEED, v3.CATALOG)
+_V3 = (metadata_v3.API, metadata_v3.FEED, metadata_v3.CATALOG)
 _EVENTS = f"{V4_BASE}/Events"
 ROOTS = (V4_BASE, *_BULK, *_V3)
 
 
 class CbsService:
-    """Answers for the hosts of CBS.
+    """The hosts of CBS.
 
     Parameters
     ----------
     economy
-        Where the numbers come from.
+        Source of the numbers.
     connection
-        DuckDB connection of its own; tables of a release are built in it when first asked for.
+        Separate DuckDB connection; the tables of a release are built in it at the first request.
     faults
         Faults in force.
     page_size
-        Most observations in one v4 reply; the real host gives 100,000.
+        Most observations in one v4 reply; 100,000 on the real host.
     """
 
     def __init__(
@@ -48,14 +51,15 @@ class CbsService:
         faults: FaultBook,
         page_size: int = 100_000,
     ) -> None:
-        self.store = Store(economy, connection)
+        self.trade = CbsTrade(economy)
+        self.store = Store(self.trade, connection)
         self.v4 = V4Service(self.store, faults, page_size)
         self.v3 = V3Service(self.store, faults)
-        self.bulk = BulkService(self.v4, faults)
+        self.bulk = BulkService(self.v4.metadata, faults)
         self.events = EventsService(connection)
 
     def answer(self, path: str, query: Mapping[str, str], release: Release, base_url: str, request_url: str) -> Reply:
-        """Answer a request.
+        """Return the reply to a request.
 
         Parameters
         ----------
@@ -85,7 +89,7 @@ class CbsService:
     def _answer_v4(
         self, path: str, query: Mapping[str, str], release: Release, base_url: str, request_url: str
     ) -> Reply:
-        # The catalogue is under both addresses; the tables are under the longer one.
+        # The catalogue has both addresses, the tables only the longer one.
         root = ROOT if f"{path}/".startswith(f"{ROOT}/") else V4_BASE
         below = path.removeprefix(root)
         if root == V4_BASE and below.strip("/") not in ("", "Datasets", "Catalogs", "ReleaseCalendar"):

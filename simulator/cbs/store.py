@@ -1,4 +1,4 @@
-"""Tables of a release in DuckDB: long for v4 and the bulk files, wide for v3. Built when first asked for."""
+"""Tables of a release in DuckDB: long for v4 and the bulk files, wide for v3; built at the first request."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import duckdb
 import numpy as np
 
 from common.sql import identifier, quote
-from simulator.cbs.tables import Table
-from simulator.economy import Economy, Release
+from simulator.cbs.table import Table
+from simulator.cbs.trade import CbsTrade
+from simulator.release import Release
 
-#: Columns of the long table that are not dimensions, as SQL by the name of the property.
+#: SQL by property of the columns of the long table that are not dimensions.
 LONG_COLUMNS = {
     "Id": '"Id"',
     "Measure": '"Measure"',
@@ -23,30 +24,31 @@ LONG_COLUMNS = {
 
 
 class Store:
-    """Numbers of all tables, as published in a release.
+    """Published numbers of all tables, by release.
 
     Parameters
     ----------
-    economy
-        Where the numbers come from.
+    trade
+        Source of the numbers.
     connection
-        Holds the tables. The oldest ones are dropped when all together have more than ``cells_kept`` cells.
+        Holds the tables. The least recently used ones are dropped above ``cells_kept`` cells in total.
     cells_kept
-        A long row is one cell, a wide row one for each measure. A cell takes about 25 bytes.
+        Limit in cells: one per long row, one per measure of a wide row. A cell takes about 25 bytes.
     """
 
-    def __init__(self, economy: Economy, connection: duckdb.DuckDBPyConnection, cells_kept: int = 8_000_000) -> None:
-        self.economy = economy
+    def __init__(self, trade: CbsTrade, connection: duckdb.DuckDBPyConnection, cells_kept: int = 8_000_000) -> None:
+        self.trade = trade
+        self.partners = trade.economy.partners
         self.connection = connection
         self.cells_kept = cells_kept
         self._cells: OrderedDict[str, int] = OrderedDict()
         self._counts: dict[tuple[str, int], int] = {}
 
     def count(self, table: Table, release: Release) -> int:
-        """Number of observations, also without building the table."""
+        """Return the number of observations, without building the table."""
         key = (table.identifier, release.number)
         if key not in self._counts:
-            cube = table.cube(self.economy, release)
+            cube = table.cube(self.trade, release)
             is_there = ~np.isnan(cube.values)
             if cube.impossible is not None:
                 is_there |= cube.impossible
@@ -54,14 +56,14 @@ class Store:
         return self._counts[key]
 
     def observations(self, table: Table, release: Release) -> str:
-        """Name of the long table: a row per published cell, in the order of the office.
+        """Return the name of the long table: a row per published cell, in the order of the office.
 
         Columns ``Id``, ``Measure``, ``ValueAttribute``, ``Value`` (double) and one per dimension.
         """
         name = f"long_{table.identifier}_{release.number}"
         if self._is_kept(name):
             return identifier(name)
-        cube = table.cube(self.economy, release)
+        cube = table.cube(self.trade, release)
         is_there = ~np.isnan(cube.values)
         if cube.impossible is not None:
             is_there |= cube.impossible
@@ -77,7 +79,7 @@ class Store:
         lists = {"Measure": [m.code for m in table.measures]} | {
             dimension: self.keys(table, dimension, release) for dimension in table.dimension_names
         }
-        # The columns of text are enumerations: a row takes 20 bytes instead of 90.
+        # Text columns are enumerations: a row takes 20 bytes instead of 90.
         attribute = "if(n.\"Value\" is null, 'Impossible', 'None')::enum('None', 'Impossible')"
         self._create(
             name,
@@ -90,15 +92,15 @@ class Store:
         return identifier(name)
 
     def wide(self, table: Table, release: Release) -> str:
-        """Name of the wide table: a row for each place in the grid of the dimensions, published or not.
+        """Return the name of the wide table: a row per position in the grid of the dimensions, published or not.
 
-        Columns ``ID`` (place in the grid, as the office numbers it), one per dimension (keys not padded) and
-        one per topic.
+        Columns ``ID`` (position in the grid, as the office numbers it), one per dimension (keys not padded) and one per
+        topic.
         """
         name = f"wide_{table.identifier}_{release.number}"
         if self._is_kept(name):
             return identifier(name)
-        cube = table.cube(self.economy, release).values
+        cube = table.cube(self.trade, release).values
         size = int(np.prod(cube.shape[:-1]))
         columns: dict[str, Any] = {"ID": np.arange(size, dtype=np.int32)}
         stride = size
@@ -119,11 +121,11 @@ class Store:
         return identifier(name)
 
     def keys(self, table: Table, dimension: str, release: Release) -> list[str]:
-        """Keys of a dimension, in order."""
-        return [record["Identifier"] for record in table.codes(dimension, self.economy, release)]
+        """Return the keys of a dimension, in order."""
+        return [record["Identifier"] for record in table.codes(dimension, self.partners, release)]
 
     def _create(self, name: str, columns: dict[str, Any], lists: dict[str, list[str]], fields: str) -> None:
-        """Create a table whose keys take a byte or two each, and a view that shows them as text.
+        """Create a table with keys of one or two bytes, and a view that shows them as text.
 
         DuckDB reads NaN in an array as null.
         """

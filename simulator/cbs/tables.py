@@ -1,232 +1,60 @@
-"""The tables that the simulated CBS serves, as data: dimensions, measures, when they come out, and their numbers.
+"""The tables that the simulated CBS serves.
 
-Identifiers, measure codes and units are those of the reference unless a comment says that they are not verified.
+Identifiers, measure codes and units are those of the reference unless a comment marks them as not verified. The
+measures, and the headings above them, are in ``topics.csv``: the rows of a heading have no column.
 """
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from simulator.cbs import cells, lists, periods
+from simulator.cbs import cells, lists
 from simulator.cbs.cells import Cube
-from simulator.cbs.periods import MONTHS, Period
-from simulator.economy import START_YEAR, CbsGood, Economy, Release
+from simulator.cbs.periods import Period
+from simulator.cbs.table import (
+    AMSTERDAM,
+    CodeRecords,
+    Dimension,
+    Groups,
+    Measure,
+    MeasureGroup,
+    Publication,
+    Table,
+)
+from simulator.csv_tables import read_table
+from simulator.partners import PartnerList
+from simulator.release import START_YEAR
 
-AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-CodeRecords = list[dict[str, Any]]
-Groups = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A measure, which is a topic in v3.
-
-    Attributes
-    ----------
-    code
-        Identifier in v4.
-    slot
-        ``Index`` in v4 and ``ID`` in v3: the place among dimensions, groups and measures.
-    column
-        Column in v3: name and position among the topics.
-    group
-        Identifier of the group it stands in, if any.
-    is_phantom
-        Described, but without a single observation.
-    """
-
-    code: str
-    slot: int
-    column: str
-    title: str
-    unit: str
-    text: str = ""
-    group: str | None = None
-    decimals: int = 0
-    is_phantom: bool = False
-
-    @property
-    def data_type(self) -> str:
-        """``Long`` or ``Double``."""
-        return "Double" if self.decimals else "Long"
+_TOPICS = read_table("simulator/cbs/topics.csv")
 
 
-@dataclass(frozen=True)
-class MeasureGroup:
-    """A heading over measures; ``slot`` as in `Measure`."""
-
-    code: str
-    slot: int
-    title: str
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """A dimension other than the periods.
-
-    Attributes
-    ----------
-    codes
-        Records of ``<Dim>Codes``.
-    groups
-        Identifier and title of the groups; none if the office has none.
-    """
-
-    name: str
-    title: str
-    codes: Callable[[Economy], CodeRecords]
-    groups: Groups = ()
-
-
-@dataclass(frozen=True)
-class Publication:
-    """When a table comes out.
-
-    Attributes
-    ----------
-    day, months_back
-        Day of the month, and how many months before the month of the release; a shorter month ends it earlier.
-    ahead
-        Months that the table holds more than the trade tables do.
-    fixed
-        Instant of the only publication of a table that has been discontinued, and its number of months.
-    """
-
-    day: int = 2
-    months_back: int = 0
-    ahead: int = 0
-    fixed: tuple[datetime, int] | None = None
-
-    def released(self, release: Release) -> datetime:
-        """Instant of publication: 06:30 in the Netherlands."""
-        if self.fixed is not None:
-            return self.fixed[0]
-        year, month = release.year_month
-        index = year * 12 + month - 1 - self.months_back
-        year, month = index // 12, index % 12 + 1
-        day = min(self.day, calendar.monthrange(year, month)[1])
-        return datetime(year, month, day, 6, 30, tzinfo=AMSTERDAM)
-
-    def months(self, release: Release) -> int:
-        """Number of months from 2021-01."""
-        return release.cbs_months + self.ahead if self.fixed is None else self.fixed[1]
-
-
-Numbers = Callable[["Table", Economy, list[Period], int], Cube]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table.
-
-    Attributes
-    ----------
-    numbers
-        Gives the cube: dimensions in order, periods, measures.
-    partner
-        Dimension whose members the data faults drop, rename and add up.
-    total, aggregates, large_partners, main_measures
-        Members and measures for the data faults; see `simulator.faults.Rows`.
-    grains
-        Arguments of `simulator.cbs.periods.lay_out`.
-    time_groups
-        Groups of the periods; none if the office has none.
-    key_widths
-        Width of the keys of a dimension in v3, where it is more than that of its longest key.
-    is_in_v4
-        False: v4 has the metadata only, and answers 404 for the observations.
-    """
-
-    identifier: str
-    title: str
-    short_title: str
-    summary: str
-    about: str
-    dimensions: tuple[Dimension, ...]
-    measures: tuple[Measure, ...]
-    numbers: Numbers
-    partner: str
-    total: str
-    main_measures: tuple[str, ...]
-    measure_groups: tuple[MeasureGroup, ...] = ()
-    publication: Publication = field(default_factory=Publication)
-    aggregates: tuple[str, ...] = ()
-    large_partners: tuple[str, ...] = ()
-    unknown_partner: str = "L009999"
-    grains: Mapping[str, bool] = field(default_factory=dict)
-    time_groups: Groups = (("0", "Maanden"), ("1", "Jaren"))
-    status: Callable[[Period, tuple[int, int]], str] = lambda period, published: periods.trade_status(
-        period.year, published
-    )
-    key_widths: Mapping[str, int] = field(default_factory=dict)
-    is_in_v4: bool = True
-    provenance: Groups = ()
-    related: Groups = ()
-
-    @property
-    def is_discontinued(self) -> bool:
-        """Whether no release adds to it any more."""
-        return self.publication.fixed is not None
-
-    @property
-    def dimension_names(self) -> tuple[str, ...]:
-        """Names of all dimensions, ``Perioden`` last."""
-        return (*(dimension.name for dimension in self.dimensions), "Perioden")
-
-    def periods(self, release: Release) -> list[Period]:
-        """Periods that a release holds."""
-        return periods.lay_out(self.publication.months(release), **self.grains)
-
-    def codes(self, name: str, economy: Economy, release: Release) -> CodeRecords:
-        """Records of a code list of the table.
-
-        Raises
-        ------
-        KeyError
-            There is no such dimension.
-        """
-        if name == "Perioden":
-            released = self.publication.released(release)
-            published = (released.year, released.month)
-            records = periods.period_codes(self.periods(release), lambda period: self.status(period, published))
-            if not self.time_groups:
-                records = [record | {"DimensionGroupId": None} for record in records]
-            return records
-        return {dimension.name: dimension for dimension in self.dimensions}[name].codes(economy)
-
-    def groups(self, name: str) -> Groups:
-        """Groups of a dimension."""
-        if name == "Perioden":
-            return self.time_groups
-        return {dimension.name: dimension for dimension in self.dimensions}[name].groups
-
-    def cube(self, economy: Economy, release: Release) -> Cube:
-        """Numbers that a release holds."""
-        months = self.publication.months(release)
-        return self.numbers(self, economy, self.periods(release), months)
-
-    def coverage(self, release: Release) -> str:
-        """Text of ``TemporalCoverage``."""
-        newest = self.publication.months(release) - 1
-        return f"{START_YEAR} januari - {START_YEAR + newest // 12} {MONTHS[newest % 12]}."
-
-    def description(self, release: Release) -> str:
-        """Text about the table, with what a release added."""
-        newest = self.publication.months(release) - 1
-        released = self.publication.released(release)
-        change = f"De voorlopige cijfers van {MONTHS[newest % 12]} {START_YEAR + newest // 12} zijn toegevoegd."
-        if self.is_discontinued:
-            change = "Geen, deze tabel is stopgezet."
-        return (
-            f"{self.about}\r\n\r\nGegevens beschikbaar vanaf: januari {START_YEAR}.\r\n\r\n"
-            f"Wijzigingen per {released.day} {MONTHS[released.month - 1]} {released.year}:\r\n{change}\r\n\r\n"
-            "Gesimuleerde cijfers: geen publicatie van het CBS.\r\n"
-        )
+def _topics(tables: str) -> dict[str, Any]:
+    """Return the measures and their headings of one table, or of a family of tables."""
+    rows = [row for row in _TOPICS if row["tables"] == tables]
+    return {
+        "measures": tuple(
+            Measure(
+                code=row["code"],
+                slot=int(row["slot"]),
+                column=row["column"],
+                title=row["title"],
+                unit=row["unit"],
+                # CBS ends a line with CRLF.
+                text=row["text"].replace("\n", "\r\n"),
+                group=row["group"] or None,
+                decimals=int(row["decimals"]),
+                is_phantom=row["is_phantom"] == "true",
+            )
+            for row in rows
+            if row["column"]
+        ),
+        "measure_groups": tuple(
+            MeasureGroup(row["code"], int(row["slot"]), row["title"]) for row in rows if not row["column"]
+        ),
+    }
 
 
 def _codes_of(table: Table) -> list[str]:
@@ -235,34 +63,12 @@ def _codes_of(table: Table) -> list[str]:
 
 # -- trade by section -----------------------------------------------------------------------------------
 
-_TRANSIT = (
-    "\r\n\r\nLet wel: het gaat hier om zogenaamde quasi-doorvoer, waarbij goederen Nederland niet "
-    "uitsluitend doorkruisen om transport technische redenen. In de meeste gevallen zijn ze "
-    "alleen in Nederland voor douaneaangifte."
-)
-_CHANGE = "Procentuele verandering vergeleken met dezelfde periode een jaar eerder."
-_IMPORTS = "De totale waarde van de goederen die vanuit het buitenland naar Nederland komen."
-_EXPORTS = "De totale waarde van de goederen die vanuit Nederland naar het buitenland gaan."
-_RE_EXPORTS = (
-    "Het deel van de uitvoerwaarde dat bestaat uit oorspronkelijk ingevoerde goederen die Nederlandse "
-    "bedrijven en personen in (vrijwel) onbewerkte staat weer uitvoeren vanuit Nederland naar het "
-    "buitenland."
-)
-_DUTCH_PRODUCT = "Het deel van de uitvoerwaarde dat bestaat uit in Nederland gemaakte goederen."
-_TRANSIT_IN = (
-    "Het deel van de invoerwaarde dat bestaat uit goederen die buitenlandse bedrijven en personen in "
-    "(vrijwel) onbewerkte staat weer uitvoeren vanuit Nederland naar het buitenland." + _TRANSIT
-)
-_TRANSIT_OUT = (
-    "Het deel van de uitvoerwaarde dat bestaat uit oorspronkelijk ingevoerde goederen die buitenlandse "
-    "bedrijven en personen in (vrijwel) onbewerkte staat weer uitvoeren vanuit Nederland naar het "
-    "buitenland." + _TRANSIT
-)
 _SITC_SOURCE = (
     "Standard International Trade Classification",
     "https://unstats.un.org/unsd/publication/seriesm/seriesm_34rev4e.pdf",
 )
 _LANDS = Dimension("Landen", "Landen", lists.land_codes, lists.LAND_GROUPS)
+_SECTIONS = Dimension("SITC", "SITC", lambda _: lists.section_codes(), lists.SECTION_GROUPS)
 _BY_LAND: dict[str, Any] = {
     "partner": "Landen",
     "total": lists.LAND_TOTAL,
@@ -283,33 +89,10 @@ _BORDER_CROSSING = Table(
         "In deze tabel worden de Nederlandse in-, (weder)uitvoer- en inkomende en uitgaande doorvoerwaarde volgens "
         "grensoverschrijding ingedeeld naar de secties van de Standard International Trade Classification (SITC)."
     ),
-    dimensions=(
-        _LANDS,
-        Dimension("SITC", "SITC", lambda _: lists.section_codes(), lists.SECTION_GROUPS),
-    ),
-    measures=(
-        Measure("D001607", 4, "TotaleInvoerwaarde_1", "Totale invoerwaarde", "mln euro", _IMPORTS, "M007894"),
-        # The names of the next columns were not seen, but for the first part of each.
-        Measure(
-            "M007895", 5, "DoorvoerwaardeInkomend_2", "Doorvoerwaarde inkomend", "mln euro", _TRANSIT_IN, "M007894"
-        ),
-        Measure("D001636", 7, "TotaleUitvoerwaarde_3", "Totale uitvoerwaarde", "mln euro", _EXPORTS, "M007896"),
-        Measure("M001648", 8, "Wederuitvoerwaarde_4", "Wederuitvoerwaarde", "mln euro", _RE_EXPORTS, "M007896"),
-        Measure(
-            "M001632", 9, "UitvoerwaardeProductNL_5", "Uitvoerwaarde product NL", "mln euro", _DUTCH_PRODUCT, "M007896"
-        ),
-        Measure(
-            "M007897", 10, "DoorvoerwaardeUitgaand_6", "Doorvoerwaarde uitgaand", "mln euro", _TRANSIT_OUT, "M007896"
-        ),
-        Measure("M001608", 12, "JaarmutatieInvoerwaarde_7", "Jaarmutatie invoerwaarde", "%", _CHANGE, "M007898", 1),
-        Measure("M001609", 13, "JaarmutatieUitvoerwaarde_8", "Jaarmutatie uitvoerwaarde", "%", _CHANGE, "M007898", 1),
-    ),
-    measure_groups=(
-        MeasureGroup("M007894", 3, "Invoer"),
-        MeasureGroup("M007896", 6, "Uitvoer"),
-        MeasureGroup("M007898", 11, "Jaarmutatie"),
-    ),
-    numbers=lambda table, economy, spans, months: cells.border_crossing(economy, spans, months, _codes_of(table)),
+    dimensions=(_LANDS, _SECTIONS),
+    # The column names after TotaleInvoerwaarde_1 were not seen, except for the first part of each.
+    **_topics("85429NED"),
+    numbers=lambda table, trade, spans, months: cells.border_crossing(trade, spans, months, _codes_of(table)),
     provenance=(_SITC_SOURCE,),
     related=(
         (
@@ -329,63 +112,33 @@ _OWNERSHIP = Table(
         "In deze tabel worden de Nederlandse in- en (weder)uitvoerwaarde volgens eigendomsoverdracht ingedeeld naar "
         "de secties van de Standard International Trade Classification (SITC)."
     ),
-    dimensions=(
-        _LANDS,
-        Dimension("SITC", "SITC", lambda _: lists.section_codes(with_outside=True), lists.SECTION_GROUPS),
-    ),
-    # The places of the measures, and their groups, were not seen; their order in v3 was.
-    measures=(
-        Measure("D001607", 3, "TotaleInvoerwaarde_1", "Totale invoerwaarde", "mln euro", _IMPORTS),
-        Measure("D001636", 5, "TotaleUitvoerwaarde_2", "Totale uitvoerwaarde", "mln euro", _EXPORTS, "M007896"),
-        Measure("M001648", 6, "Wederuitvoerwaarde_3", "Wederuitvoerwaarde", "mln euro", _RE_EXPORTS, "M007896"),
-        Measure(
-            "M001632", 7, "UitvoerwaardeProductNL_4", "Uitvoerwaarde product NL", "mln euro", _DUTCH_PRODUCT, "M007896"
-        ),
-        Measure(
-            "D001601", 8, "Handelsbalans_5", "Handelsbalans", "mln euro",
-            "Het saldo van de uitvoerwaarde minus de invoerwaarde.",
-        ),
-        Measure("M001608", 10, "JaarmutatieInvoerwaarde_6", "Jaarmutatie invoerwaarde", "%", _CHANGE, "M007898", 1),
-        Measure("M001609", 11, "JaarmutatieUitvoerwaarde_7", "Jaarmutatie uitvoerwaarde", "%", _CHANGE, "M007898", 1),
-    ),
-    measure_groups=(MeasureGroup("M007896", 4, "Uitvoer"), MeasureGroup("M007898", 9, "Jaarmutatie")),
-    numbers=lambda table, economy, spans, months: cells.ownership_transfer(economy, spans, months, _codes_of(table)),
+    dimensions=(_LANDS, replace(_SECTIONS, codes=lambda _: lists.section_codes(with_outside=True))),
+    # The slots of the measures, and their groups, were not seen; their order in v3 was.
+    **_topics("85427NED"),
+    numbers=lambda table, trade, spans, months: cells.ownership_transfer(trade, spans, months, _codes_of(table)),
     grains={"blank": True},
     provenance=(_SITC_SOURCE,),
     **_BY_LAND,
-)  # fmt: skip
+)
 
-# Known to exist with this title and to be discontinued; measures as in its predecessor 7137shih. The instant, the
-# v4 codes and the padding of its keys are made up. It holds 2021 and 2022 only: the economy starts in 2021.
+# Known to exist with this title and to be discontinued; measures as in its predecessor 7137shih. The time of
+# publication, the v4 codes and the padding of its keys are made up. It has 2021 and 2022 only: the economy starts in
+# 2021.
 _OLD_METHOD = Table(
     identifier="83926NED",
     title="Internationale handel; in- en uitvoerwaarde, SITC, landen",
     short_title="In- en uitvoerwaarde; SITC, landen",
     summary="In- en uitvoerwaarde van goederen; naar SITC \nen landen.",
     about="In deze tabel wordt de Nederlandse in- en uitvoerwaarde (oude methode) ingedeeld naar SITC en landen.",
-    dimensions=(
-        Dimension("SITC", "SITC", lambda _: lists.section_codes(), lists.SECTION_GROUPS),
-        _LANDS,
-    ),
-    measures=(
-        Measure("D001607", 3, "Invoerwaarde_1", "Invoerwaarde", "1 000 euro", _IMPORTS),
-        Measure("D001636", 4, "Uitvoerwaarde_2", "Uitvoerwaarde", "1 000 euro", _EXPORTS),
-        Measure(
-            "D001601", 5, "Handelsbalans_3", "Handelsbalans", "1 000 euro",
-            "Het saldo van de uitvoerwaarde minus de invoerwaarde.",
-        ),
-    ),
-    numbers=lambda table, economy, spans, months: _swap(cells.old_method(economy, spans, months)),
+    dimensions=(_SECTIONS, _LANDS),
+    **_topics("83926NED"),
+    numbers=lambda table, trade, spans, months: Cube(cells.old_method(trade, spans, months).values.swapaxes(0, 1)),
     publication=Publication(fixed=(datetime(2023, 2, 15, 2, 0, tzinfo=AMSTERDAM), 24)),
     status=lambda period, published: "Definitief" if period.year == START_YEAR else "NaderVoorlopig",
     key_widths={"SITC": 9},
     is_in_v4=False,
     **_BY_LAND,
-)  # fmt: skip
-
-
-def _swap(cube: Cube) -> Cube:
-    return Cube(cube.values.swapaxes(0, 1))
+)
 
 
 # -- trade by good --------------------------------------------------------------------------------------
@@ -397,7 +150,7 @@ def _by_sitc(identifier: str, first: str, last: str, what: str, about: str = "")
     groups = lists.sitc_goods(first, last)
     return Table(
         identifier=identifier,
-        # Made up after the English ones, which begin with "Trade in goods; border crossing, SITC (".
+        # Made up after the English titles, which begin with "Trade in goods; border crossing, SITC (".
         title=f"Internationale goederenhandel; grensoverschrijding, SITC (5-digit, {what})",
         short_title=f"Goederenhandel; SITC (5-digit, {what})",
         summary="In- en uitvoerwaarde van goederen (grensoverschrijding); SITC (5 digit) en landen.",
@@ -409,11 +162,8 @@ def _by_sitc(identifier: str, first: str, last: str, what: str, about: str = "")
             Dimension("SITC", "SITC", lambda _: lists.sitc_codes(groups), lists.division_groups(groups)),
             _LANDS,
         ),
-        measures=(
-            Measure("D001607", 3, "TotaleInvoerwaarde_1", "Totale invoerwaarde", "mln euro", _IMPORTS),
-            Measure("D001636", 4, "TotaleUitvoerwaarde_2", "Totale uitvoerwaarde", "mln euro", _EXPORTS),
-        ),
-        numbers=lambda table, economy, spans, months: cells.sitc_detail(economy, spans, months, groups),
+        **_topics("SITC"),
+        numbers=lambda table, trade, spans, months: cells.sitc_detail(trade, spans, months, groups),
         grains={"blank": True},
         provenance=(_SITC_SOURCE,),
         **_BY_LAND,
@@ -421,7 +171,7 @@ def _by_sitc(identifier: str, first: str, last: str, what: str, about: str = "")
 
 
 def _by_cn(identifier: str, chapters: tuple[int, int], what: str, about: str = "") -> Table:
-    goods: list[CbsGood] = lists.cn_goods(*chapters)
+    goods = lists.cn_goods(*chapters)
     return Table(
         identifier=identifier,
         # The titles of this family are made up: only the keys were seen.
@@ -436,29 +186,23 @@ def _by_cn(identifier: str, chapters: tuple[int, int], what: str, about: str = "
             Dimension("GN", "GN", lambda _: lists.cn_codes(goods), lists.chapter_groups(goods)),
             _LANDS,
         ),
-        # Neither the unit of the quantities was seen nor their v4 codes: M9990nn is made up. The columns of v3 are as
-        # seen.
-        measures=(
-            Measure("D001607", 3, "TotaleInvoerwaarde_1", "Totale invoerwaarde", "mln euro", _IMPORTS),
-            Measure("M999001", 4, "TotaleInvoerhoeveelheid_2", "Totale invoerhoeveelheid", "kg"),
-            Measure("D001636", 5, "TotaleUitvoerwaarde_3", "Totale uitvoerwaarde", "mln euro", _EXPORTS),
-            Measure("M999002", 6, "TotaleUitvoerhoeveelheid_4", "Totale uitvoerhoeveelheid", "kg"),
-        ),
-        numbers=lambda table, economy, spans, months: cells.cn_detail(economy, spans, months, goods),
+        # The unit and the v4 codes of the quantities were not seen: M9990nn is made up. The v3 columns are as seen.
+        **_topics("CN"),
+        numbers=lambda table, trade, spans, months: cells.cn_detail(trade, spans, months, goods),
         **_BY_LAND,
     )
 
 
 # -- the metal industry ---------------------------------------------------------------------------------
 
-# The four keys of ProdCom are those that the reference confirms; the words of their titles are not.
+# The four keys of ProdCom are those that the reference confirms; the words of their titles are not confirmed.
 _PRODUCTS = (
     ("A014686", "24 Basismetalen"),
     ("A014687", "241 Ruwijzer, staal en ferrolegeringen"),
     ("A014975", "25 Metaalproducten, geen machines en apparaten"),
     ("A015835", "28 Machines en apparaten, n.e.g."),
 )
-# A044074-A044077 as the reference reads them. The name of A044078 follows from the title of the table.
+# A044074-A044077 as the reference has them. The name of A044078 follows from the title of the table.
 _MARKETS = (
     ("A044074", "Totaal afzet"),
     ("A044075", "Afzet binnenland"),
@@ -468,13 +212,13 @@ _MARKETS = (
 )
 
 
-def _code_list(codes: Groups) -> Callable[[Economy], CodeRecords]:
+def _code_list(codes: Groups) -> Callable[[PartnerList], CodeRecords]:
     records = [lists.code_record(code, index, title, None) for index, (code, title) in enumerate(codes, start=1)]
     return lambda _: [dict(record) for record in records]
 
 
 def _recent_months(count: int, lag: int = 0) -> Callable[[Period, tuple[int, int]], str]:
-    """Status by age: the newest ``count`` months are provisional.
+    """Return the status by age: the newest ``count`` months are provisional.
 
     The newest month ends ``lag`` months before the month of publication.
     """
@@ -496,15 +240,9 @@ _PRODUCER_PRICES = Table(
         Dimension("AlleProdComCoderingen", "Alle ProdCom-coderingen", _code_list(_PRODUCTS)),
         Dimension("Afzetgebieden", "Afzetgebieden", _code_list(_MARKETS)),
     ),
-    measures=(
-        Measure("M003367", 3, "ProducentenprijsindexPPI_1", "Producentenprijsindex (PPI)", "2021=100", decimals=1),
-        Measure(
-            "M003316", 4, "OntwikkelingTOVVoorgaandeMaand_2", "Ontwikkeling t.o.v. voorgaande maand", "%", decimals=1
-        ),
-        Measure("M003288", 5, "OntwikkelingTOVEenJaarEerder_3", "Ontwikkeling t.o.v. een jaar eerder", "%", decimals=1),
-    ),
-    numbers=lambda table, economy, spans, months: cells.producer_prices(
-        economy, spans, months, len(_PRODUCTS), len(_MARKETS)
+    **_topics("85770NED"),
+    numbers=lambda table, trade, spans, months: cells.producer_prices(
+        trade.economy, spans, months, len(_PRODUCTS), len(_MARKETS)
     ),
     publication=Publication(day=30, months_back=1, ahead=1),
     status=_recent_months(cells.PRICES_PROVISIONAL),
@@ -515,9 +253,10 @@ _PRODUCER_PRICES = Table(
     main_measures=("M003367",),
 )
 
-# As the sister table has it: other tables leave the blanks out.
-_BASE = "2021 = 100"
-
+# Codes, repeated titles, units and groups as in the sister table 85828NED (recorded); of this table only A050903_1,
+# A050903_3, M001557_2 and M001557_6 were seen, and the v3 columns that end in _3, _14 and _21. The other suffixes of
+# the columns, the titles of the groups and M9990nn are made up. The unit "2021 = 100" has blanks as in the sister
+# table; other tables omit them.
 _PRODUCTION = Table(
     identifier="85806NED",
     title="Nijverheid; productie en omzet, ontwikkeling en index (2021=100)",
@@ -525,41 +264,16 @@ _PRODUCTION = Table(
     summary="Productie en omzet van de nijverheid (SBI 2008), \nontwikkelingen en index 2021=100.",
     about="Deze tabel geeft informatie over de ontwikkeling van productie en omzet in de nijverheid (SBI 2008).",
     dimensions=(
-        # Keys padded with blanks in v4 too, as CBS does in some code lists; that it does so here was not seen.
+        # Keys padded with blanks in v4 too, as in some CBS code lists; it was not seen in this one.
         Dimension(
             "BedrijfstakkenBranchesSBI2008",
             "Bedrijfstakken/branches (SBI 2008)",
             lambda _: lists.branch_codes(width=10),
         ),
     ),
-    # Codes, titles that repeat, units and groups as in the sister table 85828NED (recorded); of this table only
-    # A050903_1, A050903_3, M001557_2 and M001557_6 were seen, and the columns of v3 that end in _3, _14 and _21. The
-    # other suffixes of the columns, the titles of the groups and M9990nn are made up.
-    measures=(
-        Measure("A042501_1", 4, "OngecorrigeerdeProductie_1", "Ongecorrigeerd", _BASE, "", "M001288_1", 1),
-        Measure("A052581_1", 5, "KalendergecorrigeerdeProductie_2", "Kalendergecorrigeerd", _BASE, "", "M001288_1", 1),
-        Measure("A050903_1", 6, "SeizoengecorrigeerdeProductie_3", "Seizoengecorrigeerd", _BASE, "", "M001288_1", 1),
-        Measure("M001557_2", 8, "TotaleOmzet_4", "Totale omzet", _BASE, "", "M001288_2", 1),
-        Measure("M999012", 9, "OmzetBinnenland_5", "Omzet binnenland", _BASE, "", "M001288_2", 1, is_phantom=True),
-        Measure("M999013", 10, "OmzetBuitenland_6", "Omzet buitenland", _BASE, "", "M001288_2", 1),
-        Measure("A042501_2", 20, "OngecorrigeerdeProductie_13", "Ongecorrigeerd", "%", _CHANGE, "M000245_1", 1),
-        Measure(
-            "A052581_2", 21, "KalendergecorrigeerdeProductie_14", "Kalendergecorrigeerd", "%", _CHANGE, "M000245_1", 1
-        ),
-        Measure(
-            "A050903_3", 32, "OntwSeizoengecorrigeerdeProductie_21", "Seizoengecorrigeerd", "%", "", "M000247_1", 1
-        ),
-        Measure("M001557_6", 34, "OntwTotaleOmzet_22", "Totale omzet", "%", _CHANGE, "M000245_2", 1),
-    ),
-    measure_groups=(
-        MeasureGroup("M001288_1", 3, "Productie, indexcijfers"),
-        MeasureGroup("M001288_2", 7, "Omzet, indexcijfers"),
-        MeasureGroup("M000245_1", 19, "Productie, ontwikkeling t.o.v. een jaar eerder"),
-        MeasureGroup("M000247_1", 31, "Productie, ontwikkeling t.o.v. voorgaande periode"),
-        MeasureGroup("M000245_2", 33, "Omzet, ontwikkeling t.o.v. een jaar eerder"),
-    ),
-    numbers=lambda table, economy, spans, months: cells.production(
-        economy, spans, months, len(lists.branch_codes()), _codes_of(table)
+    **_topics("85806NED"),
+    numbers=lambda table, trade, spans, months: cells.production(
+        trade.economy, spans, months, len(lists.branch_codes()), _codes_of(table)
     ),
     publication=Publication(day=10, months_back=1),
     grains={"quarters": True},
@@ -570,19 +284,11 @@ _PRODUCTION = Table(
     large_partners=("336500    ",),
     unknown_partner="999999    ",
     main_measures=("A042501_1",),
-)  # fmt: skip
+)
 
 _CONFIDENCE_BRANCHES = ("307500", "328105", "332905", "339205")
-# Codes as an author of CBS uses them, in the order of the columns of v3; the fourth column was not seen, and neither
+# Measure codes as a CBS author uses them, in the order of the v3 columns; the fourth column was not seen, and neither
 # were the group and the unit.
-_CONFIDENCE_MEASURES = (
-    Measure("M002289", 4, "Producentenvertrouwen_1", "Producentenvertrouwen", "saldo %", decimals=1),
-    Measure("M002291", 6, "VerwachteBedrijvigheid_2", "Verwachte bedrijvigheid", "saldo %", "", "M999020", 1),
-    Measure("M000210", 7, "OordeelOrderpositie_3", "Oordeel orderpositie", "saldo %", "", "M999020", 1),
-    Measure("M000004", 8, "OordeelVoorradenGereedProduct_4", "Oordeel voorraden gereed product", "saldo %", "",
-            "M999020", 1),
-)  # fmt: skip
-
 _CONFIDENCE = Table(
     identifier="81234ned",
     title="Producentenvertrouwen; sentimentsindicator naar bedrijfstak/branche",
@@ -602,10 +308,9 @@ _CONFIDENCE = Table(
         ),
         Dimension("Seizoencorrectie", "Seizoencorrectie", _code_list((("A042500", "Seizoengecorrigeerd"),))),
     ),
-    measures=_CONFIDENCE_MEASURES,
-    measure_groups=(MeasureGroup("M999020", 5, "Deelindicatoren"),),
-    numbers=lambda table, economy, spans, months: cells.confidence(
-        economy, spans, months, len(_CONFIDENCE_BRANCHES), len(_CONFIDENCE_MEASURES)
+    **_topics("81234ned"),
+    numbers=lambda table, trade, spans, months: cells.confidence(
+        trade.economy, spans, months, len(_CONFIDENCE_BRANCHES), len(table.measures)
     ),
     publication=Publication(day=29, months_back=1, ahead=2),
     grains={"years": False},
@@ -634,5 +339,5 @@ _TABLES = (
     _OLD_METHOD,
 )
 
-#: Every table that is served, by its identifier, which is case-sensitive.
+#: Every table that is served, by its case-sensitive identifier.
 TABLES: Mapping[str, Table] = {table.identifier: table for table in _TABLES}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-from xml.sax.saxutils import escape
 
 import duckdb
 
 from common.sql import identifier, quote
+from simulator.cbs import atom
+from simulator.cbs.metadata_v3 import API, CATALOG, FEED, V3Metadata, column
 from simulator.cbs.odata import (
     ODataError,
     Record,
@@ -22,32 +22,30 @@ from simulator.cbs.odata import (
     whole_number,
 )
 from simulator.cbs.store import Store
-from simulator.cbs.tables import TABLES, Table
-from simulator.economy import Release
-from simulator.faults import FaultBook, Reply, Rows
+from simulator.cbs.table import Table
+from simulator.cbs.tables import TABLES
+from simulator.faults.book import FaultBook
+from simulator.faults.registry import Rows
 from simulator.odata_filter import Condition, read_filter
+from simulator.release import Release
+from simulator.reply import Reply
 
-API, FEED, CATALOG = "/ODataApi", "/ODataFeed", "/ODataCatalog"
 _DATA_SETS = ("TypedDataSet", "UntypedDataSet")
-# Width of a value in the untyped set: 8 was seen for indices; large amounts need more.
+# Width of a value in the untyped set: 8 was seen for indices; large amounts are wider.
 _WIDTH, _WIDE = 8, 14
-# A longer name of a column is cut, position and all.
-_LONGEST_COLUMN = 40
-_DATA_NAMESPACE = "http://schemas.microsoft.com/ado/2007/08/dataservices"
-_META_NAMESPACE = f"{_DATA_NAMESPACE}/metadata"
 
 
 class V3Service:
-    """Answers in OData v3.
+    """The OData v3 service.
 
     Parameters
     ----------
     store
-        Where the tables are.
+        Source of the tables.
     faults
         Faults in force.
     page_size
-        Most rows in one reply of the feed, and in a reply of the API, which refuses to give more.
+        Most rows in one reply. The feed continues on a next page; the API refuses a larger result.
     """
 
     def __init__(self, store: Store, faults: FaultBook, page_size: int = 10_000) -> None:
@@ -55,136 +53,13 @@ class V3Service:
         self.connection: duckdb.DuckDBPyConnection = store.connection
         self.faults = faults
         self.page_size = page_size
+        self.metadata = V3Metadata(store)
         self._lists = RecordLists(self.connection, version=3)
-
-    # -- metadata ---------------------------------------------------------------------------------------
-
-    def width(self, table: Table, dimension: str, release: Release) -> int:
-        """Width of the keys of a dimension: blanks fill it up, here and in the data."""
-        longest = max(len(key) for key in self.store.keys(table, dimension, release))
-        return max(longest, table.key_widths.get(dimension, 0))
-
-    @staticmethod
-    def table_info(table: Table, release: Release) -> Record:
-        """The record of ``TableInfos``."""
-        stamp = f"{table.publication.released(release):%Y-%m-%dT%H:%M:%S}"
-        names = ", ".join((*table.dimension_names, *(column(measure.column) for measure in table.measures)))
-        return {
-            "ID": 0,
-            "Title": table.title,
-            "ShortTitle": table.short_title,
-            "Identifier": table.identifier,
-            "Summary": table.summary,
-            "Modified": stamp,
-            "ReasonDelivery": "Stopgezet" if table.is_discontinued else "Actualisering",
-            "ExplanatoryText": "",
-            "Language": "nl",
-            "Catalog": "CBS",
-            "Frequency": "Permaand",
-            "Period": table.coverage(release),
-            "ShortDescription": f"\n{table.description(release)}",
-            "Description": f"INHOUDSOPGAVE\r\n\r\n1. Toelichting\r\n\r\n{table.description(release)}",
-            "DefaultPresentation": f"graphtype=Table&r=Perioden&k=Topics&t={table.dimension_names[0]}",
-            "DefaultSelection": f"$select={names}",
-            "GraphTypes": "Table,Bar,Line",
-            "OutputStatus": "Gediscontinueerd" if table.is_discontinued else "Regulier",
-            "Source": "CBS.",
-            "MetaDataModified": stamp,
-            "SearchPriority": "2",
-        }
-
-    @staticmethod
-    def data_properties(table: Table) -> list[Record]:
-        """Records of ``DataProperties``: dimensions, groups of topics and topics; ``ID`` is ``Index`` of v4."""
-        empty: Record = dict.fromkeys(("ReleasePolicy", "Datatype", "Unit", "Decimals", "Default"))
-        titles = {dimension.name: dimension.title for dimension in table.dimensions}
-        records = []
-        for position, name in enumerate(table.dimension_names):
-            kind = "TimeDimension" if name == "Perioden" else "Dimension"
-            head = _property(kind, position, position, None, name, titles.get(name, name))
-            records.append(head | empty | {"ReleasePolicy": True if name == "Perioden" else None})
-        slots = {group.code: group.slot for group in table.measure_groups}
-        for group in table.measure_groups:
-            records.append(_property("TopicGroup", group.slot, None, None, "", group.title) | empty)
-        for number, measure in enumerate(table.measures):
-            position = len(table.dimension_names) + number
-            parent = slots.get(measure.group or "")
-            head = _property("Topic", measure.slot, position, parent, column(measure.column), measure.title)
-            records.append(
-                head
-                | empty
-                | {
-                    "Description": measure.text,
-                    "Datatype": measure.data_type,
-                    "Unit": measure.unit,
-                    "Decimals": measure.decimals,
-                    "Default": "Missing",
-                }
-            )
-        return sorted(records, key=lambda record: int(record["ID"]))
-
-    @staticmethod
-    def category_groups(table: Table) -> list[Record]:
-        """Records of ``CategoryGroups``; the periods have none."""
-        return [
-            {"ID": int(code), "DimensionKey": dimension.name, "Title": title, "Description": "", "ParentID": None}
-            for dimension in table.dimensions
-            for code, title in dimension.groups
-        ]
-
-    def dimension(self, table: Table, name: str, release: Release) -> list[Record]:
-        """Records of a dimension, keys padded."""
-        width = self.width(table, name, release)
-        records = []
-        for code in table.codes(name, self.store.economy, release):
-            record = {
-                "Key": code["Identifier"].ljust(width),
-                "Title": code["Title"],
-                "Description": code["Description"],
-            }
-            if name == "Perioden":
-                record["Status"] = code["Status"]
-            else:
-                group = code["DimensionGroupId"]
-                record["CategoryGroupID"] = None if group is None else int(group)
-            records.append(record)
-        return records
-
-    def tables(self, release: Release, base_url: str) -> list[Record]:
-        """Records of the catalogue. The fields that `table_info` does not have are from the memory of clients."""
-        records = []
-        for number, table in enumerate(TABLES.values()):
-            info = self.table_info(table, release)
-            grid = 1
-            for name in table.dimension_names:
-                grid *= len(table.codes(name, self.store.economy, release))
-            records.append(
-                {
-                    "Updated": info["Modified"],
-                    **info,
-                    "ID": number,
-                    "SummaryAndLinks": info["Summary"],
-                    "ApiUrl": f"{base_url}{API}/OData/{table.identifier}",
-                    "FeedUrl": f"{base_url}{FEED}/OData/{table.identifier}",
-                    "RecordCount": grid,
-                    "ColumnCount": len(table.dimension_names) + len(table.measures),
-                }
-            )
-        return records
-
-    def _records(self, table: Table, resource: str, release: Release) -> list[Record] | None:
-        if resource == "TableInfos":
-            return [self.table_info(table, release)]
-        if resource == "DataProperties":
-            return self.data_properties(table)
-        if resource == "CategoryGroups":
-            return self.category_groups(table)
-        return self.dimension(table, resource, release) if resource in table.dimension_names else None
 
     # -- protocol ---------------------------------------------------------------------------------------
 
     def answer(self, path: str, query: Mapping[str, str], release: Release, base_url: str, request_url: str) -> Reply:
-        """Answer a request.
+        """Return the reply to a request.
 
         Parameters
         ----------
@@ -204,7 +79,7 @@ class V3Service:
         """
         parts = [part for part in path.split("/") if part]
         service = f"/{parts[0]}"
-        # What the feed and the catalogue give when they are not asked for a format is Atom.
+        # The default format of the feed and of the catalogue is Atom.
         as_json = query.get("$format", "json" if service == API else "atom") == "json"
         if service == CATALOG:
             root = base_url + CATALOG
@@ -212,7 +87,9 @@ class V3Service:
                 return _service_document(root, ["Tables"], as_json)
             if parts[1:] != ["Tables"]:
                 raise ODataError(404, f"Resource not found for the segment '{parts[1]}'.")
-            return self._collection(root, "Tables", self.tables(release, base_url), query, as_json, request_url)
+            return self._collection(
+                root, "Tables", self.metadata.tables(release, base_url), query, as_json, request_url
+            )
         if len(parts) < 3 or parts[1] not in ("odata", "OData") or parts[2] not in TABLES:
             raise ODataError(404, "Not Found")
         table = TABLES[parts[2]]
@@ -226,7 +103,7 @@ class V3Service:
                 return self._data(table, name, query, release, root, as_json, request_url)
             if resource == f"{name}/$count":
                 return Reply(str(self._count(table, query, release)).encode(), "text/plain")
-        records = self._records(table, resource, release)
+        records = self.metadata.records(table, resource, release)
         if records is None:
             raise ODataError(404, f"Resource not found for the segment '{parts[3]}'.")
         return self._collection(root, resource, records, query, as_json, request_url)
@@ -244,15 +121,15 @@ class V3Service:
         picked, _ = self._lists.pick(records, query)
         if as_json:
             return _json({"odata.metadata": _metadata_url(root, resource), "value": picked})
-        entries = [_entry(resource, "".join(_element(*pair) for pair in record.items())) for record in picked]
-        return _atom(root, resource, "".join(entries))
+        return atom.feed(root, resource, "".join(atom.entry(resource, record) for record in picked))
 
     # -- data -------------------------------------------------------------------------------------------
 
     def _columns(self, table: Table, release: Release) -> dict[str, str]:
-        """SQL of every property of a row; keys are compared with their blanks."""
+        """Return the SQL of every property of a row; keys are compared with their blanks."""
         keys = {
-            name: _padded("rpad", identifier(name), self.width(table, name, release)) for name in table.dimension_names
+            name: _padded("rpad", identifier(name), self.metadata.width(table, name, release))
+            for name in table.dimension_names
         }
         return {"ID": '"ID"'} | keys | {column(m.column): identifier(m.column) for m in table.measures}
 
@@ -287,7 +164,7 @@ class V3Service:
         is_feed = FEED in root
         shown = first
         if is_feed and first >= size and self.faults.take(request_url, "duplicate_page"):
-            # The office's own mistake: the page before once more, and the next link as if nothing happened.
+            # The previous page is served again, with a next link as usual.
             shown = first - size
         names = {column(measure.column): measure for measure in table.measures}
         texts = ", ".join(
@@ -304,7 +181,7 @@ class V3Service:
         )
         has_more = int(found or 0) > size + first - shown and (top is None or top > size)
         if has_more and not is_feed:
-            # That the API refuses is known. The status and the words were not seen: both are unverified.
+            # The API is known to refuse. Status and text were not seen and are unverified.
             raise ODataError(
                 400, f"The query results in more than {self.page_size} rows; use the feed or a narrower filter."
             )
@@ -326,10 +203,10 @@ class V3Service:
                 if not is_typed:
                     width = _WIDE if "euro" in measure.unit or measure.unit == "kg" else _WIDTH
                     sql, kind = _padded("lpad", f"coalesce({sql}, '.')", width), "Edm.String"
-            write = _json_field if as_json else _atom_field
+            write = _json_field if as_json else atom.field_sql
             written.append(write(name, sql, kind))
         rows = " || ',' || ".join(written) if as_json else " || ".join(written)
-        pattern = "'{' || " + rows + " || '}'" if as_json else _entry_sql(resource, rows)
+        pattern = "'{' || " + rows + " || '}'" if as_json else atom.entry_sql(resource, rows)
         body = scalar(
             self.connection,
             f"select string_agg({pattern}, '{',' if as_json else ''}' order by position) from wide_page",
@@ -341,14 +218,14 @@ class V3Service:
                 options["$top"] = str(top - size)
             link = f"{root.replace('/OData/', '/odata/')}/{resource}?{encode(options)}"
         if not as_json:
-            return _atom(root, resource, body or "", link)
+            return atom.feed(root, resource, body or "", link)
         text = f'{{"odata.metadata":{json_text(_metadata_url(root, resource))},"value":[{body or ""}]'
         if link is not None:
             text += f',"odata.nextLink":{json_text(link)}'
         return Reply((text + "}").encode(), "application/json; charset=utf-8")
 
     def _rows(self, table: Table) -> Rows:
-        """Describe the page for the data faults: a wide row counts as one of its main measure."""
+        """Return the description of the page for the data faults: a wide row counts as a row of its main measure."""
         main = next(measure for measure in table.measures if measure.code == table.main_measures[0])
         return Rows(
             connection=self.connection,
@@ -364,26 +241,8 @@ class V3Service:
         )
 
 
-def column(name: str) -> str:
-    """Cut the name of a column as the office does."""
-    return name[:_LONGEST_COLUMN]
-
-
-def _property(kind: str, number: int, position: int | None, parent: int | None, key: str, title: str) -> Record:
-    return {
-        "odata.type": f"Cbs.OData.{kind}",
-        "ID": number,
-        "Position": position,
-        "ParentID": parent,
-        "Type": kind,
-        "Key": key,
-        "Title": title,
-        "Description": "",
-    }
-
-
 def _padded(function: str, sql: str, width: int) -> str:
-    """SQL that fills a text up with blanks. A longer one, which a fault can have made, stays whole."""
+    """Return the SQL of a text padded with blanks. A longer text, which a fault can produce, is not cut."""
     return f"{function}({sql}, greatest({width}, length({sql}))::int, ' ')"
 
 
@@ -397,7 +256,7 @@ def _json_field(name: str, sql: str, kind: str) -> str:
         return f"""{head} || '"' || {sql} || '"'"""
     if name == "ID":
         return f"{head} || {sql}"
-    # A fault can put a word in the place of a number.
+    # A fault can replace a number with text.
     text = (
         f"case when {sql} is null then 'null' when try_cast({sql} as double) is null "
         f"""then '"' || {sql} || '"' else {sql} end"""
@@ -405,65 +264,16 @@ def _json_field(name: str, sql: str, kind: str) -> str:
     return f"{head} || {text}"
 
 
-def _atom_field(name: str, sql: str, kind: str) -> str:
-    if kind == "Edm.String":
-        # Blanks at either end count, and XML would let a reader drop them.
-        return f"""'<d:{name} xml:space="preserve">' || {sql} || '</d:{name}>'"""
-    full = f"""'<d:{name} m:type="{kind}">' || {sql} || '</d:{name}>'"""
-    return f"""coalesce({full}, '<d:{name} m:type="{kind}" m:null="true" />')"""
-
-
-def _entry_sql(resource: str, fields: str) -> str:
-    before, after = _entry(resource, "\0").split("\0")
-    return f"{quote(before)} || {fields} || {quote(after)}"
-
-
-def _entry(resource: str, properties: str) -> str:
-    return (
-        f'<entry><category term="Cbs.OData.WebAPI.{resource}" scheme="{_DATA_NAMESPACE}/scheme" />'
-        "<id /><title /><updated>1970-01-01T00:00:00Z</updated><author><name /></author>"
-        f'<content type="application/xml"><m:properties>{properties}</m:properties></content></entry>'
-    )
-
-
-def _element(name: str, value: Any) -> str:
-    name = name.replace("odata.type", "odata_type")
-    if value is None:
-        return f'<d:{name} m:null="true" />'
-    if isinstance(value, bool):
-        return f'<d:{name} m:type="Edm.Boolean">{str(value).lower()}</d:{name}>'
-    if isinstance(value, int):
-        return f'<d:{name} m:type="Edm.Int32">{value}</d:{name}>'
-    return f'<d:{name} xml:space="preserve">{escape(value)}</d:{name}>'
-
-
 def _metadata_url(root: str, resource: str) -> str:
     kind = resource if root.endswith(CATALOG) else f"Cbs.OData.WebAPI.{resource}"
     return f"{root}/$metadata#{kind}"
 
 
-def _atom(root: str, resource: str, entries: str, link: str | None = None) -> Reply:
-    following = "" if link is None else f'<link rel="next" href="{escape(link, {chr(34): "&quot;"})}" />'
-    text = (
-        '<?xml version="1.0" encoding="utf-8"?>'
-        f'<feed xml:base="{root}" xmlns="http://www.w3.org/2005/Atom" xmlns:d="{_DATA_NAMESPACE}" '
-        f'xmlns:m="{_META_NAMESPACE}"><id>{root}/{resource}</id><title type="text">{resource}</title>'
-        f"<updated>1970-01-01T00:00:00Z</updated>{entries}{following}</feed>"
-    )
-    return Reply(text.encode(), "application/atom+xml; charset=utf-8")
-
-
 def _service_document(root: str, names: list[str], as_json: bool) -> Reply:
-    if as_json:
-        entries = [{"name": name, "url": f"{root}/{name}"} for name in names]
-        return _json({"odata.metadata": f"{root}/$metadata", "value": entries})
-    collections = "".join(f'<collection href="{name}"><atom:title>{name}</atom:title></collection>' for name in names)
-    text = (
-        '<?xml version="1.0" encoding="utf-8"?>'
-        f'<service xml:base="{root}" xmlns="http://www.w3.org/2007/app" xmlns:atom="http://www.w3.org/2005/Atom">'
-        f"<workspace><atom:title>Default</atom:title>{collections}</workspace></service>"
-    )
-    return Reply(text.encode(), "application/atomsvc+xml; charset=utf-8")
+    if not as_json:
+        return atom.service_document(root, names)
+    entries = [{"name": name, "url": f"{root}/{name}"} for name in names]
+    return _json({"odata.metadata": f"{root}/$metadata", "value": entries})
 
 
 def _json(content: Record) -> Reply:
@@ -471,6 +281,6 @@ def _json(content: Record) -> Reply:
 
 
 def refuse(status: int, message: str) -> Reply:
-    """Write an error as OData v3 does in JSON. The body of the real host was not seen: this form is unverified."""
+    """Return an error in the JSON of OData v3. The body of the real host was not seen: this form is unverified."""
     body = {"odata.error": {"code": "", "message": {"lang": "en-US", "value": message}}}
     return Reply(json_text(body).encode(), "application/json; charset=utf-8", status)

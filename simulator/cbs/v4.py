@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import duckdb
 
 from common.sql import identifier
+from simulator.cbs.metadata_v4 import CATALOG, V4Metadata
 from simulator.cbs.odata import (
     ODataError,
     Record,
@@ -22,40 +22,24 @@ from simulator.cbs.odata import (
     whole_number,
 )
 from simulator.cbs.store import LONG_COLUMNS, Store
-from simulator.cbs.tables import TABLES, Table
-from simulator.economy import Release
-from simulator.faults import FaultBook, Reply, Rows
+from simulator.cbs.table import Table
+from simulator.cbs.tables import TABLES
+from simulator.faults.book import FaultBook
+from simulator.faults.registry import Rows
 from simulator.odata_filter import Condition, read_filter
+from simulator.release import Release
+from simulator.reply import Reply
 
 _MEDIA_TYPE = "application/json; odata.metadata=minimal; odata.streaming=true"
-AUTHORITY = "https://standaarden.overheid.nl/owms/terms/Centraal_Bureau_voor_de_Statistiek"
-LICENCE = "https://creativecommons.org/licenses/by/4.0/"
-
-#: The one record of ``Catalogs``, as in the bulk file of the same name.
-CATALOG: Record = {
-    "Identifier": "CBS",
-    "Index": 1,
-    "Title": "CBS databank",
-    "Description": "Catalogus van het CBS",
-    "Publisher": AUTHORITY,
-    "Language": "nl",
-    "License": LICENCE,
-    "Homepage": "https://www.cbs.nl/",
-    "Authority": AUTHORITY,
-    "ContactPoint": "infoservice@cbs.nl",
-}
-
-# In the catalogue, so that a search has something to choose from, but not served.
-_LISTED_ONLY = (("80590ned", "Arbeidsdeelname en werkloosheid per maand ", "Regulier"),)
 
 
 class V4Service:
-    """Answers in OData v4.
+    """The OData v4 service.
 
     Parameters
     ----------
     store
-        Where the tables are.
+        Source of the tables.
     faults
         Faults in force.
     page_size
@@ -67,163 +51,13 @@ class V4Service:
         self.connection: duckdb.DuckDBPyConnection = store.connection
         self.faults = faults
         self.page_size = page_size
+        self.metadata = V4Metadata(store)
         self._lists = RecordLists(self.connection, version=4)
-
-    # -- metadata ---------------------------------------------------------------------------------------
-
-    @staticmethod
-    def measure_codes(table: Table) -> list[Record]:
-        """Records of ``MeasureCodes``."""
-        return [
-            {
-                "Identifier": measure.code,
-                "Index": measure.slot,
-                "Title": measure.title,
-                "Description": measure.text,
-                "MeasureGroupId": measure.group,
-                "DataType": measure.data_type,
-                "Unit": measure.unit,
-                "Decimals": measure.decimals,
-                "PresentationType": None,
-            }
-            for measure in table.measures
-        ]
-
-    @staticmethod
-    def dimensions(table: Table, url: str) -> list[Record]:
-        """Records of ``Dimensions``; ``url`` is the address of the table."""
-        titles = {dimension.name: dimension.title for dimension in table.dimensions}
-        records = []
-        for name in table.dimension_names:
-            is_time = name == "Perioden"
-            has_groups = bool(table.groups(name))
-            kind: Record = {"@odata.type": "#Cbs.Ccb.Models.TimeDimension"} if is_time else {}
-            records.append(
-                kind
-                | {
-                    "Identifier": name,
-                    "Title": titles.get(name, name),
-                    "Description": "",
-                    "MapYear": None,
-                    "ReleasePolicy": True if is_time else None,
-                    "Kind": "TimeDimension" if is_time else "Dimension",
-                    "ContainsGroups": has_groups,
-                    "ContainsCodes": True,
-                    "CodesUrl": f"{url}/{name}Codes",
-                    "GroupsUrl": f"{url}/{name}Groups" if has_groups else None,
-                }
-            )
-        return records
-
-    def properties(self, table: Table, release: Release, url: str) -> Record:
-        """The single record of ``Properties``; ``url`` is the address of the table."""
-        description = table.description(release)
-        released = table.publication.released(release)
-        stamp = released.isoformat()
-        server = url.split("/odata/")[0]
-        return {
-            "Identifier": table.identifier,
-            "Title": table.title,
-            "Description": description,
-            "Language": "nl",
-            "Authority": AUTHORITY,
-            "Modified": stamp,
-            "ReleaseDate": stamp,
-            "ModificationDate": stamp,
-            "TemporalCoverage": table.coverage(release),
-            "Catalog": "CBS",
-            "Publisher": AUTHORITY,
-            "ContactPoint": "infoservice@cbs.nl",
-            "Version": f"{released:%Y%m%d%H%M}",
-            "VersionNotes": "",
-            "VersionReason": "Stopgezet" if table.is_discontinued else "Actualisering",
-            "Frequency": "Per maand",
-            "Status": "Gediscontinueerd" if table.is_discontinued else "Regulier",
-            "ObservationCount": self.store.count(table, release),
-            "ObservationsModified": stamp,
-            "DatasetType": "Numeric",
-            "GraphTypes": "Table,Bar,Line",
-            "License": LICENCE,
-            "Source": "CBS.",
-            "Summary": table.summary,
-            "LongDescription": "INHOUDSOPGAVE\r\n\r\n1. Toelichting\r\n\r\n\r\n1. TOELICHTING\r\n\r\n" + description,
-            "Provenance": [{"Title": title, "Url": link} for title, link in table.provenance],
-            "RelatedSources": [{"Title": title, "Url": link} for title, link in table.related],
-            "Distributions": [
-                {
-                    "Format": kind,
-                    "MediaType": kind,
-                    "DownloadUrl": link,
-                    "AccessUrl": f"https://dataportal.cbs.nl/detail/CBS/{table.identifier}",
-                    "Language": "nl",
-                }
-                for kind, link in (("csv", f"{server}/csv/CBS/nl/{table.identifier}"), ("odata", url))
-            ],
-        }
-
-    def datasets(self, release: Release, root: str) -> list[Record]:
-        """Records of the catalogue."""
-        fields = (
-            "Identifier", "Description", "Language", "Title", "Modified", "Catalog", "Status", "DatasetType",
-            "Frequency", "TemporalCoverage", "ObservationCount", "ObservationsModified", "Version", "VersionReason",
-        )  # fmt: skip
-        records = []
-        for table in TABLES.values():
-            own = self.properties(table, release, f"{root}/{table.identifier}")
-            records.append({name: own[name] for name in fields})
-        for code, title, status in _LISTED_ONLY:
-            record: Record = dict.fromkeys(fields)
-            record |= {"Identifier": code, "Description": "", "Language": "nl", "Title": title, "Catalog": "CBS"}
-            record |= {"Modified": "2025-11-26T06:30:00+01:00", "Status": status, "DatasetType": "Numeric"}
-            records.append(record)
-        return sorted(records, key=lambda record: str(record["Identifier"]))
-
-    def records(self, table: Table, resource: str, release: Release, url: str) -> list[Record] | None:
-        """Records of a resource of a table other than its observations; None when it has no such resource."""
-        if resource == "Dimensions":
-            return self.dimensions(table, url)
-        if resource == "MeasureCodes":
-            return self.measure_codes(table)
-        if resource == "MeasureGroups" and table.measure_groups:
-            return _groups((group.code, group.title) for group in table.measure_groups)
-        name, kind = resource[:-5], resource[-5:]
-        if kind == "Codes" and name in table.dimension_names:
-            return table.codes(name, self.store.economy, release)
-        # "Groups" has a letter more than "Codes".
-        if resource.endswith("Groups") and resource[:-6] in table.dimension_names and table.groups(resource[:-6]):
-            return _groups(table.groups(resource[:-6]))
-        return None
-
-    @staticmethod
-    def resources(table: Table) -> list[str]:
-        """Names in the service document of a table."""
-        names = ["Properties", "Dimensions", "MeasureCodes"]
-        if table.measure_groups:
-            names.append("MeasureGroups")
-        names.append("Observations")
-        for name in table.dimension_names:
-            names.append(f"{name}Codes")
-            if table.groups(name):
-                names.append(f"{name}Groups")
-        return names
-
-    def _release_calendar(self, release: Release) -> list[Record]:
-        # That the root lists it is known; its fields are not.
-        return [
-            {
-                "Identifier": table.identifier,
-                "Title": table.title,
-                "ReleaseDate": table.publication.released(Release(number)).isoformat(),
-            }
-            for number in (release.number, release.number + 1)
-            for table in TABLES.values()
-            if not table.is_discontinued
-        ]
 
     # -- protocol ---------------------------------------------------------------------------------------
 
     def answer(self, path: str, query: Mapping[str, str], release: Release, root: str, request_url: str) -> Reply:
-        """Answer a request.
+        """Return the reply to a request.
 
         Parameters
         ----------
@@ -232,7 +66,7 @@ class V4Service:
         query
             Query options, decoded.
         root
-            Address of the catalogue, under which the tables are.
+            Address of the catalogue, and start of that of the tables.
         request_url
             Path and query as sent, for the faults to match.
 
@@ -247,26 +81,28 @@ class V4Service:
             return self._collection(f"{root}/$metadata", entries, {}, request_url)
         if len(parts) == 1 and parts[0] in ("Datasets", "Catalogs", "ReleaseCalendar"):
             if parts[0] == "Datasets":
-                records = self.datasets(release, root)
+                records = self.metadata.datasets(release, root)
             else:
-                records = [dict(CATALOG)] if parts[0] == "Catalogs" else self._release_calendar(release)
+                records = [dict(CATALOG)] if parts[0] == "Catalogs" else self.metadata.release_calendar(release)
             return self._collection(f"{root}/$metadata#{parts[0]}", records, query, request_url)
         if parts[0] not in TABLES:
             raise ODataError(404, f"Dataset '{parts[0]}' not found.")
         table = TABLES[parts[0]]
         url = f"{root}/{table.identifier}"
         if len(parts) == 1:
-            entries = [_entry(name) for name in self.resources(table)]
+            entries = [_entry(name) for name in self.metadata.resources(table)]
             entries[0]["kind"] = "Singleton"
             return self._collection(f"{url}/$metadata", entries, {}, request_url)
         resource = "/".join(parts[1:])
         if resource == "Properties":
-            return _json({"@odata.context": f"{url}/$metadata#Properties"} | self.properties(table, release, url))
+            return _json(
+                {"@odata.context": f"{url}/$metadata#Properties"} | self.metadata.properties(table, release, url)
+            )
         if resource == "Observations" and table.is_in_v4:
             return self._observations(table, query, release, url, request_url)
         if resource == "Observations/$count" and table.is_in_v4:
             return Reply(str(self._count(table, query, release, request_url)).encode(), "text/plain")
-        records_found = self.records(table, resource, release, url)
+        records_found = self.metadata.records(table, resource, release, url)
         if records_found is None:
             raise ODataError(404, f"Resource not found for the segment '{parts[1]}'.")
         return self._collection(f"{url}/$metadata#{resource}", records_found, query, request_url)
@@ -286,7 +122,7 @@ class V4Service:
 
     @staticmethod
     def columns(table: Table) -> dict[str, str]:
-        """SQL of every property of an observation."""
+        """Return the SQL of every property of an observation."""
         return LONG_COLUMNS | {name: identifier(name) for name in table.dimension_names}
 
     def _where(self, table: Table, query: Mapping[str, str], release: Release) -> Condition:
@@ -321,10 +157,10 @@ class V4Service:
         condition = self._where(table, query, release)
         shown = first
         if first >= size and self.faults.take(request_url, "duplicate_page"):
-            # The office's own mistake: the page before once more, and the next link as if nothing happened.
+            # The previous page is served again, with a next link as usual.
             shown = first - size
         dimensions = ", ".join(identifier(name) for name in table.dimension_names)
-        # One row more than the page shows whether there is a next page.
+        # One row beyond the page shows whether there is a next page.
         found = scalar(
             self.connection,
             f"create or replace temp table page as select row_number() over (order by {wanted}) as position, "
@@ -366,7 +202,7 @@ class V4Service:
 
 
 def rows_of(table: Table, connection: duckdb.DuckDBPyConnection, name: str) -> Rows:
-    """Describe a table of long rows for the data faults."""
+    """Return the description of a table of long rows for the data faults."""
     return Rows(
         connection=connection,
         table=name,
@@ -382,7 +218,7 @@ def rows_of(table: Table, connection: duckdb.DuckDBPyConnection, name: str) -> R
 
 
 def number_text(column: str) -> str:
-    """SQL that writes a number with no more decimals than it has."""
+    """Return the SQL of a number as text, without trailing zeros."""
     name = identifier(column)
     return (
         f"case when {name} = trunc({name}) then cast(cast({name} as bigint) as varchar) "
@@ -392,13 +228,6 @@ def number_text(column: str) -> str:
 
 def _json_string(sql: str) -> str:
     return f"""'"' || {sql} || '"'"""
-
-
-def _groups(groups: Any) -> list[Record]:
-    return [
-        {"Id": code, "Index": index, "Title": title, "Description": "", "ParentId": None}
-        for index, (code, title) in enumerate(groups)
-    ]
 
 
 def _entry(name: str) -> Record:

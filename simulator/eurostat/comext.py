@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 
-from simulator.economy import (
-    PARTNER_AGGREGATES,
-    REPORTERS,
-    START_YEAR,
-    WORLD,
-    ComextCube,
-    Economy,
-    Release,
-    month_label,
-)
-from simulator.eurostat.model import Cells, Dataset, Dimension, Integers, Meaning, Selection
+from simulator.csv_tables import read_table
+from simulator.economy import Integers
+from simulator.eurostat.model import Cells, Dataset, Dimension, Meaning, Selection
+from simulator.eurostat.trade import ComextCube, ComextTrade
+from simulator.partners import PARTNER_AGGREGATES, REPORTERS, WORLD
 from simulator.products import BY_CPA, BY_HS, BY_SITC, PIECE_VALUES, PRODUCT_TITLES, PRODUCTS, Grouping
+from simulator.release import START_YEAR, Release, month_label
 
 DATASET = "DS-045409"
 DIMENSIONS = ("freq", "reporter", "partner", "product", "flow", "indicators")
@@ -29,57 +22,12 @@ GROUP_VALUE, GROUP_QUANTITY = "VALUE_EUR", "QUANTITY_KG"
 
 LARGE_PARTNERS = ("DE", "BE", "FR", "GB", "US")
 
-# The partner axis of the four datasets in 2026: 269 codes of two letters and nine aggregates, as five clients of the
-# live service count them. Three codes of GEONOM are left out (XI, XU and ZZ): which three are absent was not seen.
-_PARTNERS = Path(__file__).with_name("partners.csv")
-
 # The cube of a reporter and a flow in a release.
 _Cube = Callable[[str, int, Release], ComextCube]
 
-_ITGS = "ext_go_detail_sims"
-_PRODCOM = "prom_esms"
-
-# Code, structure version, titles in the order the host lists them, metadata page, days after the others: the
-# eleven dataflows of the host on 2026-09-25, in its order.
-_DATAFLOWS: tuple[tuple[str, str, dict[str, str], str, int], ...] = (
-    ("DS-059358", "2.6", {"fr": "Production vendue, exportations et importations",
-                          "en": "Sold production, exports and imports",
-                          "de": "Abgesetzte Produktion, Aus- und Einfuhren"}, _PRODCOM, 1),
-    ("DS-059329", "2.6", {"de": "EU Handel seit 2017 nach BEC/rev.5",
-                          "fr": "Commerce UE depuis 2017 par CGCE/rev.5 (BEC)",
-                          "en": "EU trade since 2017 by BEC/rev.5"}, _ITGS, 0),
-    ("DS-059359", "2.6", {"en": "Total production", "de": "Gesamtproduktion", "fr": "Production totale"}, _PRODCOM, 1),
-    ("DS-059334", "3.5", {"en": "Extra-EU trade since 2002 by mode of transport, by HS2-4-6",
-                          "fr": "Commerce extra-UE depuis 2002 par mode de transport, par SH2-4-6",
-                          "de": "Extra-EU Handel seit 2002 nach Verkehrszweig, nach HS2-4-6"}, _ITGS, 0),
-    ("DS-059331", "2.7", {"fr": "Commerce international des pays UE et non UE depuis 2002 par CTCI",
-                          "de": "Internationaler Warenhandel der EU- und Nicht-EU-Länder seit 2002, nach SITC",
-                          "en": "International trade of EU and non-EU countries  since 2002 by SITC"}, _ITGS, 0),
-    ("DS-059328", "2.6", {"en": "EU trade since 2002 by BEC/rev.4",
-                          "de": "EU Handel seit 2002 nach BEC/rev.4",
-                          "fr": "Commerce UE depuis 2002 par CGCE/rev.4 (BEC)"}, _ITGS, 0),
-    ("DS-059341", "3.6", {"fr": "Commerce international des pays UE et non UE par HS2-4-6",
-                          "en": "International trade of EU and non-EU countries since 2002 by HS2-4-6",
-                          "de": "Internationaler Warenhandel der EU- und Nicht-EU-Länder seit 2002, nach HS2-4-6"},
-     _ITGS, 0),
-    (DATASET, "6.5", {"fr": "Commerce UE depuis 1988 par SH2,4,6 et NC8",
-                      "de": "EU Handel seit 1988 nach HS2-4-6 und KN8",
-                      "en": "EU trade since 1988 by HS2-4-6 and CN8"}, _ITGS, 0),
-    ("DS-059367", "1.4", {"fr": "Production vendue, exportations et importations par liste PRODCOM (CPA 2.2)",
-                          "en": "Sold production, exports and imports by PRODCOM List (CPA 2.2)",
-                          "de": "Abgesetzte Produktion, Aus- und Einfuhren nach PRODCOM-Liste (CPA 2.2)"}, _PRODCOM, 1),
-    ("DS-059366", "2.7", {"fr": "Commerce international des pays UE et non UE depuis 2002 par CPA 2.2",
-                          "en": "International trade of EU and non-EU countries since 2002 by CPA 2.2",
-                          "de": "Internationaler Warenhandel der EU- und Nicht-EU-Länder seit 2002, nach CPA 2.2"},
-     _ITGS, 0),
-    ("DS-059368", "1.5", {"fr": "Production totale par liste PRODCOM (CPA 2.2)",
-                          "en": "Total production by PRODCOM List (CPA 2.2)",
-                          "de": "Gesamtproduktion nach PRODCOM-Liste (CPA 2.2)"}, _PRODCOM, 1),
-)  # fmt: skip
-
-# Product list and code list. The host's datasets by HS, SITC and CPA have non-EU reporters as well; the simulated
-# economy has the 27 members. Unverified: the code lists, the indicators of the latter two (they are recorded for
-# DS-059341 only), the CPA levels that are served.
+# Product list and code list. On the host the datasets by HS, SITC and CPA have non-EU reporters too; the simulated
+# economy has the 27 members. Unverified: the code lists, the indicators of the latter two (recorded for DS-059341
+# only), and the CPA levels that are served.
 _GROUPED: dict[str, tuple[Grouping, str]] = {
     "DS-059341": (BY_HS, "CXT_HS"),
     "DS-059331": (BY_SITC, "CXT_SITC"),
@@ -88,13 +36,16 @@ _GROUPED: dict[str, tuple[Grouping, str]] = {
 
 
 def _read_partner_axis() -> dict[str, str]:
-    """Return the label of each partner code, in the order of the codes."""
-    with _PARTNERS.open(encoding="utf-8", newline="") as file:
-        return {row["code"]: row["label"] for row in csv.DictReader(file)}
+    """Return the label of each partner code, in the order of the codes.
+
+    The axis of the four datasets in 2026: 269 codes of two letters and nine aggregates, as counted by five clients
+    of the live service. Three codes of GEONOM are left out (XI, XU and ZZ): which three are absent was not seen.
+    """
+    return {row["code"]: row["label"] for row in read_table("simulator/eurostat/partners.csv")}
 
 
 def published_periods(release: Release) -> dict[str, tuple[str, ...]]:
-    """Published periods by frequency: months, and the years that are complete."""
+    """Return the published periods by frequency: months, and complete years."""
     months = release.eurostat_months
     # A year whose December is still extra-EU only has no annual figure.
     years = (months - 1) // 12
@@ -105,31 +56,36 @@ def published_periods(release: Release) -> dict[str, tuple[str, ...]]:
 
 
 class ComextDatasets:
-    """Declares the datasets of the host and cuts their cells from the economy.
+    """The datasets of the host, and their cells.
 
     Parameters
     ----------
-    economy
-        Where the numbers come from.
+    trade
+        Source of the numbers.
     """
 
     # A cube of one reporter and flow by another product list takes about 25 MB.
     _cubes_kept = 6
 
-    def __init__(self, economy: Economy) -> None:
-        self.economy = economy
+    def __init__(self, trade: ComextTrade) -> None:
+        self.trade = trade
         self._cubes: OrderedDict[tuple[str, str, int, int], ComextCube] = OrderedDict()
 
     def all(self) -> tuple[Dataset, ...]:
-        """Every dataset the host lists, in its order."""
-        return tuple(self._declare(*flow) for flow in _DATAFLOWS)
+        """Return the eleven datasets that the host listed on 2026-09-25, in its order.
 
-    def _declare(self, code: str, version: str, titles: dict[str, str], metadata: str, days_later: int) -> Dataset:
-        listed = Dataset(code, titles, version, metadata, days_later)
+        The order of the titles is that of the host too.
+        """
+        return tuple(self._declare(row) for row in read_table("simulator/eurostat/dataflows.csv"))
+
+    def _declare(self, row: dict[str, str]) -> Dataset:
+        code = row["code"]
+        titles = {language: row[language] for language in row["languages"].split()}
+        listed = Dataset(code, titles, row["dsd_version"], row["metadata"], int(row["days_later"]))
         if code == DATASET:
             products = Dimension("product", "CXT_NC", "11.0", {code: PRODUCT_TITLES[code] for code in PRODUCTS})
             return self._with_data(
-                listed, products, (QUANTITY, PIECES, VALUE), (VALUE, QUANTITY, PIECES), self.economy.comext_cube
+                listed, products, (QUANTITY, PIECES, VALUE), (VALUE, QUANTITY, PIECES), self.trade.cube
             )
         if code in _GROUPED:
             grouping, codelist = _GROUPED[code]
@@ -145,7 +101,7 @@ class ComextDatasets:
     def _with_data(
         self, listed: Dataset, products: Dimension, measures: tuple[str, ...], order: tuple[str, ...], cube: _Cube
     ) -> Dataset:
-        names = self.economy.partners.names
+        names = self.trade.partners.names
         axis = _read_partner_axis()
         value = order[0]
         dimensions = (
@@ -183,7 +139,7 @@ class ComextDatasets:
     def _cube_by(self, grouping: Grouping, reporter: str, flow: int, release: Release) -> ComextCube:
         key = (grouping.name, reporter, flow, release.number)
         if key not in self._cubes:
-            self._cubes[key] = self.economy.comext_cube_by(grouping, reporter, flow, release)
+            self._cubes[key] = self.trade.cube_by(grouping, reporter, flow, release)
             while len(self._cubes) > self._cubes_kept:
                 self._cubes.popitem(last=False)
         self._cubes.move_to_end(key)
@@ -213,7 +169,7 @@ class ComextDatasets:
         flow: str,
         release: Release,
     ) -> Iterator[tuple[Integers, ...]]:
-        """Code positions, numbers and decimals of the cells of one frequency, reporter and flow, by indicator."""
+        """Yield code positions, numbers and decimals of the cells of one frequency, reporter and flow, by indicator."""
         periods = selection.periods[freq]
         if not periods:
             return
@@ -223,8 +179,8 @@ class ComextDatasets:
         cube = make_cube(reporter, int(flow), release)
         all_periods = published_periods(release)
         products = np.array([position["product"][code] for code in selection.codes["product"]], np.int64)
-        # The axis has codes without a cell, of countries that are no more.
-        rows_of = {code: i for i, code in enumerate(self.economy.partners.codes)}
+        # The axis has codes without a cell, such as those of former countries.
+        rows_of = {code: i for i, code in enumerate(self.trade.partners.codes)}
         with_cells = [code for code in selection.codes["partner"] if code in rows_of]
         partners = np.array([rows_of[code] for code in with_cells], np.int64)
         partner_positions = np.array([position["partner"][code] for code in with_cells], np.int64)
@@ -240,10 +196,10 @@ class ComextDatasets:
 
         value = cut(cube.value, products)
         is_published = value > 0
-        is_published[:, self.economy.unpublished_partners(reporter)[partners]] = False
+        is_published[:, self.trade.unpublished_partners(reporter)[partners]] = False
         newest = release.eurostat_months - 1
         if freq == "M" and newest in times:
-            held_back = self.economy.publication_gaps(reporter)[partners]
+            held_back = self.trade.publication_gaps(reporter)[partners]
             is_published[:, held_back, np.flatnonzero(times == newest)[0]] = False
 
         for indicator in selection.codes["indicators"]:

@@ -1,21 +1,40 @@
-"""What a Eurostat dataset is here: dimensions with their codes, periods, and a function that gives cells."""
+"""A Eurostat dataset (dimensions with their codes, periods, a function that returns cells) and a request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from simulator.economy import Release
-
-Integers = NDArray[np.int64]
+from simulator.economy import Integers
+from simulator.release import Release
 
 #: Observation flags and confidentiality statuses, in the order in which `Cells` numbers them.
-#: Two lists since 27 January 2025; before, a confidential cell had the flag c.
+#: Separate lists since 27 January 2025; before, a confidential cell had the flag c.
 FLAGS = {"": "", "b": "break in time series", "e": "estimated", "p": "provisional"}
 CONFIDENTIALITY = {"": "", "C": "confidential"}
+
+
+@dataclass(frozen=True)
+class Query:
+    """A request to a host.
+
+    Attributes
+    ----------
+    parameters
+        Query parameters in order, decoded; a name may occur more than once.
+    url
+        Path and query as sent, for the faults to match.
+    base_url
+        Address of the simulator as the client knows it.
+    """
+
+    parameters: Sequence[tuple[str, str]]
+    url: str
+    base_url: str
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return the last value of a parameter."""
+        return dict(self.parameters).get(name, default)
 
 
 @dataclass(frozen=True)
@@ -27,13 +46,13 @@ class Dimension:
     name
         Identifier, as in the key and the CSV header.
     codelist, codelist_version
-        The code list it takes its codes from.
+        Its code list.
     labels
         English label by code, in the order of the constraint.
     title
         English name of the dimension.
     listed
-        The codes in the order of the content constraint, where that is another one.
+        Codes in the order of the content constraint, if that differs.
     """
 
     name: str
@@ -60,11 +79,11 @@ class Cells:
     periods
         Position of the period in `Dataset.all_periods`.
     numbers
-        The value times ten to the power of ``decimals``.
+        Value times ten to the power of ``decimals``.
     decimals
-        Decimal places, at most 6; zeros at the end are not written.
+        Decimal places, at most 6; trailing zeros are not written.
     flags, confidentiality
-        Position in `FLAGS` and `CONFIDENTIALITY`; None when no cell has one. A confidential cell has no value.
+        Position in `FLAGS` and `CONFIDENTIALITY`; None if no cell has one. A confidential cell has no value.
     """
 
     positions: Mapping[str, Integers]
@@ -77,14 +96,14 @@ class Cells:
 
 @dataclass(frozen=True)
 class Selection:
-    """Positions a query matches: codes per dimension, and period labels per frequency."""
+    """Selection of a query: codes per dimension, and period labels per frequency."""
 
     codes: Mapping[str, tuple[str, ...]]
     periods: Mapping[str, tuple[str, ...]]
 
     @property
     def cost(self) -> int:
-        """Number of positions, whether or not they hold a value: what the office bills."""
+        """Number of positions, with or without a value: the size by which the office limits an extraction."""
         cost = sum(len(self.periods[freq]) for freq in self.codes["freq"])
         for dimension, codes in self.codes.items():
             cost *= 1 if dimension == "freq" else len(codes)
@@ -93,7 +112,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the faults must know about a dataset; see `simulator.faults.Rows`."""
+    """Columns and codes of a dataset that the faults use; see `simulator.faults.registry.Rows`."""
 
     partner: str
     indicator: str
@@ -122,17 +141,17 @@ class Dataset:
     days_later
         Days after the release of the trade datasets.
     dimensions
-        In the order of the key; ``freq`` is the first one.
+        In the order of the key; ``freq`` is first.
     periods
         Published periods of a release by frequency.
     cells
-        Published cells of a selection. None where the host lists the dataset and the simulator holds no data of it.
+        Published cells of a selection; None if the dataset is listed but has no data in the simulator.
     meaning
         For the faults.
     has_flags
-        Whether observations have the attributes ``OBS_FLAG`` and ``CONF_STATUS``.
+        True if observations have the attributes ``OBS_FLAG`` and ``CONF_STATUS``.
     is_comext
-        Whether it lives on the Comext host.
+        True if it is on the Comext host.
     """
 
     code: str
@@ -153,25 +172,25 @@ class Dataset:
         return tuple(dimension.name for dimension in self.dimensions)
 
     def dimension(self, name: str) -> Dimension:
-        """Dimension of a name."""
+        """Return the dimension of a name."""
         return next(dimension for dimension in self.dimensions if dimension.name == name)
 
     def all_periods(self, release: Release) -> tuple[str, ...]:
-        """Published periods of a release, frequency after frequency: what `Cells.periods` counts in."""
+        """Return the published periods of a release by frequency, as `Cells.periods` numbers them."""
         periods = self.periods(release)
         return tuple(label for freq in self.dimension("freq").codes for label in periods[freq])
 
     def stamp(self, release: Release) -> str:
-        """Instant of the newest data as the host writes it."""
+        """Return the time of the newest data in the format of the host."""
         day = release.eurostat_stamp
         return day.replace("-15T", f"-{15 + self.days_later}T") if self.days_later else day
 
 
 def select_between(periods: Mapping[str, Sequence[str]], start: str, end: str) -> dict[str, tuple[str, ...]]:
-    """Keep the periods from ``start`` to ``end``, both inclusive, each a year or a month."""
+    """Return the periods from ``start`` to ``end``, both inclusive, each a year or a month."""
 
     def is_inside(label: str) -> bool:
-        # A bound by year holds all months of it, and a bound by month cuts years by their number.
+        # A bound by year includes all its months; a bound by month is compared with a year by the year.
         after = not start or label[: len(start)] >= start[: len(label)]
         before = not end or label[: len(end)] <= end[: len(label)]
         return after and before

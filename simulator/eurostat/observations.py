@@ -1,4 +1,4 @@
-"""Writes the cells of a selection in every form the hosts serve; the text is made by DuckDB, not row by row."""
+"""The cells of a selection in every form that the hosts serve; DuckDB makes the text."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from simulator.economy import Release
 from simulator.eurostat.model import CONFIDENTIALITY, FLAGS, Dataset, Selection
 from simulator.eurostat.replies import XML_START, dump
-from simulator.faults import Rows
+from simulator.faults.registry import Rows
+from simulator.release import Release
 
 _MESSAGE = "http://www.sdmx.org/resources/sdmxml/schemas/v2_1/message"
 _COMMON = "http://www.sdmx.org/resources/sdmxml/schemas/v2_1/common"
 
 
 class Observations:
-    """The cells of one selection, as text in a DuckDB table that the faults may spoil before it is written.
+    """The cells of one selection, as text in a DuckDB table that the faults may change before it is written.
 
     Parameters
     ----------
     connection
         DuckDB connection; its table ``cells`` is replaced.
     dataset, selection, release
-        What to serve.
+        The cells.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Observations:
         fields = ", ".join(f"{name}_list.code as {name}" for name in lists)
         self.connection.execute(
             f"create or replace temp table cells as select position, {fields}, case "
-            # A confidential cell is there and holds nothing.
+            # A confidential cell has no value.
             "when numbers.conf_status > 0 then '' "
             "when decimals = 0 then cast(number as varchar) "
             "else if(number < 0, '-', '') || (abs(number) // scale) || if(abs(number) % scale = 0, '', "
@@ -78,7 +78,7 @@ class Observations:
         self.connection.unregister("numbers")
 
     def keep_observations(self, number: int, *, last: bool) -> None:
-        """Keep the first or the last observations of every series."""
+        """Keep only the first or the last observations of every series."""
         self.connection.execute(
             "create or replace temp table cells as select * from cells qualify row_number() over ("
             f"partition by {', '.join(self.dataset.names)} order by time_period {'desc' if last else 'asc'}) <= ?",
@@ -86,7 +86,7 @@ class Observations:
         )
 
     def rows(self) -> Rows | None:
-        """Let the faults at the cells; None where nobody said what the columns mean."""
+        """Return the description of the cells for the faults; None if the dataset has no meaning."""
         meaning = self.dataset.meaning
         if meaning is None:
             return None
@@ -115,7 +115,7 @@ class Observations:
     # -- text -------------------------------------------------------------------------------------------
 
     def csv(self) -> str:
-        """SDMX-CSV 1.0."""
+        """Return SDMX-CSV 1.0."""
         names = self.dataset.names
         stamp = self.dataset.stamp(self.release)
         update = f"{stamp[8:10]}/{stamp[5:7]}/{stamp[2:4]} {stamp[11:19]}"
@@ -129,10 +129,10 @@ class Observations:
         return f"{header}\r\n{lines}"
 
     def tsv(self) -> str:
-        """Write Eurostat's own tab-separated form, one line a series.
+        """Return Eurostat's tab-separated form, one line per series.
 
-        Flags follow the value after a blank, which is there without a flag too, where the dataset has flags. That
-        a confidential cell is a colon, a blank and its status is unverified.
+        In a dataset with flags a value is followed by a blank and its flag, if any. The form of a confidential cell (a
+        colon, a blank and its status) is unverified.
         """
         names = self.dataset.names
         periods = [label for freq in self.selection.codes["freq"] for label in self.selection.periods[freq]]
@@ -142,7 +142,7 @@ class Observations:
         if self.dataset.has_flags:
             cell = "if(obs_value = '', ':', obs_value) || ' ' || obs_flag || conf_status"
         lines = self._text(
-            # Every series has a place for every period; an absent value is a colon and a blank.
+            # Every series has every period; an absent value is a colon and a blank.
             "with series as (select min(position) as position, "
             f"{key} as key, map_from_entries(list(distinct (time_period, {cell}))) as cells "
             "from cells group by all) "
@@ -173,7 +173,7 @@ class Observations:
         )
 
     def generic_xml(self) -> str:
-        """SDMX-ML 2.1 Generic, what the host sends when no format is asked for."""
+        """Return SDMX-ML 2.1 Generic, the default format of the host."""
         key = " || ".join(f"""'<g:Value id="{name}" value="' || {name} || '"/>'""" for name in self.dataset.names)
         attributes = " || ".join(
             f"""if({name.lower()} = '', '', '<g:Value id="{name}" value="' || {name.lower()} || '"/>')"""
@@ -201,7 +201,7 @@ class Observations:
         )
 
     def structured_xml(self) -> str:
-        """SDMX-ML 2.1 structure-specific."""
+        """Return SDMX-ML 2.1 structure-specific."""
         key = " || ".join(f"""' {name}="' || {name} || '"'""" for name in self.dataset.names)
         attributes = "".join(
             f""" || if({name.lower()} = '', '', ' {name}="' || {name.lower()} || '"')""" for name in self._attributes
@@ -231,7 +231,7 @@ class Observations:
     # -- JSON-stat --------------------------------------------------------------------------------------
 
     def json_stat(self, times: Sequence[str]) -> str:
-        """JSON-stat 2.0, with the periods of the time axis."""
+        """Return JSON-stat 2.0; ``times`` is the time axis."""
         axes: dict[str, Sequence[str]] = {**self.selection.codes, "time": times}
         strides: dict[str, int] = {}
         size = 1
@@ -278,7 +278,7 @@ class Observations:
 
     def _describe_axis(self, name: str, codes: Sequence[str]) -> dict[str, Any]:
         if name == "time":
-            # The time axis of the Comext host is labelled TIME_PERIOD.
+            # The Comext host labels the time axis TIME_PERIOD.
             label = "TIME_PERIOD" if self.dataset.is_comext else "Time"
             texts: Mapping[str, str] = {code: code for code in codes}
         else:
@@ -307,7 +307,7 @@ class Observations:
 
 
 def describe_dataset(dataset: Dataset, release: Release) -> dict[str, Any]:
-    """Write the extension that stands in every JSON reply on a dataset."""
+    """Return the extension of every JSON reply on a dataset."""
     stamp = dataset.stamp(release)
     annotations: list[dict[str, str]] = [
         {"type": "DISSEMINATION_OBJECT_TYPE", "title": "DATASET"},
@@ -333,9 +333,9 @@ def describe_dataset(dataset: Dataset, release: Release) -> dict[str, Any]:
 
 
 def observation_annotations(dataset: Dataset, release: Release) -> list[tuple[str, str]]:
-    """Count and period of the observations, which the main host states and the Comext host does not.
+    """Return the count and the periods of the observations, which only the main host publishes.
 
-    The count is that of the positions: it is the simulator's own, and some positions hold no value.
+    The count is that of all positions, including those without a value; that is the simulator's choice.
     """
     if dataset.is_comext:
         return []

@@ -1,37 +1,30 @@
-"""One dissemination host: SDMX 2.1, the statistics interface, jobs and refusals, for whatever datasets it has."""
+"""One dissemination host: SDMX 2.1, the statistics interface and refusals, for any datasets."""
 
 from __future__ import annotations
 
 import gzip
-import io
 import re
-import uuid
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from simulator.economy import Release
 from simulator.eurostat import structures
-from simulator.eurostat.model import Dataset, Selection, select_between
+from simulator.eurostat.jobs import Jobs
+from simulator.eurostat.model import Dataset, Query, Selection, select_between
 from simulator.eurostat.observations import Observations
 from simulator.eurostat.replies import (
-    XML_START,
     RefusalError,
     fault_reply,
     json_error,
     json_reply,
     not_found,
-    xml,
 )
-from simulator.faults import FaultBook, Reply
+from simulator.faults.book import FaultBook
+from simulator.release import Release
+from simulator.reply import Reply
 
 SYNCHRONOUS_UP_TO = 500_000
 MOST_ROWS = 5_000_000
-
-#: Where the asynchronous answers of before 2023 were fetched from.
-LEGACY_FILES = "/eurostat/SDMX/diss-web/file"
 
 _DATA_PATH = re.compile(r"^/sdmx/2\.1/data/(?P<dataset>[^/]+)(?:/(?P<key>[^/]*))?/?$")
 _STRUCTURE_PATH = re.compile(
@@ -54,52 +47,19 @@ _FULL_COMEXT = (
 )
 
 
-@dataclass(frozen=True)
-class Query:
-    """A request of a host.
-
-    Attributes
-    ----------
-    parameters
-        Query parameters in order, decoded; a name may come more than once.
-    url
-        Path and query as sent, for the faults to match.
-    base_url
-        Address under which the simulator is known to the client.
-    """
-
-    parameters: Sequence[tuple[str, str]]
-    url: str
-    base_url: str
-
-    def get(self, name: str, default: str = "") -> str:
-        """Last value of a parameter."""
-        return dict(self.parameters).get(name, default)
-
-
-@dataclass
-class _Job:
-    make: Callable[[], Reply]
-    dataset: Dataset
-    stamp: str
-    polls: int = 0
-    is_stuck: bool = False
-    misses: int = 0
-
-
 class DisseminationHost:
-    """Answers for one host.
+    """One host.
 
     Parameters
     ----------
     datasets
-        The datasets of the host, in the order it lists them.
+        Datasets of the host, in the order in which it lists them.
     connection
-        DuckDB connection of its own.
+        Separate DuckDB connection.
     faults
         Faults in force.
     polls_until_available
-        How often a job's status is asked before its data are there.
+        Number of status requests before the data of a job are available.
     """
 
     def __init__(
@@ -113,11 +73,10 @@ class DisseminationHost:
         self.is_comext = any(dataset.is_comext for dataset in datasets)
         self.connection = connection
         self.faults = faults
-        self.polls_until_available = polls_until_available
-        self._jobs: dict[str, _Job] = {}
+        self.jobs = Jobs(polls_until_available)
 
     def answer(self, path: str, query: Query, release: Release) -> Reply:
-        """Answer a request.
+        """Return the reply to a request.
 
         Parameters
         ----------
@@ -135,28 +94,10 @@ class DisseminationHost:
             if match := _STATISTICS_PATH.match(path):
                 return self._statistics(match["dataset"], query, release)
             if match := _ASYNC_PATH.match(path):
-                return self._asynchronous(match["what"], match["id"], release)
+                return self.jobs.answer(match["what"], match["id"], release)
             raise RefusalError(404, 100, f"{path} is not available for dissemination.")
         except RefusalError as refusal:
             return fault_reply(refusal)
-
-    def answer_file(self, path: str) -> Reply:
-        """Serve the zip of an asynchronous answer of before 2023: one SDMX-ML file."""
-        job = self._jobs.get(path.removeprefix(f"{LEGACY_FILES}/"))
-        if job is None or job.is_stuck:
-            return Reply(b"Not Found", "text/html", 404)
-        if job.misses:
-            job.misses -= 1
-            return Reply(b"Not Found", "text/html", 404)
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-            # A fixed date: the same request gives the same bytes.
-            file.writestr(zipfile.ZipInfo(f"{job.dataset.code}.sdmx.xml"), job.make().body)
-        return Reply(archive.getvalue(), "application/octet-stream")
-
-    def knows_file(self, path: str) -> bool:
-        """Whether the zip of an asynchronous answer comes from this host."""
-        return path.removeprefix(f"{LEGACY_FILES}/") in self._jobs
 
     # -- structures -------------------------------------------------------------------------------------
 
@@ -198,7 +139,7 @@ class DisseminationHost:
     def _data(self, name: str, key: str, query: Query, release: Release) -> Reply:
         dataset = self.datasets.get(name.upper())
         if dataset is None or dataset.cells is None:
-            # The main host words this as it words an unknown dataflow.
+            # The main host uses the text for an unknown dataflow.
             text = f"ERR_NOT_FOUND_2: DATA_SET:{name} is not available for dissemination."
             raise RefusalError(404, 100, text if self.is_comext else not_found(name, "ESTAT,*"))
         form = query.get("format").upper()
@@ -212,10 +153,10 @@ class DisseminationHost:
             return self._write(dataset, selection, query, release)
 
         if legacy := self.faults.take(query.url, "async_footer"):
-            return self._queue_legacy(dataset, make, query, release, int(legacy.options.get("misses", 0)))
+            return self.jobs.queue_legacy(dataset, make, query, release, int(legacy.options.get("misses", 0)))
         is_stuck = self.faults.take(query.url, "async_never") is not None
-        if is_stuck or (selection.cost >= SYNCHRONOUS_UP_TO and not self._is_prepared(query, release)):
-            return self._queue(dataset, make, query, release, is_stuck=is_stuck)
+        if is_stuck or (selection.cost >= SYNCHRONOUS_UP_TO and not self.jobs.is_prepared(query, release)):
+            return self.jobs.queue(dataset, make, query, release, is_stuck=is_stuck)
         return make()
 
     def _read_key(self, dataset: Dataset, key: str, query: Query, release: Release) -> Selection:
@@ -269,93 +210,12 @@ class DisseminationHost:
         return _compress(reply) if query.get("compressed") == "true" else reply
 
     def _observe(self, dataset: Dataset, selection: Selection, query: Query, release: Release) -> Observations:
-        """Fetch the cells of a selection, spoilt where a fault says so."""
+        """Return the cells of a selection, after the faults in the data."""
         observations = Observations(self.connection, dataset, selection, release)
         rows = observations.rows()
         if rows is not None:
             self.faults.spoil_rows(query.url, rows)
         return observations
-
-    # -- asynchronous -----------------------------------------------------------------------------------
-
-    def _is_prepared(self, query: Query, release: Release) -> bool:
-        """Whether a job has made the answer to the same request: then it comes at once, whatever it costs."""
-        job = self._jobs.get(_job_identity(query, release))
-        return job is not None and not job.is_stuck and job.polls >= self.polls_until_available
-
-    def _add_job(
-        self, dataset: Dataset, make: Callable[[], Reply], query: Query, release: Release, *, is_stuck: bool = False
-    ) -> str:
-        identity = _job_identity(query, release)
-        # The same request again meets its job where it stands.
-        if identity not in self._jobs or self._jobs[identity].is_stuck != is_stuck:
-            self._jobs[identity] = _Job(make, dataset, dataset.stamp(release), is_stuck=is_stuck)
-        return identity
-
-    def _queue(
-        self, dataset: Dataset, make: Callable[[], Reply], query: Query, release: Release, *, is_stuck: bool
-    ) -> Reply:
-        identity = self._add_job(dataset, make, query, release, is_stuck=is_stuck)
-        return xml(
-            # Recorded with and without prefixes on the inner elements; the public client reads them without.
-            f'{XML_START}<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Header/><S:Body>'
-            '<ns0:syncResponse xmlns:ns0="http://estat.ec.europa.eu/disschain/soap/extraction">'
-            f"<queued><id>{identity}</id><status>SUBMITTED</status></queued>"
-            "</ns0:syncResponse></S:Body></S:Envelope>"
-        )
-
-    def _queue_legacy(
-        self, dataset: Dataset, make: Callable[[], Reply], query: Query, release: Release, misses: int
-    ) -> Reply:
-        identity = self._add_job(dataset, make, query, release)
-        self._jobs[identity].misses = misses
-        url = f"{query.base_url}{LEGACY_FILES}/{identity}"
-        texts = (
-            f"Due to the large query the response will be written to a file which will be located under URL: {url}",
-            url,
-            "Please check the location periodic every 5 minutes or at your preference.",
-        )
-        lines = "".join(f'<common:Text xml:lang="en">{text}</common:Text>' for text in texts)
-        version = "http://www.sdmx.org/resources/sdmxml/schemas/v2_1"
-        return xml(
-            f'{XML_START}<message:GenericData xmlns:footer="{version}/message/footer" '
-            f'xmlns:generic="{version}/data/generic" xmlns:common="{version}/common" '
-            f'xmlns:message="{version}/message" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
-            f"<message:Header><message:ID>{uuid.uuid5(structures.NAMESPACE, url).hex}</message:ID>"
-            f"<message:Test>false</message:Test><message:Prepared>{release.eurostat_stamp[:19]}</message:Prepared>"
-            '<message:Sender id="ESTAT"><common:Name xml:lang="en">Eurostat</common:Name>'
-            "<message:Timezone>+01:00</message:Timezone></message:Sender>"
-            '<message:Receiver id="RECEIVER"/><message:DataSetAction>Append</message:DataSetAction>'
-            f"<message:DataSetID>{dataset.code}</message:DataSetID></message:Header>"
-            # The word is misspelt in the recorded reply.
-            f'<footer:Footer><footer:Message code="413" severity="Infomation">{lines}</footer:Message>'
-            "</footer:Footer></message:GenericData>"
-        )
-
-    def _asynchronous(self, what: str, identity: str, release: Release) -> Reply:
-        job = self._jobs.get(identity)
-        if job is None:
-            raise RefusalError(400, 100, f"UNKNOWN_REQUEST: {identity}")
-        # A job does not outlive the data it was asked of.
-        is_expired = job.stamp != job.dataset.stamp(release)
-        is_ready = job.polls >= self.polls_until_available and not job.is_stuck
-        if what == "data":
-            if is_expired:
-                raise RefusalError(400, 100, f"UNKNOWN_REQUEST: {identity}")
-            if not is_ready:
-                raise RefusalError(400, 100, f"DATA_NOT_YET_AVAILABLE: {identity}")
-            return job.make()
-        job.polls += 1
-        is_ready = job.polls >= self.polls_until_available and not job.is_stuck
-        status = "EXPIRED" if is_expired else "AVAILABLE" if is_ready else "PROCESSING"
-        return xml(
-            f'{XML_START}<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/" '
-            'xmlns:env="http://schemas.xmlsoap.org/soap/envelope/"><env:Header/><S:Body>'
-            '<ns0:asyncResponse xmlns:ns0="http://estat.ec.europa.eu/disschain/soap/asynchronous" '
-            'xmlns:ns1="http://estat.ec.europa.eu/disschain/asynchronous">'
-            f"<ns1:status><ns1:key>{identity}</ns1:key><ns1:status>{status}</ns1:status></ns1:status>"
-            "</ns0:asyncResponse></S:Body></S:Envelope>"
-        )
 
     # -- statistics (JSON-stat) -------------------------------------------------------------------------
 
@@ -386,16 +246,12 @@ class DisseminationHost:
             return Reply(observations.json_stat(times).encode(), "application/json")
 
         is_stuck = self.faults.take(query.url, "async_never") is not None
-        if is_stuck or (cost >= SYNCHRONOUS_UP_TO and not self._is_prepared(query, release)):
-            # There is no key to ask with: the same request again is how one asks.
-            self._jobs[self._add_job(dataset, make, query, release, is_stuck=is_stuck)].polls += 1
+        if is_stuck or (cost >= SYNCHRONOUS_UP_TO and not self.jobs.is_prepared(query, release)):
+            # The reply has no key: a client polls by repeating its request.
+            self.jobs.poll(self.jobs.add(dataset, make, query, release, is_stuck=is_stuck))
             label = "ASYNCHRONOUS_RESPONSE. Your request will be treated asynchronously. Please try again later."
             return json_reply({"warning": {"status": 413, "label": label}})
         return make()
-
-
-def _job_identity(query: Query, release: Release) -> str:
-    return str(uuid.uuid5(structures.NAMESPACE, f"{release.number} {query.url}"))
 
 
 def _read_parameters(
@@ -405,7 +261,7 @@ def _read_parameters(
     for dimension in dataset.dimensions:
         allowed = dimension.codes
         if dimension.name in asked:
-            # An unknown value is dropped without a word; codes are not case-sensitive here.
+            # An unknown value is dropped without an error; codes are not case-sensitive here.
             wanted = {code.upper() for code in asked[dimension.name]}
             allowed = tuple(code for code in allowed if code.upper() in wanted)
         codes[dimension.name] = allowed

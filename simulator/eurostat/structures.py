@@ -6,13 +6,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from simulator.economy import START_YEAR, Release
 from simulator.eurostat.model import CONFIDENTIALITY, FLAGS, Dataset
 from simulator.eurostat.observations import describe_dataset, observation_annotations
-from simulator.eurostat.replies import XML_START, XML_START_SINGLE, json_reply, xml
-from simulator.faults import Reply
-
-NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "simulator.localhost")
+from simulator.eurostat.replies import NAMESPACE, XML_START, XML_START_SINGLE, json_reply, xml
+from simulator.release import START_YEAR, Release
+from simulator.reply import Reply
 
 _NAMESPACES = (
     'xmlns:m="http://www.sdmx.org/resources/sdmxml/schemas/v2_1/message" '
@@ -23,7 +21,7 @@ _URN = "urn:sdmx:org.sdmx.infomodel"
 
 
 def _header(release: Release, kind: str) -> str:
-    # The real header holds a random id and the time of the request; here both follow the release.
+    # The real header has a random id and the time of the request; here both follow from the release.
     identity = uuid.uuid5(NAMESPACE, f"{kind} {release.number}").hex
     prepared = release.eurostat_stamp[:-2] + ":" + release.eurostat_stamp[-2:]
     return (
@@ -77,14 +75,14 @@ def _dataflow(dataset: Dataset, release: Release, *, is_stub: bool) -> str:
 def write_dataflows(
     datasets: Sequence[Dataset], release: Release, *, is_stub: bool = False, references: str = "none"
 ) -> Reply:
-    """Dataflows in XML.
+    """Return dataflows in XML.
 
     Parameters
     ----------
     is_stub
-        Names only (``detail=allstubs``).
+        True returns names only (``detail=allstubs``).
     references
-        ``children`` adds the data structures, ``descendants`` their code lists and concepts as well.
+        ``children`` adds the data structures, ``descendants`` their code lists and concepts too.
     """
     flows = "".join(_dataflow(dataset, release, is_stub=is_stub) for dataset in datasets)
     below = ""
@@ -103,9 +101,9 @@ def write_dataflows(
 
 
 def write_dataflows_json(datasets: Sequence[Dataset], release: Release, *, is_list: bool) -> Reply:
-    """Dataflows in JSON-stat: one dataset without values, or a collection of them.
+    """Return dataflows in JSON-stat: one dataset without values, or a collection of them.
 
-    The form is the one that the public client ``eurostat`` reads.
+    The form is that read by the public client ``eurostat``.
     """
     items = [
         {
@@ -187,13 +185,13 @@ def _data_structure(dataset: Dataset) -> str:
 
 
 def write_data_structure(dataset: Dataset, release: Release, *, references: str = "none") -> Reply:
-    """Write a data structure, with its code lists and concepts where they are asked for."""
+    """Return a data structure, with its code lists and concepts if requested."""
     below = "" if references == "none" else _descendants([dataset])
     return _message(release, "structure", below + _data_structures([dataset]))
 
 
 def _descendants(datasets: Sequence[Dataset]) -> str:
-    """Code lists and concept schemes of datasets, in the order of the schema."""
+    """Return the code lists and concept schemes of datasets, in the order of the schema."""
     lists = "".join(
         _codelist(name, version, labels, title) for name, (version, labels, title) in codelists(datasets).items()
     )
@@ -223,7 +221,7 @@ def _concept_scheme(dataset: Dataset) -> str:
 
 
 def codelists(datasets: Sequence[Dataset]) -> dict[str, tuple[str, dict[str, str], str]]:
-    """Code lists that datasets use: version, label by code, title. A list holds what its datasets use of it."""
+    """Return the code lists of datasets by name: version, label by code, title; only the codes the datasets use."""
     lists: dict[str, tuple[str, dict[str, str], str]] = {}
     for dataset in datasets:
         for dimension in dataset.dimensions:
@@ -254,7 +252,7 @@ def _codelist(name: str, version: str, labels: Mapping[str, str], title: str) ->
 
 
 def write_codelist(name: str, datasets: Sequence[Dataset], release: Release, *, is_tsv: bool) -> Reply:
-    """Write a code list in XML, or as lines of code and label."""
+    """Return a code list in XML, or as lines of code and label."""
     version, labels, title = codelists(datasets)[name]
     if is_tsv:
         lines = "".join(f"{code}\t{label}\r\n" for code, label in labels.items())
@@ -266,11 +264,11 @@ def write_codelist(name: str, datasets: Sequence[Dataset], release: Release, *, 
 
 
 def write_constraint(dataset: Dataset, release: Release) -> Reply:
-    """Write the codes and periods that a query may ask for."""
+    """Return the codes and periods that a query may select."""
     lists = {dimension.name: dimension.listed or dimension.codes for dimension in dataset.dimensions}
     if dataset.is_comext:
-        # Like the real one, it lists every month of the running year, also those without data yet, and it
-        # names the indicators last.
+        # As on the real host: every month of the current year, including those without data yet, and the indicators
+        # last.
         years = range(START_YEAR, release.year_month[0] + 1)
         times = [label for year in years for label in (*(f"{year}-{m:02}" for m in range(1, 13)), str(year))]
         indicators = lists.pop("indicators")

@@ -25,7 +25,7 @@ from extract.transport import PatientAdapter
 from metaalexport import ingest
 from metaalexport.run import Run
 from metaalexport.settings import Settings
-from simulator.eurostat.files import _RELATIONS
+from simulator.eurostat.files import CN_SUCCESSIONS
 from simulator.products import PRODUCT_TITLES
 from tests.contract.loading import Answer, CountingAdapter, Loader, Reply
 from tests.fault.loads import Case, GateStoppedError, Office, copy_state, failed_checks, run_load, running_office
@@ -383,7 +383,7 @@ class Expected:
 
 EXPECTED = {
     TITLES.code: Expected(len(PRODUCT_TITLES), 1),
-    SUCCESSIONS.code: Expected(58, len({relation[:4] for relation in _RELATIONS.split()})),
+    SUCCESSIONS.code: Expected(58, len({row["year"] for row in CN_SUCCESSIONS})),
 }
 
 

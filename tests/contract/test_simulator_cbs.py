@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from simulator.cbs import LARGE_LANDS, MEASURES
-from simulator.economy import CBS_SECTION_CODES
+from simulator.cbs.trade import SECTION_CODES
 from simulator.server import Simulator, run_simulator
 
 RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "cbs" / "v4" / "85429NED"
@@ -292,15 +292,15 @@ def test_published_cells_obey_the_identities(table: str, simulator: Simulator) -
         parts = [cells[period, land, section, measure] for measure in ("M001648", "M001632", "M007897")]
         assert abs(cells[period, land, section, "D001636"] - sum(parts)) <= 1
 
-    truth, revised = simulator.economy.cbs_published_values(simulator.release)
+    truth, revised = simulator.cbs.trade.published_values(simulator.release)
     months = {"2025JJ00": slice(48, 60), "2026MM03": slice(62, 63)}
     lands = {key[1] for key in cells} - set(AGGREGATES) - {"T001047"}
     for period, span in months.items():
-        total = sum(cells[period, "T001047", section, "D001636"] for section in CBS_SECTION_CODES)
+        total = sum(cells[period, "T001047", section, "D001636"] for section in SECTION_CODES)
         assert abs(total - cells[period, "T001047", "T001082", "D001636"]) <= 6
         both = [cells[period, land, "T001082", "D001636"] for land in ("L007935", "L006998")]
         assert abs(sum(both) - cells[period, "T001047", "T001082", "D001636"]) <= 2
-        for column, section in enumerate(CBS_SECTION_CODES):
+        for column, section in enumerate(SECTION_CODES):
             shown = [
                 cells[period, land, section, "D001636"] for land in lands if (period, land, section, "D001636") in cells
             ]

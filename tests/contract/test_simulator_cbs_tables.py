@@ -13,9 +13,9 @@ import pytest
 
 from simulator.cbs import LARGE_LANDS, TABLES
 from simulator.cbs.goods import GOODS
-from simulator.cbs.tables import Table
-from simulator.economy import CBS_SECTION_CODES
-from simulator.faults import Fault
+from simulator.cbs.table import Table
+from simulator.cbs.trade import SECTION_CODES
+from simulator.faults.registry import Fault
 from simulator.server import Simulator
 
 ROOT = "/odata/v1/CBS"
@@ -275,7 +275,7 @@ def test_ownership_parts_add_up_and_meet_the_published_totals(simulator: Simulat
     # The newest months are not complete yet: they are revised upwards.
     assert cells["2026JJ00", "T001047", "T001082", "D001636"] == pytest.approx(474795, rel=0.02)
     sections = [code["Identifier"] for code in ask(simulator, f"{ROOT}/85427NED/SITCCodes")["value"]]
-    assert sections == ["T001082", *CBS_SECTION_CODES, "A051811"]
+    assert sections == ["T001082", *SECTION_CODES, "A051811"]
     parts = sum(cells["2025JJ00", "T001047", section, "D001636"] for section in sections[1:])
     assert abs(parts - cells["2025JJ00", "T001047", "T001082", "D001636"]) <= 6
     assert cells["2025JJ00", "T001047", "A051811", "D001636"] > 10_000
@@ -338,7 +338,7 @@ def test_goods_are_part_of_their_section(simulator: Simulator) -> None:
     counts: Counter[tuple[str, str, str]] = Counter()
     for table in ("85681NED", "85682NED", "85683NED"):
         for record in rows(simulator, table, filter=condition):
-            section = CBS_SECTION_CODES[int(record["SITC"][4])]
+            section = SECTION_CODES[int(record["SITC"][4])]
             key = (section, record["Landen"], record["Measure"])
             parts[key] = parts.get(key, 0) + record["Value"]
             counts[key] += 1

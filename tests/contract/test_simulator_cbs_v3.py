@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 from simulator.cbs import TABLES
-from simulator.faults import Fault
+from simulator.faults.registry import Fault
 from simulator.server import Simulator
 
 API, FEED = "/ODataApi/odata", "/ODataFeed/odata"

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import requests
 
-from simulator.economy import EU_MEMBERS
 from simulator.eurostat import DIMENSIONS, LARGE_PARTNERS
+from simulator.partners import EU_MEMBERS
 from simulator.server import Simulator, run_simulator
 
 REPOSITORY = Path(__file__).resolve().parents[2]

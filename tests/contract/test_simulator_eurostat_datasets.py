@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 
-from simulator.economy import EU_MEMBERS
+from simulator.partners import EU_MEMBERS
 from simulator.products import GROUP_CODES, PRODUCTS, cpa22
 from simulator.server import run_simulator
 

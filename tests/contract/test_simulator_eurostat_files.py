@@ -16,7 +16,7 @@ import py7zr
 import pytest
 import requests
 
-from simulator.eurostat.files import OLD_COLUMNS, V2_COLUMNS
+from simulator.eurostat.bulk import OLD_COLUMNS, V2_COLUMNS
 from simulator.server import run_simulator
 
 MAIN = "/eurostat/api/dissemination"

@@ -20,7 +20,9 @@ import pytest
 import requests
 from py7zr.io import BytesIOFactory
 
-from simulator.faults import DAMAGING, KINDS, FaultBook, Reply, describe_kinds
+from simulator.faults.book import KINDS, FaultBook, describe_kinds
+from simulator.faults.registry import DAMAGING
+from simulator.reply import Reply
 from simulator.server import Simulator, run_simulator
 
 DATA = (
@@ -379,7 +381,7 @@ PRICES_ZIP = "/csv/CBS/nl/85770NED"
 @pytest.fixture(scope="module")
 def small_server() -> Iterator[str]:
     simulator = Simulator()
-    simulator.eurostat.files.bulk_reporters = ("MT",)
+    simulator.eurostat.files.archives.bulk_reporters = ("MT",)
     with run_simulator(simulator) as base_url:
         yield base_url
 

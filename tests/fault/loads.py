@@ -120,7 +120,7 @@ class Office:
 def running_office() -> Iterator[Office]:
     """Serve a simulator with small pages."""
     simulator = Simulator(release=BEFORE, page_size=PAGE_ROWS)
-    simulator.eurostat.files.bulk_reporters = ("MT",)
+    simulator.eurostat.files.archives.bulk_reporters = ("MT",)
     with run_simulator(simulator) as url:
         yield Office(simulator, url)
 

@@ -21,7 +21,7 @@ import duckdb
 from extract.errors import ExtractError
 from extract.landing.manifest import LoadManifest
 from extract.landing.store import Landing
-from simulator.faults import describe_kinds
+from simulator.faults.book import describe_kinds
 from tests.fault.loads import (
     BEFORE,
     NOW,

@@ -29,7 +29,7 @@ from metaalexport.run import Run
 from metaalexport.settings import REFERENCE, Settings
 from metaalexport.state import prepare_state
 from simulator.cbs.tables import TABLES
-from simulator.economy import Release
+from simulator.release import Release
 from simulator.server import Simulator, run_simulator
 from tests.fault.loads import broken_checks
 

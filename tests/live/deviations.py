@@ -21,7 +21,7 @@ from typing import Any
 
 from metaalexport import gaps, published
 from metaalexport.settings import Settings
-from simulator.faults import describe_kinds
+from simulator.faults.book import describe_kinds
 from simulator.server import Simulator, run_simulator
 from tests.live.proxy import Deviate, Exchange, Proxy, UnmarkedSimulator, as_it_is, running_proxy
 

@@ -18,8 +18,10 @@ from metaalexport import building, ingest
 from metaalexport.dbt import run_dbt
 from metaalexport.run import Run
 from metaalexport.settings import REFERENCE, Settings
-from simulator.economy import EXPORT, Release, month_index
+from simulator.economy import EXPORT
+from simulator.eurostat.trade import ComextTrade
 from simulator.products import PRODUCTS
+from simulator.release import Release, month_index
 from simulator.server import run_simulator
 from tests.marts.conftest import Warehouse
 from tests.marts.newest import newest_cells
@@ -418,12 +420,12 @@ def test_front_loading_is_found_in_the_market_of_the_tariff_and_nowhere_else(war
 def test_true_front_loading_and_payback_lie_within_the_intervals(
     warehouse: Warehouse, reporter: str, scope: str
 ) -> None:
-    economy = warehouse.economy
+    trade = ComextTrade(warehouse.economy)
     months = Release(12).eurostat_months
-    partner = economy.partners.codes.index("US")
+    partner = trade.partners.codes.index("US")
     products = [PRODUCTS.index(chapter) for chapter in METAL[scope]]
     shocked, normal = (
-        economy.comext_truth(reporter, EXPORT, months, shocked=is_shocked)[products, partner].sum(axis=0)
+        trade.truth(reporter, EXPORT, months, shocked=is_shocked)[products, partner].sum(axis=0)
         for is_shocked in (True, False)
     )
     moved = shocked - normal

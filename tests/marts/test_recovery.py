@@ -6,8 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simulator.economy import EXPORT, EXTRA_EU, INTRA_EU, Economy, Release
+from simulator.cbs.trade import CbsTrade
+from simulator.economy import EXPORT, Economy
+from simulator.eurostat.trade import ComextTrade
+from simulator.partners import EXTRA_EU, INTRA_EU
 from simulator.products import PRODUCTS
+from simulator.release import Release
 from tests.marts.conftest import Warehouse
 from tests.marts.recompute import Floats, numbered, seed
 from tests.states import RELEASES
@@ -23,7 +27,7 @@ SECTIONS = {"manufactures_sitc6": 6, "machinery_transport_sitc7": 7}
 def published_totals(economy: Economy, release: Release) -> Floats:
     """Return Dutch exports of all goods by month as Eurostat has them in a release: final value times factor by age."""
     months = release.eurostat_months
-    final = economy.comext_truth("NL", EXPORT, months)[PRODUCTS.index("TOTAL")]
+    final = ComextTrade(economy).truth("NL", EXPORT, months)[PRODUCTS.index("TOTAL")]
     factors = economy.parameters.revision_factors
     total = np.zeros(months)
     for kind, partner in (("intra", INTRA_EU), ("extra", EXTRA_EU)):
@@ -65,7 +69,7 @@ def test_revisions_are_the_factors_of_the_ages(warehouse: Warehouse) -> None:
 def cbs_cells(warehouse: Warehouse) -> pd.DataFrame:
     """Return true exports by destination, section and month before rounding, mln euro, and what of them is secret."""
     release = Release(RELEASES[-1])
-    truth, values = warehouse.economy.cbs_published_values(release)
+    truth, values = CbsTrade(warehouse.economy).published_values(release)
     partners = seed("office_partners").query("office == 'cbs'").set_index("office_code")
     shape = values.shape[1:]
     land, section, month = (axis.ravel() for axis in np.indices(shape))

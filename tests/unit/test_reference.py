@@ -13,7 +13,7 @@ from extract.registry import get_dataset
 from metaalexport import reference
 from metaalexport.arguments import SettingsError
 from metaalexport.settings import REFERENCE
-from simulator.economy import EconomyParameters
+from simulator.parameters import EconomyParameters
 
 MEMBER_KINDS = {"country", "part", "unallocated", "total", "aggregate"}
 HEADER = ",".join(reference.USER_SCOPE_COLUMNS)

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import duckdb
 import numpy as np
 import pytest
 
 from simulator.cbs.goods import GOODS
-from simulator.economy import (
-    CBS_NOT_IN_COUNTRY,
-    EU_REPORTER,
-    EXPORT,
-    EXTRA_EU,
-    IMPORT,
-    INTRA_EU,
-    WORLD,
-    Economy,
-    EconomyParameters,
-    Release,
-    month_index,
-    month_label,
-)
-from simulator.products import LEAVES, METAL_CHAPTERS, PRODUCTS, TOTAL
+from simulator.cbs.trade import NOT_IN_COUNTRY, CbsTrade
+from simulator.economy import EXPORT, IMPORT, Economy
+from simulator.eurostat.trade import ComextTrade
+from simulator.parameters import EconomyParameters
+from simulator.partners import EU_REPORTER, EXTRA_EU, INTRA_EU, WORLD
+from simulator.products import LEAVES, PRODUCTS, TOTAL
+from simulator.release import Release, month_index, month_label
 from simulator.server import Simulator
 
 RELEASE = Release()
@@ -31,6 +22,16 @@ MONTHS = RELEASE.eurostat_months
 @pytest.fixture(scope="module")
 def economy() -> Economy:
     return Economy()
+
+
+@pytest.fixture(scope="module")
+def comext(economy: Economy) -> ComextTrade:
+    return ComextTrade(economy)
+
+
+@pytest.fixture(scope="module")
+def cbs(economy: Economy) -> CbsTrade:
+    return CbsTrade(economy)
 
 
 def product_row(code: str) -> int:
@@ -55,8 +56,8 @@ def test_shares_of_the_leaves_add_up_to_all_trade() -> None:
         assert leaf.parents[-1] == TOTAL
 
 
-def test_world_is_the_exact_sum_of_countries_and_unallocated(economy: Economy) -> None:
-    cube = economy.comext_cube("NL", EXPORT, RELEASE)
+def test_world_is_the_exact_sum_of_countries_and_unallocated(economy: Economy, comext: ComextTrade) -> None:
+    cube = comext.cube("NL", EXPORT, RELEASE)
     codes = economy.partners.codes
     leaves = np.isin(codes, economy.partners.leaves)
     for cells in (cube.value, cube.quantity):
@@ -66,8 +67,8 @@ def test_world_is_the_exact_sum_of_countries_and_unallocated(economy: Economy) -
     assert cube.value[product_row(TOTAL), codes.index("NL")].sum() == 0
 
 
-def test_a_parent_holds_at_least_its_children(economy: Economy) -> None:
-    value = economy.comext_cube("NL", EXPORT, RELEASE).value
+def test_a_parent_holds_at_least_its_children(economy: Economy, comext: ComextTrade) -> None:
+    value = comext.cube("NL", EXPORT, RELEASE).value
     for parent in PRODUCTS:
         length = 0 if parent == TOTAL else len(parent)
         children = [
@@ -82,8 +83,8 @@ def test_a_parent_holds_at_least_its_children(economy: Economy) -> None:
     assert (value[product_row(TOTAL), world] > value[chapters, world].sum(axis=0)).all()
 
 
-def test_leading_markets_of_the_netherlands(economy: Economy) -> None:
-    value = economy.comext_cube("NL", EXPORT, RELEASE).value[product_row(TOTAL)].sum(axis=1)
+def test_leading_markets_of_the_netherlands(economy: Economy, comext: ComextTrade) -> None:
+    value = comext.cube("NL", EXPORT, RELEASE).value[product_row(TOTAL)].sum(axis=1)
     codes = economy.partners.codes
     ranked = sorted(economy.partners.leaves, key=lambda code: -value[codes.index(code)])
     assert ranked[:5] == ["DE", "BE", "FR", "GB", "US"]
@@ -91,37 +92,37 @@ def test_leading_markets_of_the_netherlands(economy: Economy) -> None:
     assert unallocated / value[codes.index(WORLD)] == pytest.approx(0.003, rel=0.1)
 
 
-def test_small_cells_are_absent(economy: Economy) -> None:
-    cube = economy.comext_cube("NL", EXPORT, RELEASE)
+def test_small_cells_are_absent(comext: ComextTrade) -> None:
+    cube = comext.cube("NL", EXPORT, RELEASE)
     share_absent = float((cube.value == 0).mean())
     assert 0.3 < share_absent < 0.8
     assert ((cube.value > 0) | (cube.quantity == 0)).all()
 
 
-def test_two_economies_with_one_seed_are_equal_and_another_seed_differs(economy: Economy) -> None:
+def test_two_economies_with_one_seed_are_equal_and_another_seed_differs(comext: ComextTrade) -> None:
     again = Economy()
     other = Economy(EconomyParameters(seed=2))
-    own = economy.comext_cube("NL", EXPORT, RELEASE)
-    assert (own.value == again.comext_cube("NL", EXPORT, RELEASE).value).all()
-    assert (own.quantity == again.comext_cube("NL", EXPORT, RELEASE).quantity).all()
-    assert (own.value != other.comext_cube("NL", EXPORT, RELEASE).value).any()
+    own = comext.cube("NL", EXPORT, RELEASE)
+    assert (own.value == ComextTrade(again).cube("NL", EXPORT, RELEASE).value).all()
+    assert (own.quantity == ComextTrade(again).cube("NL", EXPORT, RELEASE).quantity).all()
+    assert (own.value != ComextTrade(other).cube("NL", EXPORT, RELEASE).value).any()
 
 
 def test_the_union_is_the_sum_of_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
     # Three members say as much as 27, and take a ninth of the time.
     members = ("BE", "LU", "NL")
-    monkeypatch.setattr("simulator.economy.EU_MEMBERS", members)
-    economy = Economy()
-    union = economy.comext_cube(EU_REPORTER, EXPORT, RELEASE)
-    parts = [economy.comext_cube(member, EXPORT, RELEASE) for member in members]
+    monkeypatch.setattr("simulator.eurostat.trade.EU_MEMBERS", members)
+    comext = ComextTrade(Economy())
+    union = comext.cube(EU_REPORTER, EXPORT, RELEASE)
+    parts = [comext.cube(member, EXPORT, RELEASE) for member in members]
     assert (union.value == sum(part.value for part in parts)).all()
     assert (union.quantity == sum(part.quantity for part in parts)).all()
     assert (union.pieces == sum(part.pieces for part in parts)).all()
 
 
-def test_a_later_release_adds_a_month_and_revises_the_last_twelve(economy: Economy) -> None:
-    first = economy.comext_cube("NL", EXPORT, RELEASE).value
-    second = economy.comext_cube("NL", EXPORT, Release(RELEASE.number + 1)).value
+def test_a_later_release_adds_a_month_and_revises_the_last_twelve(economy: Economy, comext: ComextTrade) -> None:
+    first = comext.cube("NL", EXPORT, RELEASE).value
+    second = comext.cube("NL", EXPORT, Release(RELEASE.number + 1)).value
     assert second.shape[2] == first.shape[2] + 1
     same = first == second[..., :-1]
     assert same[..., :-12].all()
@@ -133,12 +134,12 @@ def test_a_later_release_adds_a_month_and_revises_the_last_twelve(economy: Econo
             month = first.shape[2] - 1 - age
             ratio = second[total, partner, month] / first[total, partner, month]
             assert ratio == pytest.approx(factors[age + 1] / factors[age], rel=1e-6)
-    assert (economy.comext_cube("NL", EXPORT, RELEASE).value == first).all()
+    assert (comext.cube("NL", EXPORT, RELEASE).value == first).all()
 
 
-def test_front_loading_and_payback_are_what_the_parameters_say(economy: Economy) -> None:
-    with_tariff = economy.comext_truth("NL", EXPORT, MONTHS)
-    without = economy.comext_truth("NL", EXPORT, MONTHS, shocked=False)
+def test_front_loading_and_payback_are_what_the_parameters_say(economy: Economy, comext: ComextTrade) -> None:
+    with_tariff = comext.truth("NL", EXPORT, MONTHS)
+    without = comext.truth("NL", EXPORT, MONTHS, shocked=False)
     us = economy.partners.codes.index("US")
     tariff = economy.parameters.tariff
     metal = product_row("72")
@@ -169,36 +170,8 @@ def test_emerging_markets_grow_by_the_known_rate(economy: Economy) -> None:
         assert relative[12] / relative[0] == pytest.approx(1.0 + growth)
 
 
-def test_truth_as_a_table(economy: Economy) -> None:
-    columns = economy.comext_truth_columns("NL", EXPORT, MONTHS)
-    with duckdb.connect() as connection:
-        connection.register("truth", columns)
-        counted = connection.execute("select count(*), count(distinct (partner, product, month)) from truth").fetchone()
-        assert counted is not None
-        assert counted[0] == counted[1] > 100_000
-        metal = ", ".join(f"'{code}'" for code in METAL_CHAPTERS)
-        excess = connection.execute(
-            "select sum(value_eur - value_eur_without_tariff) from truth "
-            f"where partner = 'US' and product in ({metal}) and month between '2024-11' and '2025-02'"
-        ).fetchone()
-        assert excess is not None
-        assert excess[0] > 0
-
-
-def test_cbs_truth_as_a_table(economy: Economy) -> None:
-    months = RELEASE.cbs_months
-    with duckdb.connect() as connection:
-        connection.register("truth", economy.cbs_truth_columns(months))
-        total, suppressed = connection.execute(
-            "select sum(value_mln_eur), sum(value_mln_eur) filter (is_suppressed) from truth "
-            "where measure = 'D001636' and month like '2024%'"
-        ).fetchall()[0]
-    assert total == pytest.approx(economy.parameters.cbs_anchors[2024][0], rel=0.005)
-    assert 0 < suppressed < 0.01 * total
-
-
-def test_cbs_totals_meet_the_published_anchors(economy: Economy) -> None:
-    _, values = economy.cbs_published_values(RELEASE)
+def test_cbs_totals_meet_the_published_anchors(economy: Economy, cbs: CbsTrade) -> None:
+    _, values = cbs.published_values(RELEASE)
     for year in range(2021, 2026):
         first = month_index(f"{year}-01")
         totals = values[..., first : first + 12].sum(axis=(1, 2, 3))
@@ -207,19 +180,21 @@ def test_cbs_totals_meet_the_published_anchors(economy: Economy) -> None:
         assert totals[0] == pytest.approx(totals[1:4].sum())
 
 
-def test_cbs_truth_does_not_move_with_the_release(economy: Economy) -> None:
-    early = economy.cbs_truth(Release(1).cbs_months)
-    late = economy.cbs_truth(RELEASE.cbs_months)
+def test_cbs_truth_does_not_move_with_the_release(cbs: CbsTrade) -> None:
+    early = cbs.truth(Release(1).cbs_months)
+    late = cbs.truth(RELEASE.cbs_months)
     np.testing.assert_allclose(early.values, late.values[..., : early.values.shape[-1]], rtol=1e-12)
     assert (early.suppressed == late.suppressed).all()
 
 
-def test_cbs_withholds_about_four_percent_of_the_small_cells(economy: Economy) -> None:
-    truth = economy.cbs_truth(RELEASE.cbs_months)
+def test_cbs_withholds_about_four_percent_of_the_small_cells(economy: Economy, cbs: CbsTrade) -> None:
+    truth = cbs.truth(RELEASE.cbs_months)
     usual = np.stack([truth.values[4, :, :, :12].mean(axis=2), truth.values[0, :, :, :12].mean(axis=2)], axis=2)
     small = (usual > 0) & (usual < economy.parameters.cbs_small_cell_mln)
     assert truth.suppressed[small].mean() == pytest.approx(0.04, abs=0.015)
     assert not truth.suppressed[~small].any()
+    exports = truth.values[truth.measures.index("D001636")]
+    assert 0 < exports[truth.suppressed[..., 1]].sum() < 0.01 * exports.sum()
 
 
 def test_replies_do_not_depend_on_the_instance() -> None:
@@ -241,8 +216,8 @@ def test_replies_do_not_depend_on_the_instance() -> None:
     assert Simulator(seed=8).answer(*requests[1]).body != replies[requests[1]]
 
 
-def test_imports_and_exports_are_different_draws(economy: Economy) -> None:
-    imports = economy.comext_cube("NL", IMPORT, RELEASE).value[product_row(TOTAL)]
+def test_imports_and_exports_are_different_draws(economy: Economy, comext: ComextTrade) -> None:
+    imports = comext.cube("NL", IMPORT, RELEASE).value[product_row(TOTAL)]
     china, germany = (economy.partners.codes.index(code) for code in ("CN", "DE"))
     assert imports[china].sum() > 0.5 * imports[germany].sum()
 
@@ -250,8 +225,8 @@ def test_imports_and_exports_are_different_draws(economy: Economy) -> None:
 # -- what CBS needs beside its border-crossing table ------------------------------------------------------
 
 
-def test_ownership_meets_the_published_anchors(economy: Economy) -> None:
-    truth = economy.cbs_ownership_truth(RELEASE.cbs_months)
+def test_ownership_meets_the_published_anchors(economy: Economy, cbs: CbsTrade) -> None:
+    truth = cbs.ownership_truth(RELEASE.cbs_months)
     states = truth.lands.index("L008778")
     row = {measure: i for i, measure in enumerate(truth.measures)}
     for year, (total, re_exports, product) in economy.parameters.cbs_ownership_anchors.items():
@@ -262,13 +237,13 @@ def test_ownership_meets_the_published_anchors(economy: Economy) -> None:
         assert span[row["M001632"], states].sum() == pytest.approx(product)
     parts = truth.values[row["M001648"]] + truth.values[row["M001632"]]
     np.testing.assert_allclose(truth.values[row["D001636"]], parts)
-    assert truth.sections[-1] == CBS_NOT_IN_COUNTRY
+    assert truth.sections[-1] == NOT_IN_COUNTRY
     assert not truth.suppressed[:, -1].any()
 
 
-def test_ownership_keeps_the_partners_of_the_border(economy: Economy) -> None:
-    owned = economy.cbs_ownership_truth(RELEASE.cbs_months)
-    crossed = economy.cbs_truth(RELEASE.cbs_months)
+def test_ownership_keeps_the_partners_of_the_border(cbs: CbsTrade) -> None:
+    owned = cbs.ownership_truth(RELEASE.cbs_months)
+    crossed = cbs.truth(RELEASE.cbs_months)
     assert owned.lands == crossed.lands
     row = {measure: i for i, measure in enumerate(crossed.measures)}
     border = (crossed.values[row["M001648"]] + crossed.values[row["M001632"]]).sum(axis=(1, 2))
@@ -276,15 +251,15 @@ def test_ownership_keeps_the_partners_of_the_border(economy: Economy) -> None:
     assert np.corrcoef(np.log(border[border > 1]), np.log(mine[border > 1]))[0, 1] > 0.98
 
 
-def test_numbers_of_cbs_do_not_move_with_the_release(economy: Economy) -> None:
+def test_numbers_of_cbs_do_not_move_with_the_release(economy: Economy, cbs: CbsTrade) -> None:
     early, late = Release(1).cbs_months, RELEASE.cbs_months
-    owned = economy.cbs_ownership_truth(early).values
-    np.testing.assert_allclose(owned, economy.cbs_ownership_truth(late).values[..., :early], rtol=1e-12)
+    owned = cbs.ownership_truth(early).values
+    np.testing.assert_allclose(owned, cbs.ownership_truth(late).values[..., :early], rtol=1e-12)
     goods = [good for good in GOODS if good.code in ("72083900", "76012080", "02011000", "85076000")]
     assert len(goods) == 4
     for flow in (IMPORT, EXPORT):
-        values, kilograms = economy.cbs_goods(goods, flow, early)
-        more, heavier = economy.cbs_goods(goods, flow, late)
+        values, kilograms = cbs.goods(goods, flow, early)
+        more, heavier = cbs.goods(goods, flow, late)
         np.testing.assert_allclose(values, more[..., :early], rtol=1e-6)
         np.testing.assert_allclose(kilograms, heavier[..., :early], rtol=1e-6)
     index = economy.monthly_index("price", early, 0.03, 0.01)
@@ -292,20 +267,20 @@ def test_numbers_of_cbs_do_not_move_with_the_release(economy: Economy) -> None:
     assert index[:12].mean() == pytest.approx(100.0)
 
 
-def test_a_good_does_not_depend_on_the_others(economy: Economy) -> None:
+def test_a_good_does_not_depend_on_the_others(cbs: CbsTrade) -> None:
     goods = [good for good in GOODS if good.code.startswith("76")]
-    together, _ = economy.cbs_goods(goods, EXPORT, MONTHS)
+    together, _ = cbs.goods(goods, EXPORT, MONTHS)
     for i, good in enumerate(goods):
-        alone, _ = economy.cbs_goods([good], EXPORT, MONTHS)
+        alone, _ = cbs.goods([good], EXPORT, MONTHS)
         assert (alone[0] == together[i]).all()
 
 
-def test_goods_are_never_more_than_their_section(economy: Economy) -> None:
-    truth = economy.cbs_truth(MONTHS)
+def test_goods_are_never_more_than_their_section(cbs: CbsTrade) -> None:
+    truth = cbs.truth(MONTHS)
     leaf_of = {leaf.parents[0]: leaf for leaf in LEAVES}
     for flow, measure in ((IMPORT, "D001607"), (EXPORT, "D001636")):
         whole = truth.values[truth.measures.index(measure)]
-        values, _ = economy.cbs_goods(GOODS, flow, MONTHS)
+        values, _ = cbs.goods(GOODS, flow, MONTHS)
         for section in range(10):
             rows = []
             for i, good in enumerate(GOODS):
@@ -315,27 +290,27 @@ def test_goods_are_never_more_than_their_section(economy: Economy) -> None:
             assert (values[rows].sum(axis=0) <= whole[:, section] * (1 + 1e-5) + 1e-9).all()
 
 
-def test_the_tariff_shows_in_goods_of_metal(economy: Economy) -> None:
+def test_the_tariff_shows_in_goods_of_metal(economy: Economy, cbs: CbsTrade) -> None:
     """The year totals are published figures, so the level of 2025 is fixed: the shape within the year is the tariff."""
-    calm = Economy(EconomyParameters(front_loading=False))
-    truth = economy.cbs_truth(MONTHS)
+    calm = CbsTrade(Economy(EconomyParameters(front_loading=False)))
+    truth = cbs.truth(MONTHS)
     states = truth.lands.index("L008778")
     metal = [good for good in GOODS if good.code[:2] == "72" and good.sitc[0] == "6"]
     other = [good for good in GOODS if good.code[:2] == "84"]
     before, after = month_index("2025-02"), month_index("2025-03")
     for goods, shocked in ((metal, True), (other, False)):
-        with_tariff, without = (e.cbs_goods(goods, EXPORT, MONTHS)[0][:, states].sum(axis=0) for e in (economy, calm))
+        with_tariff, without = (e.goods(goods, EXPORT, MONTHS)[0][:, states].sum(axis=0) for e in (cbs, calm))
         ratio = with_tariff / without
         fall = ratio[after] / ratio[before]
         tariff = economy.tariff_factor(MONTHS)
         assert fall == pytest.approx(tariff[after] / tariff[before] if shocked else 1.0, abs=0.02)
 
 
-def test_cbs_withholds_by_name(economy: Economy) -> None:
+def test_cbs_withholds_by_name(cbs: CbsTrade) -> None:
     usual = np.linspace(0, 100, 2000).reshape(2, 1000)
-    withheld = economy.cbs_withheld(["a", "b"], usual, small=50.0)
+    withheld = cbs.withheld(["a", "b"], usual, small=50.0)
     assert not withheld[usual >= 50.0].any()
     assert not withheld[0, 0]
     assert withheld[usual < 50.0].mean() == pytest.approx(0.04, abs=0.015)
-    assert (withheld == economy.cbs_withheld(["a", "b"], usual, small=50.0)).all()
-    assert (economy.cbs_withheld(["b"], usual[1:], small=100.0) >= withheld[1:]).all()
+    assert (withheld == cbs.withheld(["a", "b"], usual, small=50.0)).all()
+    assert (cbs.withheld(["b"], usual[1:], small=100.0) >= withheld[1:]).all()

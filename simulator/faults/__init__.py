@@ -1,0 +1,1 @@
+"""Faults that can be switched on: broken transport and wrong data."""
