@@ -1,0 +1,27 @@
+"""The size of files: docs/contributing.md, 'Where things belong'."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = (
+    "bi",
+    "benchmarks",
+    "common",
+    "dags",
+    "deploy",
+    "expectations",
+    "extract",
+    "metaalexport",
+    "publish",
+    "simulator",
+)
+MOST_LINES = 400
+
+
+def test_no_module_is_longer_than_a_reader_holds_in_mind() -> None:
+    modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    assert len(modules) > 100
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
+    assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
