@@ -41,7 +41,7 @@ SMALL_FILE_BYTES = 50_000
 POINTS_INSIDE = 4
 # The table of the page stands between these.
 BEGIN, END = "<!-- written by tests/fault/pipeline.py -->\n", "<!-- end of what is written -->"
-TABLE_HEAD = "| command | step | killed | full disk | readers saw | ends like a run that was not interrupted |"
+TABLE_HEAD = "| command | step | killed | full disk | each met | readers saw | ends like an undisturbed run |"
 _ROW = re.compile(r"\| `(\w+)` \|")
 _START = re.compile(r"step start (\w+)")
 
@@ -307,24 +307,24 @@ def try_all(states: States, command: Command, *, inside: int, is_chained: bool) 
 
 
 def write_page(trials: list[Trial], way: str) -> None:
-    """Put what came of all trials into the page."""
-    how = {
-        "each": "to a state that nothing had happened to, and the command was run to its end after it",
-        "chain": "to what the interruption before it had left, and the command was run to its end after its last",
-    }
+    """Write the results of all trials into the page; the rows of other commands stay."""
+    met = {"each": "a fresh state", "chain": "what the one before left"}[way]
     head, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     tail = rest[rest.index(END) :]
     tried = {trial.command for trial in trials}
-    kept = [line for line in rest.splitlines() if (row := _ROW.match(line)) and row[1] not in tried]
-    lines = [f"Each interruption came {how[way]}.", "", TABLE_HEAD, "|---|---|---|---|---|---|", *kept]
+    rows = [line for line in rest.splitlines() if (row := _ROW.match(line)) and row[1] not in tried]
     for command, step in dict.fromkeys((trial.command, trial.step) for trial in trials):
         of_step = [trial for trial in trials if (trial.command, trial.step) == (command, step)]
         kills, full = (sum(trial.how == how for trial in of_step) for how in ("kill", "full"))
         saw = ", ".join(sorted({trial.shown for trial in of_step}))
         ends = "yes" if all(trial.ends_as_clean for trial in of_step) else "NO"
         name = f"`{step}`" if step else "before its first step, or all of it"
-        lines.append(f"| `{command}` | {name} | {kills or '–'} | {full or '–'} | {saw} | {ends} |")
-    PAGE.write_text(head + begin + "\n".join(["", *lines, ""]) + tail, encoding="utf-8")
+        rows.append(f"| `{command}` | {name} | {kills or '–'} | {full or '–'} | {met} | {saw} | {ends} |")
+    order = [command.name for command in COMMANDS]
+    rows.sort(key=lambda line: order.index(_ROW.match(line)[1]))  # type: ignore[index]
+    PAGE.write_text(
+        head + begin + "\n".join(["", TABLE_HEAD, "|---|---|---|---|---|---|---|", *rows, ""]) + tail, encoding="utf-8"
+    )
 
 
 @contextmanager

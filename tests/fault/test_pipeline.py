@@ -46,7 +46,7 @@ def test_a_command_that_is_killed_inside_each_step_ends_well(states: States, com
 
 
 def test_every_step_of_the_journal_is_in_the_table() -> None:
-    text = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "metaalexport").glob("*.py")))
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "metaalexport").rglob("*.py")))
     found = set(re.findall(r"run\.step\(\"(\w+)\"", text)) | set(TASKS) | {"gate_landing", "gate_candidate"}
     # `Run.step` itself, and the tasks of maintenance, pass a name on.
     named = r"(?:run\.step\((?:\"|f\"gate_)|\.step\((?:self\.id|run_id), name)"
