@@ -391,7 +391,7 @@ def test_errors_that_a_reader_meets_are_in_the_runbook() -> None:
 
 
 def test_environment_variables_exist_and_are_documented() -> None:
-    modules = [f"metaalexport/{name}.py" for name in ("settings", "serving", "airflow_run", "alerts")]
+    modules = [f"metaalexport/{name}.py" for name in ("settings", "serving", "airflow_home", "airflow_run", "alerts")]
     settings = {word for module in modules for word in re.findall(r'"(METAALEXPORT_[A-Z_]+)"', read(module))}
     settings |= {"METAALEXPORT_CBS_URL", "METAALEXPORT_EUROSTAT_URL"}
     # Whose value is a secret can also be the name of a file that holds it.

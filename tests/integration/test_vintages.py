@@ -198,7 +198,17 @@ class Office:
         load = Load("eurostat_comext_bulk", load_id, vintage_at, "*", "NL", ["*"], date(2024, 1, 1), date(2024, 12, 1))
         self.loads.append(load)
         landed = [{"load_id": load_id, "request_no": 0, "change_kind": "new", **row} for row in rows]
-        self._write(load, {"changes": landed}, rows_loaded=len(rows), rows_changed=len(rows), withdrawn=0)
+        covered = {
+            "load_id": load_id,
+            "reporter_code": "*",
+            "product_code": "*",
+            "has_all_partners": True,
+            "panel": "*",
+        }
+        covered |= {"first_month": date(2024, 1, 1), "last_month": date(2024, 12, 1)}
+        self._write(
+            load, {"changes": landed, "coverage": [covered]}, rows_loaded=len(rows), rows_changed=len(rows), withdrawn=0
+        )
 
     def _write(
         self,
