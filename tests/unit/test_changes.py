@@ -335,6 +335,27 @@ def test_older_vintage_is_refused_where_products_meet(
         assert landing.commit(manifest.load_id, DATASET).vintage_at == "2026-01"
 
 
+@pytest.mark.parametrize(
+    ("first_month", "last_month", "meet"),
+    [
+        ("2024-01", "2025-01", True),
+        ("2024-01", "2024-12", False),
+        ("2025-12", "", True),
+        ("2026-01", "", False),
+    ],
+)
+def test_older_vintage_is_refused_where_months_meet(
+    landing: Landing, first_month: str, last_month: str, *, meet: bool
+) -> None:
+    put(landing, "2026-02", {}, replace(ALL, first_month="2025-01", last_month="2025-12"))
+    manifest = stage(landing, "2026-01", {}, replace(ALL, first_month=first_month, last_month=last_month))
+    if meet:
+        with pytest.raises(BadReplyError, match="put behind"):
+            landing.commit(manifest.load_id, DATASET)
+    else:
+        assert landing.commit(manifest.load_id, DATASET).vintage_at == "2026-01"
+
+
 def test_second_load_of_one_vintage_comes_after_the_first(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None), DE: (2, None)}, retrieved="2026-01-02")
     put(landing, "2026-01", {US: (1, None)}, retrieved="2026-01-03")
