@@ -26,7 +26,7 @@ class ExtractError(Exception):
     where : str
         The affected URL, file, period or slice.
     next_step : str
-        What the reader can do about it.
+        Advice to the reader.
     """
 
     def __init__(self, problem: str, *, dataset: str, where: str = "", next_step: str = "") -> None:

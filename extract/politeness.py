@@ -118,5 +118,5 @@ class RequestBudget:
                 where=where,
                 next_step="load fewer datasets or months in one run, or raise METAALEXPORT_REQUEST_BUDGET",
             )
-        # Written atomically: a kill between two writes loses one count at most.
+        # Written atomically: a kill between two writes costs the budget one request at most.
         write_atomically(self._path, str(spent + 1))

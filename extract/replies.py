@@ -44,7 +44,7 @@ class UnreadableError(ValueError):
     Parameters
     ----------
     problem : str
-        What was found.
+        The problem, in one sentence.
     path : Path or None
         The body; its name leads to the request.
     retryable : bool

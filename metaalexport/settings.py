@@ -60,7 +60,7 @@ class Settings:
     request_budget : int
         Most requests that one run may make to one office.
     lock_wait_seconds : float
-        How long a run waits for another one that holds the same office.
+        Seconds that a run waits for another one that holds the same office.
     overlay : Path or None
         The user's corrections of registry and seeds.
     overrides : mapping of str to str
