@@ -1,1 +1,1 @@
-"""Small things that every stage needs, each written once; imports nothing of the house."""
+"""Helpers shared by all stages; imports no other package of this project."""

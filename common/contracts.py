@@ -1,7 +1,6 @@
-"""The models of dbt as their files describe them: tables, columns, keys.
+"""The dbt models as described in their YAML files: tables, columns, keys.
 
-dbt's manifest says the same (a test compares them), but not everybody who needs the descriptions has dbt beside him:
-Superset does not.
+dbt's manifest has the same content (a test compares them), but Superset needs the descriptions without dbt.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _REFERENCE = re.compile(r"{{ doc\('(\w+)'\) }}")
 
 @dataclass(frozen=True)
 class Column:
-    """A column; ``kind`` is its type, empty where no contract states one."""
+    """A column; ``kind`` is its type, empty without a contract."""
 
     name: str
     kind: str
@@ -28,18 +27,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of dbt.
+    """A dbt model.
 
     Attributes
     ----------
     layer : str
-        Folder below ``models``; of what is published the schema as well.
+        Folder below ``models``; for published models also the schema.
     description : str
-        What it holds, in one line; it ends with the grain.
+        Content in one line, ending with the grain.
     key : tuple of str
-        Columns of its key: a constraint, or tested without an index. Empty where none is declared.
+        Columns of its key: a constraint, or tested without an index. Empty if none is declared.
     has_constraint : bool
-        Whether the key is a constraint of the table.
+        True if the key is a constraint of the table.
     """
 
     layer: str
@@ -51,7 +50,7 @@ class Model:
 
 
 def column_texts(project: Path) -> dict[str, str]:
-    """Return the descriptions that models share, by the name of the column (``docs/columns.md`` of the project)."""
+    """Return the shared column descriptions by column name (``docs/columns.md`` of the dbt project)."""
     text = (project / "docs" / "columns.md").read_text(encoding="utf-8")
     return {name: _one_line(body) for name, body in _BLOCK.findall(text)}
 
@@ -62,9 +61,9 @@ def read_models(project: Path, *layers: str) -> list[Model]:
     Raises
     ------
     FileNotFoundError
-        If a layer has none.
+        If a layer has no models.
     KeyError
-        If a description refers to a text that is not there.
+        If a description refers to a missing text.
     """
     paths = [(layer, path) for layer in layers for path in sorted((project / "models" / layer).rglob("*.yml"))]
     if {layer for layer, _ in paths} != set(layers):

@@ -1,4 +1,4 @@
-"""Files that are whole for whoever reads them, also after a crash."""
+"""Atomic and durable writes of files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _BLOCK = 1 << 20
-# No run works on one of its private files or folders for so long.
+# No run keeps a private file or folder this long.
 _LEFT_BEHIND_SECONDS = 24 * 3600
 
 
 def fsync_file(path: Path) -> None:
-    """Make the bytes of a file survive a power cut."""
+    """Flush a file to disk, so that it survives a power cut."""
     with path.open("rb") as handle:
         os.fsync(handle.fileno())
 
 
 def fsync_directory(directory: Path) -> None:
-    """Make a rename in this directory survive a power cut."""
+    """Flush a directory to disk, so that a rename in it survives a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -32,15 +32,15 @@ def fsync_directory(directory: Path) -> None:
 
 
 def private_name(target: Path) -> Path:
-    """Return a name beside a file or folder that no other process has, for what will take its place."""
+    """Return a unique temporary name next to a file or folder, for its replacement."""
     return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Give a private path to write to, which then takes the place of a file: readers see the old file or the new one.
+    """Yield a temporary path that then replaces a file atomically: readers see the old file or the new one.
 
-    If the block raises, nothing is left and the old file stays.
+    If the block raises, the temporary file is removed and the old file remains.
     """
     temporary = private_name(target)
     try:
@@ -53,20 +53,20 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file, and its folder if it is missing, so that a reader sees all of the text or none of it."""
+    """Write a text file atomically, creating its folder if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def left_behind(folder: Path, pattern: str = "*") -> list[Path]:
-    """Return private files and folders of runs that were killed: those that nobody has touched for a day."""
+    """Return private files and folders of killed runs: those not modified for a day."""
     found = []
     for path in sorted(folder.glob(pattern)):
         try:
             age = time.time() - path.stat().st_mtime
         except FileNotFoundError:
-            # Its own run has just removed it.
+            # Its run has just removed it.
             continue
         if age > _LEFT_BEHIND_SECONDS:
             found.append(path)
@@ -74,7 +74,7 @@ def left_behind(folder: Path, pattern: str = "*") -> list[Path]:
 
 
 def remove_left_behind(folder: Path, pattern: str = "*") -> None:
-    """Remove what killed runs left; see `left_behind`."""
+    """Remove the leftovers of killed runs; see `left_behind`."""
     for path in left_behind(folder, pattern):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

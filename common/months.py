@@ -1,4 +1,4 @@
-"""Calendar months: parsed once, counted in one way."""
+"""Calendar months: parsing and arithmetic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import date
 
 @dataclass(frozen=True, order=True)
 class Month:
-    """A calendar month; months are in the order of time, and written ``YYYY-MM``."""
+    """A calendar month, ordered by time and written ``YYYY-MM``."""
 
     year: int
     number: int
@@ -24,12 +24,12 @@ class Month:
             If the text is anything else, a day included.
         """
         if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
-            raise ValueError(f"{text!r} is no month of the form YYYY-MM")
+            raise ValueError(f"{text!r} is not a month of the form YYYY-MM")
         return cls(int(text[:4]), int(text[5:]))
 
     @classmethod
     def of(cls, day: date) -> Month:
-        """Return the month of a day or of a moment."""
+        """Return the month of a date or datetime."""
         return cls(day.year, day.month)
 
     @property
@@ -38,20 +38,20 @@ class Month:
         return date(self.year, self.number, 1)
 
     def __add__(self, months: int) -> Month:
-        """Return the month so many months later; earlier where the number is negative."""
+        """Return the month this many months later; earlier if negative."""
         years, number = divmod(self.year * 12 + self.number - 1 + months, 12)
         return Month(years, number + 1)
 
     def __sub__(self, months: int) -> Month:
-        """Return the month so many months earlier."""
+        """Return the month this many months earlier."""
         return self + -months
 
     def __str__(self) -> str:
-        """Write it as ``YYYY-MM``."""
+        """Format as ``YYYY-MM``."""
         return f"{self.year:04d}-{self.number:02d}"
 
 
 def months_between(first: Month, last: Month) -> list[Month]:
-    """Return the months from one to another, both included; none where the first is after the last."""
+    """Return the months from first to last, inclusive; empty if the first is after the last."""
     n_months = (last.year - first.year) * 12 + last.number - first.number + 1
     return [first + number for number in range(n_months)]

@@ -1,4 +1,4 @@
-"""SQL text that is put together in Python."""
+"""Helpers to compose SQL text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def quote(value: str) -> str:
 
 
 def identifier(name: str) -> str:
-    """Return a SQL identifier, whatever characters the name has."""
+    """Return a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -21,14 +21,14 @@ def text_list(values: Iterable[object]) -> str:
 
 
 def sql_tuple(values: Iterable[object]) -> str:
-    """Return string literals in parentheses, for ``in``; that of no value is never equal to anything."""
+    """Return string literals in parentheses, for ``in``; an empty list matches nothing."""
     return f"({', '.join(quote(str(value)) for value in values) or 'null'})"
 
 
 def values_table(columns: dict[str, str], rows: Iterable[Iterable[str | float | None]]) -> str:
     """Return a small table as a query: column names to types, and rows of text, numbers and None.
 
-    In place of ``executemany``, which imports pandas and costs a second of every load.
+    Replaces ``executemany``, which imports pandas and adds a second to every load.
     """
     names = ", ".join(columns)
     typed = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in columns.items())
@@ -39,9 +39,9 @@ def values_table(columns: dict[str, str], rows: Iterable[Iterable[str | float | 
 
 
 def number(text: str, limit: float) -> str:
-    """Return the expression of the number that a text stands for: finite, and below a limit; else null.
+    """Return the SQL expression of a text's number if it is finite and below a limit; else null.
 
-    ``NaN`` and ``INF`` are numbers to a cast, and in OData and SDMX they are how a missing value may be written.
+    A cast accepts ``NaN`` and ``INF``, which may denote a missing value in OData and SDMX.
     """
     return f"case when abs(try_cast({text} as double)) < {limit!r} then try_cast({text} as double) end"
 

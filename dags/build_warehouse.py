@@ -1,4 +1,4 @@
-"""Build a candidate with dbt, let gate 2 judge it, publish it, serve it, and write the report."""
+"""Build a candidate with dbt, run the publish gate, publish it, serve it, and write the report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from metaalexport import airflow_tasks as tasks
 
 with DAG(
     dag_id="build_warehouse",
-    description="dbt build into a candidate, gate 2, publish, report.",
+    description="dbt build into a candidate, publish gate, publish, report.",
     schedule=tasks.any_landing_asset(),
     catchup=False,
     max_active_runs=1,

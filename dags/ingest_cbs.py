@@ -1,4 +1,4 @@
-"""Load the datasets of CBS (Statistics Netherlands), when there is something new."""
+"""Load the datasets of CBS (Statistics Netherlands) after a new release."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from metaalexport.airflow_tasks import PARAMS, SETTINGS, deadline, load_dataset,
 
 with DAG(
     dag_id="ingest_cbs",
-    description="Ask CBS for new releases and bring them through gate 1 into the landing area.",
-    # CBS publishes at 06:30, and its tables can be half updated around then; at noon for what came late.
+    description="Poll CBS for new releases and load them through the landing gate into the landing area.",
+    # CBS publishes at 06:30, and its tables can be half updated around then; noon covers late releases.
     schedule=looks("0 7 * * *", "0 12 * * *", timezone="Europe/Amsterdam"),
     catchup=False,
     max_active_runs=1,

@@ -1,4 +1,4 @@
-"""Load the datasets of Eurostat, when there is something new."""
+"""Load the datasets of Eurostat after a new release."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from metaalexport.airflow_tasks import PARAMS, SETTINGS, deadline, load_dataset,
 
 with DAG(
     dag_id="ingest_eurostat",
-    description="Ask Eurostat for new releases and bring them through gate 1 into the landing area.",
+    description="Poll Eurostat for new releases and load them through the landing gate into the landing area.",
     # Eurostat publishes at 11:00 and 23:00.
     schedule=looks("30 11 * * *", "30 23 * * *", timezone="Europe/Brussels"),
     catchup=False,

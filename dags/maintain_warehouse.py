@@ -1,4 +1,4 @@
-"""Remove what is not needed any more, and compare what is kept with its hashes."""
+"""Weekly maintenance: prune expired state and verify checksums."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from metaalexport.maintenance import TASKS
 
 with DAG(
     dag_id="maintain_warehouse",
-    description="Prune what is left over, compare the raw store with its hashes.",
+    description="Prune expired state and verify the checksums of the raw store.",
     # No office publishes on a Sunday.
     schedule=CronTriggerTimetable("0 3 * * SUN", timezone="Europe/Amsterdam"),
     catchup=False,

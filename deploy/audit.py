@@ -1,8 +1,8 @@
-"""Look lock files up among known vulnerabilities; `make audit` calls it.
+"""Check lock files for known vulnerabilities; called by `make audit`.
 
-Exit code 0: no package has a known one. 1: some have, and are named. 77: not all could be looked up. pip-audit alone
-does not tell: it ends with 1 in the last two cases, and with 0 where the service knows none of the packages, as behind
-a mirror that serves packages only.
+Exit code 0: no package has a known vulnerability. 1: some have, and are listed. 77: some packages could not be looked
+up. pip-audit alone does not distinguish these: it exits with 1 in the last two cases, and with 0 where the service
+knows none of the packages, as behind a mirror that serves packages only.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ FOUND, NOT_LOOKED_UP = 1, 77
 
 
 def audit(lock: str) -> tuple[set[int], list[str]]:
-    """Look up each package of a lock file; return what is not well (`FOUND`, `NOT_LOOKED_UP`), and what to say."""
+    """Look up each package of a lock file; return the problems (`FOUND`, `NOT_LOOKED_UP`) and the lines to print."""
     with tempfile.TemporaryDirectory(prefix="metaalexport-") as folder:
         output = Path(folder) / "audit.json"
         options = ["--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json"]
-        done = subprocess.run(  # noqa: S603 - our own environment's
+        done = subprocess.run(  # noqa: S603 - from this environment
             [PIP_AUDIT, *options, f"--output={output}", "--requirement", lock],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if not output.exists():
-            last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+            last = (done.stderr.strip() or "it printed nothing").splitlines()[-1]
             return {NOT_LOOKED_UP}, [f"{lock}: not looked up: {last}"]
         packages: list[dict[str, Any]] = json.loads(output.read_text(encoding="utf-8"))["dependencies"]
     lines = [
-        f"{lock}: {package['name']} {package['version']}: {found['id']}, mended in"
+        f"{lock}: {package['name']} {package['version']}: {found['id']}, fixed in"
         f" {', '.join(found['fix_versions']) or 'no version yet'}"
         for package in packages
         for found in package.get("vulns", ())
@@ -48,7 +48,7 @@ def audit(lock: str) -> tuple[set[int], list[str]]:
 
 
 def main(locks: list[str]) -> int:
-    """Look up all lock files; return the exit code: what was found counts more than what was not."""
+    """Look up all lock files; return the exit code, where a vulnerability outranks a failed look-up."""
     unwell: set[int] = set()
     for lock in locks:
         found, lines = audit(lock)
@@ -56,8 +56,8 @@ def main(locks: list[str]) -> int:
         sys.stdout.write("\n".join(lines) + "\n")
     if NOT_LOOKED_UP in unwell:
         sys.stdout.write(
-            "next: run `make audit` where the service of known vulnerabilities can be reached; until then nothing is"
-            " known of what was not looked up\n"
+            "next: run `make audit` where the vulnerability service can be reached; until then the packages that were"
+            " not looked up are unchecked\n"
         )
     return min(unwell, default=0)
 

@@ -1,1 +1,1 @@
-"""Office to raw payload to landing Parquet. Knows no settings, no dbt, no Airflow."""
+"""Extraction from an office to raw payloads and landing Parquet; independent of settings, dbt and Airflow."""

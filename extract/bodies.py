@@ -1,4 +1,4 @@
-"""The body of a reply as it comes: unpacked, bounded, and known to be whole."""
+"""Streaming reader of a reply's body: decompressed, bounded, and verified complete."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def read_body(response: requests.Response) -> Iterator[bytes]:
     Raises
     ------
     requests.exceptions.ContentDecodingError
-        If the gzip stream is broken or ends too early; the libraries below give a short body without a word.
+        If the gzip stream is corrupt or truncated; the underlying libraries return a short body without an error.
     UnreadableError
-        If it is longer than any reply.
+        If the body exceeds the limits of `extract.limits`.
     """
     received = size = 0
 
@@ -42,7 +42,7 @@ def read_body(response: requests.Response) -> Iterator[bytes]:
 
 
 def _unpacked(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Undo gzip, some bytes at a time, whatever they unpack to."""
+    """Decompress gzip in blocks of bounded size, whatever the compression ratio."""
     decoder = zlib.decompressobj(wbits=31)
     try:
         for block in blocks:
@@ -50,7 +50,7 @@ def _unpacked(blocks: Iterator[bytes]) -> Iterator[bytes]:
                 yield decoder.decompress(block, BLOCK)
                 block = decoder.unconsumed_tail
                 if decoder.eof:
-                    # A stream may have several members, one behind the other.
+                    # A gzip stream may have several concatenated members.
                     block = decoder.unused_data
                     if block:
                         decoder = zlib.decompressobj(wbits=31)

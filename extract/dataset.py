@@ -1,11 +1,11 @@
-"""A declared dataset: its dimensions, measures, contract, rhythm of releases and limits."""
+"""A declared dataset: dimensions, measures, contract, release schedule and limits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-# What each rule of a contract may lead to. `warn` reports and loads; `quarantine` rejects the rows that it concerns;
+# Permitted modes of each contract rule. `warn` reports and loads; `quarantine` rejects the affected rows;
 # `fail` stops the load.
 CONTRACT_MODES: dict[str, tuple[str, ...]] = {
     "new_column": ("warn", "fail"),
@@ -15,19 +15,18 @@ CONTRACT_MODES: dict[str, tuple[str, ...]] = {
     "vanished_code": ("warn", "fail"),
     "unit_change": ("quarantine", "fail"),
 }
-# Limits of gate 1 where a registry file gives no other: a figure is exact to `rounding_unit_eur`; that part of a total
-# may be left unexplained by its members; that part of the value of the last vintage may vanish; that part of its cells
-# must be there again.
+# Default limits of the landing gate: rounding of a figure; largest share of a total not explained by its members;
+# largest share of the last vintage's value that may vanish; smallest share of its cells that must be present again.
 DEFAULT_THRESHOLDS = {
     "rounding_unit_eur": 1.0,
     "max_unexplained_share": 0.02,
     "max_vanished_share": 0.02,
     "min_rows_ratio": 0.98,
 }
-# All members of the Union together: a reporter of Comext beside them.
+# All EU members together: a reporter of Comext alongside its members.
 EU = "EU27_2020"
 PROTOCOLS = ("odata_v4", "sdmx", "comext_bulk", "comext_list")
-# Columns that the landing gives to every observation; no dimension may be called so.
+# Columns that the landing adds to every observation; no dimension may use these names.
 RESERVED_COLUMNS = frozenset(
     {"load_id", "request_no", "change_kind", "measure", "value", "status", "confidentiality", "rule"}
 )
@@ -35,15 +34,15 @@ RESERVED_COLUMNS = frozenset(
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure of a dataset, and what turns the office's number into the warehouse's unit.
+    """One measure of a dataset, with its conversion to the warehouse's unit.
 
     Attributes
     ----------
     code : str
         The office's code (``D001636``, ``VALUE_IN_EUROS``).
     unit : str
-        The unit as the office states it, checked on every load where the office states it; blanks do not count
-        (`same_unit`). Empty: it has not been seen yet, and the first live load tells.
+        The unit as the office states it, checked on every load where the office states it; blanks are ignored
+        (`same_unit`). Empty: not seen yet; the first live load shows it.
     canonical_unit : str
         ``EUR``, ``KG``, ``SUPPLEMENTARY``, ``INDEX``, ``PERCENT``, ``COUNT``, ``BALANCE`` or ``RATE``.
     factor : float
@@ -51,9 +50,9 @@ class Measure:
     index : int or None
         CBS: position in ``MeasureCodes`` (v4 ``Index``), which is the ``ID`` in ``DataProperties`` of v3.
     title : str
-        CBS: its title, by which it is found when the office gives it another code. Empty: not by title.
+        CBS: its title, used to find the measure when its code changes. Empty: no lookup by title.
     group : str
-        CBS: its ``MeasureGroupId``, where titles repeat and only the group tells which figure it is.
+        CBS: its ``MeasureGroupId``, where titles repeat and only the group identifies the measure.
     """
 
     code: str
@@ -66,18 +65,18 @@ class Measure:
 
 
 def same_unit(one: str, other: str) -> bool:
-    """Whether two texts name the same unit: CBS writes ``2021=100`` and ``2021 = 100``."""
+    """True if two texts name the same unit: CBS writes ``2021=100`` and ``2021 = 100``."""
     return "".join(one.split()) == "".join(other.split())
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What happens when a reply is not as declared; see `CONTRACT_MODES`.
+    """Modes that apply when a reply differs from its declaration; see `CONTRACT_MODES`.
 
     Attributes
     ----------
     new_code : dict of str to str
-        Mode by landing column; ``default`` for all columns that are not named.
+        Mode by landing column; ``default`` for all other columns.
     """
 
     new_column: str = "warn"
@@ -94,16 +93,15 @@ class Contract:
 
 @dataclass(frozen=True)
 class Refresh:
-    """What to ask again when the office published.
+    """Scope of the request after a new release.
 
     Attributes
     ----------
     trailing_months : int
-        Months before the office's stamp that every release may revise.
+        Months before the office's timestamp that every release may revise.
     full_every_days : int
-        Age of the last load of everything at which everything is asked again: offices correct old years too (CBS, in
-        November 2025, those of 2015 to 2023), and say so nowhere that a program could read. 0 where the whole table is
-        one request.
+        Age of the last full load at which the next full load is due: offices correct old years too (CBS, in November
+        2025, those of 2015 to 2023) and publish no machine-readable notice. 0 where the whole table is one request.
     """
 
     trailing_months: int = 24
@@ -112,16 +110,16 @@ class Refresh:
 
 @dataclass(frozen=True)
 class Release:
-    """When the office publishes again, and when the pipeline looks.
+    """Release schedule of a dataset, and how often the pipeline polls.
 
     Attributes
     ----------
     every_days : int
-        Most days between two releases as planned; 0 where the office has no rhythm, so that nothing can be late.
+        Maximum planned days between two releases; 0 where the office has no schedule, so that nothing can be late.
     grace_days : int
-        Days after that before the next release counts as late: holidays, and releases that slip.
+        Further days before the next release counts as late: holidays and delayed releases.
     look_hours : int
-        Hours after a look before the next one counts as late: a day, and the time that a run may take.
+        Hours after a poll before the next one counts as late: a day plus the duration of a run.
     """
 
     every_days: int
@@ -130,7 +128,7 @@ class Release:
 
     @property
     def days(self) -> int | None:
-        """Days after a release from which the next one is late; None where nothing can be."""
+        """Days after a release from which the next one is late; None without a schedule."""
         return self.every_days + self.grace_days if self.every_days else None
 
 
@@ -144,33 +142,33 @@ class Dataset:
         ``odata_v4`` (CBS), ``sdmx`` (Eurostat), ``comext_bulk`` (Eurostat's monthly files) or ``comext_list`` (its
         lists of codes).
     bulk : bool
-        CBS: a load of the whole table takes the bulk zip instead of pages of JSON.
+        CBS: a full load downloads the bulk zip instead of pages of JSON.
     fallback : str
-        ``odata_v3``, where the table may be read there when v4 cannot give it; else empty.
+        ``odata_v3`` if the table may be read there when v4 fails; else empty.
     dimensions : dict of str to str
         The office's dimension names, in its order, and the landing column of each. The column of a measure
         dimension is ``measure``; that of time is ``period``.
     select : dict of str to tuple of str
-        Codes asked for in dimensions that are neither reporter, partner, product, measure nor period.
+        Codes requested in dimensions other than reporter, partner, product, measure and period.
     slice_by : str
         ``reporter`` (a load each), ``month`` (a load each; bulk files) or ``whole``.
     reporter : str
-        Reporter of a dataset that is not cut by reporter.
+        Reporter of a dataset that is not sliced by reporter.
     nomenclature : str
-        Nomenclature of its products, where scopes name them: ``CN``, ``SITC`` or ``CPA22``.
+        Nomenclature of its products, where scopes select them: ``CN``, ``SITC`` or ``CPA22``.
     products : tuple of str
         Codes, ``scopes`` for the products of all scopes in the dataset's nomenclature; a code that ends in ``*`` is a
         prefix; empty is all.
     total_partner : str
-        The office's own code of all partners together; empty if the dataset has none.
+        The office's code of all partners together; empty if the dataset has none.
     total_parts : tuple of str
-        Partners that add up to that total, where the office gives none.
+        Partners that add up to that total, where the office publishes none.
     thresholds : dict of str to float
-        Limits of gate 1 that differ from `DEFAULT_THRESHOLDS`.
+        Limits of the landing gate that differ from `DEFAULT_THRESHOLDS`.
     guesses : tuple of str
-        Limits that nobody has measured: on a first load they warn, later loads are held to the level that was found.
+        Limits that have not been measured: on a first load they warn; later loads are held to the level found then.
     by_default : bool
-        Whether the DAGs load it unless told otherwise.
+        True if the DAGs load it by default.
     """
 
     code: str
@@ -203,17 +201,17 @@ class Dataset:
     guesses: tuple[str, ...] = ()
     contract: Contract = field(default_factory=Contract)
     refresh: Refresh = field(default_factory=Refresh)
-    # Words that find the table in the office's catalogue when its id does not hold what is declared.
+    # Search words for the office's catalogue, used when the id does not lead to the declared table.
     discover: tuple[str, ...] = ()
 
     @property
     def measure_codes(self) -> tuple[str, ...]:
-        """Codes of the measures that are asked for."""
+        """Codes of the requested measures."""
         return tuple(measure.code for measure in self.measures)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Landing columns of the dimensions, in the office's order, without that of the measure."""
+        """Landing columns of the dimensions, in the office's order, without the measure column."""
         return tuple(column for column in self.dimensions.values() if column != "measure")
 
     def dimension_of(self, column: str) -> str:
@@ -226,12 +224,12 @@ class Dataset:
         return self.dimension_of("period")
 
     def threshold(self, name: str) -> float:
-        """Return a limit of gate 1: the declared one, or the default."""
+        """Return a limit of the landing gate: the declared one, or the default."""
         return self.thresholds.get(name, DEFAULT_THRESHOLDS[name])
 
     @property
     def value_limit(self) -> float:
-        """What an absolute value, in the office's units, is below: the facts hold 15 digits before the point."""
+        """Upper bound of an absolute value, in the office's units: facts hold 15 digits before the decimal point."""
         return 1e15 / max(1.0, *(measure.factor for measure in self.measures))
 
     @property
@@ -251,14 +249,14 @@ class Dataset:
 
     @property
     def history_measures(self) -> tuple[str, ...]:
-        """Codes of the measures whose level is compared with its own past; of bulk files, columns."""
+        """Codes of the measures whose level is compared with its own history; columns for bulk files."""
         if self.protocol == "comext_bulk":
             return ("value_eur", "quantity_kg")
         return () if self.protocol == "comext_list" else self.positive_measures
 
     @property
     def unit_value_of(self) -> tuple[str, ...]:
-        """Measure of the value and measure of the weight of which unit values are made; empty if there are none."""
+        """Value measure and weight measure used for unit values; empty if there are none."""
         if self.protocol == "comext_bulk":
             return self.history_measures
         weights = [measure.code for measure in self.measures if measure.canonical_unit == "KG"]
@@ -266,29 +264,29 @@ class Dataset:
 
     @property
     def index_measures(self) -> tuple[str, ...]:
-        """Codes of the measures that are indexes or rates: hardly revised, unless their base changes."""
+        """Codes of the index and rate measures: rarely revised, unless their base changes."""
         return tuple(m.code for m in self.measures if m.canonical_unit in ("INDEX", "RATE"))
 
     @property
     def is_annual(self) -> bool:
-        """Whether its periods are years."""
+        """True if its periods are years."""
         return "A" in self.select.get("freq", ()) or self.protocol == "comext_list"
 
     def first_month_asked(self, month: str) -> str:
-        """Return the month to ask from so that a month is whole: its January, where years stand beside the months.
+        """Return the first month to request so that a month is complete: its January where the table also has years.
 
-        A year, which CBS publishes with its months, is placed at its January: a load from a later month on would not
-        know that it speaks of it.
+        CBS publishes years alongside months; a year is placed at its January, so a load from a later month would not
+        cover it.
         """
         return f"{month[:4]}-01" if self.office == "cbs" or self.is_annual else month
 
     @property
     def is_comext(self) -> bool:
-        """Whether it lives on Eurostat's Comext host: all ``DS-*`` codes do, and nothing else."""
+        """True if it is on Eurostat's Comext host: all ``DS-*`` codes are, and nothing else."""
         return self.office == "eurostat" and self.identifier.startswith("DS-")
 
     def reporters(self, countries: Iterable[str]) -> tuple[str, ...]:
-        """Return the dataset's own codes of reporters (ISO codes, or `EU`).
+        """Return the dataset's codes of reporters (ISO codes, or `EU`).
 
         Eurostat's main host calls Greece ``EL``; all members together are a reporter of Comext only.
         """

@@ -1,7 +1,7 @@
-"""What can go wrong between an office and the landing area.
+"""Errors between an office and the landing area.
 
-Every error names the dataset, what was being asked and the next step, because the person who reads it
-is usually looking at a failed Airflow task and at nothing else.
+Every error names the dataset, the request and the next step, because its reader usually sees a failed Airflow
+task and nothing else.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class ExtractError(Exception):
     Parameters
     ----------
     problem : str
-        What was found, in one sentence.
+        The problem, in one sentence.
     dataset : str
         Dataset code, for example ``cbs_85429ned``.
     where : str
-        The URL, file, period or slice that it concerns.
+        The affected URL, file, period or slice.
     next_step : str
-        What the reader can do about it.
+        Advice to the reader.
     """
 
     def __init__(self, problem: str, *, dataset: str, where: str = "", next_step: str = "") -> None:
@@ -42,7 +42,7 @@ class ExtractError(Exception):
         super().__init__("\n".join(parts))
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Survive pickling, which Airflow and multiprocessing do to exceptions."""
+        """Support pickling, which Airflow and multiprocessing apply to exceptions."""
         return (_rebuild, (type(self), self.problem, self.dataset, self.where, self.next_step))
 
 
@@ -51,59 +51,59 @@ def _rebuild(kind: type[ExtractError], problem: str, dataset: str, where: str, n
 
 
 class TransientOfficeError(ExtractError):
-    """The office could not answer now (network, 429, 5xx, maintenance page); a later try may succeed."""
+    """The office could not answer (network, 429, 5xx, maintenance page); a later attempt may succeed."""
 
 
 class OfficeRefusedError(ExtractError):
-    """The office understood the request and refused it (4xx, SOAP fault); repeating it cannot succeed."""
+    """The office understood and refused the request (4xx, SOAP fault); a retry cannot succeed."""
 
 
 class NoWayThroughError(OfficeRefusedError):
-    """A certificate, or a proxy that wants a password, stands between here and the office; no retry gets past it."""
+    """A certificate or a proxy that requires a password blocks the way to the office; a retry cannot succeed."""
 
 
 class BadReplyError(ExtractError):
-    """The reply is not the data that was asked for: wrong format, columns, or counts."""
+    """The reply is not the requested data: wrong format, columns or counts."""
 
 
 class TornReadError(TransientOfficeError):
-    """The office published a new release while it was being read; the load must start again."""
+    """The office published a new release during the read; the load must start again."""
 
 
 class RawIntegrityError(ExtractError):
-    """Bytes in the raw store do not have the hash that names them."""
+    """Bytes in the raw store do not match the hash in their name."""
 
 
 class RegistryError(ExtractError):
-    """A registry file is missing or does not say what it must."""
+    """A registry file is missing or invalid."""
 
 
 class StorageError(ExtractError):
-    """The disk is full, or will not let itself be written to; nothing that was there is changed."""
+    """The disk is full or not writable; existing data are unchanged."""
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
-# DuckDB passes on the system's words and not its number.
+# DuckDB passes on the system's message without its number.
 _WORDS = ("No space left on device", "Disk quota exceeded", "File too large", "max_temp_directory_size")
 
 
 @contextmanager
 def writing(dataset: str, where: object) -> Iterator[None]:
-    """Say it in the project's own words if something cannot be written, by Python or by DuckDB.
+    """Translate a failed write by Python or DuckDB into a `StorageError`.
 
     Parameters
     ----------
     dataset : str
         Dataset code.
     where : object
-        Folder or file that is written; only its text is used.
+        Folder or file being written; only its text is used.
 
     Raises
     ------
     StorageError
-        If the disk is full, a quota or a limit on the size of files is reached, or writing is not permitted.
+        If the disk is full, a quota or file size limit is reached, or writing is not permitted.
     """
     try:
         yield
@@ -114,7 +114,7 @@ def writing(dataset: str, where: object) -> Iterator[None]:
 
 
 def storage_error(text: str, dataset: str, where: object) -> StorageError | None:
-    """Return the error for what Python, DuckDB or dbt said of a write that failed; None if it says something else."""
+    """Return the error for a message of Python, DuckDB or dbt about a failed write; None for any other message."""
     numbers = {int(number) for number in _NUMBER.findall(text)}
     if numbers & _FULL or any(word in text for word in _WORDS):
         problem, step = "the disk is full", "make room on the disk of the state folder, then start the run again"

@@ -1,4 +1,4 @@
-"""What an examination of the offices' endpoints found, office by office."""
+"""Findings of an examination of the offices' endpoints, by office."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from extract.http import OfficeSession
 from extract.replies import UNREADABLE, in_words
 from extract.verdicts import Inspector, Reply
 
-# Requests in a row without a reply after which an office is left alone.
+# Consecutive requests without a reply after which no more are sent to an office.
 _MOST_FAILURES = 3
 _PROBLEMS: tuple[type[Exception], ...] = (ExtractError, *UNREADABLE)
 
 
 @dataclass(frozen=True)
 class Examined:
-    """One endpoint that was asked once; its reply, if there was one, is in the raw store.
+    """One endpoint that was requested once; its reply, if any, is in the raw store.
 
     Attributes
     ----------
     dataset : str
         Dataset code, or the office for an endpoint that belongs to none.
     endpoint : str
-        What was asked for, in a few words.
+        The request, in a few words.
     url : str
         The request.
     outcome : str
-        ``as declared``, ``differs``, ``answers`` (nothing is declared of it), ``fails``.
+        ``as declared``, ``differs``, ``answers`` (nothing is declared for it), ``fails``.
     detail : str
-        What differs, or what went wrong.
+        The difference or the error.
     registry_line : str
-        The line of the registry file that would make it right; empty if a person has to decide.
+        The registry line that resolves the difference; empty if a person has to decide.
     """
 
     dataset: str
@@ -44,7 +44,7 @@ class Examined:
 
 
 class Examination:
-    """Asks endpoints one by one and goes on when one fails."""
+    """Requests endpoints one by one and continues when one fails."""
 
     def __init__(self, session: OfficeSession, dataset: str) -> None:
         self._session = session
@@ -52,19 +52,19 @@ class Examination:
         self.results: list[Examined] = []
 
     def ask(self, endpoint: str, url: str, inspect: Inspector) -> Reply | None:
-        """Fetch one reply; None, and a result that says why, if it does not come.
+        """Fetch one reply; return None and record the reason if it fails.
 
-        An office that did not answer several requests in a row is not asked for more: each would have to be waited for.
+        After several consecutive requests without an answer no more are sent: each would have to time out.
         """
         if self._session.failures >= _MOST_FAILURES:
-            problem = f"not asked: the office did not answer {self._session.failures} requests in a row"
+            problem = f"not requested: the office did not answer {self._session.failures} requests in a row"
             self.results.append(Examined(self.dataset, endpoint, url, "fails", problem))
             return None
         try:
             return self._session.get(url, purpose=f"doctor: {endpoint}", inspect=inspect)
         except ExtractError as error:
             if isinstance(error, TransientOfficeError):
-                # All patience was of no use once; with it for each request, an office that is away takes hours.
+                # All retries failed once; repeated for each request, they would take hours while the office is down.
                 self._session.policy = replace(self._session.policy, attempts=1)
             self.results.append(Examined(self.dataset, endpoint, url, "fails", error.problem))
             return None
@@ -75,7 +75,7 @@ class Examination:
         reply: Reply | None,
         read: Callable[[Reply], tuple[str, str]],
     ) -> None:
-        """Judge a reply: `read` gives what differs from the registry (empty if nothing) and the line to change."""
+        """Compare a reply with the registry: `read` returns the difference (empty if none) and the line to change."""
         if reply is None:
             return
         url = reply.record.url
@@ -91,6 +91,6 @@ class Examination:
         self.results.append(Examined(self.dataset, endpoint, url, outcome, difference, line))
 
     def note(self, endpoint: str, reply: Reply | None, detail: str = "") -> None:
-        """Keep that an endpoint answers, where the registry declares nothing of it."""
+        """Record that an endpoint answers, where the registry declares nothing for it."""
         if reply is not None:
             self.results.append(Examined(self.dataset, endpoint, reply.record.url, "answers", detail))

@@ -1,11 +1,10 @@
-"""HTTP to an office: bounded, polite, and every reply kept.
+"""Bounded and polite HTTP to an office, with every reply kept.
 
-A request is retried only for what is retryable (no connection, a cut body, 429, 5xx, a maintenance
-page). Each attempt, good or bad, ends as bytes in the raw store and as a request record. An office that says it is
-overloaded is asked more slowly from then on, and faster again after each good reply.
+Only retryable failures are retried (no connection, a truncated body, 429, 5xx, a maintenance page). Each attempt,
+successful or not, ends as bytes in the raw store and as a request record. Requests slow down when an office reports
+overload, and speed up again after each good reply.
 
-A reply leads nowhere else: redirects and links stay at the office's own hosts (`OfficeSession.lead`). How large a
-reply may be is in `extract.limits`.
+Redirects and links must stay at the office's own hosts (`OfficeSession.lead`). Size limits are in `extract.limits`.
 """
 
 from __future__ import annotations
@@ -44,22 +43,22 @@ from extract.verdicts import Inspector, Reply, Verdict, head_of, looks_like_html
 
 USER_AGENT = "metaalexport/0.1 (warehouse of export statistics; requests one extraction at a time)"
 _NO_REPLY = "no complete reply"
-# Longest pause between two requests to an office that said it is overloaded.
+# Longest pause between two requests to an overloaded office.
 _SLOWEST_PACE_SECONDS = 60.0
 
 
 class _Session(requests.Session):
-    """Follows no redirect: the library would read the body of each to its end, and go to any host."""
+    """Session without redirects: the library would read each redirect's body to its end and follow it to any host."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Say that there is none; see `OfficeSession._open`."""
+        """Return None; `OfficeSession._open` follows redirects."""
 
 
 @dataclass
 class OfficeSession:
     """One office's connection for one load: a requests session, a raw store, a retry policy and a budget.
 
-    `hosts` are the office's base URLs, which one of its replies may lead to beside the host that sent it.
+    `hosts` are the office's base URLs; a reply may link to these and to the host that sent it.
     """
 
     dataset: str
@@ -73,13 +72,13 @@ class OfficeSession:
     progress: Callable[[str], None] = lambda message: None
     records: list[RequestRecord] = field(default_factory=list)
     hosts: Collection[str] = ()
-    # Requests in a row of which all attempts failed.
+    # Consecutive requests whose attempts all failed.
     failures: int = 0
 
     def __post_init__(self) -> None:
         self._session = _Session()
         self._session.headers["User-Agent"] = USER_AGENT
-        # What is decoded here is known to be whole; other encodings are not asked for.
+        # Only gzip is requested: `read_body` verifies that it is complete.
         self._session.headers["Accept-Encoding"] = "gzip"
         self._pace = 0.0
         self._adapter = self.adapter or PatientAdapter()
@@ -94,9 +93,9 @@ class OfficeSession:
         url : str
             Complete URL, query included.
         purpose : str
-            What the reply is for (``observations``, ``properties``…); kept with the request.
+            Purpose of the reply (``observations``, ``properties``…); stored with the request.
         inspect : callable
-            Judges the body; see `Inspector`.
+            Validates the body; see `Inspector`.
 
         Returns
         -------
@@ -108,13 +107,13 @@ class OfficeSession:
         TransientOfficeError
             If all attempts failed for retryable reasons.
         OfficeRefusedError
-            On another 4xx, with the office's own words; `NoWayThroughError` where not the office but a certificate or a
-            proxy stands in the way.
+            On another 4xx, with the office's message; `NoWayThroughError` where a certificate or a proxy, not the
+            office, is the cause.
         BadReplyError
-            If the body is not what was asked for and no retry can change that, is larger than any reply, or if the
-            office redirects to a host that is not its own.
+            If the body is not the requested data and a retry cannot help, if it exceeds a size limit, or if the office
+            redirects to a foreign host.
         StorageError
-            If the reply cannot be kept.
+            If the reply cannot be stored.
         """
         retrying = Retrying(
             retry=retry_if_exception_type(RetryableError),
@@ -146,7 +145,7 @@ class OfficeSession:
         )
 
     def _attempt(self, url: str, purpose: str, attempt: int, inspect: Inspector) -> Reply:
-        """Ask once, and keep what came of it; a `RetryableError` says that the next attempt may be answered."""
+        """Send one request and store the outcome; raise `RetryableError` if the next attempt may succeed."""
         if self._pace:
             self.sleep(self._pace)
         if self.budget is not None:
@@ -198,23 +197,23 @@ class OfficeSession:
         raise RetryableError(verdict.reason, retry_after)
 
     def reading(self) -> AbstractContextManager[None]:
-        """Give a context in which replies of this session are read; see `extract.replies.reading`."""
+        """Return a context for reading replies of this session; see `extract.replies.reading`."""
         return reading(self.dataset, lambda: [(record.url, record.sha256) for record in self.records])
 
     def lead(self, source: str, target: str) -> str:
-        """Return the URL that a link in a reply leads to, such as the next page, if it may lead there.
+        """Resolve a link in a reply, such as the next page, and check its host.
 
         Parameters
         ----------
         source : str
-            What was asked for.
+            The requested URL.
         target : str
-            What the reply names. Old links of both offices are plain HTTP: they are asked for as `source` was.
+            The link in the reply. Old links of both offices are plain HTTP; they get the scheme of `source`.
 
         Raises
         ------
         BadReplyError
-            If it is at another host than the office's.
+            If it is not at one of the office's hosts.
         """
         if (
             source.startswith("https:")
@@ -228,7 +227,7 @@ class OfficeSession:
         try:
             target = urljoin(source, target)
         except ValueError:
-            # No URL at all: it has no place.
+            # Not a valid URL.
             place = None
         else:
             place = host_and_port(target)
@@ -244,19 +243,19 @@ class OfficeSession:
         return target
 
     def _open(self, url: str) -> requests.Response:
-        """Ask, and follow redirects at the office; the body of a redirect is not read, as it may be endless."""
+        """Send the request and follow redirects within the office; their bodies, possibly endless, are not read."""
         timeout = (self.policy.connect_seconds, self.policy.read_seconds)
         for _ in range(1 + MOST_REDIRECTS):
             response = self._session.get(url, timeout=timeout, stream=True)
             if not response.is_redirect:
                 return response
             response.close()
-            # A header has no encoding; an address in it that is not plain ASCII is UTF-8.
+            # Headers have no declared encoding; a non-ASCII URL in one is UTF-8.
             url = self._stay(url, response.headers["Location"].encode("latin-1", "replace").decode("utf-8", "replace"))
         raise requests.TooManyRedirects(f"more than {MOST_REDIRECTS} redirects, the last one to {url}")
 
     def _exchange(self, url: str, purpose: str, attempt: int) -> tuple[RequestRecord, float | None]:
-        """Ask once and store the body; also what the office says of when to ask again."""
+        """Send one request and store the body; also return the server's Retry-After in seconds."""
         limit = self.policy.deadline_seconds
         is_bounded = isinstance(self._adapter, PatientAdapter)
         bound = self._adapter.deadline(limit) if is_bounded else nullcontext()  # type: ignore[attr-defined]
@@ -269,17 +268,17 @@ class OfficeSession:
             return self._record(url, purpose, response, sha256, size, attempt), retry_after_of(response)
 
     def _adapt_pace(self, status: int) -> None:
-        """Ask an overloaded office more slowly, and a well one faster again."""
+        """Slow down for an overloaded office, and speed up again once it recovers."""
         if status in OVERLOADED_STATUSES:
             self._pace = min(max(self.policy.base_seconds / 2, 2 * self._pace), _SLOWEST_PACE_SECONDS)
         else:
             self._pace = self._pace / 2 if self._pace > self.policy.base_seconds / 8 else 0.0
 
     def _refuse_simulated(self, url: str, response: requests.Response) -> None:
-        """Simulated figures must never pass for an office's own, however the URL came to point here."""
+        """Reject a simulator's reply where a real office is expected, however the URL came to point there."""
         if self.transport != "simulator" and "X-Simulated" in response.headers:
             raise BadReplyError(
-                f"a simulator answered where transport {self.transport!r} asks a real office",
+                f"a simulator answered where transport {self.transport!r} expects a real office",
                 dataset=self.dataset,
                 where=url,
                 next_step="check METAALEXPORT_CBS_URL and METAALEXPORT_EUROSTAT_URL, or use SOURCE=simulator",
@@ -304,7 +303,7 @@ class OfficeSession:
     def _record(
         self, url: str, purpose: str, response: requests.Response, sha256: str, size: int, attempt: int
     ) -> RequestRecord:
-        # An office cannot say of its own reply where and when it was had.
+        # Only a replay may set the recorded URL and time; a header of an office cannot.
         is_replay = self.transport == "replay"
         return RequestRecord(
             request_id=_request_id(),
@@ -323,7 +322,7 @@ class OfficeSession:
         )
 
     def keep_derived(self, record: RequestRecord) -> RequestRecord:
-        """Record bytes that were taken out of another reply, such as the member of an archive."""
+        """Record bytes extracted from another reply, such as an archive member."""
         derived = replace(record, request_id=_request_id(), outcome="ok")
         self._keep(derived)
         return derived

@@ -1,4 +1,4 @@
-"""The steps of one load: is it new, fetch, stage, (gate 1), commit."""
+"""Fetch and stage of one load; the landing gate and the commit follow."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from extract.raw import RawStore
 from extract.replies import reading
 from extract.slices import Slice
 
-# Part of every load id: raising it makes all loads land again after a change of the landing layout.
+# Part of every load id: after a change of the landing layout, raise it to land all loads again.
 LANDING_FORMAT = 2
-# How often a load starts again when the office publishes while it is being read.
+# Restarts of a load when the office publishes during the read.
 RESTARTS = 2
 
 
 def fetch(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
-    """Bring the slice's replies into the raw store, starting again if the office publishes meanwhile.
+    """Fetch the slice's replies into the raw store, restarting if the office publishes meanwhile.
 
     Raises
     ------
     TornReadError
-        If the replies still belong to two releases after `RESTARTS` new starts.
+        If the replies still belong to two releases after `RESTARTS` restarts.
     ExtractError
         See the office modules.
     """
@@ -54,7 +54,7 @@ def fetch(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part:
 
 
 def make_load_id(dataset: Dataset, part: Slice, fetched: Fetched) -> str:
-    """Derive the identity of a load from what it holds: the same replies give the same load."""
+    """Derive the id of a load from its content: the same replies give the same id."""
     content = json.dumps(
         [LANDING_FORMAT, part.to_dict(), fetched.version.version, [p.sha256 for p in fetched.payloads]]
     )
@@ -79,7 +79,7 @@ def stage(
     Parameters
     ----------
     declared : mapping of str to frozenset of str
-        Codes by landing column that the reviewed seeds know; see `extract.parsing.land_observations`.
+        Codes in the reviewed seeds, by landing column; see `extract.parsing.land_observations`.
 
     Returns
     -------
@@ -89,15 +89,17 @@ def stage(
     Raises
     ------
     RawIntegrityError
-        If a stored body no longer has the hash that names it.
+        If a stored body no longer matches the hash in its name.
     BadReplyError
-        If a reply cannot be parsed, or rows were lost on the way.
+        If a reply cannot be parsed.
+        ExtractError
+            If rows were lost in parsing.
     StorageError
-        If there is no room for the load.
+        If the disk is full.
     """
     load_id = make_load_id(dataset, part, fetched)
     with ThreadPoolExecutor() as threads:
-        # Hashing lets other threads work.
+        # Hashing releases the GIL.
         paths = threads.map(lambda payload: raw.verified_path(payload.sha256, dataset=dataset.code), fetched.payloads)
         files = list(zip(fetched.payloads, paths, strict=True))
     manifest = LoadManifest(
@@ -184,25 +186,25 @@ def _parse(
 
 @contextmanager
 def _reading(dataset: Dataset, files: Files, folder: Path) -> Iterator[None]:
-    """Tell a reply that cannot be parsed from a disk that cannot be written."""
-    # Where an error does not say which reply it means, it is most likely the last one, which has observations.
+    """Distinguish an unreadable reply from a failed write to disk."""
+    # An error that names no reply is most likely about the last one, which has observations.
     kept = [(payload.url, payload.sha256) for payload, _ in files]
     with reading(dataset.code, lambda: kept), writing(dataset.code, folder):
         yield
 
 
 def check_units(dataset: Dataset, metadata: Metadata) -> list[Finding]:
-    """Compare the units in the office's words with those that the registry declares.
+    """Compare the units that the office states with those that the registry declares.
 
-    A unit that the registry leaves empty has not been seen yet: what the office says is reported, so that it can be
-    written down, and nothing is scaled by a guess.
+    A unit that the registry leaves empty has not been seen yet: the office's unit is reported so that it can be
+    declared, and nothing is scaled by a guess.
     """
     findings = []
     for measure in dataset.measures:
         stated = metadata.stated_units.get(measure.code)
         if stated is not None and not same_unit(stated, measure.unit):
             mode = dataset.contract.unit_change if measure.unit else "warn"
-            detail = f"the office says {stated!r}, the registry {measure.unit!r}"
+            detail = f"the office states {stated!r}, the registry {measure.unit!r}"
             findings.append(Finding(UNIT_CHANGE, measure.code, detail, mode))
     return findings
 

@@ -1,4 +1,4 @@
-"""What a user has to change about proxies and certificates, and the place that a URL names."""
+"""Advice on proxies and certificates, and the host that a URL names."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import urllib3
 
 PROXY_WANTS_PASSWORD = 407
 PROXY_STEP = (
-    "ask whose proxy it is to let this address through; where it wants a user and a password, put them into HTTPS_PROXY"
+    "have the proxy's administrator allow this address; if it requires a user and a password, set them in HTTPS_PROXY"
 )
 _CERTIFICATE_STEP = (
-    "where a proxy of this network opens TLS, name in REQUESTS_CA_BUNDLE a file with its certificate beside the public"
-    " ones; else the office's own is wrong"
+    "if a proxy of this network intercepts TLS, set REQUESTS_CA_BUNDLE to a file with its certificate and the public"
+    " ones; otherwise the office's certificate is invalid"
 )
-# A connection that was cut in its handshake, or too slow, is no matter of certificates.
+# A connection dropped or timed out in the handshake is not a certificate problem.
 _CUT = re.compile(r"SSLEOFError|SSLZeroReturnError|SSLSyscallError|UNEXPECTED_EOF|timed out")
-# How Python words what a proxy answers to CONNECT. Of these two the next attempt may be answered otherwise.
+# Python's message for a proxy's answer to CONNECT. 408 and 429 are retryable.
 _REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: 4(?!08|29)\d\d")
 
 
 def host_and_port(url: str) -> tuple[str, int | None] | None:
-    """Return host and port of a URL, the usual ports apart; None if it names no host."""
+    """Return host and port of a URL, with None for ports 80 and 443; None if it names no host."""
     try:
         parts = urlsplit(url)
         port = parts.port if parts.port not in (80, 443) else None
@@ -34,7 +34,7 @@ def host_and_port(url: str) -> tuple[str, int | None] | None:
 
 
 def way_through(error: Exception) -> str:
-    """Say what a person has to change where no further attempt can end otherwise; empty where it can."""
+    """Return the next step for an error that a retry cannot resolve; empty for a retryable one."""
     text = str(error)
     if isinstance(error, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)) and not _CUT.search(text):
         return _CERTIFICATE_STEP
@@ -42,8 +42,8 @@ def way_through(error: Exception) -> str:
 
 
 def way_out() -> str:
-    """Say through which proxies was asked, which is what fails on most closed networks."""
+    """Return the advice to check the configured proxies, the usual cause of failure on closed networks."""
     if proxies := urllib.request.getproxies():
-        # Their addresses may hold a password.
-        return f"see whether the proxy of this machine ({', '.join(sorted(proxies))}) lets it through; "
-    return "see whether this machine reaches the office (behind a proxy, set HTTPS_PROXY); "
+        # Only names are shown: proxy URLs may hold a password.
+        return f"check that the proxy of this machine ({', '.join(sorted(proxies))}) lets it through; "
+    return "check that this machine reaches the office (behind a proxy, set HTTPS_PROXY); "

@@ -1,8 +1,7 @@
-"""From rows of stored replies to a staged table, in one pass over the bytes.
+"""Parsing of stored replies into a staged table, in one pass over the bytes.
 
-An office module says how its replies read as rows, and which row breaks which rule. What is written here holds for
-all of them: every row is loaded or rejected with the rule that it broke, and the dataset's contract decides what
-becomes of columns and codes that were not declared.
+Each office module defines how its replies read as rows and which rules they must meet. Common to all: every row is
+loaded, or rejected with the rule that it broke, and the dataset's contract decides on undeclared columns and codes.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from extract.dataset import Dataset
 from extract.errors import BadReplyError
 from extract.landing.layout import OBSERVATIONS, REJECTED_CELLS, cell_key, change_columns
 
-# Rows of another release are no bad rows: the load holds two vintages and has to start again.
+# Rows of another release are not rejected: the load holds two vintages and must start again.
 OTHER_VINTAGE = "other_vintage"
 UNIT_CHANGE = "unit_change"
 _GOOD = "new"
@@ -37,16 +36,16 @@ class Counts:
 
 @dataclass(frozen=True)
 class Finding:
-    """Where a reply was not as declared.
+    """A deviation of a reply from its declaration.
 
     Attributes
     ----------
     rule : str
-        A rule of the contract, or ``code_not_offered``: a code that was wanted and that the office does not have.
+        A rule of the contract, or ``code_not_offered``: a requested code that the office does not have.
     subject : str
         Column, dimension or measure.
     detail : str
-        What was found.
+        The deviation.
     mode : str
         ``warn``, ``quarantine`` or ``fail``.
     """
@@ -64,20 +63,19 @@ class Rows:
     Attributes
     ----------
     open : callable
-        Gives a context in which a SQL query over the replies can be run; its rows have ``request_no`` and what
-        `columns` and `rules` speak of. It is opened again when rows have to be rejected.
+        Returns a context with a SQL query over the replies; its rows have ``request_no`` and the columns used in
+        `columns` and `rules`. It is opened again if rows must be rejected.
     columns : mapping of str to str
         SQL expression of each landing column (without ``load_id``, ``request_no``, ``change_kind``).
     rules : tuple of (str, str)
-        Condition that a bad row meets, and the name of the rule; the first that is met counts.
+        Condition that a bad row meets, and the name of the rule; the first match counts.
     doubt : str
-        Condition on landed columns that every row meets which breaks one of the rules, and few others. It costs
-        little on a written table, where codes are dictionaries; only if it finds a row are the rules asked of all.
+        Condition on landed columns, true for every row that breaks a rule and for few others. It is cheap on a written
+        table, where codes are dictionaries; the rules are evaluated only if it finds a row.
     refused : tuple of (str, str)
-        Rules that are asked of every row in the first pass; they come before the others.
+        Rules that the first pass applies to every row; they precede the others.
     in_slice : str
-        Condition of the rows that belong to the load. Others were not asked for, and count neither as read nor as
-        rejected.
+        Condition of the rows that belong to the load. Other rows count neither as read nor as rejected.
     malformed : str
         Query of rows that could not be read at all (``request_no``, ``row_content``), valid after a pass; or empty.
     """
@@ -91,12 +89,12 @@ class Rows:
     refused: tuple[tuple[str, str], ...] = ()
 
     def refusing(self, condition: str, rule: str) -> Rows:
-        """Return the same rows with one more rule that is asked of every row at once."""
+        """Return the same rows with one more rule for the first pass."""
         return replace(self, refused=((condition, rule), *self.refused))
 
 
 def unknown_code(column: str) -> str:
-    """Return the rule that a row breaks whose code in this column is not known, where the contract asks for it."""
+    """Return the name of the rule for rows with an unknown code in this column, in mode ``quarantine``."""
     return f"unknown_{column}"
 
 
@@ -125,19 +123,19 @@ def land_observations(
     rows : Rows
         The stored replies.
     load_id : str
-        Identity of the load.
+        Id of the load.
     folder : Path
-        Where the Parquet files go.
+        Folder of the Parquet files.
     declared : mapping of str to frozenset of str
-        Codes by landing column that the reviewed seeds know, with ``*`` patterns. A column that they do not speak of
-        is compared with the loads before.
+        Codes in the reviewed seeds, by landing column, with ``*`` patterns. Other columns are compared with earlier
+        loads.
     codes_before : callable
-        Gives the codes that the loads before had in the cells which these observations (a file) cover.
+        Returns the codes of earlier loads in the cells that these observations (a file) cover.
 
     Returns
     -------
     tuple of Counts and list of Finding
-        What was read, and what was not as declared.
+        Row counts and deviations from the declaration.
 
     Raises
     ------
@@ -187,7 +185,7 @@ def land_observations(
         f"select count(*) from read_parquet({quote(str(rejects))}) where rule = 'not_a_number'"
     ).fetchall()[0][0]
     if spoilt:
-        detail = f"{spoilt:,} of {read:,} values are no numbers"
+        detail = f"{spoilt:,} of {read:,} values are not numbers"
         findings.append(Finding("type_change", "value", detail, dataset.contract.type_change))
     return Counts(int(read + torn), int(loaded), int(rejected)), findings
 
@@ -200,7 +198,7 @@ def _write(
     target: Path,
     rules: tuple[tuple[str, str], ...],
 ) -> None:
-    """Write all rows of a load; ``change_kind`` names the rule that a bad one breaks."""
+    """Write all rows of a load; ``change_kind`` names the rule that a bad row breaks."""
     with rows.open() as source:
         connection.execute(
             f"""
@@ -233,7 +231,7 @@ def _reject(
     bad_codes: str,
     target: Path,
 ) -> None:
-    """Read the replies once more, for the rows that break a rule, and leave those out of the observations."""
+    """Read the replies again, write the rows that break a rule, and remove them from the observations."""
     rejects = target.with_name("rejects.parquet")
     by_code = f"case{bad_codes} end" if bad_codes else "null"
     with rows.open() as source:
@@ -284,10 +282,10 @@ def _append_malformed(connection: duckdb.DuckDBPyConnection, load_id: str, rejec
 def _check_codes(
     connection: duckdb.DuckDBPyConnection, dataset: Dataset, written: str, declared: Codes, before: Codes
 ) -> tuple[list[Finding], dict[str, list[str]]]:
-    """Compare the codes of a load with those that are known; also which of them put their rows in quarantine."""
+    """Compare the codes of a load with the known ones; return findings and the codes to quarantine by column."""
     findings: list[Finding] = []
     quarantined: dict[str, list[str]] = {}
-    # Which classes a masked code stands for changes every month, and is no code of a list.
+    # The classes behind a masked code change every month and come from no code list.
     named = [c for c in cell_key(dataset) if c not in ("period", "masked_class")]
     columns = [c for c in named if c in declared or before.get(c)]
     if not columns:
@@ -308,7 +306,7 @@ def _check_codes(
 
 
 def _unlisted(codes: frozenset[str] | set[str], known: frozenset[str]) -> list[str]:
-    """Return the codes that are not known, neither by themselves nor by a pattern."""
+    """Return the codes that are known neither literally nor by a pattern."""
     patterns = [code for code in known if "*" in code]
     return sorted(code for code in codes - known if not any(fnmatchcase(code, pattern) for pattern in patterns))
 

@@ -1,4 +1,4 @@
-"""Which slices of a dataset a run loads."""
+"""Selection of the slices of a dataset that a run loads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from extract.dataset import Dataset
 from extract.slices import Slice
 
-# Stands for the products of all scopes in the list of a dataset's products.
+# Placeholder in a dataset's products for the products of all scopes.
 OF_SCOPES = "scopes"
 
 
@@ -20,20 +20,20 @@ def plan_slices(
     usual_first_month: str,
     scope_products: Collection[str],
 ) -> list[Slice]:
-    """Return a slice for each reporter of a dataset that is not cut by month.
+    """Return one slice per reporter of a dataset that is not sliced by month.
 
     Parameters
     ----------
     reporters : sequence of str
         ISO codes.
     first_month, last_month : str or None
-        What a person asked for (``YYYY-MM``).
+        Months requested by the user (``YYYY-MM``).
     usual_first_month : str
-        From when monthly data are loaded if nobody asked for a month; empty for all.
+        First month of monthly data if the user requested none; empty for all.
     scope_products : collection of str
         Products of all scopes in the dataset's nomenclature.
     """
-    # Annual data come years late: a first month that is meant for monthly data would leave none of them.
+    # Annual data are published years late: a first month meant for monthly data would exclude all of them.
     usual = dataset.first_period if dataset.is_annual else usual_first_month or dataset.first_period
     first = max(dataset.first_month_asked(first_month or usual), dataset.first_period)
     products = dataset.products

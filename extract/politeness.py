@@ -1,7 +1,7 @@
-"""How an office is asked: one extraction at a time, and a bounded number of requests in a run.
+"""Polite use of an office: one extraction at a time, and a bounded number of requests per run.
 
-Eurostat puts concurrent extractions into its asynchronous queue and counts requests by day; CBS publishes no limit
-and asks for fair use. Both are asked alike.
+Eurostat puts concurrent extractions into its asynchronous queue and counts requests per day; CBS publishes no limit
+and asks for fair use. The same rules apply to both.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ _KEPT_SECONDS = 7 * 24 * 3600
 
 
 class OfficeBusyError(TransientOfficeError):
-    """Another run is asking the office, or working on the dataset, and did not finish in time."""
+    """Another run holds the office or the dataset and did not finish in time."""
 
 
 class BudgetSpentError(ExtractError):
-    """The run made as many requests to an office as it may."""
+    """The run reached its limit of requests to an office."""
 
 
 @contextmanager
 def hold(
     path: Path, *, dataset: str, what: str, wait_seconds: float, progress: Callable[[str], None]
 ) -> Iterator[None]:
-    """Hold a lock that no other process has, waiting for it if need be; who holds it already goes on.
+    """Hold an exclusive lock between processes, waiting if necessary; re-entrant within a process.
 
-    The lock is the operating system's: a killed process gives it back.
+    It is an operating system lock: a killed process releases it.
 
     Raises
     ------
     OfficeBusyError
-        If it is still taken after `wait_seconds`.
+        If another process still holds it after `wait_seconds`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path, is_singleton=True)
@@ -63,17 +63,17 @@ def hold(
 
 
 def run_name(run_id: str) -> str:
-    """Return the id of a run as a part of a file's name."""
+    """Return the id of a run as a safe part of a file name."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
 
 
 class RequestBudget:
-    """The requests that one run has made to one office, counted over all its processes.
+    """Requests of one run to one office, counted over all its processes.
 
     Parameters
     ----------
     path : Path
-        Where the count is kept. Only the process that holds the office changes it.
+        File with the count. Only the process that holds the office changes it.
     limit : int
         Most requests of the run.
     """
@@ -95,8 +95,7 @@ class RequestBudget:
     def spent(self) -> int:
         """Requests so far.
 
-        A count that a disk or a hand damaged begins again: the budget is against a run that asks in circles, which
-        the same limit ends, and no load is to stop for it.
+        A damaged count restarts at 0: the budget only stops endless loops, so a lost count must not fail a load.
         """
         try:
             return int(self._path.read_text(encoding="ascii"))
@@ -114,10 +113,10 @@ class RequestBudget:
         spent = self.spent
         if spent >= self._limit:
             raise BudgetSpentError(
-                f"this run has made {spent} requests to the office, which is all it may",
+                f"this run has made {spent} requests to the office, its limit",
                 dataset=dataset,
                 where=where,
                 next_step="load fewer datasets or months in one run, or raise METAALEXPORT_REQUEST_BUDGET",
             )
-        # A whole file each time: a kill between two writes costs one request at most.
+        # Written atomically: a kill between two writes costs the budget one request at most.
         write_atomically(self._path, str(spent + 1))

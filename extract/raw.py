@@ -1,17 +1,17 @@
-"""The raw store: an office's bytes, written once and named by their hash, with the request that got them.
+"""The raw store: an office's bytes, write-once and named by hash, with their request records.
 
 Layout
 ------
 ``objects/<first two hex digits>/<sha256>``
     The body as received after transfer decoding. Read-only, never changed.
 ``requests/<dataset>/<request_id>.json``
-    One record a request: URL, status, headers, sha256, bytes, time, outcome.
+    One record per request: URL, status, headers, sha256, bytes, time, outcome.
 ``history/<dataset>/<number>.json``
-    What became of each load, in order.
+    Events of each load, in order.
 ``damaged/``
-    Records of requests that cannot be read, set aside.
+    Quarantined unreadable request records.
 ``kept/<dataset>/``
-    Names under which bodies can be found again without asking, such as a constraint by the stamp of its structure.
+    Named bodies for reuse without a request, such as a constraint by the stamp of its structure.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from extract.errors import RawIntegrityError
 from extract.records import is_damaged, read_records, set_aside
 
 SCHEMA_FOLDER = "_schema"
-# What each kind of record must say to be of use.
+# Required keys by kind of record.
 _KEYS = {
     "requests": ("request_id", "dataset", "purpose", "url", "content_type", "sha256", "transport", "outcome"),
     "history": ("event", "load_id", "at"),
@@ -46,13 +46,13 @@ class RequestRecord:
     request_id : str
         Sortable by time; unique.
     outcome : str
-        ``ok``, or why the reply was not accepted.
+        ``ok``, or the reason why the reply was not accepted.
     retrieved_at : str
         UTC, ISO 8601: when the office sent the bytes (for a replay: when they were recorded, empty if unknown).
     transport : str
         ``live``, ``simulator`` or ``replay``.
     run_id : str
-        The run that asked.
+        The run that sent the request.
     """
 
     request_id: str
@@ -109,11 +109,11 @@ class RawStore:
         return sha256, size
 
     def path(self, sha256: str) -> Path:
-        """Where the body with this hash is, or would be."""
+        """Return the path of the body with this hash, whether or not it exists."""
         return self.root / "objects" / sha256[:2] / sha256
 
     def verified_path(self, sha256: str, *, dataset: str) -> Path:
-        """Return the path of a body after comparing its bytes with its name.
+        """Return the path of a body after verifying its hash.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class RawStore:
         return path
 
     def record(self, record: RequestRecord) -> None:
-        """Keep what was asked and what came back."""
+        """Store the record of a request and its reply."""
         target = self.root / "requests" / record.dataset / f"{record.request_id}.json"
         write_atomically(target, json.dumps(asdict(record), ensure_ascii=False) + "\n")
 
@@ -151,9 +151,9 @@ class RawStore:
         return [path for path in self._written(kind) if is_damaged(path, _KEYS[kind])]
 
     def set_damaged_aside(self) -> list[Path]:
-        """Move damaged records of requests to where nothing looks for them; return the new paths.
+        """Move damaged request records to ``damaged/``; return the new paths.
 
-        The history of loads stays as it is: each file has its place in an order.
+        The history of loads is not touched: its files are numbered in order.
         """
         return [set_aside(path, self.root) for path in self.damaged()]
 
@@ -161,11 +161,11 @@ class RawStore:
         return sorted(path for path in (self.root / kind).glob("*/*.json") if path.parent.name != SCHEMA_FOLDER)
 
     def remember(self, dataset: str, name: str, sha256: str) -> None:
-        """Keep a body at hand under a name, so that it need not be asked for again."""
+        """Store a body under a name, so that it need not be requested again."""
         write_atomically(self._kept(dataset, name), json.dumps({"name": name, "sha256": sha256}) + "\n")
 
     def recall(self, dataset: str, name: str) -> Path | None:
-        """Return the body that was kept under a name, if there is one.
+        """Return the body stored under a name, if there is one.
 
         Raises
         ------
@@ -173,13 +173,13 @@ class RawStore:
             If its bytes were changed or removed.
         """
         note = self._kept(dataset, name)
-        # Where a disk damaged the note, the office is asked again.
+        # A damaged note means that the office is requested again.
         if not note.exists() or is_damaged(note, ("sha256",)):
             return None
         return self.verified_path(read_records(note)[0]["sha256"], dataset=dataset)
 
     def keep_event(self, dataset: str, event: dict[str, Any]) -> Path:
-        """Keep what became of a load (`metaalexport.rebuild`), behind what was kept of the dataset before.
+        """Append an event of a load to the dataset's history (see `metaalexport.rebuild`).
 
         Only the process that holds the dataset's loads may call this.
         """
@@ -190,7 +190,7 @@ class RawStore:
         return target
 
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield dataset and event of all that can be read, in the order in which it happened within a dataset."""
+        """Yield dataset and event of all readable events, in order of occurrence within a dataset."""
         for path in self._written("history"):
             if not is_damaged(path, _KEYS["history"]):
                 yield path.parent.name, read_records(path)[0]
@@ -199,7 +199,7 @@ class RawStore:
         return self.root / "kept" / dataset / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
 
     def ensure_schema(self) -> None:
-        """Let a reader of all request records find at least one, row-less file."""
+        """Write an empty file, so that readers of all request records find at least one."""
         folder = self.root / "requests" / SCHEMA_FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "none.json").touch()

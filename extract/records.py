@@ -1,4 +1,4 @@
-"""Small files that this software writes of itself: JSON objects, one a line, each file written whole."""
+"""Small state files: JSON objects, one per line, written atomically."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def read_records(path: Path, keys: Collection[str] = ()) -> list[dict[str, Any]]
     Parameters
     ----------
     keys : collection of str
-        What each must have: a text or a boolean, and a time if the name ends with ``_at``.
+        Required keys: text or boolean values, ISO 8601 times if the name ends with ``_at``.
 
     Raises
     ------
     ValueError
-        If it was cut, or is something else than such a file: a disk or a hand changed it.
+        If it is truncated or otherwise damaged.
     """
     rows = []
-    # Not `splitlines`: an office's words may hold a line separator, which JSON leaves as it is.
+    # Not `splitlines`: an office's text may hold a line separator, which JSON does not escape.
     for line in filter(None, path.read_text(encoding="utf-8").split("\n")):
         row = json.loads(line)
         if not isinstance(row, dict) or not all(isinstance(row.get(key), str | bool) for key in keys):
@@ -38,7 +38,7 @@ def read_records(path: Path, keys: Collection[str] = ()) -> list[dict[str, Any]]
 
 
 def is_damaged(path: Path, keys: Collection[str] = ()) -> bool:
-    """Say whether a file cannot be read, or holds nothing."""
+    """True if a file is unreadable or empty."""
     try:
         return not read_records(path, keys)
     except ValueError:
@@ -46,14 +46,14 @@ def is_damaged(path: Path, keys: Collection[str] = ()) -> bool:
 
 
 def set_aside(path: Path, root: Path) -> Path:
-    """Move a damaged file of a folder to where nothing looks for it; return its new path."""
+    """Move a damaged file below ``damaged/`` of its root; return the new path."""
     target = root / "damaged" / path.relative_to(root)
     target.parent.mkdir(parents=True, exist_ok=True)
     return path.replace(target)
 
 
 def read_record(path: Path, keys: Collection[str], *, dataset: str, next_step: str) -> dict[str, Any]:
-    """Return the one object of a file that there is no going on without.
+    """Return the single object of a required file.
 
     Raises
     ------
@@ -64,6 +64,6 @@ def read_record(path: Path, keys: Collection[str], *, dataset: str, next_step: s
         (row,) = read_records(path, keys)
     except ValueError as error:
         raise ExtractError(
-            f"what was written down here is damaged ({error})", dataset=dataset, where=str(path), next_step=next_step
+            f"this record is damaged ({error})", dataset=dataset, where=str(path), next_step=next_step
         ) from error
     return row

@@ -1,4 +1,4 @@
-"""What has to be asked again: nothing, the trailing months that an office still revises, or everything."""
+"""Scope of a refresh: nothing, the trailing months that an office still revises, or everything."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from extract.slices import Slice
 
 @dataclass(frozen=True)
 class Decision:
-    """What there is to ask for of a slice.
+    """The part of a slice that has to be requested.
 
     Attributes
     ----------
     part : Slice
-        What is worth asking for.
+        The part to request.
     unchanged : LoadManifest or None
-        The load after which there is nothing to ask for.
+        The load that makes a request unnecessary.
     withdrawn : Withdrawal or None
-        The withdrawal because of which the version is not asked for again.
+        The withdrawal that blocks a new request for this version.
     """
 
     part: Slice
@@ -39,16 +39,16 @@ def decide(
     part: Slice,
     version: OfficeVersion,
 ) -> Decision:
-    """Decide what to ask for of a slice at an office's version.
+    """Decide which part of a slice to request at an office's version.
 
     Parameters
     ----------
     loads : collection of LoadManifest
         The dataset's committed loads.
     withdrawals : collection of Withdrawal
-        Loads that people took back; none where they are to be asked for again.
+        Withdrawn loads; empty if they are to be requested again.
     part : Slice
-        All that is wanted.
+        The complete slice.
     """
     asked = narrow(dataset, loads, part, version)
     unchanged = find_unchanged(dataset, loads, part, version)
@@ -59,10 +59,10 @@ def decide(
 def find_unchanged(
     dataset: Dataset, loads: Iterable[LoadManifest], part: Slice, version: OfficeVersion
 ) -> LoadManifest | None:
-    """Return the committed load after which there is nothing to ask for this slice, if there is one.
+    """Return the committed load that makes a request for this slice unnecessary, if there is one.
 
-    That is a load of the same or a later vintage that asked for what `narrow` would ask for now: all of the slice, or
-    the trailing months where an earlier load brought the rest.
+    That is a load of the same or a later vintage that covers what `narrow` would request now: all of the slice, or
+    the trailing months where an earlier load covers the rest.
     """
     loads = list(loads)
     asked = narrow(dataset, loads, part, version)
@@ -77,10 +77,10 @@ def find_withdrawn(
     part: Slice,
     version: OfficeVersion,
 ) -> Withdrawal | None:
-    """Return the withdrawal because of which a version is not asked for again, if there is one.
+    """Return the withdrawal that blocks a new request for a version, if there is one.
 
-    A person took back what the office said under this version, or a later one: there is something to ask for when the
-    office has a newer one.
+    A person withdrew the figures of this version or a later one: the next request is due when the office has a newer
+    version.
     """
     asked = narrow(dataset, loads, part, version)
     found = [
@@ -92,30 +92,30 @@ def find_withdrawn(
 
 
 def find_full(loads: Iterable[LoadManifest], part: Slice) -> LoadManifest | None:
-    """Return the newest load that asked for all months of a slice, of all its products."""
+    """Return the newest load of all months and products of a slice."""
     full = [load for load in loads if _covers(load, part)]
     return max(full, key=lambda load: load.order) if full else None
 
 
 def narrow(dataset: Dataset, loads: Iterable[LoadManifest], part: Slice, version: OfficeVersion) -> Slice:
-    """Return the slice that is worth asking for at this version.
+    """Return the part of a slice to request at this version.
 
     Parameters
     ----------
     dataset : Dataset
-        Says how many months every release may revise, and how often everything is asked again.
+        Defines how many months every release may revise, and how often everything is requested again.
     loads : iterable of LoadManifest
         The dataset's committed loads.
     part : Slice
-        All that is wanted.
+        The complete slice.
     version : OfficeVersion
-        What the office has now.
+        The office's current version.
 
     Returns
     -------
     Slice
-        The trailing months if everything was asked for not too long ago, else all of it. Time is counted in the
-        office's stamps, not by the clock: the same history of releases gives the same requests.
+        The trailing months if the last full load is recent enough, else all of it. Ages are measured in the office's
+        stamps, not by the clock: the same history of releases gives the same requests.
     """
     full = find_full(loads, part)
     if full is None or part.recorded_urls or dataset.slice_by == "month":

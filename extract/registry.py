@@ -1,4 +1,4 @@
-"""The declared datasets: one YAML file each, read once, and what a user's overlay says otherwise."""
+"""The declared datasets: one YAML file each, read once and merged with the user's overlay."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from extract.dataset import (
 from extract.errors import RegistryError
 
 REGISTRY_DIR = Path(__file__).parent / "registry"
-# The C loader where libyaml is there: reading the registry is most of the start of a small load otherwise.
+# The C loader if libyaml is available: otherwise reading the registry dominates the start of a small load.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_declaration(path: Path) -> dict[str, Any]:
-    """Return what a registry file or one of an overlay says, as plain types.
+    """Return a registry or overlay file as plain types.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def read_declaration(path: Path) -> dict[str, Any]:
 
 
 def packaged_declaration(path: Path) -> dict[str, Any]:
-    """Return what a packaged file says, over what ``_<office>.yml`` beside it says of all datasets of the office.
+    """Return a packaged declaration merged over the office's defaults in ``_<office>.yml``.
 
     Raises
     ------
@@ -56,12 +56,12 @@ def packaged_declaration(path: Path) -> dict[str, Any]:
 
 
 def merge_declarations(declared: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Return a declaration with the fields of another in place of its own: mappings by key, measures by code.
+    """Return a declaration overridden by another: mappings by key, measures by code.
 
     Raises
     ------
     ValueError
-        If the other one speaks of a measure that is not declared.
+        If the other one names an undeclared measure.
     """
     merged = dict(declared)
     for name, value in more.items():
@@ -88,11 +88,11 @@ def _undeclared(path: Path, error: Exception) -> RegistryError:
 
 
 def _build(path: Path, own: Path | None = None) -> Dataset:
-    """Build a dataset from its packaged file, and the file of the overlay over it if there is one."""
+    """Build a dataset from its packaged file and its overlay file, if any."""
     raw = packaged_declaration(path)
     if own is not None:
         more = read_declaration(own)
-        # What is packaged is whole: what is wrong now, the overlay brought.
+        # Packaged files are valid: errors from here on are the overlay's.
         path = own
     try:
         if own is not None:
@@ -124,7 +124,7 @@ def _build(path: Path, own: Path | None = None) -> Dataset:
 
 
 def _problem(dataset: Dataset, path: Path) -> tuple[str, str] | None:
-    """Say what is wrong with a declaration, and what to do."""
+    """Return the problem of a declaration and the next step; None if it is valid."""
     if dataset.code != path.stem:
         return f"the file declares the code {dataset.code!r}", "a registry file is named after its dataset code"
     if dataset.protocol not in PROTOCOLS:
@@ -134,7 +134,7 @@ def _problem(dataset: Dataset, path: Path) -> tuple[str, str] | None:
         {column for column in columns if columns.count(column) > 1} | RESERVED_COLUMNS - {"measure"} & {*columns}
     )
     if taken:
-        return f"the landing columns {taken} are given twice or reserved", "give each dimension a column of its own"
+        return f"the landing columns {taken} are given twice or reserved", "give each dimension its own column"
     if "scopes" in dataset.products and not dataset.nomenclature:
         return "its products are those of the scopes, of no nomenclature", "declare `nomenclature`"
     if "period" not in columns:
@@ -147,29 +147,29 @@ def _problem(dataset: Dataset, path: Path) -> tuple[str, str] | None:
     if dataset.release.every_days < 0 or dataset.release.grace_days < 0 or dataset.release.look_hours < 1:
         return f"`release` is {dataset.release}", "days are 0 or more, hours 1 or more"
     if dataset.total_parts and (len(dataset.total_parts) != 2 or not dataset.total_partner):
-        return f"`total_parts` is {list(dataset.total_parts)}", "two codes beside a `total_partner`, or none"
+        return f"`total_parts` is {list(dataset.total_parts)}", "two codes along with a `total_partner`, or none"
     if unknown := sorted({*dataset.thresholds, *dataset.guesses} - set(DEFAULT_THRESHOLDS)):
         return f"there are no thresholds {unknown}", f"known: {', '.join(DEFAULT_THRESHOLDS)}"
     unknown = sorted(set(dataset.select) - set(dataset.dimensions))
     if unknown:
-        return f"`select` names {unknown}, which are no dimensions", f"dimensions: {', '.join(dataset.dimensions)}"
+        return f"`select` names {unknown}, which are not dimensions", f"dimensions: {', '.join(dataset.dimensions)}"
     return None
 
 
 class _Overlay:
-    """The folder in which the user corrects the package; one a process, since the registry is."""
+    """The folder of the user's corrections; one per process, like the registry."""
 
     folder: Path | None = None
 
 
 def use_overlay(folder: Path | None) -> None:
-    """Let the registry and the seeds be read with what a folder of the user says otherwise.
+    """Read the registry and the seeds with the corrections of a user's folder.
 
     Parameters
     ----------
     folder : Path or None
-        With ``registry/<code>.yml``, which holds only the fields that differ, and ``office_partners.csv``. None, or a
-        folder that is not there: the package alone.
+        With ``registry/<code>.yml``, which holds only the fields that differ, and ``office_partners.csv``. None or a
+        missing folder: the package alone.
     """
     _Overlay.folder = folder
 
@@ -180,13 +180,13 @@ def overlay_folder() -> Path | None:
 
 
 def overlay_files() -> list[Path]:
-    """Return the files of the overlay that say something, sorted."""
+    """Return the files of the overlay, sorted."""
     folder = overlay_folder()
     return [] if folder is None else sorted([*folder.glob("registry/*.yml"), *folder.glob("*.csv")])
 
 
 def load_registry(directory: Path = REGISTRY_DIR) -> dict[str, Dataset]:
-    """Read all registry files, with the overlay over those of the package.
+    """Read all registry files, with the overlay applied to the packaged ones.
 
     Returns
     -------
@@ -196,11 +196,11 @@ def load_registry(directory: Path = REGISTRY_DIR) -> dict[str, Dataset]:
     Raises
     ------
     RegistryError
-        If a file lacks a field, or its code differs from its name; if the overlay speaks of no packaged dataset.
+        If a file lacks a field, or its code differs from its name; if an overlay file names no packaged dataset.
     """
     overlay = overlay_folder() if directory == REGISTRY_DIR else None
     own = sorted((overlay / "registry").glob("*.yml")) if overlay is not None else []
-    # A long-lived process sees what is written meanwhile.
+    # The modification time lets a long-lived process see changes.
     return _load(directory, tuple((path, path.stat().st_mtime_ns) for path in own))
 
 
@@ -211,7 +211,7 @@ def _load(directory: Path, overlay: tuple[tuple[Path, int], ...]) -> dict[str, D
     for code in own:
         if code not in paths:
             raise RegistryError(
-                "the overlay speaks of no dataset of the registry",
+                "the overlay names no dataset of the registry",
                 dataset=code,
                 where=str(own[code]),
                 next_step=f"name the file after one of {', '.join(paths)}",

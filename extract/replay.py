@@ -1,6 +1,6 @@
-"""Replies from a folder of recorded payloads, through the same client code as live ones.
+"""Replay of a folder of recorded payloads through the same client code as live replies.
 
-A recording is found by its shape, not by its name: a CBS capture is a folder with ``properties.json`` and
+A recording is recognised by its structure, not by its name: a CBS capture is a folder with ``properties.json`` and
 ``index.json``; a Comext capture is an SDMX-CSV file. The requests session gets an adapter that answers the
 recorded URLs with the recorded bytes and refuses all others, so a replay can never reach the network.
 """
@@ -65,17 +65,17 @@ class ReplayAdapter(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no resource is held."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay folder offers for one dataset.
+    """Recordings of one dataset in a replay folder.
 
     Attributes
     ----------
     left_out : tuple of (Path, str)
-        Files that name the dataset and cannot be replayed, each with the reason.
+        Files of the dataset that cannot be replayed, each with the reason.
     """
 
     slices: tuple[Slice, ...]
@@ -84,7 +84,7 @@ class Replay:
 
 
 class _LeftOutError(Exception):
-    """A file that names a dataset and cannot be replayed; says why."""
+    """A file of the dataset cannot be replayed; the message is the reason."""
 
 
 def open_replay(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> Replay:
@@ -93,7 +93,7 @@ def open_replay(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> R
     Returns
     -------
     Replay
-        Its slices are those that were recorded: what was not asked for then cannot be asked for now.
+        Its slices are those that were recorded; no others can be replayed.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def open_replay(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> R
         except _LeftOutError as error:
             left_out.append((path, str(error)))
         except _PROBLEMS as error:
-            # One bad file says nothing of the others.
+            # One bad file must not stop the others.
             left_out.append((path, f"it cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}"))
         else:
             recordings += found
@@ -126,12 +126,12 @@ def open_replay(folder: Path, dataset: Dataset, reporters: tuple[str, ...]) -> R
 
 
 def normalise(url: str) -> str:
-    """Return a URL with its escapes undone, so that two spellings of one request are equal."""
+    """Return a URL unescaped, so that two spellings of one request are equal."""
     return unquote(url)
 
 
 def _find_cbs(index_path: Path, dataset: Dataset, _: tuple[str, ...]) -> tuple[list[Recording], list[Slice]]:
-    """Read the manifest of a capture; nothing if it is of another table."""
+    """Read the manifest of a capture; return nothing if it is of another table."""
     index = read_object(index_path)
     if index.get("tableId") != dataset.identifier:
         return [], []
@@ -146,7 +146,7 @@ def _find_cbs(index_path: Path, dataset: Dataset, _: tuple[str, ...]) -> tuple[l
     pages = index["observationPages"]
     if len(pages) != 1:
         raise _LeftOutError(f"it has {len(pages)} pages of observations; a capture of one can be replayed")
-    # The names are those of files beside the manifest, and lead nowhere else.
+    # File names must not lead out of the manifest's folder.
     if away := [name for name in (*named.values(), *pages) if Path(name).name != name]:
         raise _LeftOutError(f"its files {', '.join(away)} are not in its own folder")
     if absent := [name for name in (*named.values(), *pages) if not (home / name).is_file()]:
@@ -157,7 +157,7 @@ def _find_cbs(index_path: Path, dataset: Dataset, _: tuple[str, ...]) -> tuple[l
     suffix = f"?$filter={recorded_filter}" if recorded_filter else ""
     url = f"{base}/Observations{suffix}"
     recordings.append(Recording(url, home / pages[0], "application/json", moment))
-    # The capture kept no $count reply but wrote the number down in its own manifest.
+    # The capture has no $count reply, but its manifest states the number.
     count_url = f"{base}/Observations/$count" + suffix
     recordings.append(Recording(count_url, str(index["observationRows"]).encode(), "text/plain", moment))
     part = Slice(
@@ -176,7 +176,7 @@ def _one(equal: dict[str, str], dimension: str) -> tuple[str, ...]:
 
 
 def _find_comext(path: Path, dataset: Dataset, reporters: tuple[str, ...]) -> tuple[list[Recording], list[Slice]]:
-    """Read the axes of an SDMX-CSV file; nothing if it is of another dataset."""
+    """Read the axes of an SDMX-CSV file; return nothing if it is of another dataset."""
     with path.open("rb") as handle:
         if f"ESTAT:{dataset.identifier}(".encode() not in handle.read(1024):
             return [], []
@@ -190,7 +190,7 @@ def _find_comext(path: Path, dataset: Dataset, reporters: tuple[str, ...]) -> tu
         axes = {dimension: distinct(dimension) for dimension in dataset.dimensions}
         stamps = distinct("LAST UPDATE")
     for dimension, wanted in dataset.select.items():
-        # A file of years names the dataset too, and its rows are no months.
+        # A file of annual data names the dataset too, but its periods are not months.
         if not {*axes[dimension]} & {*wanted}:
             raise _LeftOutError(f"its {dimension} is {', '.join(axes[dimension])}, not {', '.join(wanted)}")
     periods = axes.pop(dataset.period_dimension)
@@ -200,7 +200,7 @@ def _find_comext(path: Path, dataset: Dataset, reporters: tuple[str, ...]) -> tu
         f"{host}/sdmx/2.1/data/{dataset.identifier}/{key}"
         f"?startPeriod={periods[0]}&endPeriod={periods[-1]}&format=SDMX-CSV"
     )
-    # The time of retrieval was not written down; the office's stamp is the earliest it can have been.
+    # The time of retrieval was not recorded; the office's stamp is its lower bound.
     moment = parse_last_update(stamps[0], dataset).vintage_at
     slices = [
         Slice(

@@ -1,7 +1,7 @@
-"""Stored bodies read strictly, and errors of reading turned into errors of ours.
+"""Strict readers of stored bodies, and translation of their errors.
 
-An office can send anything. What is read here has the shape that is asked for, or it is an `UnreadableError` that
-names the file; `reading` adds what only the caller knows: dataset, URL and next step. Limits: `extract.limits`.
+An office can send anything. A body either has the expected structure or raises an `UnreadableError` that names the
+file; `reading` adds what only the caller knows: dataset, URL and next step. Limits: `extract.limits`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from extract.limits import MOST_HEADER_BYTES, MOST_LEVELS, MOST_TEXT_BYTES
 from extract.streams import ArchiveError
 
 LOOK = "look at the reply in the raw store; if the office changed it, adapt the module in extract/offices"
-# What a reader of bytes can raise. The second line is of a shape that nobody looked at: it may be an error of ours,
-# and the chain of the exceptions shows where.
+# Exceptions of readers. The second line arises from unvalidated structures: it may be an error in this code, and the
+# exception chain shows where.
 UNREADABLE: tuple[type[Exception], ...] = (
     *(ValueError, ArithmeticError, RecursionError, EOFError, ArchiveError),
     *(LookupError, TypeError, AttributeError),
@@ -33,7 +33,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
 )
 _USUAL_LEVELS = 8
 _NOT_BRACKETS = bytes({*range(256)} - {*b"[]{}"})
-# A half of a pair, which is no character, and the character that ends a text in C.
+# Surrogates, which may be unpaired, and the null character.
 _NO_TEXT = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 Kind = TypeVar("Kind")
 
@@ -44,11 +44,11 @@ class UnreadableError(ValueError):
     Parameters
     ----------
     problem : str
-        What was found.
+        The problem, in one sentence.
     path : Path or None
-        The body, by whose name the request is found.
+        The body; its name leads to the request.
     retryable : bool
-        Whether it may come whole when asked for again: a body that is cut.
+        True if a retry may help: the body is truncated.
     """
 
     def __init__(self, problem: str, path: Path | None = None, *, retryable: bool = False) -> None:
@@ -59,20 +59,20 @@ class UnreadableError(ValueError):
 
 @contextmanager
 def reading(dataset: str, kept: Callable[[], Sequence[tuple[str, str]]]) -> Iterator[None]:
-    """Say it in the project's own words if a reply cannot be read.
+    """Translate errors of reading replies into `BadReplyError`.
 
     Parameters
     ----------
     dataset : str
         Dataset code.
     kept : callable
-        Gives URL and sha256 of the replies in question. Bodies are named by their hash, so that an error that names
-        a file leads to its request; where it names none, the last one is told.
+        Returns URL and sha256 of the replies in question. Bodies are named by their hash, so that an error that names
+        a file leads to its request; otherwise the last reply is reported.
 
     Raises
     ------
     BadReplyError
-        In place of any error of reading; and with the URL in place of the file alone.
+        Instead of any error of reading, with the URL in addition to the file.
     """
     try:
         yield
@@ -94,13 +94,13 @@ def reading(dataset: str, kept: Callable[[], Sequence[tuple[str, str]]]) -> Iter
 
 
 def in_words(error: Exception) -> str:
-    """Return the first line of what an error says, and its type where that does not tell enough."""
+    """Return the first line of an error's message, with its type for errors of libraries."""
     text = (str(error).splitlines() or [""])[0][:400]
     return text if isinstance(error, UnreadableError | ArchiveError) else f"{type(error).__name__}: {text}"
 
 
 def _meant(kept: Sequence[tuple[str, str]], text: str) -> str:
-    """Return the URL of the reply whose file a text names, where it does not name the URL itself."""
+    """Return the URL of the reply whose file a text names; empty if the text names the URL itself."""
     return next((url for url, sha256 in kept if sha256 and sha256 in text and url not in text), "")
 
 
@@ -110,12 +110,12 @@ def _last(kept: Sequence[tuple[str, str]]) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a body that is read into memory whole.
+    """Return a whole body.
 
     Raises
     ------
     UnreadableError
-        If it is too large for that.
+        If it is too large.
     """
     size = path.stat().st_size
     if size > MOST_TEXT_BYTES:
@@ -138,10 +138,10 @@ def read_text(path: Path) -> str:
 
 
 def is_nested_deeply(body: bytes) -> bool:
-    """Whether JSON has more levels than any reply, told without a parser: parsers crash on it.
+    """True if JSON is nested deeper than any reply; detected without a parser, as parsers crash on it.
 
-    Each round takes the innermost pairs of brackets away. What is left in the end are the outer levels, and brackets
-    without a partner, which may stand in a text; so many of them do not.
+    Each round removes the innermost pairs of brackets. The rest are outer levels and unpaired brackets in texts, which
+    are never that many.
     """
     brackets = body.translate(None, _NOT_BRACKETS)
     for _ in range(_USUAL_LEVELS):
@@ -150,7 +150,7 @@ def is_nested_deeply(body: bytes) -> bool:
 
 
 def is_flat(body: bytes) -> bool:
-    """Whether a page of rows has no list or object in a row, nor a bracket in a text."""
+    """True if a page of rows has no list or object in a row and no bracket in a text."""
     return body.translate(None, _NOT_BRACKETS).replace(b"{}", b"") == b"{[]}"
 
 
@@ -160,8 +160,7 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     UnreadableError
-        If it is no JSON, is nested too deeply, has a member twice, a number that JSON does not have, or a text that
-        is none.
+        If it is not JSON, is nested too deeply, or has a duplicate member, a non-JSON number or an invalid text.
     """
     text = read_text(path)
     if is_nested_deeply(text.encode()):
@@ -176,7 +175,7 @@ def read_json(path: Path) -> Any:
         return members
 
     def no_constant(name: str) -> float:
-        raise UnreadableError(f"{name} is no number of JSON", path)
+        raise UnreadableError(f"{name} is not a JSON number", path)
 
     try:
         content = json.loads(text, object_pairs_hook=once, parse_constant=no_constant)
@@ -185,7 +184,7 @@ def read_json(path: Path) -> Any:
     except UnreadableError:
         raise
     except (ValueError, RecursionError) as error:
-        # An integer of thousands of digits, which Python does not read.
+        # An integer of thousands of digits, which Python refuses.
         raise UnreadableError(f"the JSON cannot be read ({error})", path) from error
     if _NO_TEXT.search(text):
         try:
@@ -193,7 +192,7 @@ def read_json(path: Path) -> Any:
         except UnicodeEncodeError:
             is_text = False
         if not is_text:
-            raise UnreadableError("the JSON has a text with half a character, or with a null character", path)
+            raise UnreadableError("the JSON has a text with a lone surrogate or a null character", path)
     return content
 
 
@@ -252,7 +251,7 @@ def of_kind(value: Any, kind: type[Kind], what: str, path: Path) -> Kind:
     UnreadableError
         If it is not.
     """
-    # To Python true is an integer.
+    # In Python, True is an integer.
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise UnreadableError(
             f"the reply has another shape: {what} is {type(value).__name__}, not {kind.__name__}", path
@@ -261,7 +260,7 @@ def of_kind(value: Any, kind: type[Kind], what: str, path: Path) -> Kind:
 
 
 class _Plain(ElementTree.TreeBuilder):
-    """Refuses a document type before its entities are read: no office sends one, and entities can expand."""
+    """Tree builder that rejects a document type before its entities are read: entities can expand endlessly."""
 
     def doctype(self, name: str, public: str | None, system: str | None) -> None:
         raise UnreadableError(f"the XML declares a document type ({name[:100]!r}); none is expected")
@@ -273,7 +272,7 @@ def read_xml(path: Path) -> ElementTree.Element:
     Raises
     ------
     UnreadableError
-        If it is no XML, is too large, or declares a document type, and with it entities.
+        If it is not XML, is too large, or declares a document type.
     """
     parser = ElementTree.XMLParser(target=_Plain())  # noqa: S314 - see `_Plain`
     try:

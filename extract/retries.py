@@ -1,4 +1,4 @@
-"""When an attempt is repeated, and after how long."""
+"""Retry policy of requests."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ OVERLOADED_STATUSES = frozenset({429, 503})
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how patiently a request is repeated.
+    """Number and timing of retries.
 
     Attributes
     ----------
     attempts : int
-        Tries in all.
+        Total number of attempts.
     base_seconds, max_seconds : float
-        First wait and longest wait; each wait doubles and is jittered by half.
+        First and longest wait; each wait doubles and is jittered by half.
     max_retry_after : float
-        Longest ``Retry-After`` that is waited for, seconds; an office that asks for more is left alone.
+        Longest ``Retry-After`` in seconds; a longer one fails the request.
     connect_seconds, read_seconds : float
-        Bounds of one connection and of the wait for the next bytes.
+        Limits on one connection attempt and on the wait for the next bytes.
     deadline_seconds : float
-        Bound of one whole exchange, however slowly its bytes come.
+        Limit on one whole exchange, however slowly its bytes arrive.
     """
 
     attempts: int = 4
@@ -41,7 +41,7 @@ class RetryPolicy:
     deadline_seconds: float = 3600.0
 
     def wait(self, attempt: int, retry_after: float | None) -> float:
-        """Seconds to wait after this attempt (1-based); an office's ``Retry-After`` is honoured."""
+        """Return the seconds to wait after this attempt (1-based), honouring ``Retry-After``."""
         if retry_after is not None:
             return retry_after
         backoff = min(self.base_seconds * 2.0 ** (attempt - 1), self.max_seconds)
@@ -49,7 +49,7 @@ class RetryPolicy:
 
 
 class RetryableError(Exception):
-    """An attempt failed for a reason that the next one may not meet."""
+    """An attempt failed for a transient reason."""
 
     def __init__(self, problem: str, retry_after: float | None = None) -> None:
         super().__init__(problem)
@@ -58,17 +58,17 @@ class RetryableError(Exception):
 
 
 def failed_attempt(state: RetryCallState) -> RetryableError:
-    """Return why the attempt failed."""
+    """Return the error of the failed attempt."""
     error = state.outcome.exception() if state.outcome else None
     return error if isinstance(error, RetryableError) else RetryableError("")
 
 
 def retry_after_of(response: requests.Response) -> float | None:
-    """Seconds asked for by ``Retry-After``, which may be a number or an HTTP date (RFC 9110, 10.2.3)."""
+    """Return the seconds of ``Retry-After``, which may be a number or an HTTP date (RFC 9110, 10.2.3)."""
     value = response.headers.get("Retry-After", "").strip()
     if not value:
         return None
-    # The superscripts of Latin-1 are digits too, and no number.
+    # `isdigit` would accept the superscripts of Latin-1.
     if value.isdecimal():
         return float(value[:20])
     try:

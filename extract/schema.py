@@ -1,4 +1,4 @@
-"""The JSON schema of a registry file, for editors: ``python -m extract.schema`` writes it again."""
+"""The JSON schema of a registry file, for editors; ``python -m extract.schema`` regenerates it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _SLICES = ("reporter", "month", "whole")
 
 
 def registry_schema(directory: Path = REGISTRY_DIR) -> dict[str, Any]:
-    """Return the schema: the fields of `Dataset`, with the values that each may have.
+    """Return the schema: the fields of `Dataset` with their permitted values.
 
-    A field that ``_<office>.yml`` gives for all offices need not be in the file.
+    Fields that the ``_<office>.yml`` of every office sets are not required.
     """
     schema = TypeAdapter(Dataset).json_schema()
     texts = _described(Dataset.__doc__ or "")
@@ -39,7 +39,7 @@ def registry_schema(directory: Path = REGISTRY_DIR) -> dict[str, Any]:
     }
     schema["properties"]["guesses"]["items"] = {"enum": list(DEFAULT_THRESHOLDS)}
     schema["$defs"]["Measure"]["properties"]["canonical_unit"]["enum"] = list(_UNITS)
-    # The registry reads numbers and texts alike.
+    # The registry accepts numbers as codes.
     schema["$defs"]["Measure"]["properties"]["code"]["type"] = ["string", "integer"]
     contract = schema["$defs"]["Contract"]["properties"]
     for rule, modes in CONTRACT_MODES.items():
@@ -52,7 +52,7 @@ def registry_schema(directory: Path = REGISTRY_DIR) -> dict[str, Any]:
 
 
 def _described(doc: str) -> dict[str, str]:
-    """Return the texts of a docstring's attributes."""
+    """Return the descriptions of a docstring's attributes."""
     found: dict[str, str] = {}
     name = ""
     for line in doc.partition("----------")[2].splitlines():

@@ -1,4 +1,4 @@
-"""What one load asks for."""
+"""The slice of a dataset that one load requests."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Slice:
     reporter : str
         ISO2 code of the reporting country (CBS: always ``NL``).
     first_month, last_month : str
-        ``YYYY-MM``, inclusive; an empty `last_month` means up to the newest that the office has.
+        ``YYYY-MM``, inclusive; an empty `last_month` means up to the office's newest.
     products : tuple of str
-        Office codes asked for; empty means all.
+        Requested office codes; empty means all.
     partners : tuple of str
-        Office codes asked for; empty means all. Only a load of all partners can tell what an office's
-        total holds beyond them as ``unallocated``; otherwise the rest is ``not_loaded``.
+        Requested office codes; empty means all. Only a load of all partners can show the rest of an office's
+        total as ``unallocated``; otherwise the rest is ``not_loaded``.
     recorded_urls : tuple of str
         For a replay: the recorded data requests, used as they are.
     """
@@ -41,10 +41,10 @@ class Slice:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Slice:
-        """Undo `to_dict`."""
+        """Return the object of `to_dict`'s output."""
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**plain)
 
     def describe(self) -> str:
-        """Name it for people, for example ``NL 2021-01..newest``."""
+        """Return a readable name, for example ``NL 2021-01..newest``."""
         return f"{self.reporter} {self.first_month}..{self.last_month or 'newest'}"

@@ -1,7 +1,7 @@
-"""Archives read as they are unpacked: DuckDB takes the content from a pipe, and nothing unpacked lies on disk.
+"""Streaming readers of archives: DuckDB reads the content from a pipe, and nothing unpacked is written to disk.
 
-The names of members choose what is read and are never paths to write to, so that a name with ``..`` or a link leads
-nowhere. What an archive may hold and unpack to is in `extract.limits`.
+Member names select what is read and are never used as paths to write to, so that a name with ``..`` or a link is
+harmless. Limits on content and size are in `extract.limits`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _BLOCK = 1 << 20
 
 
 class ArchiveError(Exception):
-    """An archive is cut off or broken; once more it may come whole."""
+    """An archive is truncated or corrupt; a retry may succeed."""
 
 
 class ArchiveContentError(ArchiveError):
-    """An archive is whole and cannot be used: what it holds, or how, is not what is expected. It is not retryable."""
+    """An archive is complete but has unexpected content or compression; not retryable."""
 
 
 Writer = Callable[[BinaryIO], None]
@@ -43,19 +43,19 @@ Writer = Callable[[BinaryIO], None]
 
 @contextmanager
 def piped(*writers: Writer, names: Sequence[str] = ()) -> Iterator[list[Path]]:
-    """Give a path for each writer that reads as what it writes, once.
+    """Yield a named pipe for each writer, which can be read once.
 
-    DuckDB's ``execute`` reads it once; ``sql`` would open it a second time and wait for ever.
+    DuckDB's ``execute`` reads it once; ``sql`` would open it a second time and hang.
 
     Parameters
     ----------
     names : sequence of str
-        What each writer reads from: it is part of the path, and so of what DuckDB says of it.
+        Source of each writer, part of the pipe's path and so of DuckDB's error messages.
 
     Raises
     ------
     ArchiveError
-        At the end of the block, if a writer could not finish: what was read then was not all of it.
+        At the end of the block, if a writer could not finish: the content was incomplete.
     """
     failures: list[BaseException] = []
     with tempfile.TemporaryDirectory(prefix="metaalexport-") as folder:
@@ -74,8 +74,8 @@ def piped(*writers: Writer, names: Sequence[str] = ()) -> Iterator[list[Path]]:
         finally:
             for pipe, thread in zip(pipes, threads, strict=True):
                 while thread.is_alive():
-                    # A reader that never came, or left: its end is opened and closed, so that the writer can go. More
-                    # than once, for a writer that had not come to its own end yet.
+                    # The reader never opened the pipe or left: open and close its end to release the writer. Repeat,
+                    # as the writer may not have opened its end yet.
                     os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
                     thread.join(0.01)
     if failures:
@@ -87,11 +87,11 @@ def _feed(pipe: Path, write: Writer, failures: list[BaseException]) -> None:
     try:
         with pipe.open("wb", buffering=_BLOCK) as handle:
             if hasattr(fcntl, "F_SETPIPE_SZ"):
-                # Linux: fewer turns between writer and reader.
+                # Linux: fewer context switches between writer and reader.
                 fcntl.fcntl(handle, fcntl.F_SETPIPE_SZ, _BLOCK)
             write(handle)
     except BrokenPipeError:
-        # The reader stopped early, for a reason that it tells itself.
+        # The reader stopped early and reports the reason itself.
         return
     except Exception as error:  # noqa: BLE001 - handed over to the reader's thread
         failures.append(error)
@@ -99,17 +99,17 @@ def _feed(pipe: Path, write: Writer, failures: list[BaseException]) -> None:
 
 @contextmanager
 def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip whose members may be read.
+    """Open a zip after checking it against the limits.
 
-    What a member unpacks to cannot be more than the directory says, which is compared with the limits here.
+    Members cannot unpack to more than the sizes in the directory, which are checked here.
 
     Raises
     ------
     ArchiveContentError
-        If it has too many members, they unpack to too much, or one is a link, encrypted or packed in a way that is not
-        known.
+        If it has too many members, they unpack to too much, or one is a link, encrypted or compressed in an unknown
+        way.
     ArchiveError
-        If the zip is broken, here or in the block.
+        If the zip is corrupt, here or in the block.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -123,10 +123,10 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
                 raise ArchiveContentError(f"the zip cannot be used: {found} ({path})")
             yield archive
     except (NotImplementedError, RuntimeError) as error:
-        # So says the library of what it cannot unpack, and of what it needs a password for.
+        # Raised by the library for an unsupported compression or a missing password.
         raise ArchiveContentError(f"the zip cannot be unpacked ({error}) ({path})") from error
     except OSError as error:
-        # The directory points before the file; all else is of the disk, or of a reader that left.
+        # EINVAL: the directory points before the file's start. Other errors are from the disk or a reader that left.
         if error.errno != errno.EINVAL:
             raise
         raise ArchiveError(f"the zip is cut off or broken ({error}) ({path})") from error
@@ -135,24 +135,24 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def zip_members(path: Path, prefix: str) -> list[str]:
-    """Return the names of a zip's members that start so, in order.
+    """Return the names of a zip's members that start with `prefix`, in order.
 
     Raises
     ------
     ArchiveError
-        If the zip is broken, or cannot be used.
+        If the zip is corrupt or cannot be used.
     """
     with opened_zip(path) as archive:
         return sorted((n for n in archive.namelist() if Path(n).name.startswith(prefix)), key=lambda n: (len(n), n))
 
 
 def check_zip(path: Path) -> None:
-    """Read a zip to the end of each member, where the checksums stand.
+    """Read each member of a zip to its end, which verifies its checksum.
 
     Raises
     ------
     ArchiveError
-        If the zip is broken, or cannot be used.
+        If the zip is corrupt or cannot be used.
     """
     with opened_zip(path) as archive:
         if broken := archive.testzip():
@@ -165,7 +165,7 @@ def read_header(content: IO[bytes], where: object) -> bytes:
     Raises
     ------
     ArchiveContentError
-        If there is no end to it.
+        If it exceeds the limit.
     """
     line = content.readline(MOST_HEADER_BYTES)
     if len(line) == MOST_HEADER_BYTES:
@@ -174,7 +174,7 @@ def read_header(content: IO[bytes], where: object) -> bytes:
 
 
 def write_zip_members(path: Path, names: list[str], output: BinaryIO) -> None:
-    """Write CSV members one behind the other, with the header of the first only."""
+    """Concatenate CSV members, with the header of the first only."""
     with opened_zip(path) as archive:
         last, end = b"\n", b"\n"
         for number, name in enumerate(names):
@@ -184,7 +184,7 @@ def write_zip_members(path: Path, names: list[str], output: BinaryIO) -> None:
                     output.write(header)
                     end = b"\r\n" if header.endswith(b"\r\n") else b"\n"
                 elif last != b"\n":
-                    # The last line of a member may be open; the next member's first one is a line of its own.
+                    # The last line of a member may lack its line end.
                     output.write(end)
                 while block := member.read(_BLOCK):
                     output.write(block)
@@ -197,9 +197,9 @@ def seven_zip_member(path: Path) -> str:
     Raises
     ------
     ArchiveContentError
-        If it holds several members or a link, unpacks to too much, or is packed in a way that cannot be unpacked here.
+        If it holds several members or a link, unpacks to too much, or has an unsupported compression.
     ArchiveError
-        If it is cut off or broken.
+        If it is truncated or corrupt.
     """
     try:
         with py7zr.SevenZipFile(path) as archive:
@@ -207,27 +207,27 @@ def seven_zip_member(path: Path) -> str:
     except py7zr.exceptions.UnsupportedCompressionMethodError as error:
         raise ArchiveContentError(f"the 7z archive is packed in a way that is not supported ({error})") from error
     except Exception as error:
-        # A broken directory fails in whichever decoder it is read with, each with errors of its own.
+        # A corrupt directory fails in any of several decoders, each with its own errors.
         raise ArchiveError(f"the 7z archive is cut off or broken ({type(error).__name__}: {error})") from error
     if len(members) != 1:
         names = [member.filename for member in members[:20]]
         raise ArchiveContentError(f"the 7z archive holds {names}, not one member")
     if not members[0].is_file:
-        raise ArchiveContentError(f"the member {members[0].filename!r} of the 7z archive is no file, but a link")
+        raise ArchiveContentError(f"the member {members[0].filename!r} of the 7z archive is a link, not a file")
     if problem := unpacked_too_far(path.stat().st_size, members[0].uncompressed):
         raise ArchiveContentError(f"the 7z archive cannot be used: {problem}")
     return str(members[0].filename)
 
 
 def write_seven_zip(path: Path, output: BinaryIO) -> None:
-    """Write the only member of a 7z archive; its checksum is compared at the end."""
+    """Write the only member of a 7z archive; its checksum is verified at the end."""
     name = seven_zip_member(path)
     with py7zr.SevenZipFile(path) as archive:
         archive.extract(targets=[name], factory=_PipeFactory(output, path.stat().st_size))
 
 
 class _PipeFactory(WriterFactory):
-    """Lets py7zr write into an open stream."""
+    """Factory that makes py7zr write into an open stream."""
 
     def __init__(self, output: BinaryIO, packed: int) -> None:
         self._output = output
@@ -238,7 +238,7 @@ class _PipeFactory(WriterFactory):
 
 
 class _PipeWriter(Py7zIO):
-    """A member that goes through a stream and cannot be read back."""
+    """Writer of a member into a stream that cannot be read back."""
 
     def __init__(self, output: BinaryIO, packed: int) -> None:
         self._output = output
@@ -247,7 +247,7 @@ class _PipeWriter(Py7zIO):
 
     def write(self, block: bytes | bytearray) -> int:
         self._size += len(block)
-        # The directory may have said less.
+        # The directory may have stated a smaller size.
         if problem := unpacked_too_far(self._packed, self._size):
             raise ArchiveContentError(f"the 7z archive cannot be used: {problem}")
         self._output.write(block)

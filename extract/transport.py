@@ -1,9 +1,9 @@
-"""Connections that give up in time and do not hang on IPv6.
+"""Connections with an overall deadline and IPv4 first.
 
-Both offices publish IPv6 addresses, and from several networks that path swallows packets: connecting hangs until its
-timeout, again and again. IPv4 is therefore tried first. A read timeout bounds the wait for one byte only, so an
-office that drips bytes would never end; the whole exchange has a deadline of its own. Both hold through a proxy too;
-this machine is never asked through one.
+Both offices publish IPv6 addresses, and from several networks that path drops packets: each connection attempt hangs
+until its timeout. IPv4 is therefore tried first. A read timeout bounds only the wait for the next byte, so a reply
+that trickles in would never end; the whole exchange therefore has its own deadline. Both apply through a proxy too;
+requests to this machine bypass proxies.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class PatientAdapter(HTTPAdapter):
-    """A requests transport with IPv4 first and a deadline for each exchange; one connection to a host at a time."""
+    """A requests transport with IPv4 first and a deadline per exchange; one connection per host at a time."""
 
     def __init__(self) -> None:
         self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         super().__init__(pool_connections=4, pool_maxsize=1)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """Give the pools connections of ours."""
+        """Use this module's connections in the pools."""
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = self._pool_classes()
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Give the pools behind a proxy connections of ours."""
+        """Use this module's connections in the pools behind a proxy."""
         manager = super().proxy_manager_for(proxy, **options)
-        # Those of SOCKS know how to speak with it.
+        # SOCKS pools need their own connections.
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = self._pool_classes()
         return manager
 
     def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
-        """Send a request; to this machine directly, whatever proxy the environment names."""
+        """Send a request, bypassing proxies for this machine."""
         if urlsplit(request.url or "").hostname in LOOPBACK:
             options["proxies"] = None
         return super().send(request, *arguments, **options)
@@ -69,9 +69,9 @@ class PatientAdapter(HTTPAdapter):
 
     @contextmanager
     def deadline(self, seconds: float) -> Iterator[threading.Event]:
-        """Cut all connections when the block takes longer; the event then is set.
+        """Shut down all connections and set the event if the block exceeds the deadline.
 
-        A cut body of unknown length looks complete to the reader, so the caller must ask the event.
+        A truncated body of unknown length looks complete to the reader, so the caller must check the event.
         """
         is_over = threading.Event()
 
@@ -81,7 +81,7 @@ class PatientAdapter(HTTPAdapter):
                 try:
                     one.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    # The other side was faster; there is nothing left to cut.
+                    # The other side has already closed it.
                     one.close()
 
         timer = threading.Timer(seconds, cut)
@@ -94,18 +94,18 @@ class PatientAdapter(HTTPAdapter):
 
 
 class _Ipv4First:
-    """Connect to each address of a host in turn, IPv4 before IPv6."""
+    """Mixin that tries each address of a host in turn, IPv4 before IPv6."""
 
     opened: weakref.WeakSet[socket.socket]
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        # The socket and not the connection, which lets go of it when the office means to close it behind the body.
+        # The socket, not the connection: the connection drops it if the office closes after the body.
         self.opened.add(self.sock)  # type: ignore[attr-defined]
 
     def _new_conn(self) -> socket.socket:
         opened = self._open_socket()
-        # A proxy has yet to let through what is asked of it, which it could do byte by byte.
+        # Registered before the proxy's CONNECT reply, which could also trickle in.
         self.opened.add(opened)
         return opened
 

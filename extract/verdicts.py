@@ -1,4 +1,4 @@
-"""A stored reply, and what its first look says of it."""
+"""A stored reply, and the verdict of its first inspection."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Reply:
         return read_text(self.path)
 
 
-# Returns None when the body is what was asked for, else what it is instead.
+# Returns None if the body is the requested data, else the verdict.
 Inspector = Callable[[Path, str], "Verdict | None"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Why a body with a good status is not the data asked for, and whether a retry may succeed."""
+    """Reason why a body is not the requested data, and whether a retry may succeed."""
 
     reason: str
     retryable: bool
@@ -48,18 +48,18 @@ class Verdict:
 
 
 def is_gzip(path: Path) -> bool:
-    """Tell a gzip file, which Eurostat sends on request whatever the content type says."""
+    """True for a gzip file, which Eurostat sends on request with any content type."""
     with path.open("rb") as handle:
         return handle.read(2) == b"\x1f\x8b"
 
 
 def is_whole_gzip(path: Path) -> bool:
-    """Read a gzip file to its end, where its length and checksum stand.
+    """Read a gzip file to its end; True if length and checksum match.
 
     Raises
     ------
     UnreadableError
-        If it unpacks to more than a reply may.
+        If it unpacks to more than the limit.
     """
     packed, unpacked = path.stat().st_size, 0
     try:
@@ -74,7 +74,7 @@ def is_whole_gzip(path: Path) -> bool:
 
 
 def head_of(path: Path, size: int = 4096) -> bytes:
-    """Return the first bytes of a body, of a gzip file those of its content."""
+    """Return the first bytes of a body, decompressed for a gzip file."""
     if not is_gzip(path):
         with path.open("rb") as handle:
             return handle.read(size)
@@ -94,6 +94,6 @@ def tail_of(path: Path, size: int = 4096) -> bytes:
 
 
 def looks_like_html(head: bytes) -> bool:
-    """Tell an HTML page from data, whatever the status or content type say."""
+    """True for an HTML page, whatever the status and content type."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:512].lower()
     return start.startswith((b"<!doctype html", b"<html")) or b"<html" in start

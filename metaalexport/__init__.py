@@ -1,1 +1,1 @@
-"""The spine: settings, the pipeline's steps, the dbt runner and the command line."""
+"""Orchestration: settings, pipeline steps, the dbt runner and the command line."""

@@ -1,4 +1,4 @@
-"""Start the command line. Signals come first: what it imports takes a second, in which Ctrl-C means stop, too."""
+"""Entry point of the command line; installs signal handlers first, as the imports take a second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def main() -> None:
 
         cli.main()
     except BaseException:
-        # Typer, DuckDB and others make an exit or an error of their own of it.
+        # Typer, DuckDB and others turn a signal into their own exit or error.
         if (code := stopping.exit_code()) is None:
             raise
         stopping.end_children()

@@ -1,4 +1,4 @@
-"""Airflow's home: its environment, its database and pools, its passwords."""
+"""Airflow's home: environment, database, pools and passwords."""
 
 from __future__ import annotations
 
@@ -39,9 +39,8 @@ class DagRunFailedError(Exception):
 def airflow_environment(settings: Settings) -> dict[str, str]:
     """Return the environment that Airflow needs for a profile.
 
-    What the environment of this process says to Airflow, dbt, Great Expectations or PostgreSQL under their own names
-    is meant for other projects and left out; ``METAALEXPORT_AIRFLOW__…`` and ``METAALEXPORT_AIRFLOW_CONN_…`` are passed
-    on, and win.
+    Variables of Airflow, dbt, Great Expectations and PostgreSQL under their own names belong to other projects and are
+    left out; ``METAALEXPORT_AIRFLOW__…`` and ``METAALEXPORT_AIRFLOW_CONN_…`` are passed on and take precedence.
     """
     foreign = inherited.foreign(os.environ)
     kept = {name: value for name, value in os.environ.items() if name not in foreign}
@@ -56,9 +55,9 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         PASSWORDS_FILE: str(settings.airflow_home / "passwords.json"),
         "AIRFLOW__API__HOST": "127.0.0.1",
-        # Tasks speak with the API server. At a first start the scheduler can be there well before it, and by default a
-        # task gives up after some ten seconds, to be tried again five minutes later. This is some five minutes,
-        # well under the ten after which Airflow takes a queued task back.
+        # Tasks call the API server. At a first start the scheduler can be ready well before it, and by default a task
+        # gives up after some ten seconds and is retried five minutes later. These settings allow some five minutes,
+        # well under the ten after which Airflow requeues a queued task.
         "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "25",
         "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "30",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -66,24 +65,24 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "GX_ANALYTICS_ENABLED": "false",
     }
     profile = {"METAALEXPORT_PROFILE": settings.profile, "METAALEXPORT_STATE": str(settings.state)}
-    # Airflow starts itself by name, and a Makefile does not activate the environment.
+    # Airflow calls itself by name, and a Makefile does not activate the environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     given = inherited.for_airflow(os.environ)
-    # Tasks speak with the API server, and under a simulated profile with the simulator.
+    # Tasks call the API server, and under a simulated profile the simulator.
     direct = inherited.direct(kept, settings.simulator_url, given.get(EXECUTION_API, ""))
     return {**kept, **defaults, **alerts.webhook_environment(os.environ), **given, **direct, **profile, "PATH": path}
 
 
 def _places(settings: Settings) -> dict[str, str]:
-    """Return the options of Airflow whose defaults its first start writes as absolute paths into airflow.cfg.
+    """Return the Airflow options whose defaults the first start writes as absolute paths into airflow.cfg.
 
-    A folder of states that was moved or copied would write to where it was.
+    Otherwise a moved or copied state folder would write to its old location.
     """
     home = settings.airflow_home
     return {
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_FOLDER),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
-        # The scheduler writes in long transactions on a busy machine; by default another process that writes, such as
+        # The scheduler writes in long transactions on a busy machine; by default another writer, such as
         # `airflow backfill create`, fails after five seconds with "database is locked".
         _DATABASE: f"sqlite:///{_database(settings)}?timeout={_LOCK_TIMEOUT_SECONDS}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
@@ -96,19 +95,19 @@ def _database(settings: Settings) -> Path:
 
 
 def prepare_airflow(settings: Settings, *, is_shared: bool = False) -> None:
-    """Create or migrate Airflow's database, and the pools.
+    """Create or migrate Airflow's database and pools.
 
     Parameters
     ----------
     is_shared : bool
-        Whether several people use this Airflow; the password of its administrator is then taken from the environment.
+        True if several people use this Airflow; the administrator's password is then read from the environment.
     """
     settings.airflow_home.mkdir(parents=True, exist_ok=True)
     prepare_state(settings)
     environment = airflow_environment(settings)
     if is_shared:
         _write_passwords(Path(environment[PASSWORDS_FILE]))
-    # Migrating takes half of a second run's start and changes nothing while Airflow is the same.
+    # A migration takes half of a second run's start and changes nothing while Airflow's version is the same.
     migrated = settings.airflow_home / f"migrated-{version('apache-airflow')}"
     is_own = environment[_DATABASE] == _places(settings)[_DATABASE]
     if not (is_own and migrated.exists() and _schema_of(_database(settings)) == migrated.read_text(encoding="utf-8")):
@@ -116,13 +115,13 @@ def prepare_airflow(settings: Settings, *, is_shared: bool = False) -> None:
         pools.write_text(json.dumps(POOLS), encoding="utf-8")
         for command in (["db", "migrate"], ["pools", "import", str(pools)]):
             _airflow(command, environment, settings)
-        # Of a database elsewhere nothing is remembered: the next one may be another.
+        # An external database may be replaced, so nothing is recorded for it.
         migrated.write_text(_schema_of(_database(settings)) if is_own else "", encoding="utf-8")
     _forget_places(settings)
 
 
 def _schema_of(database: Path) -> str:
-    """Return the version of the schema of Airflow's own database; empty where it or one of the pools is missing."""
+    """Return the schema version of Airflow's database; empty if it or one of the pools is missing."""
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
             pools = {name for (name,) in connection.execute("select pool from slot_pool")}
@@ -133,7 +132,7 @@ def _schema_of(database: Path) -> str:
 
 
 def _forget_places(settings: Settings) -> None:
-    """Take out of airflow.cfg what the environment says: where the folder was when Airflow first started."""
+    """Remove from airflow.cfg the paths of the first start, which the environment sets."""
     config = settings.airflow_home / "airflow.cfg"
     if not config.exists():
         return
@@ -145,7 +144,7 @@ def _forget_places(settings: Settings) -> None:
 
 
 def _write_passwords(path: Path) -> None:
-    """Write the file in which Airflow's simple auth manager looks for the password of its one user."""
+    """Write the file from which Airflow's simple auth manager reads the password of its only user."""
     password = os.environ.get("METAALEXPORT_AIRFLOW_ADMIN_PASSWORD", "")
     if not password:
         raise SettingsError(
@@ -157,7 +156,7 @@ def _write_passwords(path: Path) -> None:
 
 
 def become_airflow(settings: Settings, command: list[str], *, wait_seconds: int) -> None:
-    """Replace this process by a command of Airflow, in the environment of a profile.
+    """Replace this process with an Airflow command in the environment of a profile.
 
     Raises
     ------
@@ -175,7 +174,7 @@ def become_airflow(settings: Settings, command: list[str], *, wait_seconds: int)
 def _airflow(command: list[str], environment: dict[str, str], settings: Settings) -> None:
     log = settings.airflow_home / "prepare.log"
     with log.open("a", encoding="utf-8") as handle:
-        done = subprocess.run(  # noqa: S603 - our own command
+        done = subprocess.run(  # noqa: S603 - fixed command
             [sys.executable, "-m", "airflow", *command],
             env=environment,
             stdout=handle,

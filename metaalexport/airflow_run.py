@@ -1,4 +1,4 @@
-"""Run the DAGs once in this process, or serve them."""
+"""One-off runs of the DAGs in this process, and the services of Airflow."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from metaalexport.arguments import SettingsError
 from metaalexport.settings import DAGS_FOLDER, Settings
 from metaalexport.simulation import port_problem
 
-# In this order when there is no scheduler to follow the assets.
+# Order of the DAGs without a scheduler to follow the assets.
 INGEST_DAG_IDS = ("ingest_cbs", "ingest_eurostat")
 DAG_IDS = (*INGEST_DAG_IDS, "build_warehouse")
-# Exit code of a run that published, though something that was wanted is not there.
+# Exit code of a run that published, but with something missing.
 PARTLY = 3
 
 
@@ -40,7 +40,7 @@ def ui_port(environment: Mapping[str, str]) -> int:
     Raises
     ------
     SettingsError
-        If it is no number.
+        If it is not a number.
     """
     text = environment.get("AIRFLOW__API__PORT", "8080")
     if not text.isdecimal():
@@ -54,29 +54,29 @@ def free_ui_port(environment: Mapping[str, str]) -> int:
     Raises
     ------
     SettingsError
-        If it is no number, or taken.
+        If it is not a number, or in use.
     """
     port = ui_port(environment)
     if problem := port_problem(port):
         raise SettingsError(
-            f"Airflow cannot listen on port {port}: {problem}; next: see whether it runs already, or set"
+            f"Airflow cannot listen on port {port}: {problem}; next: check whether it is already running, or set"
             " METAALEXPORT_AIRFLOW__API__PORT to another port"
         )
     return port
 
 
 def run_dags(dag_ids: tuple[str, ...]) -> list[str]:
-    """Run DAGs one after another in this process; one that loads and fails does not stop those after it.
+    """Run DAGs one after another in this process; a failed ingest DAG does not stop the next ones.
 
     Returns
     -------
     list of str
-        Each DAG that loads and failed, with its tasks that did. What became of each slice is in the journal.
+        Each failed ingest DAG with its failed tasks. The outcome of each slice is in the journal.
 
     Raises
     ------
     DagRunFailedError
-        If a DAG cannot be read, or one that does not load failed, naming its tasks.
+        If a DAG cannot be imported, or another DAG than an ingest DAG failed, naming its tasks.
     """
     from airflow.dag_processing.dagbag import DagBag
 
@@ -87,8 +87,8 @@ def run_dags(dag_ids: tuple[str, ...]) -> list[str]:
     for dag_id in dag_ids:
         if dag_id not in INGEST_DAG_IDS and not any(Landing(Settings.from_environment().landing).committed()):
             raise DagRunFailedError("no load passed, so there is nothing to build")
-        # Airflow 3.3.2 looks deadlines up in its database, where `test` has put none, and fails; no scheduler watches
-        # them here anyway.
+        # Airflow 3.3.2 fails as it looks up deadlines in its database, where `test` stores none; without a scheduler
+        # deadlines have no effect anyway.
         bag.dags[dag_id].deadline = None
         run = bag.dags[dag_id].test()
         if str(run.state) != "success":
@@ -101,22 +101,22 @@ def run_dags(dag_ids: tuple[str, ...]) -> list[str]:
 
 
 def run_in_own_process(settings: Settings, dag_ids: tuple[str, ...], progress: Callable[[str], None]) -> bool:
-    """Run DAGs in a process of their own, whose environment is set before Airflow is imported.
+    """Run DAGs in a separate process, whose environment is set before Airflow is imported.
 
-    Its log goes to a file; what the steps write into the journal is shown as it comes.
+    Its log goes to a file; journal entries are shown as they are written.
 
     Returns
     -------
     bool
-        Whether all that was asked for was loaded; `gaps.read_gaps` tells what was not.
+        True if everything requested was loaded; `gaps.read_gaps` returns the rest.
 
     Raises
     ------
     DagRunFailedError
-        With the last words of the run and where its log is.
+        With the last line of the run's log and the log's path.
     """
     log = settings.airflow_home / "run.log"
-    # A run that someone watches says at once what is wrong; the retries of a schedule are for the night.
+    # An interactive run reports errors at once; retries are for scheduled runs.
     environment = {
         **airflow_environment(settings),
         "METAALEXPORT_TASK_RETRIES": "0",
@@ -126,12 +126,12 @@ def run_in_own_process(settings: Settings, dag_ids: tuple[str, ...], progress: C
         environment["METAALEXPORT_SIMULATOR_URL"] = settings.simulator_url
     follower = _JournalFollower(settings.journal / "runs")
     with log.open("w", encoding="utf-8") as handle:
-        process = subprocess.Popen(  # noqa: S603 - our own module
+        process = subprocess.Popen(  # noqa: S603 - fixed command
             [sys.executable, "-m", "metaalexport.airflow_run", *dag_ids],
             env=environment,
             stdout=handle,
             stderr=subprocess.STDOUT,
-            # Ctrl-C goes to this process alone, which ends the other one with all that it started.
+            # Ctrl-C goes only to this process, which ends the other one and its children.
             start_new_session=True,
         )
         try:
@@ -149,7 +149,7 @@ def run_in_own_process(settings: Settings, dag_ids: tuple[str, ...], progress: C
 
 
 class _JournalFollower:
-    """Shows the steps that finished since the last look."""
+    """Follower of the journal that shows newly finished steps."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -174,15 +174,15 @@ class _JournalFollower:
 
 
 def serve(settings: Settings, progress: Callable[[str], None]) -> None:
-    """Run Airflow's components on this machine until interrupted, each with a log of its own.
+    """Run Airflow's components on this machine until interrupted, each with its own log.
 
-    `airflow standalone` would do the same, but its log servers listen on all interfaces; on one machine the UI
-    reads the logs from disk.
+    Replaces `airflow standalone`, whose log servers listen on all interfaces; on one machine the UI reads the logs
+    from disk.
 
     Raises
     ------
     SettingsError
-        If the port of the UI is taken.
+        If the port of the UI is in use.
     DagRunFailedError
         If a component stops by itself.
     """
@@ -204,7 +204,7 @@ def serve(settings: Settings, progress: Callable[[str], None]) -> None:
             log = settings.airflow_home / f"{name}.log"
             progress(f"  {name:14} log: {log}")
             with log.open("w", encoding="utf-8") as handle:
-                running[name] = subprocess.Popen(  # noqa: S603 - our own environment's Airflow
+                running[name] = subprocess.Popen(  # noqa: S603 - Airflow of this environment
                     [sys.executable, "-m", "airflow", *command],
                     env=environment,
                     stdout=handle,
@@ -226,13 +226,13 @@ def serve(settings: Settings, progress: Callable[[str], None]) -> None:
 
 
 def _who_may_enter(environment: Mapping[str, str]) -> str:
-    """Say who can use the UI; where that takes a password, let nobody else read the file that will hold it."""
+    """Return a description of who can use the UI; restrict access to the password file, if one is used."""
     if environment[AUTH_MANAGER] != ONE_MACHINE:
         return f"login: as {environment[AUTH_MANAGER]} has it"
     if environment[ALL_ADMINS].lower() in ("true", "t", "1"):
         return (
             "no login: every account and program of this machine can see and change all in it; other machines, and web"
-            f" pages of other sites, cannot; next: METAALEXPORT_{ALL_ADMINS}=False asks for a password"
+            f" pages of other sites, cannot; next: METAALEXPORT_{ALL_ADMINS}=False requires a password"
         )
     passwords = Path(environment[PASSWORDS_FILE])
     passwords.touch(mode=0o600)
@@ -240,7 +240,7 @@ def _who_may_enter(environment: Mapping[str, str]) -> str:
 
 
 def _is_ready(url: str) -> bool:
-    """Say whether all components answer."""
+    """True if all components are healthy."""
     with requests.Session() as session:
         # No proxy reaches this machine's own addresses.
         session.trust_env = False
@@ -252,7 +252,7 @@ def _is_ready(url: str) -> bool:
 
 
 def main(dag_ids: list[str]) -> int:
-    """Run the DAGs named on the command line; the environment is set already."""
+    """Run the DAGs named on the command line; the environment is already set."""
     try:
         partly = run_dags(tuple(dag_ids))
     except DagRunFailedError as error:

@@ -1,4 +1,4 @@
-"""The tasks of the DAGs: the pipeline's steps with settings from the environment, pools, retries and assets."""
+"""Airflow tasks: the pipeline's steps with settings from the environment, pools, retries and assets."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from metaalexport.settings import Settings
 
 SETTINGS = Settings.from_environment()
 
-# DuckDB has one writer: whatever opens the build file takes the only slot.
+# DuckDB allows one writer: every task that opens the build file takes the only slot.
 WRITER_POOL = "duckdb_writer"
 
-# What a publish updates; DAGs of others can be scheduled on it.
+# Updated by a publish; other DAGs can be scheduled on it.
 PUBLISHED = Asset(name="published_warehouse", uri="x-metaalexport://published/warehouse")
 
-# A network or a lock may answer later; a reply that is not data, or a figure that a gate stopped, stays so. The
-# first that fits decides; what is not named here, such as a worker that went away, is tried again.
+# Network and lock errors are transient; a reply that is not data or a figure that a gate stopped is not. The first
+# match applies; errors not listed, such as a lost worker, are retried.
 _RETRYABLE = {
     "extract.errors.TransientOfficeError": "the office could not answer now",
     "publish.postgres.server.PostgresAwayError": "PostgreSQL could not be reached now",
 }
 _NOT_RETRYABLE = {
     "extract.errors.ExtractError": "a retry would bring the same reply",
-    "metaalexport.arguments.SettingsError": "what was asked for makes no sense",
+    "metaalexport.arguments.SettingsError": "the request is invalid",
     "metaalexport.gates.GateFailedError": "a gate stopped the data",
     "expectations.gate.GateBrokenError": "a check cannot be evaluated",
     "metaalexport.dbt.DbtFailedError": "a model or a test of dbt failed",
     "metaalexport.published.NothingPublishedError": "nothing is published",
     "publish.duckdb_file.PublishedFileError": "the published file is not as it was published",
-    "publish.postgres.server.PostgresServingError": "PostgreSQL refuses what is asked of it",
+    "publish.postgres.server.PostgresServingError": "PostgreSQL refused the request",
 }
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
@@ -65,14 +65,14 @@ RETRY_POLICY = ExceptionRetryPolicy(
         *(RetryRule(exception=name, action=RetryAction.FAIL, reason=reason) for name, reason in _NOT_RETRYABLE.items()),
     ]
 )
-# Each step can be repeated: a worker that went away must not cost a release.
+# Each step can be repeated, so that a lost worker does not cost a release.
 AGAIN = {
     "retries": SETTINGS.task_retries,
     "retry_policy": RETRY_POLICY,
     "on_failure_callback": alerts.task_failed,
 }
 
-# A field whose type does not allow null is required: with one that is empty, Airflow's form cannot be sent.
+# A field whose type excludes null is required: if it is empty, Airflow's form cannot be submitted.
 _MONTH = {"type": ["null", "string"], "pattern": r"^(\d{4}-(0[1-9]|1[0-2]))?$"}
 PARAMS = {
     "reporters": Param(
@@ -87,20 +87,20 @@ PARAMS = {
 
 
 def deadline(seconds: int) -> DeadlineAlert:
-    """Return what tells that a run is not done some time after it was queued."""
+    """Return the alert for a run not finished within `seconds` after it was queued."""
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        # A number, which Airflow reads too: with a timedelta, Airflow 3.3 cannot clear a failed run (its issue 70368).
+        # A number: with a timedelta, Airflow 3.3 cannot clear a failed run (its issue 70368).
         interval=seconds,
-        # In the executor: the notifiers find their connections there as in a task.
+        # In the executor, where the notifiers find their connections as in a task.
         callback=SyncCallback(alerts.run_is_late),
     )
 
 
 def looks(*crons: str, timezone: str) -> MultipleCronTriggerTimetable:
-    """Return the schedule of an office's DAG: at each of these times, and at once when it is first started.
+    """Return the schedule of an office's DAG: at each of these times, and immediately at its first start.
 
-    A look costs a few requests, unless the office has something newer.
+    A poll costs a few requests unless the office has a new release.
     """
     return MultipleCronTriggerTimetable(*crons, timezone=timezone, run_immediately=True)
 
@@ -111,25 +111,25 @@ def landing_asset(dataset: str) -> Asset:
 
 
 def landing_assets() -> list[Asset]:
-    """Return what a build reads."""
+    """Return the assets that a build reads."""
     return [landing_asset(dataset) for dataset in SETTINGS.datasets_to_load()]
 
 
 def any_landing_asset() -> AssetAny:
-    """Return what a build waits for: a committed load of any dataset."""
+    """Return the trigger of a build: a committed load of any dataset."""
     return AssetAny(*landing_assets())
 
 
 def months_asked(context: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return first and last month that a run asks for (``YYYY-MM``); None for as declared, and the newest.
+    """Return first and last month that a run requests (``YYYY-MM``); None for as declared, and the newest.
 
-    A run of a backfill that is given no months loads the month of its logical date, and no other.
+    A backfill run without months loads only the month of its logical date.
     """
     params = context["params"]
     first, last = params["first_month"] or None, params["last_month"] or None
     run = context["dag_run"]
     if run.run_type == "backfill" and not (first or last):
-        # The schedules are by day: there it is the same day as in UTC.
+        # Schedules are daily: the day is the same in UTC.
         month = f"{run.logical_date:%Y-%m}"
         return month, month
     return first, last
@@ -185,7 +185,7 @@ def load_dataset(dataset: str, pool: str) -> Any:
 
 @task(**AGAIN, pool=WRITER_POOL, inlets=landing_assets())
 def build_candidate() -> None:
-    """Build all models with dbt into an empty candidate; skip what would repeat what is published."""
+    """Build all models with dbt into an empty candidate; skip if nothing changed since the publication."""
     if not building.build_candidate(_run(), is_repeated=False):
         raise AirflowSkipException("what is published was built from the same loads by the same rules")
 
@@ -199,7 +199,7 @@ def test_candidate() -> None:
 
 @task(**AGAIN, pool=WRITER_POOL)
 def gate_candidate() -> None:
-    """Let gate 2 judge the candidate; tell of the loads that it left out."""
+    """Run the publish gate on the candidate; alert about the loads that it left out."""
     with candidate.own_candidate(run := _run()):
         building.gate_candidate(run)
     alerts.loads_are_held(get_current_context())
@@ -207,14 +207,14 @@ def gate_candidate() -> None:
 
 @task(**AGAIN, pool=WRITER_POOL)
 def record_operations() -> None:
-    """Bring the results of gate 2 into the candidate."""
+    """Write the results of the publish gate into the candidate."""
     with candidate.own_candidate(run := _run()):
         building.record_operations(run)
 
 
 @task(**AGAIN, pool=WRITER_POOL, inlets=landing_assets(), outlets=[PUBLISHED])
 def publish() -> str:
-    """Swap the published file, and tell its asset what is published."""
+    """Swap the published file and record the publication on its asset."""
     with candidate.own_candidate(run := _run()):
         publication = building.publish_candidate(run)
     get_current_context()["outlet_events"][PUBLISHED].extra = {
@@ -225,10 +225,10 @@ def publish() -> str:
     return publication.publish_id
 
 
-# A build that would repeat what is published is skipped; whether it was served and reported is another matter.
+# A skipped build may still have to be served and reported.
 @task(**AGAIN, inlets=[PUBLISHED], trigger_rule="none_failed")
 def serve() -> str:
-    """Fill PostgreSQL with what is published; skip where no server is named."""
+    """Load the publication into PostgreSQL; skip if no server is configured."""
     if not serving.is_served():
         raise AirflowSkipException(f"{serving.URL} names no server: the published file alone serves")
     return building.serve_publication(_run())
@@ -242,7 +242,7 @@ def report() -> str:
 
 @task(**AGAIN, trigger_rule="all_done", execution_timeout=timedelta(hours=6))
 def maintain(name: str) -> None:
-    """Do one task of maintenance, whatever became of those before it."""
+    """Do one maintenance task, whatever the outcome of the previous ones."""
     maintenance.maintain(SETTINGS, _run().id, tasks=(name,))
 
 

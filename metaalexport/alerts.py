@@ -1,7 +1,7 @@
-"""Messages to people when a run fails or is late, through Airflow's notifiers.
+"""Alerts about failed and late runs, sent through Airflow's notifiers.
 
-Nothing is sent when all is well, and at most one message of each kind in a run: an office that is down fails many
-tasks. A channel that fails is logged and fails nothing.
+At most one message of each kind is sent per run, as an office that is down fails many tasks. A failed channel is
+logged and fails no task.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 MAIL = "METAALEXPORT_ALERT_MAIL"
 WEBHOOK = "METAALEXPORT_ALERT_WEBHOOK"
-# Connection of Airflow that a plain URL is given to.
+# Airflow connection for a webhook given as a plain URL.
 WEBHOOK_CONNECTION = "metaalexport_alert_webhook"
-# Each kind of alert, and its section of docs/runbook.md.
+# Section of docs/runbook.md by kind of alert.
 SECTIONS = {
     "gate_1_stopped": "Gate 1 stopped a load",
     "gate_2_stopped": "Gate 2 stopped a candidate",
@@ -45,7 +45,7 @@ SECTIONS = {
     "task_failed": "A task failed",
     "run_is_late": "A run is late",
 }
-# The first that fits, from the particular to the general.
+# The first match applies, from the specific to the general.
 _KINDS = (
     ("DbtFailedError", "dbt_failed"),
     ("PostgresServingError", "serving_failed"),
@@ -60,7 +60,7 @@ _KINDS = (
     ("TransientOfficeError", "office_not_reachable"),
 )
 _FIRST_LINES = 12
-# Slices that a message names; `metaalexport status` has all.
+# Slices listed in a message; `metaalexport status` shows all.
 _NAMED = 8
 _LINE_WIDTH = 400
 _TIMEOUT_SECONDS = 10
@@ -68,28 +68,28 @@ _SECRET_NAME = re.compile(
     r"(PASSWORD|SECRET|TOKEN|WEBHOOK|FERNET_KEY|SQL_ALCHEMY_CONN)(_FILE)?$|^(METAALEXPORT_)?AIRFLOW_CONN_"
 )
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
-# Shorter values would blot out ordinary words.
+# Shorter values would mask ordinary words.
 _LEAST_SECRET = 6
 
 
 @dataclass(frozen=True)
 class Alert:
-    """What happened, where, and what to do.
+    """An alert: event, place and next step.
 
     Attributes
     ----------
     name : str
-        Kind, of `SECTIONS`.
+        Kind, a key of `SECTIONS`.
     profile : str
         Profile of the state.
     is_simulated : bool
-        Whether its figures are simulated.
+        True if its figures are simulated.
     what : str
-        First lines of the error: dataset, rule and rows, as far as it names them.
+        First lines of the error: dataset, rule and rows, as far as it states them.
     dag_id, run_id, task_id, log_url
-        Where it happened; `task_id` is empty for a whole run.
+        Place of the event; `task_id` is empty for a whole run.
     missing : str
-        Slices that are not all there, by name; what else passed is published.
+        Names of incomplete slices; everything else that passed is published.
     """
 
     name: str
@@ -104,15 +104,15 @@ class Alert:
 
     @property
     def subject(self) -> str:
-        """One line, whatever its parts hold: it becomes a header of a mail."""
+        """Subject in one line, whatever its parts contain: it becomes an email header."""
         kind = f"{self.profile}, SIMULATED data" if self.is_simulated else self.profile
         text = f"[metaalexport, {kind}] {SECTIONS[self.name]}: {self.dag_id} {self.task_id}"
-        # `split` parts at every end of a line that Python or a mail knows, and `harmless` takes what is left of C0.
+        # `split` splits at every line end known to Python or email; `harmless` removes the other C0 characters.
         return harmless(" ".join(text.split()))
 
     @property
     def next_step(self) -> str:
-        """Where the remedy is written."""
+        """Reference to the remedy."""
         return f"docs/runbook.md, section '{SECTIONS[self.name]}'"
 
     @property
@@ -127,20 +127,20 @@ class Alert:
                 f"where: DAG {self.dag_id}, run {self.run_id}" + (f", task {self.task_id}" if self.task_id else ""),
                 f"log: {self.log_url}",
                 f"next: {self.next_step}",
-                *([f"not all there: {self.missing}; all else that passed is published"] if self.missing else []),
+                *([f"incomplete: {self.missing}; everything else that passed is published"] if self.missing else []),
                 "Further failures of this kind in this run are not sent; `metaalexport status` shows them.",
             ]
         )
 
 
 def is_switched_on(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether any channel is named."""
+    """True if any channel is configured."""
     env = os.environ if environment is None else environment
     return bool(env.get(MAIL) or env.get(WEBHOOK))
 
 
 def webhook_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variable by which Airflow knows a webhook that is given as a URL."""
+    """Return the environment variable that defines the Airflow connection of a webhook given as a URL."""
     target = environment.get(WEBHOOK, "")
     if "://" not in target:
         return {}
@@ -148,7 +148,7 @@ def webhook_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def task_failed(context: Mapping[str, Any]) -> None:
-    """Tell that a task failed for good; an ``on_failure_callback`` of Airflow."""
+    """Alert that a task failed after all retries; an ``on_failure_callback`` of Airflow."""
     if not is_switched_on():
         return
     instance = context["task_instance"]
@@ -172,7 +172,7 @@ def task_failed(context: Mapping[str, Any]) -> None:
 
 
 def loads_are_held(context: Mapping[str, Any]) -> None:
-    """Tell that gate 2 left loads out of a build whose other loads are published."""
+    """Alert that the publish gate left loads out of a build whose other loads are published."""
     settings = Settings.from_environment()
     held = gaps.read_held(settings)
     if not held or not is_switched_on():
@@ -198,7 +198,7 @@ def loads_are_held(context: Mapping[str, Any]) -> None:
 
 
 def run_is_late(context: Mapping[str, Any]) -> None:
-    """Tell that a run was not done in time; the callback of a deadline of Airflow."""
+    """Alert that a run missed its deadline; the callback of an Airflow deadline."""
     if not is_switched_on():
         return
     from airflow.configuration import conf
@@ -224,7 +224,7 @@ def run_is_late(context: Mapping[str, Any]) -> None:
 
 
 def kind_of(error: object) -> str:
-    """Return the kind of alert of an error: the name of its class or of one that it descends from decides."""
+    """Return the kind of alert for an error, by the names of its class and base classes."""
     if gate := getattr(error, "gate", ""):
         return "gate_1_stopped" if gate == "landing" else "gate_2_stopped"
     names = {ancestor.__name__ for ancestor in type(error).__mro__}
@@ -235,7 +235,7 @@ def kind_of(error: object) -> str:
 
 
 def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> str:
-    """Return a text without passwords of URLs and values of variables that hold secrets."""
+    """Mask URL passwords and values of secret variables in a text."""
     env = os.environ if environment is None else environment
     secrets = set()
     for name, value in env.items():
@@ -261,7 +261,7 @@ def _missing(settings: Settings) -> str:
 
 
 def _first_lines(error: object) -> str:
-    lines = str(error or "the task ended without an error of its own: see its log").splitlines()
+    lines = str(error or "the task ended without an error message: see its log").splitlines()
     shown = [line[:_LINE_WIDTH] for line in lines[:_FIRST_LINES]]
     if len(lines) > _FIRST_LINES:
         shown.append(f"… {len(lines) - _FIRST_LINES} more lines in the log")
@@ -275,15 +275,15 @@ def _send(alert: Alert, settings: Settings, context: Mapping[str, Any]) -> None:
         return
     for channel, notifier in _notifiers().items():
         try:
-            # The notifiers render their fields with the context, so that nothing in a message is taken for a template.
+            # The alert is passed in the context, so that nothing in a message is rendered as a template.
             notifier({**context, "alert": alert})
-        except Exception as error:  # noqa: BLE001 - whatever a channel raises, the task has failed of something else
-            # The text of the error may hold the address, which may hold a secret.
+        except Exception as error:  # noqa: BLE001 - a channel's error must not hide the task's
+            # The error's text may contain the URL, and with it a secret.
             log.warning("alert %s could not be sent by %s: %s", alert.name, channel, type(error).__name__)
 
 
 def _notifiers() -> dict[str, Any]:
-    """Return the notifiers of the channels that are named."""
+    """Return the notifiers of the configured channels."""
     found: dict[str, Any] = {}
     if mail := os.environ.get(MAIL):
         from airflow.providers.smtp.notifications.smtp import SmtpNotifier

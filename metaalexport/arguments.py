@@ -1,4 +1,4 @@
-"""What people write in commands, forms and variables: read once, in one way, before any office is asked."""
+"""Parsing of user input in commands, forms and variables, before any request to an office."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from common.months import Month
 from extract.dataset import EU
 
 _COUNTRIES = Path(__file__).resolve().parent.parent / "reference" / "countries.csv"
-# Codes of the European institutions for countries that ISO calls otherwise.
+# Codes of the European institutions that differ from ISO.
 _OTHERWISE = {"EL": "GR", "UK": "GB"}
 
 
 class SettingsError(Exception):
-    """A variable, an option or a field of a form does not say what it must."""
+    """A variable, an option or a form field is invalid."""
 
 
 def parse_month(text: str, name: str) -> str:
@@ -27,28 +27,28 @@ def parse_month(text: str, name: str) -> str:
     Parameters
     ----------
     name : str
-        Where it was written, for the message.
+        Name of the input, for the message.
 
     Raises
     ------
     SettingsError
-        If it is no month.
+        If it is not a month.
     """
     try:
         return str(Month.parse(text))
     except ValueError as error:
         raise SettingsError(
-            f"{name} is {text!r}, which is no month; write it as YYYY-MM, for example 2025-07"
+            f"{name} is {text!r}, which is not a month; write it as YYYY-MM, for example 2025-07"
         ) from error
 
 
 def parse_months(first: str | None, last: str | None) -> tuple[str | None, str | None]:
-    """Return the first and last month of a period as ``YYYY-MM``; None, or nothing, for one that is open.
+    """Return the first and last month of a period as ``YYYY-MM``; None for an open end.
 
     Raises
     ------
     SettingsError
-        If one is no month, or they are in the wrong order.
+        If one is not a month, or they are in the wrong order.
     """
     begin = parse_month(first, "the first month") if first else None
     end = parse_month(last, "the last month") if last else None
@@ -63,7 +63,7 @@ def parse_days(first: str, last: str) -> tuple[str, str]:
     Raises
     ------
     SettingsError
-        If one is no day, or they are in the wrong order.
+        If one is not a day, or they are in the wrong order.
     """
     for name, text in (("the first day", first), ("the last day", last)):
         try:
@@ -72,7 +72,7 @@ def parse_days(first: str, last: str) -> tuple[str, str]:
             date.fromisoformat(text)
         except ValueError as error:
             raise SettingsError(
-                f"{name} is {text!r}, which is no day; write it as YYYY-MM-DD, for example 2025-07-31"
+                f"{name} is {text!r}, which is not a day; write it as YYYY-MM-DD, for example 2025-07-31"
             ) from error
     if first > last:
         raise SettingsError(f"the first day, {first}, is after the last one, {last}")
@@ -80,7 +80,7 @@ def parse_days(first: str, last: str) -> tuple[str, str]:
 
 
 def parse_reporters(codes: Iterable[str], name: str) -> tuple[str, ...]:
-    """Return ISO codes of countries, or that of the Union, in capitals and each once.
+    """Return ISO codes of countries, or that of the Union, in capitals and without duplicates.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Ask an office: one run at a time, politely, through what the settings say."""
+"""Sessions with an office: one run at a time, configured by the settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from metaalexport.settings import Settings
 
 @contextmanager
 def asking(run: Run, dataset: Dataset) -> Iterator[tuple[OfficeSession, dict[str, str]]]:
-    """Hold an office while it is asked; give a session with it, and its addresses."""
+    """Hold an office and yield a session with it and its base URLs."""
 
     def tell(message: str) -> None:
         run.progress(f"{dataset.code}: {message}")
@@ -30,7 +30,7 @@ def asking(run: Run, dataset: Dataset) -> Iterator[tuple[OfficeSession, dict[str
     office = dataset.office
     public = OFFICES[office].hosts()
     hosts = public if run.settings.profile == "replay" else run.settings.office_hosts(office, public)
-    # Once an office could not be reached with all patience, the rest of the run asks it once each.
+    # After all retries failed once, the rest of the run makes one attempt per request.
     away = run.settings.offices / f"{office}.{run_name(run.id)}.away"
     with hold(
         run.settings.offices / f"{office}.lock",
@@ -52,7 +52,7 @@ def asking(run: Run, dataset: Dataset) -> Iterator[tuple[OfficeSession, dict[str
             budget=RequestBudget.of_run(run.settings.offices, office, run.id, run.settings.request_budget),
             run_id=run.id,
             progress=tell,
-            # The real office's addresses too where a mirror of it is asked, which sends its links as they are.
+            # With a mirror also the real office's hosts, as a mirror does not rewrite links.
             hosts=(*hosts.values(), *(() if run.settings.is_simulated else public.values())),
         )
         try:
@@ -73,7 +73,7 @@ def discover(run: Run, office: str, words: tuple[str, ...]) -> list[CatalogueEnt
 
 
 def calendar(run: Run, first_day: str, last_day: str, words: tuple[str, ...]) -> list[tuple[str, str, str]]:
-    """Return what CBS plans to publish from day to day (``YYYY-MM-DD``): time, title, reporting period."""
+    """Return CBS's planned publications between two days (``YYYY-MM-DD``): time, title, reporting period."""
     first_day, last_day = parse_days(first_day, last_day)
     any_dataset = next(dataset for dataset in load_registry().values() if dataset.office == "cbs")
     with asking(run, any_dataset) as (session, hosts):
@@ -82,6 +82,6 @@ def calendar(run: Run, first_day: str, last_day: str, words: tuple[str, ...]) ->
 
 
 def open_recording(settings: Settings, dataset: Dataset, reporters: tuple[str, ...]) -> Replay:
-    """Open the folder of recorded replies that the settings name."""
+    """Open the configured folder of recorded replies."""
     assert settings.replay_folder is not None  # noqa: S101 - Settings.from_environment refuses it
     return open_replay(settings.replay_folder, dataset, reporters)

@@ -1,4 +1,4 @@
-"""The steps from loads to what is published: build, test, gate 2, publish, serve, report."""
+"""The steps from loads to the publication: build, test, publish gate, publish, serve, report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from publish.duckdb_file import Publication, PublishedFileError, check_published
 
 
 def write_inputs(run: Run, held: Sequence[Mapping[str, str]] = ()) -> list[LoadManifest]:
-    """Write down what a build of now reads, and return its loads.
+    """Write the inputs of a build and return its loads.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def write_inputs(run: Run, held: Sequence[Mapping[str, str]] = ()) -> list[LoadM
             "there is no committed load to build from",
             dataset="all datasets",
             where=str(run.settings.landing),
-            next_step="`metaalexport status` shows what was asked for and why it is not there",
+            next_step="`metaalexport status` shows what was requested and why it is missing",
         )
     text = "".join(json.dumps(load.to_dict(), ensure_ascii=False) + "\n" for load in loads)
     write_atomically(run.settings.journal / candidate.LOADS_FILE, text)
@@ -53,22 +53,21 @@ def prepare_candidate(
     *,
     is_repeated: bool = True,
 ) -> bool:
-    """Start from an empty build file, and fix the set of loads that build, tests and gate 2 read.
+    """Start from an empty build file, and fix the set of loads that build, tests and publish gate read.
 
-    Rebuilding tables in place would leave free blocks behind. A load that is committed meanwhile waits for the next
-    build.
+    Rebuilding tables in place would leave free blocks. A load committed meanwhile waits for the next build.
 
     Parameters
     ----------
     held : sequence of mapping
         Loads to leave out, as `gaps.read_held` returns them.
     is_repeated : bool
-        Whether to build what is published already, too.
+        True to build even if nothing changed since the publication.
 
     Returns
     -------
     bool
-        Whether there is something to build.
+        True if there is something to build.
     """
     with (
         candidate.hold_candidate(run),
@@ -96,24 +95,24 @@ def build_candidate(
     *,
     is_repeated: bool = True,
 ) -> bool:
-    """Build all models with dbt into an empty candidate; where a new load is to blame for a failure, without it.
+    """Build all models with dbt into an empty candidate, excluding new loads that cause a failure.
 
     Parameters
     ----------
     held : sequence of mapping
         Loads to leave out, as `gaps.read_held` returns them.
     is_repeated : bool
-        Whether to build what is published already, too.
+        True to build even if nothing changed since the publication.
 
     Returns
     -------
     bool
-        Whether there was something to build.
+        True if there was something to build.
 
     Raises
     ------
     DbtFailedError
-        Naming the models that failed, if no load can be blamed for them.
+        Naming the failed models, if they cannot be attributed to a load.
     """
     with candidate.hold_candidate(run):
         while prepare_candidate(run, held, is_repeated=is_repeated):
@@ -127,17 +126,17 @@ def build_candidate(
 
 
 def test_candidate(run: Run) -> None:
-    """Run dbt's data tests on the candidate; what they stop of one dataset holds up no other.
+    """Run dbt's data tests on the candidate; a failure in one dataset does not hold up the others.
 
-    Where the rows that a test found name slices, or the test stands on some of the datasets only, the loads of those
-    that are not published are left out: the candidate is built and tested again without them.
+    If the failed rows name slices, or the test depends on some of the datasets only, the unpublished loads of those are
+    left out: the candidate is built and tested again without them.
 
     Raises
     ------
     DbtFailedError
-        Naming the tests that failed, if no load can be blamed for any of them.
+        Naming the failed tests, if none can be attributed to a load.
     ExtractError
-        If a load that the candidate is built from was withdrawn since.
+        If a load of the candidate was withdrawn since.
     """
     with candidate.hold_candidate(run):
         candidate.require_loads(run.settings)
@@ -151,12 +150,12 @@ def test_candidate(run: Run) -> None:
 
 
 def held_after(run: Run, error: DbtFailedError) -> list[dict[str, str]]:
-    """Return the loads to leave out after dbt failed: those that are left out already, and those to blame for it.
+    """Return the loads to leave out after dbt failed: those already left out, and those to blame.
 
     Raises
     ------
     DbtFailedError
-        The error itself, with the loads that are not published, if no load can be blamed.
+        The error, with the unpublished loads, if no load can be blamed.
     """
     held = gaps.read_held(run.settings)
     past = {row["load_id"] for row in held}
@@ -184,9 +183,9 @@ def held_after(run: Run, error: DbtFailedError) -> list[dict[str, str]]:
 
 
 def _newest_of_slices(loads: Iterable[LoadManifest]) -> list[LoadManifest]:
-    """Return the newest load of each slice: where several came at once, those before it may be right.
+    """Return the newest load of each slice: earlier new loads may be correct.
 
-    If they are not, they are blamed when the candidate is judged without it.
+    If they are not, they are blamed when the candidate is tested without the newest.
     """
     ordered = sorted(loads, key=lambda load: load.order)
     return list({(load.dataset, load.reporter, load.panel): load for load in ordered}.values())
@@ -195,15 +194,15 @@ def _newest_of_slices(loads: Iterable[LoadManifest]) -> list[LoadManifest]:
 def _blamed_loads(
     settings: Settings, unique_id: str, loads: Sequence[LoadManifest], past: Collection[str]
 ) -> list[LoadManifest]:
-    """Return the new loads that a node of dbt blames.
+    """Return the new loads to which the failure of a dbt node is attributed.
 
     Those that a test's rows name; else those of the slices that the rows name; else those of the
-    datasets behind it. None where all datasets are behind it and no row names any: the fault is in what they share.
+    datasets behind it. Empty if all datasets are behind it and no row names any: the fault is in a shared part.
 
     Parameters
     ----------
     past : collection of str
-        Ids of loads that are published or held already: what is new did not come with them.
+        Ids of loads that are already published or held: they did not cause the failure.
     """
     behind = datasets_behind(settings, unique_id)
     ids, named, compared_with = set[str](), set[tuple[str, str]](), ""
@@ -217,10 +216,10 @@ def _blamed_loads(
     datasets = {dataset for dataset, _ in named} & behind
     others = {load.reporter for load in loads if load.dataset in datasets} - {compared_with}
     if compared_with and len(others) > 1 and others <= {reporter for _, reporter in named}:
-        # All others against one: it is the one.
+        # If all others differ from one reporter, that one is at fault.
         named = {(dataset, compared_with) for dataset in datasets}
     if datasets:
-        # Slices that stayed as they were are named where what they are compared with changed.
+        # Unchanged slices are named if the figures that they are compared with changed.
         of_slices = [load for load in new if (load.dataset, load.reporter) in named]
         return of_slices or [load for load in new if load.dataset in datasets]
     is_all = len(behind) > 1 and {load.dataset for load in loads} <= behind
@@ -228,15 +227,15 @@ def _blamed_loads(
 
 
 def gate_candidate(run: Run) -> None:
-    """Run gate 2 on the candidate; what it stops of one slice holds up no other.
+    """Run the publish gate on the candidate; a failure in one slice does not hold up the others.
 
-    Where the check that failed can tell which new loads brought what it stopped, those are left out: the candidate is
-    built and tested again without them, and judged again.
+    If a failed check can attribute its rows to new loads, those are left out: the candidate is built, tested and judged
+    again without them.
 
     Raises
     ------
     GateFailedError
-        If a check of severity ``error`` failed that no load can be blamed for; nothing is published.
+        If a check of severity ``error`` failed that cannot be attributed to a load; nothing is published.
     """
     with candidate.hold_candidate(run):
         while True:
@@ -244,7 +243,7 @@ def gate_candidate(run: Run) -> None:
                 _gate_candidate(run)
                 break
             except GateFailedError as error:
-                # dbt's tests may have held more meanwhile.
+                # dbt's tests may have held further loads meanwhile.
                 held = gaps.read_held(run.settings)
                 past = {row["load_id"] for row in held}
                 loads = [*run.landing.committed()]
@@ -268,7 +267,7 @@ def gate_candidate(run: Run) -> None:
 
 
 def _judge_published(run: Run) -> str:
-    """Free what is published from a log that lies beside it, and return what makes it no fit for a comparison."""
+    """Set aside a log next to the published file; return why the file is unfit for comparison, empty if it is fit."""
     if log := set_log_aside(run.settings.published):
         run.progress(f"a program wrote into the published file; what it wrote was moved to {log}")
     try:
@@ -291,7 +290,7 @@ def _gate_candidate(run: Run) -> None:
     with gate_database(run.settings.state / "gates", "all datasets") as database:
         candidate_gate.prepare_database(database, gate_input)
         checks = candidate_gate.candidate_checks(gate_input)
-        # Before the checks run: Great Expectations keeps the file open for as long as the process lives.
+        # Before the checks run: Great Expectations keeps the file open until the process ends.
         blamed_by = {check.name: candidate_gate.blamed_loads(database, check) for check in checks}
         new_loads = candidate_gate.new_loads(database)
         try:
@@ -302,7 +301,7 @@ def _gate_candidate(run: Run) -> None:
 
 
 def record_operations(run: Run) -> None:
-    """Build again the models of the journal, which holds the results of gate 2 by now."""
+    """Rebuild the models of the journal, which now holds the results of the publish gate."""
     with (
         candidate.hold_candidate(run),
         run.step("record_operations", run.settings.warehouse.name),
@@ -317,7 +316,7 @@ def publish_candidate(run: Run) -> Publication:
     Raises
     ------
     PublishedFileError
-        If a reader sees something else than the candidate's marts.
+        If a reader sees other content than the candidate's marts.
     """
     with (
         candidate.hold_candidate(run),
@@ -337,12 +336,12 @@ def publish_candidate(run: Run) -> Publication:
 
 
 def serve_publication(run: Run) -> str:
-    """Fill PostgreSQL with what is published; return its publish id.
+    """Load the publication into PostgreSQL; return its publish id.
 
     Raises
     ------
     PostgresServingError
-        If it could not be; PostgreSQL goes on with what it served before.
+        If that failed; PostgreSQL continues to serve the previous publication.
     """
     from metaalexport.serving import marts_server
     from publish.postgres.serving import publish_postgres
@@ -365,7 +364,7 @@ def write_report(run: Run) -> Path:
     """Write the report page from the published file."""
     with run.step("report", run.settings.report.name):
         run.settings.report.parent.mkdir(parents=True, exist_ok=True)
-        # The charts' library takes seconds to import, which every other step would pay.
+        # Imported here: the chart library takes seconds to import.
         from publish.report import build_report
 
         path = build_report(run.settings.published, run.settings.report)

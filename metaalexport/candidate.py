@@ -1,4 +1,4 @@
-"""Whose the candidate is: one build at a time, from one set of inputs that its publication names."""
+"""Ownership of the candidate: one build at a time, from one recorded set of inputs."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from metaalexport.settings import DBT_PROJECT, REFERENCE, Settings
 from publish.duckdb_file import PublishedFileError, check_published, connect_published
 
 LOADS_FILE = "build_loads.jsonl"
-# What a build reads of the journal's folder and decides marts: written by `building.prepare_candidate`.
+# Inputs in the journal's folder that decide the marts; written by `building.prepare_candidate`.
 _INPUTS = (LOADS_FILE, "slices.jsonl", "datasets.jsonl", "user_scopes.csv", reference.PARTNERS_FILE)
 _ALL = "all datasets"
 
 
 @contextmanager
 def hold_candidate(run: Run) -> Iterator[None]:
-    """Hold the candidate and what it is built from; who holds it already goes on.
+    """Hold the candidate and its inputs; re-entrant within a process.
 
     Raises
     ------
     OfficeBusyError
-        If another process holds it for longer than the settings allow to wait.
+        If another process holds it for longer than `lock_wait_seconds`.
     """
     with hold(
         run.settings.state / "build.lock",
@@ -48,12 +48,12 @@ def hold_candidate(run: Run) -> Iterator[None]:
 
 @contextmanager
 def own_candidate(run: Run) -> Iterator[None]:
-    """Hold the candidate that a run has begun, for one of the steps of that run.
+    """Hold the candidate of a run for one of its steps.
 
     Raises
     ------
     ExtractError
-        If another run has begun a candidate meanwhile, a load of this one was withdrawn, or the state was moved since.
+        If another run has begun a candidate meanwhile, a load was withdrawn, or the state folder was moved.
     """
     with hold_candidate(run):
         owner = _read_owner(run.settings)
@@ -70,31 +70,31 @@ def own_candidate(run: Run) -> Iterator[None]:
 
 
 def claim(run: Run, begun_at: str) -> None:
-    """Write down whose candidate it is, and a hash of what it is built from; later steps of other runs are refused."""
+    """Record the candidate's run and a hash of its inputs; later steps of other runs are refused."""
     owner = {
         "run_id": run.id,
         "begun_at": begun_at,
         "inputs_sha256": inputs_hash(run.settings),
-        # Its views read files by their whole names.
+        # The candidate's views read files by absolute path.
         "folder": str(run.settings.state.resolve()),
     }
     write_atomically(_owner_file(run.settings), json.dumps(owner) + "\n")
 
 
 def claimed_inputs(settings: Settings) -> str:
-    """Return the hash of what the candidate is built from."""
+    """Return the hash of the candidate's inputs."""
     return _read_owner(settings)["inputs_sha256"]
 
 
 def require_loads(settings: Settings) -> None:
-    """Raise `ExtractError` if there is no candidate, or what it is built from was withdrawn or moved since."""
+    """Raise `ExtractError` if there is no candidate, or if its inputs were withdrawn or moved since."""
     built_in = _read_owner(settings)["folder"]
     if built_in != str(settings.state.resolve()):
         raise ExtractError(
             f"the candidate was built in {built_in}, and reads its loads there",
             dataset=_ALL,
             where=str(settings.warehouse),
-            next_step="`metaalexport build` builds it of the loads that are here, then `metaalexport publish`",
+            next_step="`metaalexport build` builds it from the loads that are here, then `metaalexport publish`",
         )
     landing = Landing(settings.landing)
     loads = [row["load_id"] for row in _read(settings.journal / LOADS_FILE, "load_id")]
@@ -109,7 +109,7 @@ def require_loads(settings: Settings) -> None:
 
 
 def inputs_hash(settings: Settings) -> str:
-    """Return a hash of what decides the content of a candidate: loads, slices, registry, scopes, project, DuckDB."""
+    """Return a hash of the inputs of a candidate: loads, slices, registry, scopes, dbt project, DuckDB version."""
     project = [path for path in DBT_PROJECT.rglob("*") if path.suffix in (".sql", ".yml")]
     digest = hashlib.sha256(f"DuckDB {duckdb.__version__}\n".encode())
     for path in (*sorted([*project, *REFERENCE.glob("*.csv")]), *(settings.journal / name for name in _INPUTS)):
@@ -118,7 +118,7 @@ def inputs_hash(settings: Settings) -> str:
 
 
 def is_published(settings: Settings) -> bool:
-    """Say whether what is published was made of the inputs that a build would have now, and is whole."""
+    """True if the publication is intact and has the inputs that a build would have now."""
     if not settings.published.exists():
         return False
     try:
@@ -128,7 +128,7 @@ def is_published(settings: Settings) -> bool:
             return False
         check_published(settings.published)
     except (PublishedFileError, duckdb.Error):
-        # Of an earlier release of this software, or changed since: built again.
+        # From an earlier release of this software, or changed since: build again.
         return False
     return True
 
@@ -138,7 +138,7 @@ def _read_owner(settings: Settings) -> dict[str, str]:
 
 
 def _read(path: Path, *keys: str) -> list[dict[str, Any]]:
-    """Return what was written down of the candidate; a build writes it again."""
+    """Return the records of the candidate; a build rewrites them."""
     problem = "no candidate was begun"
     if path.exists():
         try:
@@ -146,7 +146,7 @@ def _read(path: Path, *keys: str) -> list[dict[str, Any]]:
                 return rows
         except ValueError:
             pass
-        problem = "what was written down of the candidate is damaged"
+        problem = "the record of the candidate is damaged"
     raise ExtractError(problem, dataset=_ALL, where=str(path), next_step="`metaalexport build` makes one")
 
 

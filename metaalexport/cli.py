@@ -51,7 +51,7 @@ def main() -> None:
     """Run the command line; an expected error is a message and exit code 1, not a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A shell of another encoding shows a question mark for what it does not have.
+            # In a shell with another encoding, unsupported characters become question marks.
             stream.reconfigure(errors="replace")
     os.environ.update(inherited.direct(os.environ))
     try:
@@ -60,13 +60,11 @@ def main() -> None:
         if isinstance(error, EXPECTED_ERRORS):
             said = str(error)
         elif isinstance(error, OSError) and error.filename is not None:
-            said = (
-                f"{error.filename}: {error.strerror}; next: see that the path exists and that you may read and write it"
-            )
+            said = f"{error.filename}: {error.strerror}; next: check that the path exists and is readable and writable"
         elif stopping.exit_code() is not None:
             raise
         else:
-            # Python and Typer would print it past our consoles, and an unexpected error may quote an office, too.
+            # Python and Typer would bypass the safe consoles, and an unexpected error may quote an office.
             said = traceback.format_exc()
         errors.print(said, style="red", soft_wrap=True)
         sys.exit(1)

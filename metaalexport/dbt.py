@@ -1,4 +1,4 @@
-"""Run dbt in this process."""
+"""In-process runner of dbt."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from metaalexport import inherited, reference, stopping
 from metaalexport.settings import DBT_PROJECT, Settings
 from publish.duckdb_file import PUBLISHED_SCHEMAS
 
-# The level of the screen would be that of the file as well.
+# The console's log level would otherwise apply to the file as well.
 _QUIET = ("--log-level", "none", "--log-level-file", "debug", "--no-use-colors")
 _FOUND_ROWS = "fail"
 _FAILED_STATUSES = ("error", "runtime error", _FOUND_ROWS)
-# Of a candidate that is not built each test fails.
+# Every test fails on a candidate that is not built.
 _MOST_NODES = 5
 
 
 class DbtFailedError(Exception):
-    """dbt could not build, or one of its tests failed.
+    """A dbt build or test failed.
 
     Parameters
     ----------
     failed : mapping of str to str
-        Message of each node that what was loaded can be blamed for, by its unique id: a test whose query found rows, a
-        model that could not be built; not a test that could not run at all.
+        Message by unique id of each failed node that may be attributed to a load: a test whose query found rows or a
+        model that could not be built, but not a test that could not run.
     """
 
     def __init__(self, message: str, failed: Mapping[str, str] | None = None) -> None:
@@ -39,7 +39,7 @@ class DbtFailedError(Exception):
 
 @contextmanager
 def dbt_environment(settings: Settings) -> Iterator[None]:
-    """Tell profiles.yml and the sources where the profile's state is; what dbt is told otherwise has no effect."""
+    """Set the path of the profile's state for profiles.yml and the sources; hide other dbt variables."""
     before = os.environ.get("METAALEXPORT_STATE")
     os.environ["METAALEXPORT_STATE"] = str(settings.state)
     try:
@@ -58,11 +58,11 @@ def run_dbt(settings: Settings, arguments: list[str]) -> None:
     Raises
     ------
     DbtFailedError
-        Naming the nodes that failed and what dbt said of them.
+        Naming the failed nodes with dbt's messages.
     StorageError
         If the disk is full.
     Stopped
-        If a signal stopped it.
+        If a signal interrupted it.
     """
     command = [
         *arguments,
@@ -76,34 +76,34 @@ def run_dbt(settings: Settings, arguments: list[str]) -> None:
         str(settings.dbt / "logs"),
     ]
     with dbt_environment(settings):
-        # Some variables are read when dbt is imported.
+        # Imported here: dbt reads some variables at import.
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
         from dbt.cli.main import dbtRunner
 
-        # A log that cannot be written would show a traceback for each of its lines.
+        # An unwritable log would print a traceback per line.
         logging.raiseExceptions = False
         try:
             outcome = dbtRunner().invoke([*_QUIET, *command])
         finally:
-            # dbt-duckdb keeps the build file open until the process ends; the gates and the publish want it.
+            # dbt-duckdb would keep the build file open until the process ends; gates and publish need it.
             DuckDBConnectionManager.close_all_connections()
             logging.raiseExceptions = True
-    # dbt makes a failure of its own of a signal.
+    # dbt turns a signal into its own failure.
     stopping.check()
     if not outcome.success:
         results = getattr(outcome.result, "results", None) or []
         failed = _failed_nodes((r.status, r.node.unique_id, r.message) for r in results)
         for text in (*(message for _, message in failed.values()), str(outcome.exception)):
-            # No load is to blame for it.
+            # A storage error is not attributable to a load.
             if error := storage_error(text, "all datasets", settings.state):
                 raise error
         raise _error(arguments[0], failed, str(outcome.exception), str(settings.dbt / "logs"))
 
 
 def datasets_behind(settings: Settings, unique_id: str) -> set[str]:
-    """Return the datasets that a node of dbt stands on: those that the models below it say they read.
+    """Return the datasets that a dbt node depends on, as declared by its upstream models.
 
-    A model says so in its ``meta``: ``datasets`` names them, ``datasets_of`` the seed that does.
+    A model declares them in its ``meta``: ``datasets`` lists them, ``datasets_of`` names a seed that does.
     """
     manifest = json.loads((settings.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
     parents, seen, found = [unique_id], set[str](), set[str]()
@@ -121,9 +121,9 @@ def datasets_behind(settings: Settings, unique_id: str) -> set[str]:
 
 
 def failed_test(settings: Settings, unique_id: str) -> tuple[str, str]:
-    """Return the query whose rows made a test of dbt fail in the last run, and the reporter it compares others with.
+    """Return the query of a dbt test that failed in the last run, and the reporter it compares others with.
 
-    The reporter is empty where the test compares none.
+    The reporter is empty if the test compares none.
     """
     target = settings.dbt / "target"
     results = json.loads((target / "run_results.json").read_text(encoding="utf-8"))["results"]
@@ -133,7 +133,7 @@ def failed_test(settings: Settings, unique_id: str) -> tuple[str, str]:
 
 
 def _failed_nodes(results: Iterable[tuple[str, str, str | None]]) -> dict[str, tuple[str, str]]:
-    """Return status and message of each node that failed, by its id, from status, id and message of all."""
+    """Return status and message of each failed node by id, from status, id and message of all."""
     return {unique_id: (status, text or "") for status, unique_id, text in results if status in _FAILED_STATUSES}
 
 
@@ -142,7 +142,7 @@ def _error(command: str, failed: Mapping[str, tuple[str, str]], otherwise: str, 
     rest = [f"  and {len(lines) - _MOST_NODES} more"] if len(lines) > _MOST_NODES else []
     detail = "\n".join([*lines[:_MOST_NODES], *rest]) or otherwise
     broken = [status for status, _ in failed.values() if status != _FOUND_ROWS]
-    # What could not run is no finding of the data: most often the candidate is not whole.
+    # A test that could not run is not a finding about the data: usually the candidate is incomplete.
     next_step = "`metaalexport build` makes the candidate again; " if command == "test" and broken else ""
     return DbtFailedError(
         f"dbt {command} failed; what is published stays as it is\n{detail}"
@@ -156,7 +156,7 @@ def _error(command: str, failed: Mapping[str, tuple[str, str]], otherwise: str, 
 
 
 def published_keys() -> dict[str, tuple[str, ...]]:
-    """Return the keys of the published models that are tested and not constraints, by ``schema.table``."""
+    """Return the tested keys that are not constraints of the published models, by ``schema.table``."""
     return {
         f"{model.layer}.{model.name}": model.key
         for model in read_models(DBT_PROJECT, *PUBLISHED_SCHEMAS)

@@ -1,4 +1,4 @@
-"""Whether this machine, and the offices, are all right."""
+"""Checks of this machine and of the offices."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from metaalexport.settings import PROJECT_ROOT, Settings
 from metaalexport.simulation import port_problem
 from publish.duckdb_file import PublishedFileError, refuse_log
 
-# What the default run keeps, times four: raw, landing, candidate and published file stand beside each other.
+# Four times the state of a default run: raw, landing, candidate and published file exist side by side.
 NEEDED_DISK_BYTES = 4 << 30
 NEEDED_MEMORY_BYTES = 3 << 30
-# A person waits; what passes in minutes the rehearsal waits for.
+# A person waits for the examination; the rehearsal has the full retries.
 _EXAMINATION_ATTEMPTS = 3
-# Outcomes of an endpoint that differ from nothing.
+# Outcomes of an endpoint without a deviation.
 RIGHT = ("as declared", "answers")
 EXAMINERS = {"cbs": cbs_examine, "eurostat": eurostat_examine}
 
@@ -50,19 +50,19 @@ class MachineCheck:
 
 
 def check_machine(settings: Settings) -> list[MachineCheck]:
-    """Check interpreter, packages, disk, memory, time zones, the shell, and what the state folder allows."""
+    """Check interpreter, packages, disk, memory, time zones, the shell, and the state folder's permissions."""
     return [*_check_software(settings), *_check_shell(), *_check_resources(settings), *_check_published(settings)]
 
 
 def check_ports(settings: Settings) -> list[MachineCheck]:
-    """Say whether the ports of the simulator and of Airflow's UI are free; either may well be ours already."""
+    """Check the ports of the simulator and of Airflow's UI; a port in use may be this project's own."""
     ports = {
         "simulator": urlsplit(settings.simulator_url).port or 80,
         "Airflow's UI": ui_port(inherited.for_airflow(os.environ)),
     }
     next_steps = {
-        "simulator": "another is taken where no simulator answers there",
-        "Airflow's UI": "where it is not Airflow: METAALEXPORT_AIRFLOW__API__PORT names another",
+        "simulator": "another port is used if no simulator answers there",
+        "Airflow's UI": "if it is not Airflow, set METAALEXPORT_AIRFLOW__API__PORT to another",
     }
     checks = []
     for whose, port in ports.items():
@@ -78,12 +78,12 @@ def check_ports(settings: Settings) -> list[MachineCheck]:
 def examine_offices(
     settings: Settings, datasets: list[str], run_id: str, progress: Callable[[str], None]
 ) -> Iterator[Examined]:
-    """Ask every endpoint of the offices once, keep the replies in the raw store, and compare them with the registry.
+    """Request every endpoint of the offices once, store the replies, and compare them with the registry.
 
     Yields
     ------
     Examined
-        One an endpoint, as they come.
+        One per endpoint, in order of completion.
     """
     named = datasets or (settings.datasets_to_load() if settings.datasets else list(load_registry()))
     chosen = [get_dataset(code) for code in named]
@@ -96,7 +96,7 @@ def examine_offices(
             if not datasets:
                 yield from examiner.examine_office(session, hosts)
             for dataset in own:
-                progress(f"{dataset.code}: asking every endpoint")
+                progress(f"{dataset.code}: requesting every endpoint")
                 try:
                     yield from examiner.examine(session, hosts, dataset)
                 except ExtractError as error:
@@ -106,9 +106,9 @@ def examine_offices(
 def keep_evidence(
     settings: Settings, examined: Sequence[Examined], rehearsed: Sequence[Rehearsed], run_id: str
 ) -> list[str]:
-    """Write down which datasets the offices give as declared, and return their codes.
+    """Record the datasets verified as declared, and return their codes.
 
-    That is each of which every endpoint answers as declared and every slice would be loaded.
+    A dataset is verified if every endpoint answers as declared and every slice would be loaded.
     """
     requests: dict[str, dict[str, str]] = defaultdict(dict)
     dataset_of = {result.url: result.dataset for result in examined}
@@ -127,7 +127,7 @@ def keep_evidence(
 
 
 def is_away(examined: Sequence[Examined], office: str) -> bool:
-    """Whether nothing of an office's datasets could be had."""
+    """True if all endpoints of an office's datasets failed."""
     outcomes = [result.outcome for result in examined if result.dataset in _codes_of(office)]
     return bool(outcomes) and all(outcome == "fails" for outcome in outcomes)
 
@@ -166,20 +166,18 @@ def _check_software(settings: Settings) -> list[MachineCheck]:
 
 
 def _check_shell() -> list[MachineCheck]:
-    """Say what the environment holds that is not for us, by name alone: a value may be a secret."""
+    """Check variables, proxies and encoding; variables are listed by name only, as a value may be a secret."""
     ignored = inherited.foreign(os.environ)
     found = proxies(os.environ)
     encoding = sys.stdout.encoding or "unknown"
     is_utf8 = encoding.lower().replace("-", "") == "utf8"
     return [
         MachineCheck("variables ignored", True, ", ".join(ignored) or "none", ""),
-        MachineCheck(
-            "proxies", True, f"{', '.join(found)}; this machine is reached past them" if found else "none", ""
-        ),
+        MachineCheck("proxies", True, f"{', '.join(found)}; bypassed for this machine" if found else "none", ""),
         MachineCheck(
             "encoding",
             True,
-            encoding if is_utf8 else f"{encoding}: shows ? for other letters; LC_ALL=C.UTF-8 has all",
+            encoding if is_utf8 else f"{encoding}: shows ? for other characters; set LC_ALL=C.UTF-8",
             "",
         ),
     ]
@@ -197,7 +195,7 @@ def _check_published(settings: Settings) -> list[MachineCheck]:
 def _check_resources(settings: Settings) -> list[MachineCheck]:
     try:
         settings.state.mkdir(parents=True, exist_ok=True)
-        problem = "" if os.access(settings.state, os.W_OK) else "no right to write"
+        problem = "" if os.access(settings.state, os.W_OK) else "no write permission"
     except OSError as error:
         problem = error.strerror or str(error)
     there = next(path for path in (settings.state, *settings.state.parents) if path.is_dir())
@@ -223,6 +221,6 @@ def _check_resources(settings: Settings) -> list[MachineCheck]:
             f"{settings.state} cannot be written: {problem}" if problem else f"{settings.state} can be written",
             "change its owner, or set METAALEXPORT_VAR to a folder of yours",
         ),
-        # Nothing is written there but the state, and that only by default.
+        # Only the state is written there, and only by default.
         MachineCheck("checkout", True, f"{PROJECT_ROOT} {'can' if has_checkout else 'cannot'} be written", ""),
     ]

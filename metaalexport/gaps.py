@@ -1,4 +1,4 @@
-"""What was wanted and what is there: each slice that the DAGs load, with what went wrong with it last."""
+"""State of each slice that the DAGs load, with its latest failure."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from metaalexport.journal import Journal, in_order
 from metaalexport.settings import Settings
 
 LOADED, DISCONTINUED, BEHIND, HELD, MISSING = "loaded", "discontinued", "behind", "held", "missing"
-# Beside the journal: the user's scopes of the last step, as dbt reads them.
+# In the journal's folder: the user's scopes at the last step, as dbt reads them.
 USER_SCOPES = "user_scopes.csv"
-# Steps of one slice, or of planning a dataset's.
+# Steps of one slice, and the planning of a dataset's slices.
 SLICE_STEPS = ("plan", "fetch", "land", "gate_landing", "commit")
 _FAILED = ("failed", "blocked")
-# As gate 1 writes it.
+# As written by the landing gate.
 _SEED_LINE = re.compile(r"'line_to_add': '([^']+)'")
-# A line of a screen; the journal has all of it.
+# Width of a line on the screen; the journal has the full text.
 _LINE_WIDTH = 300
 
 
 @dataclass(frozen=True)
 class SliceState:
-    """A slice that is wanted, and how far it got.
+    """A wanted slice and its state.
 
     Attributes
     ----------
@@ -41,18 +41,18 @@ class SliceState:
         The slice; reporter ``*`` for files of all reporters.
     state : str
         ``loaded``; ``discontinued`` (loaded, and the office stopped the table); ``behind`` (an earlier release is
-        loaded, the newest one failed); ``held`` (gate 2 left its newest load out of the publication); ``missing``
-        (nothing of it is loaded).
+        loaded, the newest one failed); ``held`` (the publish gate left its newest load out of the publication);
+        ``missing`` (nothing of it is loaded).
     load_id, office_version : str
         Newest committed load; empty if there is none.
     vintage_at : str or None
         Its stamp, UTC.
     failed_at : str or None
-        When the newest try failed, UTC.
+        Time of the newest failed attempt, UTC.
     step : str
         Step that failed; empty if none did.
     problem, found, next_step : str
-        The check or error, the values that broke it, and the command that leads on.
+        The check or error, the values that broke it, and the next command.
     """
 
     dataset_code: str
@@ -91,7 +91,7 @@ class SliceState:
 
 
 def slice_of(subject: str) -> str:
-    """Return dataset and reporter of a journal's subject: a load id, or a dataset with the description of a slice."""
+    """Return dataset and reporter of a journal subject: a load id, or a dataset with a slice's description."""
     parts = subject.split("__") if "__" in subject else subject.split(" ")
     return "__".join(parts[:2]).lower().replace("*", "all")
 
@@ -110,11 +110,11 @@ def read_slices(settings: Settings) -> list[SliceState]:
         dataset = load_registry()[code]
         for reporter in dataset.slice_reporters(settings.reporters):
             key = slice_of(f"{code} {reporter}")
-            # What failed before the slices were known concerns all of them.
+            # A failure before the slices were known applies to all of them.
             rows = [row for row in (last.get(key), last.get(code)) if row is not None]
             row = in_order(rows)[-1] if rows else None
             if settings.profile == "replay" and row is None and key not in newest:
-                # Nobody can ask for what was not recorded.
+                # Slices that were not recorded cannot be requested.
                 continue
             last_load = newest.get(key)
             held_row = held.get(last_load.load_id) if last_load else None
@@ -132,12 +132,12 @@ def read_slices(settings: Settings) -> list[SliceState]:
 
 
 def read_gaps(settings: Settings) -> list[SliceState]:
-    """Return the slices that are not all there, and those that will not be."""
+    """Return the slices that are incomplete or discontinued."""
     return [state for state in read_slices(settings) if state.state != LOADED]
 
 
 def read_unmapped(settings: Settings) -> list[str]:
-    """Return the lines that would make partner codes known which no seed knows, of the newest gate of each slice."""
+    """Return the seed lines for unknown partner codes, from the newest gate run of each slice."""
     newest: dict[str, str] = {}
     for row in in_order(Journal(settings.journal).read("checks"), "checked_at"):
         if row["check_name"] == "partners_are_known":
@@ -146,9 +146,9 @@ def read_unmapped(settings: Settings) -> list[str]:
 
 
 def read_empty_scopes(settings: Settings) -> dict[str, list[str]]:
-    """Return the codes of each scope of the user's none of whose codes an office has, as far as it was asked.
+    """Return the codes of each user scope without a code that an office has, as far as requested.
 
-    The other scopes are served all the same.
+    The other scopes are still served.
     """
     offered: dict[tuple[str, str], bool] = {}
     newest = {slice_of(load.load_id): load for load in Landing(settings.landing).committed()}
@@ -172,7 +172,7 @@ def read_empty_scopes(settings: Settings) -> dict[str, list[str]]:
 
 
 def _not_offered(findings: Path, dimension: str) -> set[str]:
-    """Return the products that were asked for in a load and that the office does not have."""
+    """Return the products requested by a load that the office does not have."""
     with duckdb.connect() as connection:
         rows = connection.execute(
             "select detail from read_parquet(?) where rule = 'code_not_offered' and subject = ?",
@@ -182,7 +182,7 @@ def _not_offered(findings: Path, dimension: str) -> set[str]:
 
 
 def write_slices(settings: Settings) -> None:
-    """Write the states down for ``ops.slices``."""
+    """Write the states for ``ops.slices``."""
     text = "".join(json.dumps(asdict(state), ensure_ascii=False) + "\n" for state in read_slices(settings))
     write_atomically(settings.journal / "slices.jsonl", text)
 
@@ -193,17 +193,17 @@ def read_held(settings: Settings) -> list[dict[str, str]]:
 
 
 def write_held(settings: Settings, rows: Iterable[Mapping[str, str]]) -> None:
-    """Write down which loads the build leaves out."""
+    """Write the loads that the build leaves out."""
     path = settings.journal / "held.jsonl"
     if text := "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows):
         write_atomically(path, text)
     else:
-        # An empty file is a damaged one.
+        # An empty file would count as damaged.
         path.unlink(missing_ok=True)
 
 
 def _last_steps(runs: list[dict[str, Any]], steps: Sequence[str] = SLICE_STEPS) -> dict[str, dict[str, Any]]:
-    """Return the last of these steps of each slice, and of each dataset whose slices could not be planned."""
+    """Return the latest of these steps for each slice, and for each dataset whose slices could not be planned."""
     last: dict[str, dict[str, Any]] = {}
     for row in in_order(runs):
         if row["step"] in steps:
@@ -243,12 +243,12 @@ def _state_of(
             next_step=next_step,
         )
     if load is None:
-        return replace(state, problem="it was not asked for yet", next_step=command)
+        return replace(state, problem="it was not requested yet", next_step=command)
     return state
 
 
 def _with_command(next_step: str, command: str) -> str:
-    """Return what an error says is to be done, with the command that asks again where it names none."""
+    """Return an error's next step, with the command for a new request if it names none."""
     if "`metaalexport " in next_step:
         return next_step
     return f"{next_step}; then {command}" if next_step else command

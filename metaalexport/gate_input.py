@@ -1,4 +1,4 @@
-"""What the landing gate needs to know of a load and of the loads before it."""
+"""Input of the landing gate: a load and the loads before it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from metaalexport import reference
 def compared_gate_input(
     landing: Landing, dataset: Dataset, manifest: LoadManifest, folder: Path, target: Path
 ) -> landing_gate.LandingGateInput:
-    """Write what the loads before said into a folder, and return what gate 1 needs to know of a staged load.
+    """Write the state of earlier loads into a folder, and return the landing gate's input for a staged load.
 
     Parameters
     ----------
     folder : Path
         The staged load.
     target : Path
-        Where ``previous.parquet`` and ``earlier.parquet`` are written.
+        Folder for ``previous.parquet`` and ``earlier.parquet``.
     """
     previous, earlier = target / "previous.parquet", target / "earlier.parquet"
     loads = landing.of_panel(dataset.code, manifest.panel)
@@ -48,18 +48,18 @@ def landing_gate_input(
     history: Path | None = None,
     said: Path | None = None,
 ) -> landing_gate.LandingGateInput:
-    """Return what gate 1 needs to know of a staged load: from the registry, the seeds and the load's manifest.
+    """Return the landing gate's input for a staged load, from the registry, the seeds and the load's manifest.
 
     Parameters
     ----------
     folder : Path
         The staged load.
     previous : Path or None
-        What `Landing.write_state` wrote of the loads before; None if they said nothing.
+        Output of `write_state` for earlier loads; None if they have no cells.
     history : Path or None
-        What `Landing.write_chapters` wrote of months before, for a dataset that is loaded month by month.
+        Output of `write_chapters` for earlier months, for a dataset that is loaded month by month.
     said : Path or None
-        Findings of the load before (`Landing.findings_before`).
+        Findings of the previous load (`Landing.findings_before`).
     """
     is_wide = dataset.protocol == "comext_bulk"
     return landing_gate.LandingGateInput(

@@ -1,4 +1,4 @@
-"""Run a gate of Great Expectations, keep what it found, and stop what breaks an error."""
+"""Runs of a Great Expectations gate: results are stored, and a failed check of severity ``error`` stops the data."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from metaalexport.journal import utc_now
 from metaalexport.run import Run
 from metaalexport.settings import Settings
 
-# Checks of gate 2 that a person can accept, and the section of docs/runbook.md that says how.
+# Checks of the publish gate that a person can accept, with the section of docs/runbook.md.
 _ACCEPTED = {
     "totals_move_little": "Accept a revision",
     "newest_months_are_usual": "Accept an unusual month",
 }
-# Loads that a next step names; the message has all.
+# Loads listed in a next step; the message has all.
 _NAMED = 3
 
 
 class GateFailedError(Exception):
-    """A gate stopped bad data. What was published stays as it is.
+    """A gate stopped bad data; the publication is unchanged.
 
     Parameters
     ----------
     failed : list of CheckResult
-        The checks of severity ``error`` that did not hold.
+        The failed checks of severity ``error``.
     new_loads : sequence of str
-        Of gate 2: the loads that are not in what is published; one of them brought what it stopped.
+        For the publish gate: the loads that are not published; one of them caused the failure.
     blamed : mapping of str to CheckResult
-        Of gate 2: the loads among them that brought the rows which broke a check, where the check can tell.
+        For the publish gate: those loads whose rows broke a check, with the check, where it can be determined.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class GateFailedError(Exception):
 
     @property
     def problem(self) -> str:
-        """The first check that failed, in its own words, and how many more did."""
+        """The message of the first failed check and the number of others."""
         if not self.failed:
             return f"gate '{self.gate}' stopped {self.subject}"
         more = f" (and {len(self.failed) - 1} more checks)" if len(self.failed) > 1 else ""
@@ -71,20 +71,20 @@ class GateFailedError(Exception):
 
     @property
     def found(self) -> str:
-        """What that check found."""
+        """The observation of that check."""
         return self.failed[0].observed if self.failed else ""
 
     @property
     def next_step(self) -> str:
-        """What to look at, and the commands that lead on."""
+        """What to examine, and the next commands."""
         if self.gate == "landing":
             return (
                 f"`metaalexport regate {self.subject}` judges the stored replies again, after a seed or setting"
-                f" changed; `metaalexport load {self.subject.split('__')[0]} --again` asks the office again;"
+                f" changed; `metaalexport load {self.subject.split('__')[0]} --again` requests it again;"
                 " docs/runbook.md, 'Gate 1 stopped a load'"
             )
         new, more = ", ".join(self.new_loads[:_NAMED]), len(self.new_loads) - _NAMED
-        # The load may be right: nothing is taken back before somebody has looked.
+        # The load may be right: a person examines it before anything is withdrawn.
         lines = [
             "look at the rows and at docs/runbook.md, 'Gate 2 stopped a candidate'",
             f"new since what is published: {new}" + f" and {more} more" * (more > 0) if new else "no load is new",
@@ -99,19 +99,19 @@ class GateFailedError(Exception):
 
 @contextmanager
 def gate_database(gates: Path, subject: str) -> Iterator[Path]:
-    """Give a gate a DuckDB file of its own in the folder of gates; it is removed afterwards.
+    """Yield a temporary DuckDB file for one gate run in the folder of gates.
 
     Raises
     ------
     StorageError
-        If there is no room for it; ``subject`` is the dataset that it is raised for.
+        If the disk is full; ``subject`` is the dataset of the error.
     """
     folder = gates / uuid.uuid4().hex[:12]
     with writing(subject, folder):
         gates.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(_lock_of_gate(folder))
         try:
-            # One at a time: a lock that nobody holds is then of a killed run, and not of one that begins.
+            # Serialised: a free lock then belongs to a killed run, not to a starting one.
             with filelock.FileLock(gates.with_suffix(".lock")):
                 _remove_gates_of_killed_runs(gates)
                 held.acquire()
@@ -124,7 +124,7 @@ def gate_database(gates: Path, subject: str) -> Iterator[Path]:
 
 
 def _remove_gates_of_killed_runs(gates: Path) -> None:
-    """Remove folders and locks that nobody holds: the operating system gives back the lock of a killed process."""
+    """Remove folders and locks that are not held: the operating system releases the lock of a killed process."""
     for folder in {path.with_suffix("") for path in gates.iterdir()}:
         try:
             with filelock.FileLock(_lock_of_gate(folder), timeout=0):
@@ -145,12 +145,12 @@ def judge(
     database: Path,
     checks: list[Any],
 ) -> None:
-    """Evaluate checks, keep the results, and report warnings.
+    """Evaluate checks, store the results, and report warnings.
 
     Raises
     ------
     GateFailedError
-        If a check of severity ``error`` failed that nobody accepted for the subject.
+        If a check of severity ``error`` failed that is not accepted for the subject.
     """
     journal = run.journal
     with run.step(f"gate_{gate}", subject) as note:
@@ -185,7 +185,7 @@ def judge(
 
 
 def keep_refusal(run: Run, subject: str, error: ExtractError) -> None:
-    """Record a reply that is not data: it fails gate 1 before there is anything to land."""
+    """Record a reply that is not data as a failure of the landing gate; there is nothing to land."""
     result = CheckResult(
         run_id=run.id,
         gate="landing",
@@ -194,13 +194,13 @@ def keep_refusal(run: Run, subject: str, error: ExtractError) -> None:
         severity="error",
         is_passed=False,
         observed=f"{error.problem} ({error.where})",
-        message="The office's reply is the data that was asked for.",
+        message="The office's reply is the requested data.",
         checked_at=utc_now(),
     )
     run.journal.checks("landing", subject, run.id, [result.to_dict()])
 
 
 def write_data_docs(settings: Settings) -> None:
-    """Build the Data Docs of Great Expectations again."""
+    """Rebuild the Data Docs of Great Expectations."""
     with inherited.without("Great Expectations"):
         build_data_docs(settings.gx)

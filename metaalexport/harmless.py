@@ -1,4 +1,4 @@
-"""Text of others as text: a terminal obeys nothing in it. Run by its path, this is a filter from input to output."""
+"""Removal of terminal control characters from foreign text; run as a script, a filter from stdin to stdout."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import re
 import signal
 import sys
 
-# All of C0 but tab and line feed, DEL, all of C1, and what turns the direction of a line.
+# C0 except tab and line feed, DEL, C1, and the controls of writing direction.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def harmless(text: str) -> str:
-    """Return a text without the characters that a terminal obeys.
+    """Return a text without the control characters of a terminal.
 
-    They are left out rather than shown as something: Rich counts no cell for them, so columns stay in line. What stands
-    between them (``[2J``) is seen.
+    They are removed, not replaced: Rich counts no cell for them, so columns stay aligned. The printable rest of a
+    sequence (``[2J``) remains.
     """
     return _CONTROLS.sub("", text)
 
 
 def main() -> None:
-    """Pass lines on as harmless ones; Ctrl-C ends it without a word."""
+    """Filter lines from stdin to stdout; Ctrl-C ends it silently."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace", newline="\n")
     screen = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Whether what is published is fresh and whole, for a monitor that is not Airflow.
+"""Freshness and integrity of the publication, for a monitor other than Airflow.
 
-Looks at files only: the journal, the markers of the loads, the published file; and at PostgreSQL where it serves.
+Reads only files (journal, load markers, published file), and PostgreSQL if it serves the marts.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from publish.duckdb_file import PublishedFileError, check_published
 from publish.postgres.server import PostgresServingError
 from publish.postgres.serving import served_publication
 
-# A commit starts a build; it may wait for another one and be tried again.
+# A commit starts a build, which may wait for another one and be retried.
 PUBLISH_WITHIN_HOURS = 6
-# What failed longer ago shows in the promises, if it matters still.
+# Older failures show as late freshness SLAs, if they still matter.
 FAILURE_DAYS = 14
 LEAST_FREE_BYTES = 2 << 30
-# Each check that can find something, and its section of docs/runbook.md.
+# Section of docs/runbook.md by check.
 FINDINGS = {
     "slice_is_missing": "What was wanted is missing",
     "slice_is_behind": "What was wanted is missing",
@@ -49,7 +49,7 @@ FINDINGS = {
     "server_is_away": SECTIONS["serving_failed"],
     "served_is_older": SECTIONS["serving_failed"],
 }
-# What repeats a step that failed, and its section.
+# Command that repeats a failed step, and its section.
 _BUILD, _MAINTAIN = "`metaalexport build`, then `metaalexport publish`", "`metaalexport maintain`"
 STEPS = {
     "prepare_candidate": (_BUILD, SECTIONS["task_failed"]),
@@ -67,18 +67,18 @@ STEPS = {
 
 @dataclass(frozen=True)
 class Promise:
-    """One of the two promises of a dataset: we looked, or the office published.
+    """One of the two freshness SLAs of a dataset: the office was polled, or it published.
 
     Attributes
     ----------
     kind : str
         ``look`` or ``release``.
     last_at : datetime or None
-        When it was last kept, UTC.
+        When it was last met, UTC.
     due_at : datetime or None
-        When it counts as broken, UTC; None where it is not made or nothing is known.
+        When it counts as missed, UTC; None without an SLA or without data.
     state : str
-        ``ok``, ``late`` or ``unknown``, at the moment asked for.
+        ``ok``, ``late`` or ``unknown``, at the requested moment.
     """
 
     dataset: str
@@ -90,18 +90,18 @@ class Promise:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be.
+    """A problem found by a check.
 
     Attributes
     ----------
     name : str
-        Which check, of `FINDINGS`.
+        The check, a key of `FINDINGS`.
     what, where : str
-        In words.
+        Problem and place, in words.
     command : str
-        What leads on, if one command does.
+        The next command, if there is a single one.
     section : str
-        Of docs/runbook.md, if it is not that of the check.
+        Section of the runbook, if it differs from the check's.
     """
 
     name: str
@@ -112,13 +112,13 @@ class Finding:
 
     @property
     def next_step(self) -> str:
-        """The command that leads on, and where the remedy is written."""
+        """The next command and a reference to the remedy."""
         section = f"docs/runbook.md, section '{self.section or FINDINGS[self.name]}'"
         return f"{self.command}; {section}" if self.command else section
 
 
 def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
-    """Return everything that is not as it should be; empty when all is well.
+    """Return all findings; empty if all is well.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
     NothingPublishedError
         If nothing was published under this profile.
     """
-    # In a zone of its own, hours are those of its wall clocks.
+    # In UTC: in a local zone, adding hours would follow its wall clock.
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     published.require_published(settings)
     runs = Journal(settings.journal).read("runs")
@@ -146,7 +146,7 @@ def examine(settings: Settings, now: datetime | None = None) -> list[Finding]:
 
 
 def gap_findings(settings: Settings) -> list[Finding]:
-    """Return what was wanted of the offices and is not all there, whether anything is published or not."""
+    """Return a finding for each incomplete slice and empty scope, whether or not anything is published."""
     names = {
         gaps.MISSING: "slice_is_missing",
         gaps.BEHIND: "slice_is_behind",
@@ -169,10 +169,10 @@ def gap_findings(settings: Settings) -> list[Finding]:
 
 
 def promises(settings: Settings, now: datetime | None = None) -> list[Promise]:
-    """Return both promises of each dataset that the DAGs load, with looks and loads up to this moment.
+    """Return both freshness SLAs of each dataset that the DAGs load, with polls and loads up to this moment.
 
-    The rule is that of ``ops.freshness``, whose SQL runs here over the journal and the markers of the loads: the table
-    is as old as the newest build, and a monitor must also see what happened while nothing was built.
+    The SQL of ``ops.freshness`` runs here over the journal and the load markers: the table is as old as the newest
+    build, and a monitor must also see later events.
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     with duckdb.connect() as connection:
@@ -190,15 +190,15 @@ def promises(settings: Settings, now: datetime | None = None) -> list[Promise]:
 
 
 def _freshness_sql() -> str:
-    """Return the model's SQL with the names of its sources in place of dbt's references."""
+    """Return the model's SQL with the names of its sources instead of dbt's references."""
     text = (DBT_PROJECT / "models" / "ops" / "freshness.sql").read_text(encoding="utf-8")
     return re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", text)
 
 
 def _relate_to_now(connection: duckdb.DuckDBPyConnection, settings: Settings, moment: datetime) -> None:
-    """Make the tables that the model reads, of journal, markers and registry as they are now.
+    """Create the tables that the model reads from the current journal, markers and registry.
 
-    A look of the future was made by a clock that was ahead: it would count as made for as long as it was ahead.
+    Polls dated in the future, from a clock that was ahead, are ignored: they would count as met until that time.
     """
     connection.execute(
         "create table stg_journal__runs (step varchar, subject varchar, outcome varchar, finished_at timestamp)"
@@ -228,7 +228,7 @@ def _relate_to_now(connection: duckdb.DuckDBPyConnection, settings: Settings, mo
             "insert into stg_journal__datasets values (?, ?, ?, ?, ?)",
             [code, dataset.release.look_hours, code in scheduled, dataset.release.days, dataset.release_note],
         )
-    # Which months the figures reach is of no concern to a promise.
+    # The freshness SLAs do not depend on the months of the figures.
     connection.execute("create table int_export_totals (dataset_code varchar, period_start date, period_type varchar)")
 
 
@@ -243,7 +243,7 @@ def _text(moment: datetime | None) -> str:
 
 
 def _published_file(settings: Settings, runs: list[dict[str, Any]], moment: datetime) -> Iterator[Finding]:
-    """Judge what a reader sees; of a file that was changed nothing else is asked."""
+    """Check the published file; skip the other checks if it was changed."""
     try:
         check_published(settings.published)
         with published.open_published(settings) as connection:
@@ -266,7 +266,7 @@ def _unpublished_loads(
     late = [
         load.load_id
         for load in Landing(settings.landing).committed()
-        # A restored landing may know more than its journal; how old a time of the future is, nobody knows.
+        # A restored landing area may have more loads than its journal; a time in the future has no age.
         if load.load_id not in known and not since <= committed_at.get(load.load_id, load.retrieved_at) <= until
     ]
     if late:
@@ -285,10 +285,10 @@ def _late_promises(settings: Settings, moment: datetime) -> Iterator[Finding]:
         if promise.kind == "look":
             yield Finding(
                 "look_is_late",
-                f"the office was last asked at {_text(promise.last_at)}, the next look was due by"
+                f"the office was last polled at {_text(promise.last_at)}, the next poll was due by"
                 f" {_text(promise.due_at)}",
                 promise.dataset,
-                f"`metaalexport load {promise.dataset}` asks it",
+                f"`metaalexport load {promise.dataset}` polls it",
             )
         else:
             dataset = load_registry()[promise.dataset]
@@ -301,7 +301,7 @@ def _late_promises(settings: Settings, moment: datetime) -> Iterator[Finding]:
 
 
 def _last_gate(settings: Settings, moment: datetime) -> Iterator[Finding]:
-    """Judge the newest run of gate 2; what gate 1 stopped is a gap."""
+    """Check the newest run of the publish gate; loads that the landing gate stopped are gaps."""
     rows = [row for row in Journal(settings.journal).read("checks") if row["gate"] == "candidate"]
     rows = in_order(rows, "checked_at", as_utc(moment))
     newest = rows[-1]["checked_at"] if rows else ""
@@ -320,7 +320,7 @@ def _last_gate(settings: Settings, moment: datetime) -> Iterator[Finding]:
 
 
 def _unrepaired_steps(settings: Settings, runs: list[dict[str, Any]], moment: datetime) -> Iterator[Finding]:
-    """Name each step that failed of late and did not work since; those of a slice are gaps."""
+    """Yield each step whose latest attempt failed within 14 days; failed steps of slices are gaps."""
     newest = {
         (row["step"], row["subject"]): row
         for row in in_order(runs, now=as_utc(moment))
@@ -328,7 +328,7 @@ def _unrepaired_steps(settings: Settings, runs: list[dict[str, Any]], moment: da
     }
     since = as_utc(moment - timedelta(days=FAILURE_DAYS))
     for row in newest.values():
-        # What a gate stopped has the outcome `blocked`, and is told by its checks.
+        # A step stopped by a gate has the outcome `blocked` and is reported by its checks.
         if row["outcome"] == "failed" and row["finished_at"] > since:
             first_line = (row["detail"].splitlines() or [""])[0]
             yield Finding(
@@ -343,7 +343,7 @@ def _damaged_records(settings: Settings) -> Iterator[Finding]:
     if damaged := state.damaged_records(settings):
         yield Finding(
             "record_is_damaged",
-            f"{len(damaged)} record(s) of steps, checks or requests cannot be read, and count for nothing",
+            f"{len(damaged)} record(s) of steps, checks or requests cannot be read and are ignored",
             str(damaged[0]),
             "`metaalexport maintain` sets them aside",
         )
@@ -364,7 +364,7 @@ def _existing(path: Path) -> Path:
 
 
 def _serving(publish_id: str) -> Iterator[Finding]:
-    """Compare what PostgreSQL serves with the published file, where a server is named."""
+    """Compare the served publication with the published file, if a server is configured."""
     if not serving.is_served():
         return
     server = serving.marts_server()
@@ -373,7 +373,7 @@ def _serving(publish_id: str) -> Iterator[Finding]:
         served = served_publication(server)
     except PostgresServingError as error:
         yield Finding(
-            "server_is_away", str(error).splitlines()[0], where, "when it is there again: `metaalexport serve`"
+            "server_is_away", str(error).splitlines()[0], where, "when it is available again: `metaalexport serve`"
         )
         return
     if served is None or served["publish_id"] != publish_id:

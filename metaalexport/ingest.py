@@ -1,4 +1,4 @@
-"""The steps of a load: plan, fetch, land, gate 1, commit; each can be run again alone."""
+"""The steps of a load: plan, fetch, land, landing gate, commit; each can be repeated alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from metaalexport.run import Run
 from metaalexport.settings import Settings
 from metaalexport.state import prepare_state
 
-# Beside a staged load: its slice and replies, as `fetch_load` returned them, and by which rules it was judged.
+# In the folder of a staged load: its slice and replies from `fetch_load`, and the hash of the rules that judged it.
 _STORED = "fetched.json"
 
 
@@ -46,13 +46,13 @@ def plan_loads(
 ) -> list[dict[str, Any]]:
     """Return the slices to load of a dataset, as plain JSON types.
 
-    For a replay these are the slices that were recorded; for bulk files the months that the office's listing names
-    (only the newest unless a first month is given).
+    For a replay these are the recorded slices; for bulk files the months in the office's listing (only the newest
+    unless a first month is given).
 
     Raises
     ------
     SettingsError
-        If a month or a reporter is none.
+        If a month or a reporter is invalid.
     """
     first_month, last_month = parse_months(first_month, last_month)
     wanted = parse_reporters(reporters, "the reporter") if reporters else run.settings.reporters
@@ -80,12 +80,12 @@ def plan_loads(
 
 
 def fetch_load(run: Run, part_dict: dict[str, Any], *, again: bool = False) -> dict[str, Any] | None:
-    """Bring a slice's replies into the raw store: all of it the first time, then what the office may have revised.
+    """Fetch a slice's replies into the raw store: all the first time, then what the office may have revised.
 
     Parameters
     ----------
     again : bool
-        Whether to ask for a version that was loaded and withdrawn: the office may have corrected it under its old
+        True to request a version that was loaded and withdrawn: the office may have corrected it without a new
         stamp.
 
     Returns
@@ -104,7 +104,7 @@ def fetch_load(run: Run, part_dict: dict[str, Any], *, again: bool = False) -> d
     with run.step("fetch", subject) as note:
         try:
             with asking(run, dataset) as (session, hosts):
-                # Behind the office's lock: a run that waited for another one sees what that one loaded.
+                # Under the office's lock: a run that waited for another one sees its loads.
                 landing = run.landing
                 loads = list(landing.committed(dataset.code))
                 withdrawals = [] if again else landing.withdrawn(dataset.code)
@@ -119,8 +119,8 @@ def fetch_load(run: Run, part_dict: dict[str, Any], *, again: bool = False) -> d
                     part = decision.part
                     if not again and (stored := _find_stopped(landing, part, version)):
                         note.detail = (
-                            f"version {version.version} was fetched before and stopped by gate 1; its stored replies"
-                            " are judged by the rules of now, nothing downloaded"
+                            f"version {version.version} was fetched before and stopped by the landing gate; its stored"
+                            " replies are judged by the current rules, nothing downloaded"
                         )
                         run.progress(f"{subject}: {note.detail}")
                         return stored
@@ -130,7 +130,7 @@ def fetch_load(run: Run, part_dict: dict[str, Any], *, again: bool = False) -> d
         except (BadReplyError, OfficeRefusedError, TransientOfficeError) as error:
             keep_refusal(run, subject, error)
             raise
-        # A recording tells its version by its replies alone.
+        # The version of a recording is known only from its replies.
         decision = refresh.decide(dataset, loads, withdrawals, part, fetched.version)
         if _is_nothing_new(run, note, subject, decision, "the replies are those already loaded"):
             return None
@@ -180,9 +180,9 @@ def stage_load(run: Run, load: dict[str, Any]) -> str:
 
 
 def _find_stopped(landing: Landing, part: Slice, version: OfficeVersion) -> dict[str, Any] | None:
-    """Return the replies of a slice's version that gate 1 stopped by other rules than those of now, if there are any.
+    """Return the replies of a slice's version that the landing gate stopped by rules that changed since, if any.
 
-    By the same rules they would be stopped again: then the office is asked again, for it may have mended them.
+    By the same rules they would be stopped again; the office is then requested again, as it may have corrected them.
     """
     rules = reference.rules_hash()
     for load_id in landing.stopped(days=0):
@@ -192,7 +192,7 @@ def _find_stopped(landing: Landing, part: Slice, version: OfficeVersion) -> dict
             if is_same and (folder / _STORED).exists() and (stored := _stored(folder))["rules_sha256"] != rules:
                 return dict(stored["load"])
         except ExtractError:
-            # Damaged: the office is asked as if there were none.
+            # Damaged: request them again.
             continue
     return None
 
@@ -203,7 +203,7 @@ def _stored(folder: Path) -> dict[str, Any]:
 
 
 def stopped_loads(settings: Settings, what: Sequence[str] = ()) -> list[str]:
-    """Return the ids of the loads that gate 1 stopped: those named, or of the datasets named, or all."""
+    """Return the ids of loads that the landing gate stopped: those named, or of the named datasets, or all."""
     landing = Landing(settings.landing)
     return [
         load_id
@@ -220,12 +220,12 @@ def regate_load(
     accept: Sequence[str] = (),
     reason: str = "",
 ) -> LoadManifest:
-    """Land a load that gate 1 stopped again from its stored replies, judge it by what holds now, and commit it.
+    """Land a stopped load again from its stored replies, judge it by the current rules, and commit it.
 
     Parameters
     ----------
     accept : sequence of str
-        Checks that this load may break, because a person knows better.
+        Checks that this load may break, accepted by a person.
     reason : str
         That person's reason.
 
@@ -245,7 +245,7 @@ def regate_load(
 
 
 def gate_load(run: Run, load_id: str) -> str:
-    """Run gate 1 on a staged load.
+    """Run the landing gate on a staged load.
 
     Raises
     ------
@@ -256,7 +256,7 @@ def gate_load(run: Run, load_id: str) -> str:
     dataset = get_dataset(load_id.split("__")[0])
     with landing.hold(dataset.code), gate_database(run.settings.state / "gates", dataset.code) as database:
         if landing.is_committed(load_id):
-            # Two runs that started together fetched the same replies; the other one was first, as the commit will say.
+            # A concurrent run with the same replies committed first; the commit reports it.
             return load_id
         folder, manifest = landing.staged(load_id)
         gate_input = compared_gate_input(landing, dataset, manifest, folder, database.parent)
@@ -266,12 +266,12 @@ def gate_load(run: Run, load_id: str) -> str:
 
 
 def commit_load(run: Run, load_id: str, *, is_repeated: bool = False) -> dict[str, Any]:
-    """Make a staged load visible, and keep in the raw store that it is.
+    """Make a staged load visible, and record the event in the raw store.
 
     Parameters
     ----------
     is_repeated : bool
-        Whether the raw store knows it already, because the landing area is made again from it.
+        True in a rebuild from the raw store, which already has the event.
 
     Returns
     -------
@@ -285,7 +285,7 @@ def commit_load(run: Run, load_id: str, *, is_repeated: bool = False) -> dict[st
             folder, _ = landing.staged(load_id)
             stored = _stored(folder)["load"]
             accepted = run.journal.accepted(load_id)
-            # Before the commit: a load that is visible is in the history, whenever a kill comes.
+            # Before the commit, so that a visible load is in the history even after a kill.
             kept = _keep_event(run, "committed", load_id, **stored, accepted=accepted)
         try:
             manifest = landing.commit(load_id, dataset)
@@ -298,27 +298,27 @@ def commit_load(run: Run, load_id: str, *, is_repeated: bool = False) -> dict[st
 
 
 def _keep_event(run: Run, event: str, load_id: str, **values: Any) -> Path:
-    """Keep in the raw store what became of a load; `rebuild.rebuild_landing` repeats it."""
+    """Record an event of a load in the raw store; `rebuild.rebuild_landing` repeats it."""
     row = {"event": event, "load_id": load_id, "at": utc_now(), **values}
     return run.raw.keep_event(load_id.split("__")[0], row)
 
 
 def withdraw_load(run: Run, load_id: str, reason: str) -> LoadManifest:
-    """Take a committed load back, so that the next build is made without it.
+    """Withdraw a committed load, so that the next build excludes it.
 
     Raises
     ------
     RegistryError
         If the id names no dataset.
     ExtractError
-        If there is no such load, or newer ones hold what differs from it.
+        If there is no such load, or newer ones hold differences from it.
     """
     landing, dataset = run.landing, get_dataset(load_id.split("__")[0])
-    # A build that reads it goes first.
+    # A build that reads it finishes first.
     with candidate.hold_candidate(run), landing.hold(dataset.code):
         manifest = landing.withdraw(load_id, reason=reason, withdrawn_at=utc_now())
         _keep_event(run, "withdrawn", load_id, reason=reason)
-    # What was refused to a person is no step that failed.
+    # Only after success: a refused command is not a failed step.
     with run.step("withdraw", load_id) as note:
         note.detail = reason
     return manifest
@@ -341,7 +341,7 @@ def reinstate_load(run: Run, load_id: str) -> LoadManifest:
 
 
 def load_slice(run: Run, part: dict[str, Any], *, again: bool = False) -> LoadManifest | None:
-    """Run all steps of one load: fetch, land, gate 1, commit. None if the office has nothing newer."""
+    """Run all steps of one load: fetch, land, landing gate, commit. Return None if the office has nothing newer."""
     fetched = fetch_load(run, part, again=again)
     if fetched is None:
         return None
@@ -350,7 +350,7 @@ def load_slice(run: Run, part: dict[str, Any], *, again: bool = False) -> LoadMa
 
 
 def _is_nothing_new(run: Run, note: StepNote, subject: str, decision: refresh.Decision, how: str) -> bool:
-    """Whether there is nothing to ask for; if so, note why."""
+    """True if there is nothing to request; the reason is noted."""
     if load := decision.unchanged:
         note.detail = f"version {load.office_version} is loaded already ({load.load_id}); {how}"
         run.progress(f"{subject}: unchanged, {note.detail}")

@@ -1,4 +1,4 @@
-"""The pipeline's own record: finished steps and check results, one small file each, as data for ``ops``."""
+"""The pipeline's journal: finished steps and check results, one small file each, as data for ``ops``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from common.files import write_atomically
 from extract.errors import writing
 from extract.records import is_damaged, read_records, set_aside
 
-# An empty file by which dbt finds a kind of which nothing was written yet.
+# An empty file, so that dbt can read a kind without records.
 _NO_ROWS = "_schema.jsonl"
-# What each kind of record must say to be of use.
+# Required keys by kind of record.
 _KEYS = {
     "runs": ("run_id", "step", "subject", "outcome", "finished_at", "detail"),
     "checks": ("gate", "subject", "check_name", "severity", "is_passed", "checked_at"),
@@ -27,32 +27,32 @@ _KEYS = {
 
 
 def utc_now() -> str:
-    """Return the present moment, UTC, ISO 8601."""
+    """Return the current time, UTC, ISO 8601."""
     return as_utc(datetime.now(UTC))
 
 
 def as_utc(moment: datetime) -> str:
-    """Return a moment as the journal writes it: texts that are in the order of their times."""
+    """Return a moment in the journal's format, which sorts by time."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def in_order(rows: Iterable[dict[str, Any]], key: str = "finished_at", now: str | None = None) -> list[dict[str, Any]]:
-    """Return records by their time, the newest last.
+    """Return records sorted by time, the newest last.
 
-    Those of the future come first: a clock that was ahead wrote them, and whatever was written since it was set right
-    has an earlier time. Else the last of them would hide all that happens until its time has come.
+    Records dated in the future come first: a clock that was ahead wrote them, and later records have an earlier time.
+    Otherwise they would hide all events until their time has come.
 
     Parameters
     ----------
     now : str or None
-        The moment to judge by, as `utc_now` writes it; None for the clock.
+        The reference time, as from `utc_now`; None for the clock.
     """
     moment = now or utc_now()
     return sorted(rows, key=lambda row: (row[key] <= moment, row[key]))
 
 
 def explain(error: BaseException) -> dict[str, str]:
-    """Return what a person needs of an error: ``problem``, ``found`` (values, or where it was), ``next_step``."""
+    """Return the fields of an error for the reader: ``problem``, ``found`` (values or place), ``next_step``."""
     first_line = (str(error).splitlines() or [""])[0]
     return {
         "problem": getattr(error, "problem", f"{type(error).__name__}: {first_line}"),
@@ -63,7 +63,7 @@ def explain(error: BaseException) -> dict[str, str]:
 
 @dataclass
 class StepNote:
-    """What a step wants remembered; the outcome is ``done`` unless it says otherwise."""
+    """Notes of a step for the journal; the outcome is ``done`` by default."""
 
     outcome: str = "done"
     detail: str = ""
@@ -71,24 +71,24 @@ class StepNote:
 
 
 class Journal:
-    """Writes under one folder. Repeating a step of a run replaces its record."""
+    """Journal under one folder. A repeated step of a run replaces its record."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def prepare(self) -> None:
-        """Make the folders readable for dbt before anything was written."""
+        """Make the folders readable for dbt before the first record."""
         for kind in ("checks", "runs"):
             folder = self.root / kind
             folder.mkdir(parents=True, exist_ok=True)
             (folder / _NO_ROWS).touch()
 
     def checks(self, gate: str, subject: str, run_id: str, results: list[dict[str, Any]]) -> None:
-        """Keep the results of one gate run."""
+        """Store the results of one gate run."""
         self._write("checks", (gate, subject, run_id), results)
 
     def accept(self, subject: str, check_name: str, reason: str) -> None:
-        """Keep that a person accepts that a subject breaks a check."""
+        """Record that a person accepts a subject's failure of a check."""
         row = {"subject": subject, "check_name": check_name, "reason": reason, "accepted_at": utc_now()}
         self._write("accepted", (subject, check_name), [row])
 
@@ -97,7 +97,7 @@ class Journal:
         return {row["check_name"]: row["reason"] for row in self.read("accepted") if row["subject"] == subject}
 
     def is_first_alert(self, dag_id: str, run_id: str, name: str, alert: dict[str, Any]) -> bool:
-        """Keep an alert, unless one of its kind was kept in this run; whether it was."""
+        """Record an alert; return False if one of its kind was already recorded in this run."""
         path = self._path("alerts", (dag_id, run_id, name))
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -109,7 +109,7 @@ class Journal:
 
     @contextmanager
     def step(self, run_id: str, step: str, subject: str) -> Iterator[StepNote]:
-        """Record start, end and outcome of a step, whether it works or not; a full disk is a `StorageError`."""
+        """Record start, end and outcome of a step, also on failure; a full disk raises `StorageError`."""
         started = utc_now()
         note = StepNote()
 
@@ -137,13 +137,13 @@ class Journal:
             try:
                 keep(error)
             except OSError as second:
-                # A full disk takes no record either; what happened first is what the reader needs.
+                # A full disk takes no record either; the first error is the one to report.
                 error.add_note(f"the journal could not be written: {second}")
             raise
         keep()
 
     def read(self, kind: str) -> list[dict[str, Any]]:
-        """Return all records of a kind that can be read, oldest file first; `damaged` names the others."""
+        """Return all readable records of a kind, oldest file first; `damaged` returns the others."""
         rows: list[dict[str, Any]] = []
         for path in self._files(kind):
             with suppress(ValueError):
@@ -151,15 +151,15 @@ class Journal:
         return rows
 
     def damaged(self) -> list[Path]:
-        """Return the files that cannot be read."""
+        """Return the unreadable files."""
         return [path for kind in _KEYS for path in self._files(kind) if is_damaged(path, _KEYS[kind])]
 
     def set_damaged_aside(self) -> list[Path]:
-        """Move what cannot be read to where nothing looks for it, so that dbt reads the rest; return the new paths."""
+        """Move unreadable files aside, so that dbt can read the rest; return the new paths."""
         return [set_aside(path, self.root) for path in self.damaged()]
 
     def _files(self, kind: str) -> list[Path]:
-        # Of what was held there is one file, which each build writes again.
+        # Held loads are in a single file, which each build rewrites.
         paths = self.root.glob(f"{kind}.jsonl" if kind == "held" else f"{kind}/*.jsonl")
         return sorted((path for path in paths if path.name != _NO_ROWS), key=lambda path: path.stat().st_mtime_ns)
 

@@ -1,7 +1,7 @@
-"""What is done once a week: remove what is not needed any more, compare what is kept with its hashes.
+"""Weekly maintenance: prune expired state and verify checksums.
 
-Raw replies, committed loads and the journal are never removed: they are the memory that the offices do not keep. Each
-task can be repeated at any time, also while loads and builds run.
+Raw replies, committed loads and the journal are never removed: the offices do not keep this history. Each task can be
+repeated at any time, also while loads and builds run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from metaalexport.settings import Settings
 from publish.postgres.serving import drop_former_generations
 
 Progress = Callable[[str], None]
-# Long enough to look at what gate 1 stopped and to ask the office.
+# Time to examine a load that the landing gate stopped and to contact the office.
 STOPPED_LOADS_DAYS = 90
 
 
@@ -31,26 +31,26 @@ def maintain(
     is_dry_run: bool = False,
     progress: Progress = print,
 ) -> dict[str, list[str]]:
-    """Do the tasks of maintenance.
+    """Run maintenance tasks.
 
     Parameters
     ----------
     tasks : sequence of str
-        Of `TASKS`; empty for all.
+        Keys of `TASKS`; empty for all.
     is_dry_run : bool
-        Only tell what would be removed; the journal is not written.
+        Only report what would be removed; the journal is not written.
 
     Returns
     -------
     dict of str to list of str
-        By task, what was removed or would be.
+        Removed items by task, or in a dry run those that would be removed.
 
     Raises
     ------
     RawIntegrityError
-        If a raw payload is not what its name says; the other tasks are done before.
+        If a raw payload does not match its hash; the other tasks run before.
     PostgresServingError
-        If a server is named and cannot be reached.
+        If a server is configured and cannot be reached.
     """
     done: dict[str, list[str]] = {}
     for name in tasks or TASKS:
@@ -113,7 +113,7 @@ def _compare_raw_hashes(settings: Settings, is_dry_run: bool) -> list[str]:
     return []
 
 
-# In this order; what can find damage comes last.
+# In this order; the task that can fail on damage comes last.
 TASKS: dict[str, Callable[[Settings, bool], list[str]]] = {
     "drop_stopped_loads": _drop_stopped_loads,
     "remove_leftovers": _remove_leftovers,

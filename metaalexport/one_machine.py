@@ -1,8 +1,8 @@
-"""Airflow's UI on the machine of one person: without a login, and closed to the web pages of others.
+"""Airflow's UI on a single user's machine: without a login, and closed to foreign web pages.
 
-A browser on that machine shows pages of anybody. Without a login such a page would need no more than the address of the
-UI: under a name of its own that leads to the loopback it may read and write all, in a frame it may lead a click, and a
-request that needs no leave of ours changes something even if its answer is never seen. See ADR 17.
+A browser on that machine shows foreign pages. Without a login such a page would need only the address of the UI: with
+a host name that resolves to the loopback it could read and write everything, in a frame it could redirect a click, and
+a simple cross-site request changes something even if its answer is never seen. See ADR 17.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _HOSTS = ("localhost", "127.0.0.1")
 
 
 class OwnPagesOnly:
-    """Answers what is asked under a name of this machine, by programs and by the UI's own pages; nothing else.
+    """Middleware that accepts only requests under a name of this machine, from programs and from the UI's own pages.
 
     Parameters
     ----------
     app : ASGIApp
-        What is guarded.
+        The guarded application.
     base_url : str
-        Address under which people reach the UI, where that is another than the loopback's; may be empty.
+        Public address of the UI, if it is not the loopback's; may be empty.
     """
 
     def __init__(self, app: ASGIApp, base_url: str = "") -> None:
@@ -37,7 +37,7 @@ class OwnPagesOnly:
         self._base = base.netloc.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Forward a request or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -56,12 +56,12 @@ class OwnPagesOnly:
         host = headers.get("host", "").lower()
         if host.partition(":")[0] not in self._hosts:
             return (
-                f"{host or 'no name'} is no name of this machine; next: open http://localhost, or name the address that"
-                " you use in METAALEXPORT_AIRFLOW__API__BASE_URL"
+                f"{host or 'no name'} is not a name of this machine; next: open http://localhost, or set"
+                " METAALEXPORT_AIRFLOW__API__BASE_URL to the address that you use"
             )
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() not in {host, self._base} - {""}:
-            return "a page of another site may ask nothing here"
+            return "requests from pages of another site are refused"
         return ""
 
 
@@ -69,7 +69,7 @@ class OneMachineAuthManager(SimpleAuthManager):  # type: ignore[misc] # Airflow 
     """Airflow's simple auth manager behind `OwnPagesOnly`."""
 
     def get_fastapi_middlewares(self) -> list[Any]:
-        """Add the guard: what is added last is asked first."""
+        """Add the guard last, so that it runs first."""
         base_url = conf.get("api", "base_url", fallback="") or ""
         return [*super().get_fastapi_middlewares(), (OwnPagesOnly, {"base_url": base_url})]
 

@@ -1,4 +1,4 @@
-"""What `doctor` learned of the offices, in a folder of the user: corrections of registry and partner codes."""
+"""The user's overlay: corrections of registry and partner codes that `doctor` found."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from extract.registry import REGISTRY_DIR, get_dataset, merge_declarations, pack
 from metaalexport import reference
 from metaalexport.rehearsal import Rehearsed
 
-# Units in the words of the offices, of which the factor to euros is sure.
+# Units as stated by the offices whose factor to euros is certain.
 FACTORS_TO_EUR = {
     "euro": 1.0,
     "EUR": 1.0,
@@ -26,19 +26,19 @@ FACTORS_TO_EUR = {
     "mln euro": 1e6,
     "mld euro": 1e9,
 }
-_HEADER = "# What differs from extract/registry/{name}, by `metaalexport doctor --write`; yours to change.\n"
-# Lines of an examination that need no judgement. Dimensions do: a landing column has to be chosen.
+_HEADER = "# Differences from extract/registry/{name}, written by `metaalexport doctor --write`; edit as needed.\n"
+# Registry lines that need no decision. Dimensions do: a landing column has to be chosen.
 _SURE_FIELDS = ("title_nl", "identifier")
 
 
 @dataclass
 class Learned:
-    """What is sure enough to be written into an overlay.
+    """Corrections certain enough to be written into an overlay.
 
     Attributes
     ----------
     registry : dict of str to dict
-        Fields that differ, by dataset, as a registry file writes them.
+        Differing fields by dataset, in the format of a registry file.
     partners : list of dict
         Rows of ``office_partners.csv``.
     """
@@ -48,7 +48,7 @@ class Learned:
 
 
 def learn(examined: Sequence[Examined], rehearsed: Sequence[Rehearsed]) -> Learned:
-    """Return what an examination and a rehearsal make sure: titles, the table that holds the goods, units, partners."""
+    """Return the certain results of examination and rehearsal: titles, table ids, units and partners."""
     learned = Learned()
     lines: dict[tuple[str, str], set[str]] = {}
     for result in examined:
@@ -58,7 +58,7 @@ def learn(examined: Sequence[Examined], rehearsed: Sequence[Rehearsed]) -> Learn
                 lines.setdefault((result.dataset, name), set()).add(str(value))
     loaded = {each.dataset_code for each in rehearsed if each.is_passed}
     for (code, name), values in lines.items():
-        # Of two tables that hold the goods nobody knows which is meant; the title of another table is no title of this.
+        # Two tables with the goods are ambiguous, and a title counts only if the declared table was loaded.
         is_sure = _has_moved(code, examined) if name == "identifier" else code in loaded
         if len(values) == 1 and is_sure:
             learned.registry.setdefault(code, {})[name] = values.pop()
@@ -74,12 +74,12 @@ def learn(examined: Sequence[Examined], rehearsed: Sequence[Rehearsed]) -> Learn
 
 
 def write(folder: Path, learned: Learned) -> list[str]:
-    """Write what was learned over what the overlay says; of a partner that it names, the user knows better.
+    """Merge corrections into the overlay; its partners take precedence.
 
     Returns
     -------
     list of str
-        Each line that was not there before, with the file in which it stands.
+        Each new line with its file.
     """
     written = []
     for code, fields in sorted(learned.registry.items()):
@@ -96,7 +96,7 @@ def write(folder: Path, learned: Learned) -> list[str]:
         old = set(_as_yaml(before).splitlines())
         written += [f"{path}: {line}" for line in text.splitlines() if after and line not in old]
         if not after:
-            written.append(f"{path}: removed, the package says the same")
+            written.append(f"{path}: removed, the package has the same")
     path = folder / reference.PARTNERS_FILE
     rows = reference.overlay_partners()
     known = {(row["office"], row["office_code"]) for row in rows}
@@ -113,7 +113,7 @@ def write(folder: Path, learned: Learned) -> list[str]:
 
 
 def describe(learned: Learned) -> list[str]:
-    """Return a line a fact, for a person who has not asked to write them."""
+    """Return one line per correction, for display."""
     lines = [
         f"registry/{code}.yml: {line}"
         for code, fields in sorted(learned.registry.items())
@@ -125,7 +125,7 @@ def describe(learned: Learned) -> list[str]:
 
 
 def _as_yaml(fields: dict[str, Any]) -> str:
-    """Return a line a field, and a line a measure."""
+    """Return YAML with one line per field and per measure."""
     return "".join(
         yaml.safe_dump(
             {name: value},
@@ -139,7 +139,7 @@ def _as_yaml(fields: dict[str, Any]) -> str:
 
 
 def _has_moved(code: str, examined: Sequence[Examined]) -> bool:
-    """Whether the declared table is gone, or does not have the declared products."""
+    """True if the declared table is gone or lacks the declared products."""
     products = f"v4 {get_dataset(code).dimension_of('product')}Codes"
     return any(
         (result.endpoint == "v4 Properties" and result.outcome == "fails" and "HTTP 404" in result.detail)
@@ -150,19 +150,19 @@ def _has_moved(code: str, examined: Sequence[Examined]) -> bool:
 
 
 def _unit(code: str, measure: str, stated: str, declared: str, canonical: str) -> dict[str, Any] | None:
-    """Return what the overlay says of a measure; None if nothing differs, or a person has to decide."""
+    """Return the overlay's entry for a measure; None if nothing differs or a person has to decide."""
     if "".join(stated.split()) == "".join(declared.split()):
         return None
     if canonical == "EUR" and stated in FACTORS_TO_EUR:
         return {"code": measure, "unit": stated, "factor": FACTORS_TO_EUR[stated]}
     if not declared and canonical not in ("EUR", "KG"):
-        # Nothing is scaled: what was not seen before is written down, so that a change is noticed.
+        # Nothing is scaled: a unit seen for the first time is recorded, so that a change is noticed.
         return {"code": measure, "unit": stated}
     return None
 
 
 def _over(before: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of an overlay with others in their place; measures by code."""
+    """Return the fields of an overlay overridden by others; measures by code."""
     merged = {**before, **fields}
     if "measures" in before and "measures" in fields:
         of_code = {str(measure["code"]): measure for measure in before["measures"]}

@@ -1,4 +1,4 @@
-"""Ask the published file: SQL, status, lineage. Read-only, and never the build file."""
+"""Read-only queries on the published file, never on the build file: SQL, status, lineage."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from common.sql import quote
 from metaalexport.settings import Settings
 from publish.duckdb_file import READER_CONFIG, connect_published
 
-# How DuckDB writes a result into a file.
+# DuckDB's copy options by format.
 WRITERS = {"parquet": "format parquet", "csv": "format csv, header", "json": "format json, array"}
-# A text of JSON, which is kept, or a number that JSON does not have.
+# A JSON string, which is kept, or a non-JSON number.
 _JSON_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|-?\bInfinity\b|\bNaN\b')
 
 
@@ -26,7 +26,7 @@ class NothingPublishedError(Exception):
 
 
 class QueryError(Exception):
-    """What was asked is not one query, or its result cannot be put where it was asked for; says what to do next."""
+    """The text is not one query, or its target is invalid; the message has the next step."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
     NothingPublishedError
         If nothing was published under this profile.
     PublishedFileError
-        If a write-ahead log lies beside the published file.
+        If a write-ahead log is next to the published file.
     """
     require_published(settings)
     return connect_published(settings.published)
@@ -61,7 +61,7 @@ def require_published(settings: Settings) -> None:
 
 
 def publish_id(settings: Settings) -> str:
-    """Return the id of what is published; empty if nothing is."""
+    """Return the publish id; empty if nothing is published."""
     if not settings.published.exists():
         return ""
     return str(query(settings, "select publish_id from ops.publication").rows[0][0])
@@ -70,7 +70,7 @@ def publish_id(settings: Settings) -> str:
 def query(
     settings: Settings, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), *, most: int | None = None
 ) -> Table:
-    """Run one query on the published file; `most` is the number of rows that are read at most."""
+    """Run one query on the published file, reading at most `most` rows."""
     with open_published(settings) as connection:
         cursor = connection.execute(sql, parameters)
         columns = tuple(column[0] for column in cursor.description or ())
@@ -78,9 +78,9 @@ def query(
 
 
 def top_destinations(settings: Settings, limit: int = 8) -> Table:
-    """Return the largest destinations of Dutch exports: the first scope that has shares, newest 12 months.
+    """Return the largest destinations of Dutch exports in the newest 12 months, for the first scope with shares.
 
-    A scope of metal goes first, then the user's own, then the others; each row names source, concept and scope.
+    Metal scopes come first, then the user's scopes, then the others; each row names source, concept and scope.
     """
     return query(
         settings,
@@ -123,7 +123,7 @@ def top_destinations(settings: Settings, limit: int = 8) -> Table:
 
 
 def gate_summary(settings: Settings) -> Table:
-    """Return the newest run of each gate over each subject in few words."""
+    """Summarise the newest run of each gate on each subject."""
     return query(
         settings,
         """
@@ -153,12 +153,12 @@ def lineage(
     destination: str,
     month: str,
 ) -> tuple[Table, Table]:
-    """Lead from one share back to the office's replies.
+    """Trace one share back to the office's replies.
 
     Returns
     -------
     tuple of Table
-        The share (one row), and one row a request: what it gave to numerator and denominator, load, URL, sha256.
+        The share (one row), and one row per request: contribution to numerator and denominator, load, URL, sha256.
     """
     key = {
         "source": source,
@@ -217,9 +217,9 @@ def lineage(
 
 
 def split_statements(sql: str) -> list[str]:
-    """Split what was typed into its statements, without their semicolons.
+    """Split SQL text into its statements, without their semicolons.
 
-    DuckDB's scanner decides what a semicolon is: one in a text or a comment ends nothing.
+    DuckDB's scanner finds the semicolons, ignoring those in strings and comments.
     """
     text = sql.encode()
     starts = [start for start, _ in duckdb.tokenize(sql)]
@@ -243,38 +243,38 @@ def one_statement(sql: str) -> str:
     statements = split_statements(sql)
     if len(statements) != 1:
         raise QueryError(
-            f"the text holds {len(statements) or 'no'} statements, and each result is written on its own;"
+            f"the text holds {len(statements) or 'no'} statements, and each result is written separately;"
             " next: give one query"
         )
     return statements[0]
 
 
 def write_result(settings: Settings, sql: str, target: Path, kind: str) -> int:
-    """Write a query's result to a file with DuckDB's own writers; returns the number of rows.
+    """Write a query's result to a file with DuckDB's writers; return the number of rows.
 
-    The query may read the published file only, and write no other file than the target. Columns of one name are
-    told apart (``a``, ``a_1``). The target appears when it is complete.
+    The query may read the published file only, and write no other file than the target. Duplicate column names are
+    made unique (``a``, ``a_1``). The target appears when it is complete.
 
     Parameters
     ----------
     settings : Settings
-        Of the profile whose published file is asked.
+        Settings of the profile whose published file is queried.
     sql : str
         One query.
     target : Path
-        File to make or replace.
+        File to create or replace.
     kind : str
-        ``parquet``, ``csv``, or ``json``: an array of one object a row, in which what JSON cannot say (NaN,
-        infinities) is null.
+        ``parquet``, ``csv``, or ``json``: an array of one object per row, with null for values that JSON lacks (NaN,
+        infinities).
 
     Raises
     ------
     NothingPublishedError
         If nothing was published under this profile.
     PublishedFileError
-        If a write-ahead log lies beside the published file.
+        If a write-ahead log is next to the published file.
     QueryError
-        If the text is not one query, or the target is no file.
+        If the text is not one query, or the target is not a file.
     duckdb.Error
         If the query cannot be run, or the file cannot be written.
     """
@@ -282,7 +282,7 @@ def write_result(settings: Settings, sql: str, target: Path, kind: str) -> int:
     open_published(settings).close()
     target = target.resolve()
     if target.exists() and not target.is_file():
-        raise QueryError(f"{target} is no file; next: name a file in a folder that exists")
+        raise QueryError(f"{target} is not a file; next: give a file in an existing folder")
     with replacing(target) as part:
         with duckdb.connect() as connection:
             connection.execute(f"attach {quote(str(settings.published))} as published (read_only)")
@@ -290,9 +290,9 @@ def write_result(settings: Settings, sql: str, target: Path, kind: str) -> int:
             connection.execute(f"set allowed_paths = [{quote(str(part))}]")
             for name, value in READER_CONFIG.items():
                 connection.execute(f"set {name} = {value}")
-            # On lines of its own: the statement may end with a comment. A subquery tells columns of one name apart.
+            # On separate lines, as the statement may end with a comment. The subquery makes column names unique.
             copy = f"copy (from (\n{statement}\n)) to {quote(str(part))} ({WRITERS[kind]}, use_tmp_file false)"
-            # A pivot becomes several statements; the one that copies tells the number of rows.
+            # A pivot becomes several statements; the copy returns the number of rows.
             told = [connection.execute(step).fetchall() for step in connection.extract_statements(copy)]
         if kind == "json":
             _without_nan(part)
@@ -300,6 +300,6 @@ def write_result(settings: Settings, sql: str, target: Path, kind: str) -> int:
 
 
 def _without_nan(file: Path) -> None:
-    """Put null where DuckDB writes numbers that JSON does not have."""
+    """Replace numbers that JSON lacks with null."""
     with replacing(file) as changed, file.open(encoding="utf-8") as lines, changed.open("w", encoding="utf-8") as kept:
         kept.writelines(_JSON_TOKEN.sub(lambda found: found[1] or "null", line) for line in lines)

@@ -1,4 +1,4 @@
-"""Make the landing area again from the raw store: the same replies, judged by the rules of now, in their order."""
+"""Rebuild of the landing area from the raw store: the same replies in order, judged by the current rules."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from metaalexport import gates, ingest, state
 from metaalexport.run import Run
 from metaalexport.settings import Settings
 
-# While it is there, the landing area holds nothing but what the raw store gives again.
+# While it exists, the landing area has only content that can be rebuilt from the raw store.
 _BEGUN = ".rebuild_begun"
 
 
 def rebuild_landing(run: Run) -> list[str]:
-    """Repeat what became of each load: land, gate 1, commit, withdraw, reinstate. Nothing is downloaded.
+    """Repeat the events of each load (land, landing gate, commit, withdraw, reinstate) without a download.
 
-    `end_rebuild` follows when all is published.
+    Call `end_rebuild` after the publication.
 
     Returns
     -------
     list of str
-        What could not be repeated, and why: a reply that is damaged, a load that the gate stops by the rules of now.
+        Failed events with the reason: a damaged reply, or a load that the gate stops by the current rules.
 
     Raises
     ------
@@ -33,11 +33,11 @@ def rebuild_landing(run: Run) -> list[str]:
     settings, landing, raw = run.settings, run.landing, run.raw
     begun = settings.landing / _BEGUN
     if begun.exists():
-        run.progress(f"an earlier rebuild was interrupted: {settings.landing} is made again")
+        run.progress(f"an earlier rebuild was interrupted: {settings.landing} is rebuilt")
         shutil.rmtree(settings.landing)
     if any(landing.committed()) or landing.withdrawn():
         raise ExtractError(
-            "the landing area holds loads, and what is made from raw replies goes into an empty one",
+            "the landing area holds loads, and a rebuild from raw replies needs an empty one",
             dataset="all datasets",
             where=str(settings.landing),
             next_step=f"mv {settings.landing} {settings.landing}.before",
@@ -52,7 +52,7 @@ def rebuild_landing(run: Run) -> list[str]:
         )
     write_atomically(begun, "made from the raw store alone; not complete yet\n")
     state.prepare_state(settings)
-    problems = [f"{path} is damaged: what became of this load is not known" for path in raw.damaged("history")]
+    problems = [f"{path} is damaged: the outcome of this load is unknown" for path in raw.damaged("history")]
     for problem in problems:
         run.progress(problem)
     for number, (_, event) in enumerate(events, start=1):
@@ -66,7 +66,7 @@ def rebuild_landing(run: Run) -> list[str]:
 
 
 def end_rebuild(settings: Settings) -> None:
-    """Let the landing area be what later runs add to; until then, a rebuild that is started again begins again."""
+    """Mark the rebuild as complete; before that, a new rebuild starts from scratch."""
     (settings.landing / _BEGUN).unlink()
 
 

@@ -1,4 +1,4 @@
-"""What the pipeline reads of the reference folder: known codes, and the products that scopes ask for."""
+"""Reader of the reference folder: known codes, and the products of scopes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from extract.registry import overlay_files, overlay_folder
 from metaalexport.arguments import SettingsError
 from metaalexport.settings import OFFICES, REFERENCE
 
-# Lengths of the codes of each nomenclature: HS is CN to six digits.
+# Code lengths by nomenclature; HS is CN to six digits.
 NOMENCLATURES = {"CN": (2, 4, 6, 8), "SITC": (1, 2, 3, 4, 5), "CPA22": (2, 3, 4, 5, 6)}
 PARTNER_COLUMNS = (
     "office",
@@ -34,7 +34,7 @@ PARTNER_COLUMNS = (
     "source",
     "confidence",
 )
-# A person has yet to say which country an `unmapped` code is.
+# The country of an `unmapped` code has not been decided yet.
 MEMBER_KINDS = ("country", "unallocated", "total", "aggregate", "part", "unmapped")
 PARTNERS_FILE = "office_partners.csv"
 USER_SCOPE_COLUMNS = (
@@ -54,22 +54,22 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _rows_of_a_person(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield line number and values of a CSV file as a spreadsheet saves it, whatever the country.
+    """Yield line number and values of a CSV file as saved by a spreadsheet in any locale.
 
-    A Dutch Excel puts semicolons between values, a mark before the first byte, and sometimes ``sep=;`` above the
-    header; empty rows have their separators.
+    A Dutch Excel writes semicolons between values, a byte order mark, and sometimes ``sep=;`` above the header; empty
+    rows consist of separators.
 
     Raises
     ------
     ValueError
-        If a line has more values than there are columns, or none can be read from it, naming the line.
+        If a line has more values than columns or cannot be parsed, naming the line.
     UnicodeDecodeError
         If the file is not UTF-8.
     """
     lines = list(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""))
     declared = re.fullmatch(r'"?sep=(.)"?', lines[0].strip(), re.IGNORECASE) if lines else None
     first = 1 if declared else 0
-    # Which one stands between the names of the columns.
+    # The most frequent candidate in the header.
     separator = declared[1] if declared else max(",;\t", key=lambda sign: "".join(lines[:1]).count(sign))
     reader = csv.reader(lines[first:], delimiter=separator)
     header = [name.strip().lower() for name in next(reader, [])]
@@ -94,7 +94,7 @@ def _each(reader: Iterator[list[str]], lines_before: int) -> Iterator[list[str]]
 
 
 def rules_hash() -> str:
-    """Return a hash of all that decides whether a load passes: seeds, registry, parsers, gates, and the overlay."""
+    """Return a hash of everything that decides whether a load passes: seeds, registry, parsers, gates, overlay."""
     digest = hashlib.sha256(_package_hash().encode())
     for path in overlay_files():
         digest.update(f"{path.name} {hash_file(path)}\n".encode())
@@ -115,19 +115,19 @@ def _package_hash() -> str:
 def office_partners(office: str) -> dict[str, str]:
     """Return an office's partner codes and their kind; a code with ``*`` is a pattern (`fnmatch`).
 
-    A row of the overlay takes the place of the seed's.
+    A row of the overlay replaces the seed's.
     """
     rows = [*_rows(REFERENCE / PARTNERS_FILE), *overlay_partners()]
     return {row["office_code"]: row["member_kind"] for row in rows if row["office"] == office}
 
 
 def overlay_partners() -> list[dict[str, str]]:
-    """Read and check the partner codes of the overlay: the columns of the seed, of which the first three are needed.
+    """Read and check the partner codes of the overlay: the seed's columns, the first three of them required.
 
     Raises
     ------
     RegistryError
-        Naming file, line and column of what is wrong.
+        Naming file, line and column of the error.
     """
     folder = overlay_folder()
     path = folder / PARTNERS_FILE if folder is not None else None
@@ -151,7 +151,7 @@ def _wrong_partners(path: Path, problem: str) -> RegistryError:
         f"the overlay's partner codes cannot be used: {problem}",
         dataset="all datasets",
         where=str(path),
-        next_step=f"mend the line; the columns are {', '.join(PARTNER_COLUMNS)}",
+        next_step=f"correct the line; the columns are {', '.join(PARTNER_COLUMNS)}",
     )
 
 
@@ -163,10 +163,10 @@ def _partner_problem(row: dict[str, str], earlier: list[dict[str, str]]) -> str 
     if row["member_kind"] not in MEMBER_KINDS:
         return f"member_kind is {row['member_kind']!r}, not one of {', '.join(MEMBER_KINDS)}"
     if any(other["office"] == row["office"] and other["office_code"] == row["office_code"] for other in earlier):
-        return f"{row['office_code']!r} stands there twice"
+        return f"{row['office_code']!r} occurs twice"
     needs_destination = row["member_kind"] in ("country", "unallocated", "part")
     if needs_destination and row["destination_code"] not in _destinations():
-        return f"destination_code is {row['destination_code']!r}, which is no country of reference/countries.csv"
+        return f"destination_code is {row['destination_code']!r}, which is not a country of reference/countries.csv"
     if row["destination_code"] and not needs_destination:
         return f"destination_code is {row['destination_code']!r}; a code of kind {row['member_kind']} has none"
     for name in ("valid_from", "valid_to"):
@@ -183,7 +183,7 @@ def _destinations() -> frozenset[str]:
 
 
 def office_products(office: str) -> tuple[str, ...]:
-    """Return an office's product codes where a seed maps them; empty where codes are used as they are."""
+    """Return an office's product codes if a seed maps them; empty if they are used unchanged."""
     return tuple(row["office_code"] for row in _rows(REFERENCE / "office_products.csv") if row["office"] == office)
 
 
@@ -194,18 +194,18 @@ def total_product(office: str) -> str:
 
 
 def datasets_of(seed: str) -> set[str]:
-    """Return the datasets that a seed has rows of."""
+    """Return the datasets with rows in a seed."""
     return {row["dataset_code"] for row in _rows(REFERENCE / f"{seed}.csv")}
 
 
 def published_totals(dataset: Dataset, *, is_simulated: bool) -> list[tuple[str, str, tuple[str, ...], float]]:
-    """Return the published figures of a CBS table's totals of all partners and products.
+    """Return published figures for a CBS table's totals of all partners and products.
 
     Returns
     -------
     list of tuple
         Code of the anchor, the office's measure, the months that it sums (``YYYY-MM-01``), and the figure in euros. For
-        simulated data those that hold there.
+        simulated data only those that are valid there.
     """
     measures = {
         (row["concept_code"], row["flow_kind"]): row["measure_code"]
@@ -223,7 +223,7 @@ def published_totals(dataset: Dataset, *, is_simulated: bool) -> list[tuple[str,
         ):
             key = measures[row["concept_code"], row["flow_kind"]], _months(row["period_from"], row["period_to"])
             figure = row["published_month"], row["anchor_code"], float(row["published_value"]) * 1e6
-            # A newer figure of the same takes the place of an older one.
+            # A newer figure replaces an older one.
             newest[key] = max(newest.get(key, figure), figure)
     return [(code, measure, months, value) for (measure, months), (_, code, value) in newest.items()]
 
@@ -234,10 +234,10 @@ def _months(first: str, last: str) -> tuple[str, ...]:
 
 
 def declared_codes(dataset: Dataset) -> dict[str, frozenset[str]]:
-    """Return the codes that a load may hold, by landing column, where the seeds know them all.
+    """Return the permitted codes of a load by landing column, for columns that the seeds cover completely.
 
-    Partners count for tables with a total of all partners; products for CBS 85429NED and its sister, whose product
-    codes the seeds map one by one. A code with ``*`` is a pattern.
+    Partners for tables with a total of all partners; products for CBS 85429NED and its sister, whose product codes the
+    seeds map one by one. A code with ``*`` is a pattern.
     """
     codes: dict[str, frozenset[str]] = {}
     if dataset.total_partner:
@@ -253,7 +253,7 @@ def user_scope_rows(path: Path | None) -> list[dict[str, str]]:
     Raises
     ------
     SettingsError
-        Naming file, line and column of what is wrong.
+        Naming file, line and column of the error.
     """
     if path is None:
         return []
@@ -270,17 +270,17 @@ def user_scope_rows(path: Path | None) -> list[dict[str, str]]:
     except ValueError as error:
         raise SettingsError(f"{path}, {error}") from error
     if not rows:
-        raise SettingsError(f"{path}: no scope in it; the columns are {', '.join(USER_SCOPE_COLUMNS)}")
+        raise SettingsError(f"{path}: the file has no rows; the columns are {', '.join(USER_SCOPE_COLUMNS)}")
     return rows
 
 
 def written_user_scopes(path: Path) -> list[dict[str, str]]:
-    """Read the user's scopes as `write_user_scopes` wrote them; none before the first step."""
+    """Read the user's scopes as written by `write_user_scopes`; empty before the first step."""
     return _rows(path) if path.exists() else []
 
 
 def _scope_problem(row: dict[str, str], shipped: set[str], earlier: list[dict[str, str]]) -> str | None:
-    """Say what is wrong with a line, given the shipped scopes and the lines before it."""
+    """Return the problem of a line, given the shipped scopes and the earlier lines."""
     missing = [name for name in USER_SCOPE_COLUMNS[:5] if not row[name]]
     if missing:
         return f"no value for {', '.join(missing)}; the columns are {', '.join(USER_SCOPE_COLUMNS)}"
@@ -296,7 +296,7 @@ def _scope_problem(row: dict[str, str], shipped: set[str], earlier: list[dict[st
         if row[name] and not _is_date(row[name]):
             return f"{name} is {row[name]!r}, not YYYY-MM-DD"
     if row["valid_to"] and row["valid_from"] and row["valid_to"] < row["valid_from"]:
-        return "valid_to lies before valid_from"
+        return "valid_to is before valid_from"
     for other in earlier:
         same = all(other[name] == row[name] for name in ("scope_code", "nomenclature_code"))
         at_once = (other["valid_to"] or "9999") >= row["valid_from"] and (row["valid_to"] or "9999") >= other[
@@ -331,7 +331,7 @@ def _is_date(text: str) -> bool:
 
 
 def scope_products(source: str, nomenclature: str, user_scopes: Path | None) -> tuple[str, ...]:
-    """Return the product codes that all scopes need of a source (``CBS``, ``EUROSTAT``) and nomenclature, sorted."""
+    """Return the sorted product codes of all scopes for a source (``CBS``, ``EUROSTAT``) and nomenclature."""
     members = _rows(REFERENCE / "metal_scope_members.csv") + user_scope_rows(user_scopes)
     return tuple(
         sorted(
@@ -345,12 +345,12 @@ def scope_products(source: str, nomenclature: str, user_scopes: Path | None) -> 
 
 
 def write_user_scopes(path: Path | None, target: Path) -> None:
-    """Copy the checked user scopes to where dbt reads them; without any, only the header."""
+    """Write the checked user scopes for dbt; without any, only the header."""
     _write_rows(user_scope_rows(path), USER_SCOPE_COLUMNS, target)
 
 
 def write_overlay_partners(target: Path) -> None:
-    """Copy the checked partner codes of the overlay to where dbt reads them; without any, only the header."""
+    """Write the checked partner codes of the overlay for dbt; without any, only the header."""
     _write_rows(overlay_partners(), PARTNER_COLUMNS, target)
 
 

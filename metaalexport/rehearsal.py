@@ -1,6 +1,6 @@
-"""The rehearsal of a run: each slice that the DAGs load is asked for in small, landed and judged by the real gate 1.
+"""The rehearsal of a run: a small part of each slice that the DAGs load passes fetch, land and the landing gate.
 
-Nothing of it is committed: it lives in a state of its own, ``<state>/rehearsal``, beside what a run loads.
+It is never committed: it has its own state, ``<state>/rehearsal``.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ from metaalexport.journal import Journal
 from metaalexport.run import Run
 from metaalexport.settings import Settings
 
-# What a sentence holds of a reason.
+# Most characters of a reason in the prediction.
 _REASON_WIDTH = 160
-# Months before the office's stamp at which a month of Comext is whole, and how many are asked for.
+# Months after which a Comext month is complete, and the number of months requested.
 _COMPLETE_AFTER_MONTHS, _MONTHS = 6, 3
-# Years before the stamp that a small slice of a series begins; annual data come years late.
+# Years before the stamp at which a small slice of a series begins; annual data are published years late.
 _SERIES_YEARS, _ANNUAL_YEARS = 1, 6
 _PRODUCTS = 2
-# By how much a figure may differ from a published one before a person hears of it: CBS revises a year by 2 to 3 %.
+# Largest difference from a published figure without a note: CBS revises a year by 2 to 3 %.
 _FIGURE_APART = 0.02
 
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """One slice that a run would load, and what became of a small one.
+    """One slice that a run would load, with the outcome of its rehearsal.
 
     Attributes
     ----------
     dataset_code, reporter_code : str
         The slice; reporter ``*`` for files of all reporters.
     asked : str
-        What was asked for, in words.
+        The request, in words.
     reason : str
         Why it would be stopped, in one clause; empty if it would be loaded.
     problem, found, next_step : str
-        The check or error, the values that broke it, and the command that leads on.
+        The check or error, the values that broke it, and the next command.
     stays_at : str
-        Stamp of the newest load that is committed already: what a run publishes where it would be stopped.
+        Stamp of the newest committed load, which a run keeps publishing if this one is stopped.
     notes : tuple of str
-        What a person should know although it stops nothing.
+        Observations that do not stop the slice.
     units : tuple of (str, str, str, str)
-        Of each measure of which the office states a unit: code, that unit, the declared one, the canonical one.
+        For each measure with a stated unit: code, stated unit, declared unit, canonical unit.
     partners : tuple of dict
-        Rows for the overlay's ``office_partners.csv``, of the codes that no list knows.
+        Rows for the overlay's ``office_partners.csv`` for unknown codes.
     """
 
     dataset_code: str
@@ -83,7 +83,7 @@ class Rehearsed:
 
     @property
     def is_passed(self) -> bool:
-        """Whether a run would load it."""
+        """True if a run would load it."""
         return not self.reason
 
     @property
@@ -103,7 +103,7 @@ class Rehearsed:
 
 @dataclass
 class _Staged:
-    """A load of the rehearsal that was landed."""
+    """A landed load of the rehearsal."""
 
     load_id: str
     notes: list[str] = field(default_factory=list)
@@ -112,12 +112,12 @@ class _Staged:
 def rehearse(
     settings: Settings, datasets: Sequence[str], run_id: str, progress: Callable[[str], None]
 ) -> Iterator[Rehearsed]:
-    """Try a small slice of each that the DAGs load, or of the datasets named.
+    """Rehearse a small part of each slice that the DAGs load, or of the named datasets.
 
     Yields
     ------
     Rehearsed
-        One a slice, as they come: one that fails ends nothing.
+        One per slice, in order of completion; a failure does not stop the others.
     """
     committed = {gaps.slice_of(load.load_id): load.vintage_at for load in Landing(settings.landing).committed()}
     with hold(
@@ -135,7 +135,7 @@ def rehearse(
 
 
 def foretell(settings: Settings, results: Sequence[Rehearsed]) -> str:
-    """Say in one sentence what a run would publish: metal of each reporter, the goods of CBS, and the rest."""
+    """Predict in one sentence what a run would publish: metal by reporter, the goods of CBS, and the rest."""
     metal: dict[str, list[Rehearsed]] = defaultdict(list)
     goods, others = [], []
     for result in results:
@@ -157,7 +157,7 @@ def foretell(settings: Settings, results: Sequence[Rehearsed]) -> str:
         clauses.append(f"{n_passed} of {len(others)} other slices")
         clauses += [f"{code} {'+'.join(reporters)} {verdict}" for (code, verdict), reporters in stopped.items()]
     who = "a run against the simulator" if settings.is_simulated else "a live run"
-    return f"{who} would publish: {', '.join(clauses) or 'nothing, for nothing was asked for'}"
+    return f"{who} would publish: {', '.join(clauses) or 'nothing, as nothing was requested'}"
 
 
 def _verdict(result: Rehearsed) -> str:
@@ -186,7 +186,7 @@ def _rehearse_dataset(
         parts = [Slice.from_dict(part) for part in ingest.plan_loads(Run(settings, run_id), dataset.code)]
         stamp = _probe(settings, dataset, parts[0], run_id, progress) if parts else OfficeVersion("", "")
     except ExtractError as error:
-        # What fails before there is a slice concerns all of them.
+        # A failure before the slices are known applies to all of them.
         for name in names:
             yield _stopped(dataset, name, "", error)
         return
@@ -198,7 +198,7 @@ def _rehearse_dataset(
         tries = _small_slices(dataset, part, stamp.vintage_at)
         for number, small in enumerate(tries, start=1):
             result = _rehearse_slice(settings, dataset, small, run_id, progress)
-            # A series that ended has no recent months: only all of it can tell.
+            # A discontinued series has no recent months; then the whole slice is tried.
             if not result.reason.startswith("load_has_rows") or number == len(tries):
                 break
         yield replace(result, notes=(stamp.notice, *result.notes)) if stamp.notice else result
@@ -212,14 +212,14 @@ def _probe(
 
 
 def _small_slices(dataset: Dataset, part: Slice, vintage_at: str) -> list[Slice]:
-    """Return the slices to try of one that a run would load, the smallest first."""
+    """Return the parts of a slice to try, the smallest first."""
     if dataset.slice_by == "month" or dataset.protocol == "comext_list":
         return [part]
     newest = Month.parse(vintage_at[:7])
     year = newest.year
     if dataset.total_partner and dataset.office == "cbs":
         products = part.products[:1] or (reference.total_product(dataset.office),)
-        # Two years, for figures that others published.
+        # Two years, to compare with published figures.
         return [replace(part, first_month=f"{year - 2}-01", last_month=f"{year - 1}-12", products=products)]
     if dataset.total_partner:
         of_scopes = reference.scope_products("EUROSTAT", dataset.nomenclature, None) if dataset.nomenclature else ()
@@ -255,7 +255,7 @@ def _stopped(dataset: Dataset, reporter: str, asked: str, error: ExtractError | 
     if isinstance(error, gates.GateFailedError):
         first = error.failed[0]
         reason = f"{', '.join(check.check_name for check in error.failed)}: {first.observed}"
-        # The command of the error is for a load, of which there is none.
+        # The error's command needs a load id, and a rehearsal has none.
         next_step = "docs/runbook.md, 'Gate 1 stopped a load'; a run loads the rest"
     else:
         reason, next_step = error.problem, error.next_step
@@ -271,7 +271,7 @@ def _refused(dataset: Dataset, reporter: str, reason: str, asked: str) -> Rehear
 
 
 def _with_content(settings: Settings, dataset: Dataset, load_id: str, result: Rehearsed) -> Rehearsed:
-    """Add what the landed rows tell, whether gate 1 passed them or not."""
+    """Add notes, units and partners from the landed rows, whether or not the landing gate passed them."""
     folder, _ = Landing(settings.landing).staged(load_id)
     tables = {path.stem: quote(str(path)) for path in folder.glob("*.parquet")}
     with duckdb.connect() as connection:
@@ -318,7 +318,7 @@ def _with_content(settings: Settings, dataset: Dataset, load_id: str, result: Re
 def _compare_figures(
     dataset: Dataset, rows: Callable[[str], list[tuple[Any, ...]]], observations: str, *, is_simulated: bool
 ) -> list[str]:
-    """Compare the total of all partners and products with figures that others published, where the slice holds them."""
+    """Compare the total of all partners and products with published figures for the slice's months."""
     factors = {measure.code: measure.factor for measure in dataset.measures}
     found = {
         (measure, f"{period[:4]}-{period[6:]}-01"): value * factors[measure]
@@ -334,14 +334,14 @@ def _compare_figures(
         now, apart = sum(values), sum(values) / published - 1
         if len(values) == len(months) and abs(apart) > _FIGURE_APART:
             notes.append(
-                f"anchor {code}: the office says {now / 1e6:,.0f} mln euros, {published / 1e6:,.0f} were published"
+                f"anchor {code}: the office states {now / 1e6:,.0f} mln euros, {published / 1e6:,.0f} were published"
                 f" ({apart:+.1%})"
             )
     return notes
 
 
 def _learn_partners(dataset: Dataset, codes: set[str], groups: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
-    """Return rows for the codes that no list knows: aggregates where the office's groups tell, else for a person."""
+    """Return rows for unknown codes: aggregates if the office's groups show it, else unmapped."""
     known = reference.office_partners(dataset.office)
     patterns = [code for code in known if "*" in code]
     unknown = sorted(
@@ -377,4 +377,4 @@ def _words(part: Slice) -> str:
 
 
 def _silent(message: str) -> None:
-    """Say nothing: the result says it."""
+    """Discard the message; the result has it."""

@@ -1,4 +1,4 @@
-"""A run of the pipeline: whose settings, under which id, and where it keeps what it does."""
+"""A run of the pipeline: settings, id and stores."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Run:
-    """What every step of a run needs.
+    """Context of every step of a run.
 
     Attributes
     ----------
     id : str
-        Airflow's run id, or that of a command; empty where nothing is written down.
+        Airflow's run id or a command's; empty if nothing is recorded.
     progress : callable
-        Takes what goes on, a line at a time.
+        Receives progress, one line at a time.
     """
 
     settings: Settings
@@ -37,7 +37,7 @@ class Run:
 
     @property
     def landing(self) -> Landing:
-        """The landing area; who waits for it says so."""
+        """The landing area, which reports waiting for locks as progress."""
         return Landing(self.settings.landing, progress=self.progress)
 
     @property

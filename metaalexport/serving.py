@@ -1,4 +1,4 @@
-"""Which PostgreSQL server serves the marts, from the environment."""
+"""The PostgreSQL server for the marts, from the environment."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ PASSWORD = "METAALEXPORT_POSTGRES_PASSWORD"  # noqa: S105 - the name of a variab
 ADMIN_URL = "METAALEXPORT_POSTGRES_ADMIN_URL"
 ADMIN_PASSWORD = "METAALEXPORT_POSTGRES_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
 READER_PASSWORD = "METAALEXPORT_BI_READER_PASSWORD"  # noqa: S105 - the name of a variable
-# What stands before the question mark of a URL, and what would lead to another server or password.
+# Options set before the question mark of a URL, and those that would lead to another server or password.
 _BEFORE_THE_QUERY = frozenset({"host", "port", "dbname", "user", "service", "passfile"})
 _SECRET_OPTION = re.compile(r"password|secret|_key$")
 
 
 def is_served(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether the marts are served from PostgreSQL."""
+    """True if the marts are served from PostgreSQL."""
     return bool((os.environ if environment is None else environment).get(URL))
 
 
 def marts_server(environment: Mapping[str, str] | None = None) -> PostgresServer:
-    """Return the database of the marts, as the role that fills it.
+    """Return the database of the marts, for the role that loads it.
 
     Raises
     ------
     SettingsError
-        If a variable is missing or makes no sense.
+        If a variable is missing or invalid.
     """
     env = os.environ if environment is None else environment
     return _server(env, URL, PASSWORD, LOADER)
 
 
 def admin_server(environment: Mapping[str, str] | None = None) -> PostgresServer:
-    """Return the server as a superuser, for `prepare-postgres` alone.
+    """Return the server for a superuser; used only by `prepare-postgres`.
 
     Raises
     ------
     SettingsError
-        If a variable is missing or makes no sense.
+        If a variable is missing or invalid.
     """
     env = os.environ if environment is None else environment
     return _server(env, ADMIN_URL, ADMIN_PASSWORD, "postgres")
 
 
 def reader_password(environment: Mapping[str, str] | None = None) -> str:
-    """Return the password that role `bi_reader` shall have.
+    """Return the password for role `bi_reader`.
 
     Raises
     ------
@@ -90,32 +90,32 @@ def _server(env: Mapping[str, str], url_name: str, password_name: str, default_u
 
 
 def _options(url_name: str, query: str) -> dict[str, str]:
-    """Return the options of a connection that a URL names, as libpq knows them.
+    """Return the libpq connection options of a URL.
 
     Raises
     ------
     SettingsError
-        Naming an option that libpq does not know, or that has its place before the question mark.
+        Naming an option that libpq does not have, or that belongs before the question mark.
     """
-    # As libpq reads it: a plus is a plus.
+    # As in libpq, a plus is not a space.
     pairs = (pair.partition("=") for pair in query.split("&") if pair)
     named = {unquote(name): unquote(value) for name, _, value in pairs}
     known = {option.keyword.decode() for option in Conninfo.get_defaults()} - _BEFORE_THE_QUERY
     if wrong := [name for name in named if name not in known]:
         raise SettingsError(
-            f"{url_name} has the option {wrong[0]!r} after its question mark, which is none of PostgreSQL's there;"
+            f"{url_name} has the option {wrong[0]!r} after its question mark, which PostgreSQL does not accept there;"
             " usual are sslmode, sslrootcert, connect_timeout, application_name, options"
         )
     return named
 
 
 def _shown(url: str) -> str:
-    """Return a URL without what could be a password."""
+    """Return a URL without user info and query, which could hold a password."""
     return url.partition("?")[0].rpartition("@")[2]
 
 
 def _secret(env: Mapping[str, str], name: str, whose: str) -> str:
-    """Return a secret from a variable, or from the file that a second variable names."""
+    """Return a secret from a variable, or from the file named by ``<name>_FILE``."""
     path = env.get(f"{name}_FILE", "")
     if path:
         try:

@@ -1,4 +1,4 @@
-"""Where things are and which offices to ask, from the environment."""
+"""Settings of paths, offices and runs, from the environment."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 REFERENCE = PROJECT_ROOT / "reference"
 DAGS_FOLDER = PROJECT_ROOT / "dags"
 PROFILES = ("simulator", "live", "replay")
-# The profile that ran last; `run` and `up` choose between live and simulator.
+# The last profile that ran; `run` and `up` choose between live and simulator.
 AUTO = "auto"
 LAST_RUN = "last_run.json"
 DEFAULT_SIMULATOR_URL = "http://127.0.0.1:8765"
 OFFICES = ("cbs", "eurostat")
-# The Union is what its members are measured against.
+# The Union is the benchmark of its members.
 DEFAULT_REPORTERS = ("NL", "DE", EU)
-# What quotes text, or is a pattern, where DuckDB reads files.
+# Quotes and pattern characters in DuckDB's file names.
 _NOT_IN_PATHS = frozenset("'\"*?[]{}")
 
 
@@ -40,31 +40,31 @@ class Settings:
     profile : str
         ``simulator``, ``live`` or ``replay``.
     state : Path
-        ``var/<profile>``: everything that this profile keeps.
+        ``var/<profile>``: all state of this profile.
     reporters : tuple of str
-        Reporting countries asked of Eurostat.
+        Reporting countries requested from Eurostat.
     first_month : str or None
-        First month asked for; None for each dataset's own first period.
+        First month requested; None for each dataset's first period.
     user_scopes : Path or None
-        The user's scopes, beside the shipped ones.
+        The user's scopes, in addition to the shipped ones.
     replay_folder : Path or None
         Recorded payloads, for the replay profile.
     task_retries, retry_delay_seconds
-        How often Airflow repeats a task that met a passing trouble.
+        Retries after a transient error, and the pause between them.
     ingest_deadline_seconds, build_deadline_seconds : int
-        How long after it was queued a run of the scheduler counts as late.
+        Time after queueing at which a scheduled run counts as late.
     http_attempts, http_base_seconds
-        Tries of one request, and the first wait between two.
+        Attempts of one request, and the first wait between two.
     datasets : tuple of str
         Datasets that the DAGs load; empty for those that the registry loads by default, ``all`` for every one.
     request_budget : int
         Most requests that one run may make to one office.
     lock_wait_seconds : float
-        How long a run waits for another one that asks the same office.
+        Seconds that a run waits for another one that holds the same office.
     overlay : Path or None
         The user's corrections of registry and seeds.
     overrides : mapping of str to str
-        Address (scheme, host, port) under which an office is reached, by office.
+        Alternative base address (scheme, host, port) by office.
     """
 
     profile: str
@@ -88,7 +88,7 @@ class Settings:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether this profile's numbers are simulated."""
+        """True if this profile's figures are simulated."""
         return self.profile == "simulator"
 
     @property
@@ -103,7 +103,7 @@ class Settings:
 
     @property
     def journal(self) -> Path:
-        """What the pipeline writes down of itself."""
+        """The pipeline's journal."""
         return self.state / "ops"
 
     @property
@@ -123,7 +123,7 @@ class Settings:
 
     @property
     def prompt_history(self) -> Path:
-        """What was typed at the prompt of ``metaalexport sql``."""
+        """Input history of the prompt of ``metaalexport sql``."""
         return self.state / "sql_history"
 
     @property
@@ -149,7 +149,7 @@ class Settings:
     def datasets_to_load(self, office: str = "") -> list[str]:
         """Return the codes of the datasets that the DAGs load, of one office or of both.
 
-        Verified or not: a dataset that is not as declared costs only itself.
+        Verified or not: a dataset that differs from its declaration fails alone.
         """
         registry = load_registry()
         wanted = [code for code, dataset in registry.items() if dataset.by_default]
@@ -158,7 +158,7 @@ class Settings:
         return [code for code in wanted if not office or registry[code].office == office]
 
     def office_hosts(self, office: str, public: Mapping[str, str]) -> dict[str, str]:
-        """Return the addresses of an office under this profile: the public ones, or their paths on another host."""
+        """Return the base URLs of an office for this profile: the public ones, or their paths on another host."""
         other = self.overrides.get(office) or (self.simulator_url if self.is_simulated else "")
         if not other:
             return dict(public)
@@ -166,12 +166,12 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read ``METAALEXPORT_*``; from here on the registry is read with the profile's overlay.
+        """Read ``METAALEXPORT_*``, and apply the profile's overlay to the registry from here on.
 
         Raises
         ------
         SettingsError
-            If a variable has a value that makes no sense, or one that is needed is missing.
+            If a variable is invalid, or a required one is missing.
         """
         env = os.environ if environment is None else environment
         root = Path(env.get("METAALEXPORT_VAR", str(PROJECT_ROOT / "var"))).resolve()
@@ -183,14 +183,14 @@ class Settings:
                 f"METAALEXPORT_PROFILE is {profile!r}; it must be one of {', '.join((*PROFILES, AUTO))}"
             )
         if bad := sorted(set(str(root)) & _NOT_IN_PATHS):
-            # The models read the state by patterns inside SQL text.
+            # dbt models read the state by glob patterns inside SQL text.
             raise SettingsError(
-                f"the folder of the state, {root}, has {' '.join(bad)} in its name; name another in METAALEXPORT_VAR"
+                f"the folder of the state, {root}, has {' '.join(bad)} in its name; set METAALEXPORT_VAR to another"
             )
-        # Apart for each profile: what was learned of the simulator is not true of the offices.
+        # One per profile: findings about the simulator do not apply to the offices.
         overlay = Path(env.get("METAALEXPORT_OVERLAY") or root / profile / "overlay").resolve()
         if overlay.exists() and not overlay.is_dir():
-            raise SettingsError(f"METAALEXPORT_OVERLAY names {overlay}, which is no folder")
+            raise SettingsError(f"METAALEXPORT_OVERLAY names {overlay}, which is not a folder")
         use_overlay(overlay)
         scopes = env.get("METAALEXPORT_SCOPES", "")
         if profile == "replay" and not replay:
@@ -225,12 +225,12 @@ class Settings:
 
 
 def read_last_run(root: Path) -> tuple[str, str]:
-    """Return profile and replay folder of the last run under a folder of states; the simulator before any.
+    """Return profile and replay folder of the last run; the simulator before the first.
 
     Raises
     ------
     SettingsError
-        If the file is damaged: to guess could show simulated figures for real ones.
+        If the file is damaged: a guess could show simulated figures as real ones.
     """
     path = root / LAST_RUN
     try:
@@ -242,17 +242,17 @@ def read_last_run(root: Path) -> tuple[str, str]:
         return "simulator", ""
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(
-            f"{path} is damaged, which names the profile of the last run; next: METAALEXPORT_PROFILE names one"
-            f" ({', '.join(PROFILES)}), and `metaalexport run` writes the file again"
+            f"{path} is damaged, so the profile of the last run is unknown; next: set METAALEXPORT_PROFILE"
+            f" ({', '.join(PROFILES)}); `metaalexport run` rewrites the file"
         ) from error
     return profile, str(root / replay) if replay else ""
 
 
 def write_last_run(settings: Settings) -> None:
-    """Write down that a profile runs: what is asked without naming a profile is asked of it from now on."""
+    """Record the profile of a run as the default for later commands."""
     root, replay = settings.state.parent, settings.replay_folder
     root.mkdir(parents=True, exist_ok=True)
-    # What lies beside the states moves with them.
+    # A replay folder next to the state folders is stored relative, as it moves with them.
     if replay is not None and replay.is_relative_to(root.parent):
         replay = Path(os.path.relpath(replay, root))
     write_atomically(root / LAST_RUN, json.dumps({"profile": settings.profile, "replay": str(replay or "")}) + "\n")

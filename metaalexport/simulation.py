@@ -1,4 +1,4 @@
-"""Start the simulator beside a run that needs it."""
+"""Start and stop of the simulator for runs that need it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PORT = 8765
 
 
 def _session() -> requests.Session:
-    """Return what asks the simulator: a proxy of this machine cannot know it."""
+    """Return a session for the simulator that bypasses proxies."""
     session = requests.Session()
     session.trust_env = False
     return session
@@ -40,7 +40,7 @@ def _is_simulator(url: str) -> bool:
 def port_problem(port: int, host: str = "127.0.0.1") -> str:
     """Return why a server cannot listen on a port; empty if it can."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        # As servers do: what a server that has just ended leaves behind is in nobody's way.
+        # As servers do, so that the sockets of a server that has just ended do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -61,16 +61,16 @@ def _free_port(wanted: int) -> int:
 
 @contextmanager
 def ensure_simulator(settings: Settings) -> Iterator[Settings]:
-    """Give settings whose simulator answers; other profiles pass through.
+    """Yield settings with a running simulator; other profiles pass through.
 
-    A simulator that answers already is used and left running; otherwise one is started, and stopped at the end.
+    A running simulator is used and left running; otherwise one is started, and stopped at the end.
     """
     if settings.profile != "simulator" or _is_simulator(settings.simulator_url):
         yield settings
         return
     port = _free_port(urlsplit(settings.simulator_url).port or _PORT)
     url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(  # noqa: S603 - our own module
+    process = subprocess.Popen(  # noqa: S603 - fixed command
         [sys.executable, "-m", "simulator", "--port", str(port)],
         stdout=subprocess.DEVNULL,
         start_new_session=True,
@@ -90,7 +90,7 @@ def ensure_simulator(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def release_before(settings: Settings) -> Iterator[None]:
-    """Let the simulated offices publish what they did a month earlier while the block runs."""
+    """Set the simulated offices to the previous month's release during the block."""
     control = f"{settings.simulator_url}/_simulator"
     with _session() as session:
         number = int(session.get(f"{control}/health", timeout=10).json()["release"])
@@ -111,7 +111,7 @@ def serve_simulator(port: int, release: int | None, host: str) -> None:
     Raises
     ------
     SettingsError
-        If it cannot listen there, or ended by itself.
+        If it cannot listen there, or ended with an error.
     """
     if problem := port_problem(port, host):
         instead = _free_port(_PORT)
@@ -122,5 +122,5 @@ def serve_simulator(port: int, release: int | None, host: str) -> None:
     command = [sys.executable, "-m", "simulator", "--port", str(port), "--host", host]
     if release is not None:
         command += ["--release", str(release)]
-    if code := subprocess.run(command, check=False).returncode:  # noqa: S603 - our own module
-        raise SettingsError(f"the simulator ended with exit code {code}; what it said stands above")
+    if code := subprocess.run(command, check=False).returncode:  # noqa: S603 - fixed command
+        raise SettingsError(f"the simulator ended with exit code {code}; see its output above")

@@ -1,4 +1,4 @@
-"""The folders of a profile, as the steps find them."""
+"""Preparation of a profile's state folders, and damaged records in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from metaalexport.settings import Settings
 
 
 def prepare_state(settings: Settings) -> None:
-    """Make the profile's folders readable before the first load: row-less tables, registry, user scopes."""
+    """Make the profile's folders readable before the first load: empty tables, registry, user scopes."""
     landing = Landing(settings.landing)
     for dataset in load_registry().values():
         landing.ensure_schema(dataset)
@@ -35,7 +35,7 @@ def prepare_state(settings: Settings) -> None:
             "source_url": dataset.source_url,
             "release_note": dataset.release_note,
             "look_hours": dataset.release.look_hours,
-            # Nobody looks by the clock at what is loaded on request.
+            # Datasets loaded on request have no polling schedule.
             "is_scheduled": dataset.code in scheduled,
             "release_days": dataset.release.days,
             "is_verified": verified.is_verified(settings, dataset),
@@ -53,13 +53,13 @@ def prepare_state(settings: Settings) -> None:
 
 
 def damaged_records(settings: Settings) -> list[Path]:
-    """Return the records of steps, checks and requests that cannot be read."""
+    """Return the unreadable records of steps, checks and requests."""
     return [*Journal(settings.journal).damaged(), *RawStore(settings.raw).damaged()]
 
 
 def set_damaged_aside(settings: Settings) -> list[Path]:
-    """Move records that cannot be read to where nothing looks for them; return the new paths.
+    """Move unreadable records aside; return the new paths.
 
-    dbt reads their folders as a whole, and a build need not wait for a record of what was done.
+    dbt reads whole folders, and a damaged record must not block a build.
     """
     return [*Journal(settings.journal).set_damaged_aside(), *RawStore(settings.raw).set_damaged_aside()]

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM mean stop: cleanly where that takes seconds, at once where it does not.
+"""Handling of Ctrl-C and SIGTERM: a clean stop within seconds, else a forced one.
 
-Whatever is killed goes on well with the next run, so nothing has to be waited for.
+The next run recovers from a kill, so nothing has to be waited for.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import psutil
 
-# A query or a library that does not hear of the signal is left to itself for so long.
+# Time allowed to a query or a library that does not react to the signal.
 GRACE_SECONDS = 10.0
-# What a child may take to stop after SIGTERM.
+# Time allowed to a child to stop after SIGTERM.
 _CHILD_SECONDS = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _received: list[int] = []
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked this process to stop."""
+    """A signal requested this process to stop."""
 
 
 def listen() -> None:
-    """Let SIGINT and SIGTERM raise `Stopped` in the main thread, and end the process if that takes too long."""
+    """Make SIGINT and SIGTERM raise `Stopped` in the main thread, and end the process after a grace period."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     # The byte is written even while the main thread is inside a long call into C.
@@ -40,35 +40,35 @@ def listen() -> None:
 
 
 def exit_code() -> int | None:
-    """Return the exit code of a process that was asked to stop (130 for Ctrl-C, 143 for SIGTERM); None if none did."""
+    """Return the exit code after a signal (130 for Ctrl-C, 143 for SIGTERM); None without one."""
     return 128 + _received[0] if _received else None
 
 
 def check() -> None:
-    """Raise `Stopped` if this process was asked to stop, and a library has swallowed it."""
+    """Raise `Stopped` if a library has swallowed a signal to stop."""
     if _received:
         raise Stopped(explain())
 
 
 def explain() -> str:
-    """Return what to say at the end."""
+    """Return the final message."""
     return (
         f"stopped by {signal.Signals(_received[0]).name}; what is published stays as it is, and nothing was lost;"
-        " next: the same command goes on where it was"
+        " next: run the same command to continue"
     )
 
 
 def end_children() -> None:
-    """End what this process has started and not ended."""
+    """End all running children of this process."""
     import psutil
 
     family = psutil.Process().children(recursive=True)
-    # Python's own tracker of semaphores ignores signals, and goes when its process does.
+    # Python's semaphore tracker ignores signals and ends with its process.
     _end([process for process in family if not _is_tracker(process)])
 
 
 def end_whole(*pids: int) -> None:
-    """End processes with all that they started, whatever their process groups; return when they are gone."""
+    """End processes with all their descendants, whatever their process groups; return when they are gone."""
     import psutil
 
     family = []
@@ -87,7 +87,7 @@ def _raise_stopped(number: int, _: FrameType | None) -> Any:
 
 
 def _end_after_grace(reading: int) -> None:
-    # Other signals, such as that of a child which ended, write here as well.
+    # Other signals, such as SIGCHLD, write here as well.
     while (number := os.read(reading, 1)[0]) not in _SIGNALS:
         pass
     time.sleep(GRACE_SECONDS)
@@ -124,7 +124,7 @@ def _end(family: list[psutil.Process]) -> None:
 
 
 def _is_zombie(process: psutil.Process) -> bool:
-    """Tell whether a process has ended and only its parent has not asked how: no signal changes that."""
+    """True if a process has ended but is not reaped by its parent; signals have no effect on it."""
     import psutil
 
     try:

@@ -1,4 +1,4 @@
-"""Which datasets the offices were seen to give as declared: state with a date and requests, no claim of the package."""
+"""Datasets verified as declared: state with a date and requests, not a claim of the package."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from metaalexport.settings import Settings
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one `doctor` saw of one dataset.
+    """Result of one `doctor` run for one dataset.
 
     Attributes
     ----------
     is_as_declared : bool
-        Whether every endpoint and the rehearsal agreed with the registry.
+        True if every endpoint and the rehearsal agreed with the registry.
     requests : dict of str to str
         URL by request id: the replies are in the raw store.
     """
@@ -30,17 +30,17 @@ class Evidence:
 
 
 def declaration_hash(dataset: Dataset) -> str:
-    """Return a hash of all that the registry declares of a dataset."""
+    """Return a hash of a dataset's declaration."""
     return hashlib.sha256(repr(dataset).encode()).hexdigest()
 
 
 def is_verified(settings: Settings, dataset: Dataset) -> bool:
-    """Whether the office was seen to agree with what the registry declares now; a changed declaration was not seen."""
+    """True if the office was verified against the current declaration."""
     return bool(_read(settings).get(dataset.code, {}).get("registry_sha256") == declaration_hash(dataset))
 
 
 def keep(settings: Settings, dataset: Dataset, evidence: Evidence, verified_at: str) -> None:
-    """Write down what was seen of a dataset; what does not agree any more is not verified any more."""
+    """Record the evidence of a dataset; a disagreement removes earlier evidence."""
     entries = _read(settings)
     entries.pop(dataset.code, None)
     if evidence.is_as_declared:
@@ -61,5 +61,5 @@ def _read(settings: Settings) -> dict[str, dict[str, Any]]:
     try:
         return dict(json.loads(_path(settings).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
-        # Of a damaged file nothing is claimed, and no load waits for it; `doctor --live` writes it again.
+        # A damaged file verifies nothing and blocks no load; `doctor --live` rewrites it.
         return {}

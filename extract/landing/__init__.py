@@ -1,20 +1,19 @@
-"""The landing area: one folder of Parquet a load, visible once its commit marker is there.
+"""The landing area: one folder of Parquet per load, visible once its commit marker exists.
 
 Layout
 ------
 ``<root>/<dataset>/<load_id>/<table>.parquet`` and ``load.json`` (the commit marker, written last).
-``<root>/<dataset>/_schema/<table>.parquet`` has no rows, so that readers can rely on the columns.
-``<root>/.staging/loads/<load_id>/`` holds a load that is not committed, with all its ``observations``; nobody but gate
-1 reads it. It lies a level deeper than committed loads: no pattern of a reader meets a folder that comes and goes.
-``rejected_cells`` beside them names the cells of which it holds a row that was rejected.
-``<root>/.withdrawn/loads/<load_id>/`` holds a load that a person took back, as it was, with the reason in
-``withdrawn.json``.
-``<root>/.locks/<dataset>`` is held by whoever works on the dataset's loads.
+``<root>/<dataset>/_schema/<table>.parquet`` has no rows; it guarantees the columns to readers.
+``<root>/.staging/loads/<load_id>/`` holds an uncommitted load with all its ``observations``; only the landing gate
+reads it. It is a level deeper than committed loads, so that readers' glob patterns never match transient folders.
+Next to them, ``rejected_cells`` names the cells with a rejected row.
+``<root>/.withdrawn/loads/<load_id>/`` holds a withdrawn load, unchanged, with the reason in ``withdrawn.json``.
+``<root>/.locks/<dataset>`` is the lock on the dataset's loads.
 
-Tables of a committed load: ``changes`` (the cells that differ from what the loads before it had said), ``measures``
-(units as stated and as declared), ``codes`` (code lists that came along), ``coverage`` (reporter, product, months
-asked for), ``findings`` (where the reply was not as declared), ``rejects``.
+Tables of a committed load: ``changes`` (the cells that differ from earlier loads), ``measures`` (units as stated and
+as declared), ``codes`` (code lists in the replies), ``coverage`` (requested reporter, products and months),
+``findings`` (deviations from the declaration), ``rejects``.
 
-What an office said at any of its releases is the newest change of each cell up to then. A load of a month therefore
-costs what the month holds, and a release that only repeats old figures stores nothing.
+The figures of any release are the newest change of each cell up to that release. A load of a month therefore costs
+the size of the month, and a release that only repeats old figures stores nothing.
 """

@@ -1,4 +1,4 @@
-"""What committed loads say of the cells of a load, and what the load changes of it."""
+"""State of a load's cells in the committed loads, and the changes that the load makes to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from extract.landing.layout import (
 from extract.landing.manifest import LoadManifest
 from extract.slices import Slice
 
-# Months before that a file of one month is compared with: the last ones, and the same month a year before.
+# Lags, in months, that a monthly file is compared with: the latest months and the same month a year earlier.
 HISTORY_MONTHS = (1, 2, 3, 12)
 # Committed loads, oldest vintage first, each with its table `changes`.
 Loads = list[tuple[LoadManifest, Path]]
@@ -39,10 +39,10 @@ def land_coverage(
     *,
     newest_before: str = "",
 ) -> None:
-    """Write down what was asked for: it decides which cells a load speaks of, and so which it withdraws.
+    """Write table ``coverage``: it decides which cells a load covers, and so which it withdraws.
 
-    A slice without a last month reaches to the newest period of the reply, or to that of the loads before
-    (`newest_month`) where the office has taken it back.
+    A slice without a last month extends to the newest period of the reply, or of earlier loads (`newest_month`) where
+    the office has withdrawn it.
     """
     periods = f"(select distinct period from read_parquet({quote(str(observations))}))"
     newest = f"(select max({month_of('period')}) from {periods})"
@@ -64,7 +64,7 @@ def land_coverage(
 
 
 def write_state(dataset: Dataset, loads: Loads, coverage: Path, target: Path) -> int:
-    """Write what the committed loads say of the cells that a load covers.
+    """Write the committed state of the cells that a load covers.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def write_state(dataset: Dataset, loads: Loads, coverage: Path, target: Path) ->
         Table ``coverage`` of the load.
     target : Path
         Parquet file to write: the columns of ``changes``, ``vintage_at`` of each cell's newest change, and
-        ``superseded_value``, the cell's first figure before that change. One row a cell that the office shows.
+        ``superseded_value``, the cell's first figure before that change. One row per cell that the office shows.
 
     Returns
     -------
@@ -96,19 +96,19 @@ def write_state(dataset: Dataset, loads: Loads, coverage: Path, target: Path) ->
 
 
 def write_chapters(dataset: Dataset, manifest: LoadManifest, loads: Loads, target: Path) -> int:
-    """Write what the committed loads say of some months before a load of one month, in sums by chapter of products.
+    """Write committed sums by product chapter for some of the months before a load of one month.
 
     Parameters
     ----------
     dataset : Dataset
-        A dataset that is loaded month by month, with a column a measure.
+        A dataset that is loaded month by month, with one column per measure.
     manifest : LoadManifest
         The load.
     loads : Loads
         Committed loads of its partner set.
     target : Path
-        Parquet file to write: reporter, partner, product (two digits), flow, period, and a column a measure, of the
-        `HISTORY_MONTHS` before the load's month.
+        Parquet file to write: reporter, partner, product (two digits), flow, period, and one column per measure, for
+        the `HISTORY_MONTHS` before the load's month.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def write_chapters(dataset: Dataset, manifest: LoadManifest, loads: Loads, targe
 
 
 def newest_month(dataset: Dataset, reporter: str, loads: Loads) -> str:
-    """Return the newest month of which committed loads have a figure of a reporter.
+    """Return the newest month for which committed loads have a figure of a reporter.
 
     Returns
     -------
@@ -175,9 +175,9 @@ def _state_query(connection: duckdb.DuckDBPyConnection, dataset: Dataset, loads:
     asked = connection.sql(
         f"select reporter_code, product_code, first_month, last_month from read_parquet({quote(str(coverage))})"
     ).fetchall()
-    # A reply without a row of a slice without an end speaks of no month: nothing is compared with a null.
+    # An empty reply for an open-ended slice covers no month: its bounds are null and match nothing.
     first, last = (f"'{day}'::date" if day else "null::date" for day in asked[0][2:4])
-    # Few periods against many rows: the months are worked out once a period, and the list prunes row groups.
+    # There are few periods and many rows: months are computed once per period, and the list prunes row groups.
     periods = connection.sql(
         f"""
         select period from (select distinct period from read_parquet({files}, union_by_name = true))
@@ -208,13 +208,13 @@ def _state_query(connection: duckdb.DuckDBPyConnection, dataset: Dataset, loads:
 
 
 def write_changes(source: Path, manifest: LoadManifest, dataset: Dataset, loads: Loads) -> LoadManifest:
-    """Write table ``changes`` of a staged load, and count it in the manifest."""
+    """Write table ``changes`` of a staged load and return the manifest with its counts."""
     observations, changes = source / f"{OBSERVATIONS}.parquet", source / f"{CHANGES}.parquet"
     changes.unlink(missing_ok=True)
     state = source / "state.parquet"
     coverage = source / "coverage.parquet"
     if not write_state(dataset, loads, coverage, state):
-        # Nothing was said of these cells before: all of them are new, and so they stand in the observations.
+        # No earlier load covers these cells: all of them are new, and observations equal changes.
         changes.hardlink_to(observations)
         return replace(manifest, rows_changed=manifest.rows_loaded, rows_withdrawn=0)
     names = list(change_columns(dataset))
@@ -234,7 +234,7 @@ def write_changes(source: Path, manifest: LoadManifest, dataset: Dataset, loads:
             return f"coalesce(o.{name}, s.{name}) as {name}"
         return f"o.{name}"
 
-    # The office shows a cell whose row was rejected; what it said before stands until its row can be read.
+    # The office shows a cell whose row was rejected; its earlier figure remains until its row can be read.
     rejected = source / f"{REJECTED_CELLS}.parquet"
     is_withdrawn = "true"
     if rejected.exists():

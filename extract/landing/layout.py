@@ -13,10 +13,10 @@ MARKER = "load.json"
 STAGED = "manifest.json"
 WITHDRAWN = "withdrawn.json"
 SCHEMA_FOLDER = "_schema"
-# Of one DuckDB connection; a load has two open at a time, of which one works.
+# Per DuckDB connection; a load has two open at a time, one of them idle.
 MEMORY_LIMIT = "1GB"
 OBSERVATIONS, CHANGES, REJECTED_CELLS = "observations", "changes", "rejected_cells"
-# One statement of the landing columns; parsers must produce exactly these.
+# The landing columns; parsers must produce exactly these.
 COMMON_TABLES: dict[str, dict[str, str]] = {
     "measures": {
         "load_id": "VARCHAR",
@@ -59,19 +59,19 @@ COMMON_TABLES: dict[str, dict[str, str]] = {
     },
 }
 _FRONT = {"load_id": "VARCHAR", "request_no": "INTEGER", "change_kind": "VARCHAR"}
-# Bulk rows carry all measures and the office's own mapping to other classifications.
+# Bulk rows carry all measures and the office's mapping to other classifications.
 BULK_VALUES = ("value_eur", "value_nac", "quantity_kg", "supplementary_quantity")
 BULK_ATTRIBUTES = ("layout", "sitc", "cpa21", "cpa22", "bec", "bec5", "section")
-# A masked code (``39XXXXXX``) stands for goods of several classes, a row each: `masked_class` tells them apart. It is
-# missing for a code that the office shows, so that another classification of it is no other cell.
+# A masked code (``39XXXXXX``) covers goods of several classes, a row each; `masked_class` distinguishes them. It is
+# null for a code that the office shows, so that reclassifying the code does not make another cell.
 BULK_KEY = (
     "reporter", "partner", "trade_type", "product", "masked_class", "flow", "stat_procedure", "suppl_unit", "period",
 )  # fmt: skip
 
 
 def connect(folder: Path, memory_limit: str = MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
-    """Open DuckDB in bounded memory; what does not fit goes into a folder, on the landing's own disk."""
-    # A folder for each connection: they name their files alike.
+    """Open DuckDB with bounded memory, spilling to a folder on the landing's disk."""
+    # One folder per connection: connections use the same file names.
     spilled = folder / f"tmp-{uuid.uuid4().hex[:8]}"
     return duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spilled)})
 
@@ -104,7 +104,7 @@ def cell_content(dataset: Dataset) -> tuple[str, ...]:
 
 
 def landing_tables(dataset: Dataset) -> dict[str, dict[str, str]]:
-    """Return table name to column types of a dataset's committed loads."""
+    """Return the column types by table of a dataset's committed loads."""
     return {CHANGES: change_columns(dataset), **COMMON_TABLES}
 
 

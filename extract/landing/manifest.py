@@ -1,4 +1,4 @@
-"""What is written down of a load, and which loads cover the same cells."""
+"""Manifest of a load, and the test for loads that cover the same cells."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from extract.records import read_record
 from extract.slices import Slice
 
 _MANIFEST_TEXTS = ("load_id", "dataset", "office", "reporter", "office_version", "transport")
-# What to do about a file of a load that is damaged: of one that is committed, and of one that is not yet.
+# Next steps for a damaged file of a committed load and of an uncommitted one.
 RESTORE = "restore it from a backup, or make the landing area again: docs/runbook.md, 'Back up and restore'"
 AGAIN = "load the dataset again"
 ALL_PARTNERS = "*"
@@ -21,28 +21,28 @@ ALL_PARTNERS = "*"
 
 @dataclass(frozen=True)
 class LoadManifest:
-    """What a load is; as ``load.json`` in its folder it is the commit marker.
+    """Description of a load; as ``load.json`` in its folder it is the commit marker.
 
     Attributes
     ----------
     load_id : str
         Derived from dataset, slice, office vintage and payload hashes: the same reply gives the same id.
     vintage_at : str
-        The office's own stamp, UTC, ISO 8601.
+        The office's timestamp, UTC, ISO 8601.
     request_ids, payload_sha256s : list of str
         The requests whose bytes were parsed; ``request_no`` in the rows is the position here, from 0.
     rows_read, rows_loaded, rows_rejected : int
         ``rows_read = rows_loaded + rows_rejected``.
     rows_changed, rows_withdrawn : int
-        Cells that are new or differ from the loads before, and cells that the office no longer shows. Set by the
-        commit; their sum is the number of rows of ``changes``.
+        Cells that are new or differ from earlier loads, and cells that the office no longer shows. Set by the commit;
+        their sum is the number of rows of ``changes``.
     panel : str
-        ``*`` if all partners were asked for, else a digest of those that were. Loads of two panels never change each
-        other's cells.
+        The partner set: ``*`` if all partners were requested, else a digest of the requested ones. Loads of different
+        partner sets never change each other's cells.
     is_full : bool
-        Whether the dataset was asked for from its first period on.
+        True if the dataset was requested from its first period.
     protocol : str
-        How the office was asked (``odata_v4``, ``csv_zip``, ``odata_v3``, ``sdmx``, ``comext_bulk``).
+        Protocol of the requests (``odata_v4``, ``csv_zip``, ``odata_v3``, ``sdmx``, ``comext_bulk``).
     """
 
     load_id: str
@@ -72,20 +72,20 @@ class LoadManifest:
 
     @property
     def order(self) -> tuple[str, str, str]:
-        """What orders the loads of a dataset."""
+        """Sort key of the loads of a dataset."""
         return (self.vintage_at, self.retrieved_at, self.load_id)
 
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """A committed load that was taken back, and why.
+    """A withdrawn load and the reason for it.
 
     Attributes
     ----------
     withdrawn_at : str
         UTC, ISO 8601.
     reason : str
-        In a person's words.
+        As entered by a person.
     """
 
     load: LoadManifest
@@ -94,14 +94,14 @@ class Withdrawal:
 
 
 def panel_of(part: Slice) -> str:
-    """Return the panel of a slice: `ALL_PARTNERS`, or a digest of the partners asked for."""
+    """Return the partner set of a slice: `ALL_PARTNERS`, or a digest of the requested partners."""
     if not part.partners:
         return ALL_PARTNERS
     return hashlib.sha256(",".join(sorted(part.partners)).encode()).hexdigest()[:12]
 
 
 def slices_meet(one: LoadManifest, other: LoadManifest) -> bool:
-    """Whether two loads can speak of the same cell."""
+    """True if two loads can cover the same cell."""
     first, second = Slice.from_dict(one.slice), Slice.from_dict(other.slice)
     months = first.first_month <= (second.last_month or "9999") and second.first_month <= (first.last_month or "9999")
     reporters = first.reporter == second.reporter or "*" in (first.reporter, second.reporter)
@@ -116,7 +116,7 @@ def slices_meet(one: LoadManifest, other: LoadManifest) -> bool:
 
 
 def _codes_meet(one: str, other: str) -> bool:
-    """Whether two product codes, of which each may be a prefix, can mean the same product."""
+    """True if two product codes, each possibly a prefix, can mean the same product."""
     if one.endswith("*") and other.endswith("*"):
         return one.startswith(other[:-1]) or other.startswith(one[:-1])
     if one.endswith("*") or other.endswith("*"):
@@ -126,7 +126,7 @@ def _codes_meet(one: str, other: str) -> bool:
 
 
 def manifest_of(folder: Path, kind: str) -> LoadManifest:
-    """Read the marker of a load that a person named."""
+    """Read the marker of a load named by the user."""
     if not (folder / MARKER).exists():
         raise ExtractError(
             f"there is no {kind} load {folder.name}",

@@ -36,7 +36,7 @@ class Landing:
         self._progress = progress
 
     def ensure_schema(self, dataset: Dataset) -> None:
-        """Write the row-less tables that let readers open a dataset before its first load."""
+        """Write the empty tables that let readers open a dataset before its first load."""
         folder = self.root / dataset.code / SCHEMA_FOLDER
         tables = json.dumps(landing_tables(dataset))
         note = folder / "tables.json"
@@ -49,12 +49,12 @@ class Landing:
                 projection = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns.items())
                 with replacing(target) as part:
                     connection.execute(f"copy (select {projection} limit 0) to {quote(str(part))} (format parquet)")
-        # Without rows as well: a reader of all markers needs at least one file.
+        # An empty marker too: a reader of all markers needs at least one file.
         (folder / MARKER).touch()
         write_atomically(note, tables)
 
     def hold(self, dataset: str) -> AbstractContextManager[None]:
-        """Hold the dataset's loads: staging, gate and commit of one dataset never run at the same time.
+        """Lock the dataset's loads: staging, gate and commit of one dataset never run concurrently.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Landing:
         return folder
 
     def finish_staging(self, folder: Path, manifest: LoadManifest) -> Path:
-        """Give a written load its name: after this it can be gated. The caller holds the dataset."""
+        """Give a written load its name, ready for the landing gate. The caller holds the dataset's lock."""
         write_atomically(folder / STAGED, json.dumps(manifest.to_dict(), ensure_ascii=False) + "\n")
         target = self._staged_folder(manifest.load_id)
         shutil.rmtree(target, ignore_errors=True)
@@ -97,7 +97,7 @@ class Landing:
         return folder, read_manifest(folder / STAGED, AGAIN)
 
     def is_committed(self, load_id: str) -> bool:
-        """Whether a load is visible."""
+        """True if a load is visible."""
         return (self.root / load_id.split("__")[0] / load_id / MARKER).exists()
 
     def drop_unfinished(self, folder: Path) -> None:
@@ -105,24 +105,24 @@ class Landing:
         shutil.rmtree(folder, ignore_errors=True)
 
     def commit(self, load_id: str, dataset: Dataset) -> LoadManifest:
-        """Make a staged load visible: keep of it what changed, move its folder into place, then write the marker.
+        """Make a staged load visible: reduce it to its changes, move its folder into place, then write the marker.
 
-        A crash before the marker leaves nothing that a reader looks at; repeating the commit starts from the staged
-        observations again, which go last of all.
+        A crash before the marker leaves nothing visible to readers; a repeated commit starts from the staged
+        observations, which are deleted last.
 
         Raises
         ------
         ExtractError
-            If there is no such load, neither staged nor committed.
+            If there is no such staged or committed load.
         BadReplyError
-            If the load is older than what is loaded already: a history cannot be written backwards.
+            If a newer load of the same cells is committed: history is append-only.
         """
         with self.hold(dataset.code), writing(dataset.code, self.root):
             self.tidy(dataset.code)
             target = self.root / dataset.code / load_id
             source = self._staged_folder(load_id)
             if (target / MARKER).exists():
-                # Another run that fetched the same replies was first; it may have been after this one's gate.
+                # Another run with the same replies committed first, possibly after this run's gate.
                 self._progress(f"{load_id} is loaded already")
                 shutil.rmtree(source, ignore_errors=True)
                 return read_manifest(target / MARKER)
@@ -136,7 +136,7 @@ class Landing:
             unfinished = self._staging / f"{_COMMITTING}{load_id}"
             unfinished.mkdir()
             for table in landing_tables(dataset):
-                # A second name for the same bytes: the staged load stays whole until the marker is there.
+                # Hard links keep the staged load complete until the marker exists.
                 (unfinished / f"{table}.parquet").hardlink_to(source / f"{table}.parquet")
                 fsync_file(unfinished / f"{table}.parquet")
             fsync_directory(unfinished)
@@ -148,7 +148,7 @@ class Landing:
             return manifest
 
     def tidy(self, dataset: str) -> None:
-        """Remove what killed runs left: folders without a marker, which no reader looks at, and unfinished work."""
+        """Remove leftovers of killed runs: folders without a marker, which no reader opens, and unfinished work."""
         for folder in (self.root / dataset).glob("*"):
             if folder.is_dir() and folder.name != SCHEMA_FOLDER and not (folder / MARKER).exists():
                 shutil.rmtree(folder)
@@ -160,24 +160,24 @@ class Landing:
         remove_left_behind(self._staging, f"{_PRIVATE}*")
 
     def stopped(self, *, days: int) -> list[str]:
-        """Return the ids of staged loads that were not committed within some days: gate 1 stopped them."""
+        """Return the ids of loads staged more than `days` ago and not committed: the landing gate stopped them."""
         oldest = time.time() - days * 24 * 3600
         return sorted(
             path.parent.name for path in self._staging.glob(f"*__*/{STAGED}") if path.stat().st_mtime < oldest
         )
 
     def drop_stopped(self, load_id: str) -> None:
-        """Remove a staged load; the replies that it was made of stay in the raw store."""
+        """Remove a staged load; its replies stay in the raw store."""
         with self.hold(load_id.split("__")[0]):
             shutil.rmtree(self._staged_folder(load_id), ignore_errors=True)
 
     def withdraw(self, load_id: str, *, reason: str, withdrawn_at: str) -> LoadManifest:
-        """Take a committed load back: no reader meets it any more, and nothing of it is lost.
+        """Withdraw a committed load: readers no longer see it, and its files are kept.
 
         Raises
         ------
         ExtractError
-            If there is no such load, or if a newer one was compared with it: what that one holds are differences.
+            If there is no such load, or if a newer one holds differences from it.
         """
         dataset = load_id.split("__")[0]
         with self.hold(dataset), writing(dataset, self.root):
@@ -221,7 +221,7 @@ class Landing:
             return manifest
 
     def withdrawn(self, dataset: str | None = None) -> list[Withdrawal]:
-        """Return the loads that were taken back, oldest vintage first within a dataset."""
+        """Return the withdrawn loads, oldest vintage first within a dataset."""
         found = []
         for path in self._withdrawn_folder("x").parent.glob(f"{dataset or '*'}__*/{WITHDRAWN}"):
             manifest = read_manifest(path.with_name(MARKER))
@@ -230,7 +230,7 @@ class Landing:
         return sorted(found, key=lambda withdrawal: (withdrawal.load.dataset, *withdrawal.load.order))
 
     def _newer(self, manifest: LoadManifest) -> list[LoadManifest]:
-        """Return the committed loads that were compared with a load, oldest vintage first."""
+        """Return the committed loads that hold differences from a load, oldest vintage first."""
         return [
             other
             for other in self.committed(manifest.dataset)
@@ -243,8 +243,8 @@ class Landing:
         if newer := self._newer(manifest):
             raise BadReplyError(
                 f"the load is of {manifest.vintage_at}, retrieved at {manifest.retrieved_at}, but {newer[-1].load_id}"
-                f" of {newer[-1].vintage_at}, retrieved at {newer[-1].retrieved_at}, is loaded already: what an office"
-                " said earlier cannot be put behind what it said later",
+                f" of {newer[-1].vintage_at}, retrieved at {newer[-1].retrieved_at}, is loaded already: an older"
+                " vintage cannot be added after a newer one",
                 dataset=manifest.dataset,
                 where=manifest.load_id,
                 next_step="load it again if another run was quicker; load older vintages first, into an empty landing"
@@ -282,13 +282,13 @@ class Landing:
         return self.folder(same[-1]) / "findings.parquet" if same else None
 
     def folder(self, manifest: LoadManifest) -> Path:
-        """Where a committed load is."""
+        """Return the folder of a committed load."""
         return self.root / manifest.dataset / manifest.load_id
 
     def content_hash(self) -> str:
-        """Return a sha256 over the committed tables and what their markers say of the figures.
+        """Return a sha256 over the committed tables and their markers.
 
-        Times of retrieval and request ids differ between two pulls of the same replies and take no part.
+        Retrieval times and request ids are excluded: they differ between two pulls of the same replies.
         """
         digest = hashlib.sha256()
         for manifest in self.committed():
@@ -299,7 +299,7 @@ class Landing:
         return digest.hexdigest()
 
     def _withdrawn_folder(self, load_id: str) -> Path:
-        # As deep as the staged loads, for the same reason.
+        # As deep as the staged loads, for the same reason (see `extract.landing`).
         return self.root / ".withdrawn" / "loads" / load_id
 
     def _staged_folder(self, load_id: str) -> Path:

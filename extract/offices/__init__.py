@@ -1,4 +1,4 @@
-"""One package an office: its protocol and its quirks, and nothing of them anywhere else."""
+"""One package per office, the only place for its protocol and quirks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every office module offers, and what they share."""
+"""Interface of the office modules, and shared helpers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from extract.verdicts import Reply
 
 @dataclass(frozen=True)
 class OfficeVersion:
-    """The office's own stamp on a dataset.
+    """The office's version stamp of a dataset.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class OfficeVersion:
     vintage_at : str
         The same as UTC, ISO 8601.
     notice : str
-        What the office says of the dataset itself where it is not in order, such as that it was stopped; else empty.
+        The office's notice about an irregular dataset, for example a discontinued one; else empty.
     """
 
     version: str
@@ -56,9 +56,9 @@ class Fetched:
     Attributes
     ----------
     protocol : str
-        How the office was asked, which decides how the replies are read.
+        Protocol of the requests, which decides how the replies are read.
     findings : tuple of Finding
-        What was not as declared before a row was read, such as codes that the office does not offer.
+        Deviations from the declaration found before any row was read, such as codes that the office does not offer.
     """
 
     version: OfficeVersion
@@ -77,7 +77,7 @@ class Fetched:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Fetched:
-        """Undo `to_dict`."""
+        """Return the object of `to_dict`'s output."""
         return cls(
             OfficeVersion(**values["version"]),
             tuple(Payload(**p) for p in values["payloads"]),
@@ -91,12 +91,12 @@ Files = list[tuple[Payload, Path]]
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a load says of its measures and code lists.
+    """Units of measures and code lists of a load.
 
     Attributes
     ----------
     stated_units : dict of str to str
-        Unit of each measure in the office's words; a measure that the office did not mention is absent.
+        Unit of each measure as the office states it; measures without a stated unit are absent.
     codes : list of tuple
         Rows of ``codes``: dimension, code, title, description, group id, status.
     """
@@ -119,19 +119,19 @@ class Office(Protocol):
     """Protocol of an office module."""
 
     def hosts(self) -> dict[str, str]:
-        """Return the public addresses by name, without a trailing slash."""
+        """Return the public base URLs by name, without a trailing slash."""
         ...
 
     def greeting(self, hosts: dict[str, str]) -> str:
-        """Return an address that answers quickly and with little, to see whether the office can be asked."""
+        """Return a URL with a small and quick reply, to check that the office is reachable."""
         ...
 
     def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
-        """Ask cheaply for the current version."""
+        """Request the current version at low cost."""
         ...
 
     def fetch(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> Fetched:
-        """Bring all replies of a slice into the raw store, all of one version."""
+        """Fetch all replies of a slice, of a single version, into the raw store."""
         ...
 
     def metadata(self, dataset: Dataset, fetched: Fetched, files: Files) -> Metadata:
@@ -141,7 +141,7 @@ class Office(Protocol):
     def rows(
         self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, part: Slice, fetched: Fetched, files: Files
     ) -> tuple[Rows, list[Finding]]:
-        """Say how the stored replies read as rows, and what of their layout was not as declared.
+        """Return the stored replies as rows, and findings where their layout differs from the declaration.
 
         `files` are the payloads in request order; ``request_no`` is the position in that list.
         """
@@ -157,9 +157,9 @@ Result = TypeVar("Result")
 
 
 def reads_replies(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Make a function that asks an office say in the project's own words which reply it cannot read.
+    """Wrap a function that requests from an office so that its errors name the unreadable reply.
 
-    For all that is called from outside with a session; see `extract.replies.reading`.
+    Applies to all public functions with a session argument; see `extract.replies.reading`.
     """
 
     @wraps(function)
@@ -172,7 +172,7 @@ def reads_replies(function: Callable[Parameters, Result]) -> Callable[Parameters
 
 
 def as_payload(reply: Reply) -> Payload:
-    """Return what a load remembers of a reply."""
+    """Return the fields of a reply that a load stores."""
     record = reply.record
     return Payload(record.request_id, record.purpose, record.sha256, record.url, record.retrieved_at)
 
@@ -180,15 +180,14 @@ def as_payload(reply: Reply) -> Payload:
 def request_number(files: list[tuple[int, Path]], filename: str) -> str:
     """Return the SQL expression that turns a file's name into its ``request_no``.
 
-    A look-up in a list and not a join: a join would lose the order of the rows, and with it the promise that the
-    same reply gives the same bytes.
+    A list look-up, because a join would lose the row order, and the same reply must give the same bytes.
     """
     numbers = ", ".join(str(number) for number, _ in files)
     return f"([{numbers}])[list_position({text_list(path for _, path in files)}, {filename})]"
 
 
 def ready(query: str) -> Any:
-    """Return what `Rows.open` needs for a query that reads files as they lie."""
+    """Return a `Rows.open` factory for a query that reads files in place."""
 
     @contextmanager
     def give() -> Iterator[str]:
@@ -200,7 +199,7 @@ def ready(query: str) -> Any:
 def in_slice(dataset: Dataset, part: Slice) -> str:
     """Return the SQL condition of the rows of a slice, in terms of the landing columns' expressions.
 
-    For replies that hold more than was asked for: a recording, or a file that the office offers whole.
+    For replies that hold more than the slice: a recording, or a file that the office offers only as a whole.
     """
     conditions = [f"measure in ({', '.join(quote(code) for code in dataset.measure_codes)})"]
     for column, wanted in (("partner", part.partners), ("product", part.products)):

@@ -1,1 +1,1 @@
-"""The commands of the command line, a module for each subject."""
+"""The commands of the command line, one module per subject."""

@@ -22,7 +22,7 @@ def load(
     first: Annotated[str | None, typer.Option("--from", help="First month, YYYY-MM.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last month, YYYY-MM.")] = None,
     reporter: Annotated[list[str] | None, typer.Option(help="Reporting country; may be repeated.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Ask for a version that was withdrawn, too.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Request a withdrawn version, too.")] = False,
 ) -> None:
     """Fetch, land, gate and commit one dataset, without building."""
     settings = Settings.from_environment()
@@ -47,7 +47,7 @@ def load(
             try:
                 ingest.load_slice(run, part, again=again)
             except (ExtractError, gates.GateFailedError) as error:
-                # The slice is the unit of failure: the others are loaded all the same.
+                # The slice is the unit of failure: the others are still loaded.
                 failed += 1
                 errors.print(str(error), style="red", soft_wrap=True)
         is_empty = print_empty_scopes(settings)
@@ -58,14 +58,14 @@ def load(
 @app.command()
 def regate(
     what: Annotated[
-        list[str] | None, typer.Argument(help="Load ids or dataset codes; all that gate 1 stopped by default.")
+        list[str] | None, typer.Argument(help="Load ids or dataset codes; default: all that the landing gate stopped.")
     ] = None,
     accept: Annotated[list[str] | None, typer.Option(help="Check that these loads may break; needs --reason.")] = None,
     reason: Annotated[str, typer.Option(help="Why a check may be broken; it is kept and shown.")] = "",
 ) -> None:
-    """Judge loads that gate 1 stopped again, from the stored replies: nothing is downloaded.
+    """Judge stopped loads again from the stored replies, without a download.
 
-    For when a seed, a registry file or a setting changed, or when a person knows better than a check.
+    Use it after a change to a seed, a registry file or a setting, or to overrule a check of the landing gate.
     """
     if accept and not reason:
         raise typer.BadParameter("--accept needs --reason: it is kept with the load and shown wherever the load is")
@@ -73,7 +73,7 @@ def regate(
     stopped = ingest.stopped_loads(settings, what or ())
     if not stopped:
         raise ExtractError(
-            "gate 1 stopped no load of these" if what else "gate 1 stopped no load",
+            "the landing gate stopped no load of these" if what else "the landing gate stopped no load",
             dataset=", ".join(what or ["all datasets"]),
             next_step="`metaalexport status` shows what is missing and why",
         )
@@ -94,7 +94,7 @@ def withdraw(
     load_id: Annotated[str, typer.Argument(help="Load id, as `metaalexport status` and alerts show it.")],
     reason: Annotated[str, typer.Option(help="Why; it is kept and shown.")],
 ) -> None:
-    """Take a committed load back: the next build is made without it. Nothing is lost; see `reinstate`."""
+    """Withdraw a committed load: the next build excludes it. Nothing is lost; see `reinstate`."""
     load = ingest.withdraw_load(new_run(), load_id, reason)
     console.print(
         f"withdrawn: {load.load_id}, version {load.office_version}. It will not be loaded again; a newer version will."
@@ -105,6 +105,6 @@ def withdraw(
 
 @app.command()
 def reinstate(load_id: Annotated[str, typer.Argument(help="Load id, as `metaalexport status` shows it.")]) -> None:
-    """Make a withdrawn load visible again, unless a newer one has taken its place."""
+    """Make a withdrawn load visible again, unless a newer one has replaced it."""
     load = ingest.reinstate_load(new_run(), load_id)
     console.print(f"reinstated: {load.load_id}, version {load.office_version}")

@@ -32,7 +32,7 @@ def discover(
     """Search an office's catalogue of tables."""
     settings = Settings.from_environment()
     if office not in OFFICES:
-        raise typer.BadParameter(f"{office!r} is no office; known: {', '.join(OFFICES)}")
+        raise typer.BadParameter(f"{office!r} is not an office; known: {', '.join(OFFICES)}")
     with ensure_simulator(settings) as settings:
         entries = asking.discover(new_run(settings), office, tuple(words))
     known = {dataset.identifier: code for code, dataset in load_registry().items()}
@@ -61,7 +61,7 @@ def calendar(
 
 
 class Whom(StrEnum):
-    """Whose endpoints `doctor` asks."""
+    """The offices whose endpoints `doctor` requests."""
 
     live = "live"
     simulator = "simulator"
@@ -69,18 +69,18 @@ class Whom(StrEnum):
 
 @app.command()
 def doctor(
-    live: Annotated[bool, typer.Option("--live", help="Ask the real offices, and rehearse a run.")] = False,
-    simulated: Annotated[bool, typer.Option("--simulator", help="The same with the simulator: for practice.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Check the real offices and rehearse a run.")] = False,
+    simulated: Annotated[bool, typer.Option("--simulator", help="The same with the simulator, for practice.")] = False,
     dataset: Annotated[list[str] | None, typer.Option(help="Only this dataset; may be repeated.")] = None,
-    write: Annotated[bool, typer.Option("--write", help="Write what is sure into the overlay.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write certain corrections into the overlay.")] = False,
 ) -> None:
-    """Check this machine, and with --live the offices: each endpoint, and a small slice of all that a run loads.
+    """Check this machine, and with --live the offices: each endpoint, and a small part of each slice that a run loads.
 
-    The last line foretells what a run would publish. Exit code 0: all that is wanted. 3: a part. 1: nothing, or this
-    machine is not all right.
+    The last line predicts what a run would publish. Exit code 0: everything wanted. 3: a part. 1: nothing, or this
+    machine has a problem.
     """
     if write and not (live or simulated):
-        raise typer.BadParameter("--write needs --live (or --simulator): this machine alone teaches nothing")
+        raise typer.BadParameter("--write needs --live (or --simulator): this machine alone gives nothing to write")
     if live or simulated:
         whom = Whom.live if live else Whom.simulator
         settings = Settings.from_environment({**os.environ, "METAALEXPORT_PROFILE": whom.value})
@@ -101,16 +101,16 @@ def doctor(
         raise typer.Exit(exit_code)
 
 
-# Exit codes, the better one first.
+# Exit codes, from good to bad.
 _WORST_FIRST = (0, airflow_run.PARTLY, 1)
 
 
 def _rehearse(settings: Settings, datasets: list[str], *, is_to_write: bool) -> int:
-    """Examine and rehearse, print what was found and foretold, and return the exit code."""
+    """Examine and rehearse, print findings and prediction, and return the exit code."""
     run_id = new_run(settings).id
     with ensure_simulator(settings) as settings:
         examined = list(examine_offices(settings, datasets, run_id, progress))
-        # Who did not answer one of many requests is not waited for again.
+        # No retries if an office answered none of the requests.
         away = any(is_away(examined, office) for office in OFFICES)
         trying = replace(settings, http_attempts=1) if away else settings
         rehearsed = list(rehearse(trying, datasets, run_id, progress))
@@ -133,7 +133,7 @@ def _rehearse(settings: Settings, datasets: list[str], *, is_to_write: bool) -> 
         for line in written:
             console.print(f"written to {line}", soft_wrap=True)
         if not written:
-            progress(f"nothing to write: {folder} says all that is sure already")
+            progress(f"nothing to write: {folder} already has all certain corrections")
     elif lines := overlay.describe(learned):
         console.print("`--write` puts into the overlay:", style="bold")
         for line in lines:
@@ -151,7 +151,7 @@ def _print_examination(results: list[Examined]) -> None:
     print_table(published.Table(("dataset", "endpoint", "outcome", "detail"), rows), title="The offices")
     lines = [result for result in results if result.registry_line]
     if lines:
-        console.print("Lines of the registry that would make it right", style="bold")
+        console.print("Registry lines that would correct it", style="bold")
     for result in lines:
         console.print(f"  {result.dataset}.yml   {result.registry_line}", soft_wrap=True)
     counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in sorted({r.outcome for r in results})}
@@ -176,7 +176,7 @@ def _print_rehearsal(results: list[Rehearsed]) -> None:
 @app.command()
 def simulate(
     port: Annotated[int, typer.Option(help="Port.")] = 8765,
-    host: Annotated[str, typer.Option(help="Address to listen on; others than the loopback let all in.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; any but the loopback is open to all.")] = "127.0.0.1",
     release: Annotated[int | None, typer.Option(help="Release number; the default is the newest.")] = None,
 ) -> None:
     """Start the simulator of both offices, until interrupted."""

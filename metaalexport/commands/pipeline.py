@@ -34,7 +34,7 @@ def run() -> None:
         with console.status("preparing Airflow and dbt"):
             airflow_home.prepare_airflow(settings)
         if settings.is_simulated and not any(Landing(settings.landing).committed()):
-            # Revisions and what was known on a day need two releases; real offices bring the second a month later.
+            # Revisions and past states need two releases; real offices publish the second a month later.
             with release_before(settings):
                 airflow_run.run_in_own_process(settings, airflow_run.INGEST_DAG_IDS, progress=progress)
         try:
@@ -59,7 +59,7 @@ def run() -> None:
 def up() -> None:
     """Start Airflow with its UI on localhost:8080 and the same DAGs, until interrupted.
 
-    METAALEXPORT_AIRFLOW__API__PORT names another port.
+    METAALEXPORT_AIRFLOW__API__PORT sets another port.
     """
     _choose_profile()
     settings = Settings.from_environment()
@@ -88,7 +88,7 @@ def airflow(
 
 
 def _choose_profile() -> str:
-    """Where the environment names no profile, take the offices if they answer; return what is said of it."""
+    """If the environment names no profile, choose the real offices if they answer; return the printed line."""
     if not is_to_be_chosen():
         return ""
     choice = choose_profile(lambda profile: Settings.from_environment({**os.environ, "METAALEXPORT_PROFILE": profile}))
@@ -99,7 +99,7 @@ def _choose_profile() -> str:
 
 
 def _name_ignored() -> None:
-    """Say which variables of Airflow have no effect, for someone who meant them."""
+    """Print which Airflow variables are ignored."""
     if names := inherited.foreign(os.environ, "Airflow"):
         console.print(
             f"ignored, as meant for another Airflow: {', '.join(names)}; next: where one is meant for this warehouse,"

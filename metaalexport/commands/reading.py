@@ -1,4 +1,4 @@
-"""Commands that read what is published."""
+"""Commands that read the publication."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _open_prompt(settings: Settings, format: Format, output: Path | None) -> Non
     console.print(f"published {publish_id} on {at:%Y-%m-%d %H:%M} UTC, {kind}, read-only", soft_wrap=True)
     if missing := gaps.read_gaps(settings):
         names = ", ".join(state.name for state in missing)
-        console.print(f"not all there: {names}; see `from ops.slices`", style="yellow", soft_wrap=True)
+        console.print(f"incomplete: {names}; see `from ops.slices`", style="yellow", soft_wrap=True)
     sys.stdout.flush()
     become_client(settings)
 
@@ -114,7 +114,7 @@ class ExportFormat(StrEnum):
 
 @app.command()
 def export(
-    to: Annotated[Path, typer.Option(help="Folder to make.")],
+    to: Annotated[Path, typer.Option(help="Folder to create.")],
     table: Annotated[list[str] | None, typer.Argument(help="Tables; all of schema marts by default.")] = None,
     format: Annotated[ExportFormat, typer.Option(help="Format of the data files.")] = ExportFormat.parquet,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export in that folder.")] = False,
@@ -146,7 +146,7 @@ def lineage(
     concept: Annotated[str, typer.Option(help="Concept.")] = "community",
     reporter: Annotated[str, typer.Option(help="Reporter.")] = "NL",
 ) -> None:
-    """Lead one share back to request URL and sha256, and check the bytes on disk."""
+    """Trace one share back to request URL and sha256, and verify the bytes on disk."""
     settings = Settings.from_environment()
     share, requests = published.lineage(
         settings,
@@ -182,7 +182,7 @@ def lineage(
 
 @app.command()
 def verify() -> None:
-    """Check the hash of every raw payload and of what is published, and that every load's rows add up."""
+    """Verify the hashes of raw payloads and of the published file, and that every load's rows add up."""
     settings = Settings.from_environment()
     raw = RawStore(settings.raw)
     hashes = list(raw.hashes())

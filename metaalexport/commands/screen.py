@@ -1,4 +1,4 @@
-"""What the commands print: tables, records, progress; nothing that an office worded commands the terminal."""
+"""Output of the commands: tables, records and progress, with control characters removed from office texts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from metaalexport.harmless import harmless
 from metaalexport.run import Run
 from metaalexport.settings import Settings
 
-# Into a file or a pipe there is no screen to fit: a folded number or name would be of no use there.
+# In a file or a pipe, numbers and names must not be folded to a screen's width.
 console = TextConsole(width=None if sys.stdout.isatty() else 200)
 
 errors = TextConsole(stderr=True)
 
-# Rows of a table on the screen; a million of them take minutes and gigabytes to lay out.
+# Most rows of a table on the screen: a million take minutes and gigabytes to lay out.
 MOST_SHOWN = 1_000
 
 
 def new_run(settings: Settings | None = None) -> Run:
-    """Return a run of this command, which says on the screen what goes on."""
+    """Return a run of this command that prints its progress."""
     run_id = f"cli__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"
     return Run(settings or Settings.from_environment(), run_id, progress)
 
@@ -52,7 +52,7 @@ def print_record(columns: tuple[str, ...], row: tuple[Any, ...]) -> None:
 
 
 def write_out(lines: Iterable[str]) -> None:
-    """Write lines as they are into a file or a pipe; a terminal obeys nothing that stands in them."""
+    """Write lines unchanged into a file or a pipe, and without control characters to a terminal."""
     is_screen = sys.stdout.isatty()
     for line in lines:
         sys.stdout.write(harmless(line) if is_screen else line)

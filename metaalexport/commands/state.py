@@ -1,4 +1,4 @@
-"""Commands that show the state: status, health; and the summary of a run."""
+"""Commands that show the state (status, health), and the summary of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ app = typer.Typer()
 
 @app.command()
 def status() -> None:
-    """Show freshness, the last loads, the last gate results and where the files are."""
+    """Show freshness, the last loads, the last gate results and the paths of the files."""
     settings = Settings.from_environment()
     _status(settings)
 
@@ -31,7 +31,7 @@ def status() -> None:
 def health(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")] = False,
 ) -> None:
-    """Tell a monitor whether all is well: exit code 0 for yes, 1 for late or failed, 2 for nothing published."""
+    """Report health to a monitor: exit code 0 if all is well, 1 if late or failed, 2 if nothing is published."""
     settings = Settings.from_environment()
     kind = {"profile": settings.profile, "is_simulated": settings.is_simulated}
     try:
@@ -60,7 +60,7 @@ def health(
 
 
 def summary(settings: Settings) -> None:
-    """Print the top destinations and the state, as a run ends."""
+    """Print the top destinations and the state at the end of a run."""
     console.rule("Top destinations of Dutch exports, 12 months")
     top = published.top_destinations(settings)
     if top.rows:
@@ -106,7 +106,7 @@ def _status(settings: Settings) -> None:
     failed = [
         row
         for row in Journal(settings.journal).read("runs")
-        # What failed of a slice stands above.
+        # Failures of slices are printed above.
         if row["outcome"] in ("failed", "blocked") and row["step"] not in gaps.SLICE_STEPS
     ]
     for row in failed[-3:]:
@@ -126,7 +126,7 @@ def _status(settings: Settings) -> None:
 
 
 def print_empty_scopes(settings: Settings) -> bool:
-    """Name the scopes whose file has a slip; the others are served. Return whether there is one."""
+    """Print the scopes without a valid code; the others are served. Return True if there are any."""
     empty = gaps.read_empty_scopes(settings)
     for scope, codes in empty.items():
         errors.print(
@@ -139,7 +139,7 @@ def print_empty_scopes(settings: Settings) -> bool:
 
 
 def print_gaps(settings: Settings) -> None:
-    """Say what was wanted and is not there, in at most three lines a slice."""
+    """Print what is missing, in at most three lines per slice."""
     if lines := gaps.read_unmapped(settings):
         console.print(
             f"{len(lines)} partner codes are in no list and count as destination `unmapped`; to make them known, add to"
@@ -153,14 +153,14 @@ def print_gaps(settings: Settings) -> None:
     missing = gaps.read_gaps(settings)
     if not missing:
         return
-    console.print(f"{len(missing)} of {len(gaps.read_slices(settings))} slices are not all there", style="bold yellow")
+    console.print(f"{len(missing)} of {len(gaps.read_slices(settings))} slices are incomplete", style="bold yellow")
     for state in missing:
         for line in state.lines:
             console.print(line, soft_wrap=True)
 
 
 def _freshness(settings: Settings) -> published.Table:
-    """Return both promises of each dataset by the clock, with the newest month that is published."""
+    """Return both freshness SLAs of each dataset at this moment, with the newest published month."""
     months = dict(published.query(settings, "select dataset_code, newest_complete_month from ops.freshness").rows)
     both: dict[str, list[Any]] = {}
     for promise in promises(settings):

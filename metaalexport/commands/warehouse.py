@@ -18,7 +18,7 @@ app = typer.Typer()
 
 @app.command()
 def build() -> None:
-    """Build and test a candidate with dbt, and let gate 2 judge it."""
+    """Build and test a candidate with dbt, and run the publish gate on it."""
     run = new_run()
     with candidate.hold_candidate(run):
         with console.status("dbt builds the candidate"):
@@ -30,7 +30,7 @@ def build() -> None:
 
 @app.command()
 def rebuild() -> None:
-    """Rebuild landing, candidate, publication and report from the raw store alone. Nothing is downloaded."""
+    """Rebuild landing, candidate, publication and report from the raw store, without a download."""
     settings = Settings.from_environment()
     problems = rebuild_landing(new_run(settings))
     build()
@@ -45,7 +45,7 @@ def rebuild() -> None:
 
 @app.command()
 def publish() -> None:
-    """Publish the candidate, if dbt's tests and gate 2 pass it, and serve it where a PostgreSQL server is named."""
+    """Publish the candidate if dbt's tests and the publish gate pass, and serve it in PostgreSQL if configured."""
     run = new_run()
     with candidate.hold_candidate(run):
         with console.status("dbt tests the candidate"):
@@ -59,7 +59,7 @@ def publish() -> None:
 
 @app.command()
 def serve() -> None:
-    """Fill PostgreSQL with what is published (METAALEXPORT_POSTGRES_URL)."""
+    """Load the publication into PostgreSQL (METAALEXPORT_POSTGRES_URL)."""
     building.serve_publication(new_run())
 
 
@@ -82,15 +82,15 @@ def prepare_postgres(
 
 @app.command()
 def report() -> None:
-    """Write the report page from what is published."""
+    """Write the report page from the publication."""
     building.write_report(new_run())
 
 
 @app.command()
 def maintain(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
 ) -> None:
-    """Remove what is not needed any more and compare the raw store with its hashes; safe at any time."""
+    """Prune expired state and verify the raw store's checksums; safe at any time."""
     run = new_run()
     done = do_maintenance(run.settings, run.id, is_dry_run=dry_run, progress=progress)
     verb = "would remove" if dry_run else "removed"

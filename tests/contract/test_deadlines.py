@@ -142,7 +142,7 @@ def test_proxy_that_wants_a_password_is_asked_once(
     proxy = serve(say("407 Proxy Authentication Required"))
     monkeypatch.setenv(f"{scheme}_proxy", proxy.url)
     office = session(tmp_path, attempts=8)
-    with pytest.raises(NoWayThroughError, match="into HTTPS_PROXY"):
+    with pytest.raises(NoWayThroughError, match="in HTTPS_PROXY"):
         office.get(f"{scheme}://office.example/x", purpose="observations", inspect=lambda path, kind: None)
     assert proxy.connections == 1
 

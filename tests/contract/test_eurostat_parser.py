@@ -369,7 +369,7 @@ def test_two_stamps_in_two_replies_are_a_torn_read(loader: Loader) -> None:
 
 
 def test_stamp_unlike_the_listing_is_a_torn_read(loader: Loader) -> None:
-    with pytest.raises(TornReadError, match="the data are of 16/09/26 11:00:00, the listing said 15/09/26"):
+    with pytest.raises(TornReadError, match="the data are of 16/09/26 11:00:00, the listing showed 15/09/26"):
         load_bodies(loader, body(line("US", stamp="16/09/26 11:00:00")))
 
 
@@ -391,7 +391,7 @@ def test_stamp_written_another_way_is_an_error_that_shows_it(loader: Loader, sta
     [
         (SOAP_100, "Eurostat fault 100: ERR_NOT_FOUND_2"),
         (b'{"version": "2.0", "class": "dataset"}', "not JSON-stat: it lacks"),
-        (b"<m:GenericData></m:GenericData>", "XML where data were asked for"),
+        (b"<m:GenericData></m:GenericData>", "XML instead of data"),
         (b"freq;reporter;value\n", "not data"),
     ],
     ids=["SOAP fault", "JSON", "XML", "another delimiter"],
@@ -552,7 +552,7 @@ def test_data_urls_leave_out_codes_that_are_not_offered_and_say_so() -> None:
 
 def test_data_urls_of_codes_none_of_which_is_offered_name_them() -> None:
     part = Slice(DATASET.code, "NL", "2025-01", "2025-01", products=("77",), partners=("US",))
-    with pytest.raises(ExtractError, match="offers none of the codes asked for in product: 77"):
+    with pytest.raises(ExtractError, match="offers none of the codes requested in product: 77"):
         data_urls(BASE, DATASET, part, {"product": frozenset({"72"})}, "2026-09")
 
 
@@ -562,11 +562,11 @@ def test_data_urls_are_clipped_to_the_periods_that_the_dataset_offers() -> None:
     (url,), (finding,) = data_urls(BASE, DATASET, part, offered, "2026-09")
     assert "startPeriod=2021-01&endPeriod=2026-09" in url
     assert (finding.rule, finding.mode) == ("period_not_offered", "warn")
-    assert finding.detail == "asked for from 2002-01 on, offered from 2021-01 on"
+    assert finding.detail == "requested from 2002-01 on, offered from 2021-01 on"
     with pytest.raises(ExtractError, match="the dataset offers 2021-01 to 2026-12"):
         data_urls(BASE, DATASET, Slice(DATASET.code, "NL", "2002-01", "2003-12", products=("72",)), offered, "2026-09")
 
 
 def test_slice_that_starts_after_the_newest_month_is_an_extract_error() -> None:
-    with pytest.raises(ExtractError, match="nothing lies between the first month and the last one, 2026-09"):
+    with pytest.raises(ExtractError, match="there are no periods between the first month and the last one, 2026-09"):
         urls_of(Slice(DATASET.code, "NL", "2027-01", "2026-09", products=("76",)))

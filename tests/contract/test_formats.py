@@ -728,7 +728,7 @@ JSON_VARIANTS: dict[str, tuple[Change, Expected]] = {
     "stamp in another shape": (edited(updated="yesterday"), (BadReplyError, "LAST UPDATE is 'yesterday'")),
     "warning": (
         lambda text: b'{"warning":{"status":413,"label":"ASYNCHRONOUS_RESPONSE. Please try again later."}}',
-        (TransientOfficeError, "come back later"),
+        (TransientOfficeError, "defers the request"),
     ),
     "empty": (lambda text: b"", (TransientOfficeError, "empty body")),
 }
@@ -774,7 +774,7 @@ def test_recorded_structure_specific_data_are_no_envelope_and_no_rows(shared_dat
     assert read_envelope(path) is None
     verdict = inspect_data(path, "application/xml")
     assert verdict is not None
-    assert "XML where data were asked for" in verdict.reason
+    assert "XML instead of data" in verdict.reason
 
 
 # --- Comext's bulk files ------------------------------------------------------------------------------------------

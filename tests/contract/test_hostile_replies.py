@@ -101,7 +101,7 @@ CBS_REPLIES: dict[str, tuple[str, bytes, str]] = {
         "a member twice: 'Version'",
     ),
     "no UTF-8": (PROPERTIES, b'{"Version": "202607020630", "Title": "\xe9"}', "not UTF-8"),
-    "no number of JSON": (PROPERTIES, b'{"Version": "202607020630", "Size": NaN}', "NaN is no number"),
+    "no number of JSON": (PROPERTIES, b'{"Version": "202607020630", "Size": NaN}', "NaN is not a JSON number"),
     "huge integer": (PROPERTIES, b'{"Version": "202607020630", "Size": ' + b"9" * 5000 + b"}", "cannot be read"),
     "value is null": (DIMENSIONS, b'{"value": null}', "'value' is NoneType, not list"),
     "value is an object": (DIMENSIONS, b'{"value": {}}', "'value' is dict, not list"),
@@ -110,7 +110,7 @@ CBS_REPLIES: dict[str, tuple[str, bytes, str]] = {
     "row without its key": (DIMENSIONS, b'{"value": [{"Key": "x"}]}', "it lacks 'Identifier'"),
     "key is a list": (MEASURES, b'{"value": [{"Identifier": ["x"]}]}', "'Identifier' is list, not str"),
     "nested metadata": (CODES, b'{"value": ' + DEEP + b"}", "nested more than"),
-    "half a character": (CODES, title("\\ud800"), "half a character"),
+    "half a character": (CODES, title("\\ud800"), "a lone surrogate"),
     "null character": (CODES, title("a\\u0000b"), "null character"),
     "count of many digits": (CBS_COUNT, b"4" * 64 + b"x", "not a count"),
     "rows are numbers": (CBS_OBSERVATIONS, b'{"value": [1, 2, 3, 4]}', "Expected OBJECT"),
@@ -435,7 +435,7 @@ def test_link_in_a_seven_zip_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link.dat").symlink_to("/etc/hostname")
     with py7zr.SevenZipFile(tmp_path / "a.7z", "w") as archive:
         archive.write(tmp_path / "link.dat", "full.dat")
-    with pytest.raises(ArchiveContentError, match="is no file, but a link"):
+    with pytest.raises(ArchiveContentError, match="is a link, not a file"):
         seven_zip_member(tmp_path / "a.7z")
 
 

@@ -391,7 +391,7 @@ def test_jobs_that_are_gone_one_after_the_other_end_the_load(tmp_path: Path) -> 
     answers[url] = [envelope("SUBMITTED")]
     adapter = CountingAdapter(answers)
     loader = Loader(SDMX, tmp_path)
-    with pytest.raises(TransientOfficeError, match="forgot 3 jobs one after the other") as caught:
+    with pytest.raises(TransientOfficeError, match="discarded 3 jobs in a row") as caught:
         loader.load(adapter, SDMX_PART)
     assert caught.value.next_step
     assert (adapter.asked[plain(url)], adapter.asked[STATUS]) == (3, 3)

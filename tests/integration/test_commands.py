@@ -195,7 +195,7 @@ def test_doctor_names_what_it_found_of_other_projects_and_ports(environment: dic
     code, said = metaalexport({**environment, "AIRFLOW_HOME": "/secret", "HTTP_PROXY": "http://secret"}, "doctor")
     assert code == 0, said
     assert "AIRFLOW_HOME" in said
-    assert "HTTP_PROXY; this machine is reached past them" in said
+    assert "HTTP_PROXY; bypassed for this machine" in said
     assert f"port {office.rpartition(':')[2]}" in said
     assert "simulator: another program has it" in said
     assert "secret" not in said
@@ -254,7 +254,7 @@ def test_doctor_names_what_would_stop_a_load_and_its_last_line_foretells_the_run
     code, said = metaalexport(environment, "doctor", "--simulator", "--dataset", "cbs_85429ned")
     assert code == 1
     assert "1 000 euro" in said
-    assert "Lines of the registry that would make it right" in said
+    assert "Registry lines that would correct it" in said
     assert "cbs_85429ned NL is missing: contract_is_kept" in said
     assert "next: `metaalexport doctor --simulator --write` may correct it" in said
     assert "a run against the simulator would publish: cbs_85429ned no because contract_is_kept" in said

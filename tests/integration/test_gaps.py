@@ -171,7 +171,7 @@ def test_an_office_that_stays_away_is_asked_once_for_each_further_dataset(tmp_pa
         (part, *_) = ingest.plan_loads(Run(settings), dataset)
         with pytest.raises(TransientOfficeError) as caught:
             ingest.fetch_load(Run(settings, run_id, quiet), part)
-        assert "see whether this machine reaches the office" in caught.value.next_step
+        assert "check that this machine reaches the office" in caught.value.next_step
         records = [json.loads(text) for path in settings.raw.glob("requests/*/*.json") if (text := path.read_text())]
         return sum(record["dataset"] == dataset for record in records)
 

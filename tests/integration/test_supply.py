@@ -41,7 +41,7 @@ def test_the_bill_of_materials_lists_every_package_of_the_lock_file(tmp_path: Pa
     ("packages", "code", "said"),
     [
         ([SAFE], 0, "none of 1 packages has a known vulnerability"),
-        ([SAFE, BROKEN], 1, "broken 2: PYSEC-1, mended in 3"),
+        ([SAFE, BROKEN], 1, "broken 2: PYSEC-1, fixed in 3"),
         ([SAFE, UNKNOWN], 77, "not looked up: 1 of 2 packages"),
         ([BROKEN, UNKNOWN], 1, "not looked up: 1 of 2 packages"),
         ([], 77, "not looked up: 0 of 0 packages"),

@@ -49,7 +49,7 @@ public clients and recorded replies show, and others of their kind. They say not
 has been made yet.
 
 Exit code 0: all that was wanted is published; 3: what passed is published, and something is missing; 1: nothing new.
-The last column is what a person sees of each slice that is not all there: the check, the values, the next command.
+The last column is what a person sees of each slice that is incomplete: the check, the values, the next command.
 """
 AFTER_A_GOOD_RUN = """
 ## Faults of the month after a good run

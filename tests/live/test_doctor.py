@@ -166,7 +166,7 @@ def test_doctor_tells_how_far_totals_of_cbs_are_from_published_figures(offices: 
     live_run = doctor(offices, tmp_path, datasets=("cbs_85427ned",))
     assert live_run.code == 0, live_run.output
     assert re.search(
-        r"anchor N02\.re_export: the office says [\d,]+ mln euros, 328,299 were published", live_run.output
+        r"anchor N02\.re_export: the office states [\d,]+ mln euros, 328,299 were published", live_run.output
     )
 
 

@@ -123,7 +123,7 @@ def test_a_message_names_what_is_not_all_there(channel: Channel, monkeypatch: py
     gap = gaps.SliceState("cbs_85429ned", "NL", gaps.BEHIND)
     monkeypatch.setattr(gaps, "read_gaps", lambda settings: [gap])
     alerts.task_failed(context_of(GateFailedError("landing", "cbs_85429ned__nl__v1", [CHECK])))
-    assert "not all there: cbs_85429ned NL (behind); all else that passed is published" in channel.alerts[0].text
+    assert "incomplete: cbs_85429ned NL (behind); everything else that passed is published" in channel.alerts[0].text
 
 
 def test_loads_that_gate_2_left_out_are_told_once(channel: Channel) -> None:

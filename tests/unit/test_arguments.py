@@ -14,7 +14,7 @@ from metaalexport.settings import Settings
 
 @pytest.mark.parametrize("text", ["2024-13", "2024-1", "2024", "24-01", "2024-01-01", "januari", " 2024-01", ""])
 def test_what_is_no_month_is_named_with_where_it_was_written(text: str) -> None:
-    with pytest.raises(SettingsError, match=f"the month is '{text}', which is no month; write it as YYYY-MM"):
+    with pytest.raises(SettingsError, match=f"the month is '{text}', which is not a month; write it as YYYY-MM"):
         parse_month(text, "the month")
 
 
@@ -29,7 +29,7 @@ def test_a_period_is_open_where_nothing_is_written_and_in_order() -> None:
 @pytest.mark.parametrize(("first", "last"), [("2025-02-29", "2025-03-01"), ("20250101", "2025-03-01")])
 def test_what_is_no_day_is_named(first: str, last: str) -> None:
     assert parse_days("2024-02-29", "2024-02-29") == ("2024-02-29", "2024-02-29")
-    with pytest.raises(SettingsError, match=f"the first day is '{first}', which is no day; write it as YYYY-MM-DD"):
+    with pytest.raises(SettingsError, match=f"the first day is '{first}', which is not a day; write it as YYYY-MM-DD"):
         parse_days(first, last)
     with pytest.raises(SettingsError, match=f"the last day is '{first}'"):
         parse_days("2024-01-01", first)

@@ -290,7 +290,7 @@ def test_state_of_a_slice_holds_its_cells_only(landing: Landing) -> None:
 def test_older_vintage_is_refused_and_changes_nothing(landing: Landing) -> None:
     put(landing, "2026-02", {US: (2, None)})
     before = landing.content_hash()
-    with pytest.raises(BadReplyError, match="cannot be put behind what it said later") as caught:
+    with pytest.raises(BadReplyError, match="an older vintage cannot be added") as caught:
         put(landing, "2026-01", {US: (1, None)})
     assert caught.value.next_step
     assert landing.content_hash() == before
@@ -329,7 +329,7 @@ def test_older_vintage_is_refused_where_products_meet(
     put(landing, "2026-02", {}, replace(ALL, products=one))
     manifest = stage(landing, "2026-01", {}, replace(ALL, products=two))
     if meet:
-        with pytest.raises(BadReplyError, match="put behind"):
+        with pytest.raises(BadReplyError, match="older vintage cannot be added"):
             landing.commit(manifest.load_id, DATASET)
     else:
         assert landing.commit(manifest.load_id, DATASET).vintage_at == "2026-01"

@@ -31,7 +31,7 @@ def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     said = done.stderr.decode()
     assert "Traceback" not in said
-    assert f"{path}: Not a directory; next: see that the path exists" in said
+    assert f"{path}: Not a directory; next: check that the path exists" in said
 
 
 @pytest.mark.parametrize(

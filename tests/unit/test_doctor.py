@@ -101,7 +101,7 @@ def test_machine_names_variables_and_proxies_and_never_what_they_hold(
 
 def test_machine_whose_shell_is_not_utf8_is_told(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", SimpleNamespace(encoding="iso8859-1"))
-    assert found_of(state)["encoding"] == "iso8859-1: shows ? for other letters; LC_ALL=C.UTF-8 has all"
+    assert found_of(state)["encoding"] == "iso8859-1: shows ? for other characters; set LC_ALL=C.UTF-8"
 
 
 def test_machine_whose_state_cannot_be_made_is_told_and_all_else_is_checked(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_office_that_is_away_is_waited_for_once(tmp_path: Path) -> None:
         assert visit.ask(name, f"https://x.example/{name}", lambda path, kind: None) is None
     assert [result.outcome for result in visit.results] == ["fails"] * 4
     assert [sum(url.endswith(name) for url in adapter.urls) for name in "abcd"] == [3, 1, 1, 0]
-    assert "not asked" in visit.results[-1].detail
+    assert "not requested" in visit.results[-1].detail
 
 
 def test_an_office_is_away_only_if_nothing_of_it_answers() -> None:
@@ -382,5 +382,5 @@ def test_offices_are_asked_one_after_the_other_and_an_error_does_not_end_it(
     said: list[str] = []
     results = list(examine_offices(state, [SDMX.code, CBS.code], "run", said.append))
     assert held == ["cbs", "eurostat"]
-    assert said == [f"{code}: asking every endpoint" for code in (CBS.code, SDMX.code)]
+    assert said == [f"{code}: requesting every endpoint" for code in (CBS.code, SDMX.code)]
     assert results[-1] == Examined(SDMX.code, "examination", "https://x.example", "fails", "no listing")

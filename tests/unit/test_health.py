@@ -130,7 +130,7 @@ def test_a_look_is_late_when_its_hours_are_over_and_not_before(settings: Setting
     assert names(settings, last + timedelta(hours=26)) == []
     (finding,) = health.examine(settings, last + timedelta(hours=26, seconds=1))
     assert (finding.name, finding.where) == ("look_is_late", DATASET)
-    assert "last asked at 2026-07-10T10:00Z, the next look was due by 2026-07-11T12:00Z" in finding.what
+    assert "last polled at 2026-07-10T10:00Z, the next poll was due by 2026-07-11T12:00Z" in finding.what
 
 
 def test_a_look_that_found_nothing_newer_counts_and_one_that_failed_does_not(settings: Settings) -> None:

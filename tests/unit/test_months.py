@@ -27,7 +27,7 @@ def test_months_are_counted_over_years(month: str, months: int, expected: str) -
 
 @pytest.mark.parametrize("text", ["2024-13", "2024-00", "2024-1", "2024-01-01", "24-01", "2024", "", " 2024-01"])
 def test_what_is_no_month_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no month of the form YYYY-MM"):
+    with pytest.raises(ValueError, match="is not a month of the form YYYY-MM"):
         Month.parse(text)
 
 

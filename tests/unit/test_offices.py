@@ -83,7 +83,7 @@ def test_a_proxy_that_was_asked_through_is_named_without_its_address(
     answer(monkeypatch, refuse)
     monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy:3128")
     reason = offices.choose_profile(settings_of).reason
-    assert "asked through HTTPS_PROXY" in reason
+    assert "requested through HTTPS_PROXY" in reason
     assert "secret" not in reason
 
 

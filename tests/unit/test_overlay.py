@@ -125,7 +125,7 @@ def test_partners_of_the_overlay_win_and_reach_dbt(folder: Path) -> None:
         ("cbs,QX,country,", "destination_code is ''"),
         ("cbs,QX,aggregate,VN", "a code of kind aggregate has none"),
         ("cbs,QX,country,VN,,01-01-2026", "valid_from is '01-01-2026'"),
-        ("eurostat,QN,country,VN", "'QN' stands there twice"),
+        ("eurostat,QN,country,VN", "'QN' occurs twice"),
     ],
 )
 def test_partners_that_make_no_sense_are_told_with_file_and_line(folder: Path, row: str, problem: str) -> None:
@@ -148,7 +148,7 @@ def test_settings_have_an_overlay_for_each_profile_and_the_one_that_is_named(tmp
         declare(tmp_path / "own", "identifier: X\n")
         assert get_dataset(CODE).identifier == "X"
         (tmp_path / "file").touch()
-        with pytest.raises(SettingsError, match="is no folder"):
+        with pytest.raises(SettingsError, match="is not a folder"):
             Settings.from_environment({**root, "METAALEXPORT_OVERLAY": str(tmp_path / "file")})
     finally:
         use_overlay(None)
@@ -228,7 +228,7 @@ def test_write_keeps_what_the_user_wrote_and_twice_changes_nothing(folder: Path)
 def test_write_removes_what_the_package_says_as_well(folder: Path) -> None:
     path = declare(folder, "identifier: 85999NED\n")
     assert overlay.write(folder, Learned({CODE: {"identifier": "85429NED"}})) == [
-        f"{path}: removed, the package says the same"
+        f"{path}: removed, the package has the same"
     ]
     assert not path.exists()
 

@@ -167,7 +167,7 @@ def test_a_query_reads_and_writes_no_other_file(settings: Settings, tmp_path: Pa
 
 
 def test_a_device_is_no_file_to_write(settings: Settings) -> None:
-    with pytest.raises(QueryError, match="/dev/null is no file; next"):
+    with pytest.raises(QueryError, match="/dev/null is not a file; next"):
         write_result(settings, "select 1", Path("/dev/null"), "csv")
 
 

@@ -427,7 +427,7 @@ def test_user_scope_rows_wrong_line_is_named(scope_file: Path, line: str, proble
 @pytest.mark.parametrize("text", ["", HEADER + "\n", HEADER + "\n\n\n"], ids=["no bytes", "header", "blank lines"])
 def test_user_scope_rows_empty_file_is_named(scope_file: Path, text: str) -> None:
     scope_file.write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError, match="no scope in it") as caught:
+    with pytest.raises(SettingsError, match="the file has no rows") as caught:
         reference.user_scope_rows(scope_file)
     assert str(caught.value).startswith(str(scope_file))
 

@@ -138,7 +138,7 @@ def test_settings_without_a_profile_are_those_of_the_last_run(tmp_path: Path) ->
 def test_last_run_that_cannot_be_read_is_no_reason_to_guess(tmp_path: Path, text: str) -> None:
     (tmp_path / LAST_RUN).write_text(text, encoding="utf-8")
     environment = {"METAALEXPORT_VAR": str(tmp_path)}
-    with pytest.raises(SettingsError, match=r"last_run\.json is damaged.*next: METAALEXPORT_PROFILE"):
+    with pytest.raises(SettingsError, match=r"last_run\.json is damaged.*next: set METAALEXPORT_PROFILE"):
         Settings.from_environment(environment)
     # As it says: a profile that is named needs no such file, and its run writes one.
     named = Settings.from_environment({**environment, "METAALEXPORT_PROFILE": "live"})
@@ -262,9 +262,9 @@ def test_load_registry_code_unlike_its_file_name_is_refused(tmp_path: Path) -> N
 
 PROBLEMS = {
     "unknown protocol": ("protocol: odata_v4", "protocol: odata_v5", "unknown protocol 'odata_v5'", "odata_v4, sdmx"),
-    "column twice": ("SITC: product", "SITC: partner", "['partner'] are given twice or reserved", "of its own"),
+    "column twice": ("SITC: product", "SITC: partner", "['partner'] are given twice or reserved", "its own column"),
     **{
-        f"reserved column {name}": ("SITC: product", f"SITC: {name}", f"['{name}'] are given twice", "of its own")
+        f"reserved column {name}": ("SITC: product", f"SITC: {name}", f"['{name}'] are given twice", "its own column")
         for name in sorted(RESERVED_COLUMNS - {"measure"})
     },
     "no period": ("Perioden: period", "Perioden: month", "no dimension has the landing column 'period'", "is time"),
@@ -284,7 +284,7 @@ PROBLEMS = {
     "select of no dimension": (
         "citation: x",
         "citation: x\nselect: {Marges: [MW00000]}",
-        "`select` names ['Marges'], which are no dimensions",
+        "`select` names ['Marges'], which are not dimensions",
         "dimensions: Landen, SITC, Perioden",
     ),
 }

@@ -1,4 +1,4 @@
-"""Ask every endpoint of CBS once and compare the replies with the registry."""
+"""Request every CBS endpoint once and compare the replies with the registry."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from extract.replies import UnreadableError, read_object, read_rows
 from extract.slices import Slice
 from extract.verdicts import Reply
 
-# Tables whose contents are looked into when the declared one does not hold what is declared.
+# Number of other tables examined when the declared one does not match its declaration.
 _MOST_CANDIDATES = 8
 
 
 @reads_replies
 def examine(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> list[Examined]:
-    """Ask all endpoints of one table."""
+    """Request all endpoints of one table."""
     visit = Examination(session, dataset.code)
     table = f"{hosts['v4']}/{dataset.identifier}"
     properties = visit.ask("v4 Properties", f"{table}/Properties", inspect_json)
@@ -61,7 +61,7 @@ def examine(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> 
 
 @reads_replies
 def examine_office(session: OfficeSession, hosts: dict[str, str]) -> list[Examined]:
-    """Ask the endpoints that belong to no table: catalogues, calendar, and an unknown table for the shape of errors."""
+    """Request the endpoints that belong to no table: catalogues and the release calendar."""
     visit = Examination(session, "cbs")
     catalogue = visit.ask(
         "v4 catalogue", f"{hosts['v4']}/Datasets?$select=Identifier,Title,Status,Modified", inspect_json
@@ -151,14 +151,14 @@ def _compare_topics(reply: Reply, dataset: Dataset) -> tuple[str, str]:
 
 
 def _candidates(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> list[Examined]:
-    """Look for the table that holds what is declared, among those of the catalogue that fit its words."""
+    """Search the catalogue entries that match `discover` for a table that fits the declaration."""
     visit = Examination(session, dataset.code)
     dimension = dataset.dimension_of("product")
     wanted = next((code for code in dataset.products), "")
     try:
         entries = CbsOffice().discover(session, hosts, dataset.discover)
     except ExtractError as error:
-        # What was found of the table itself must not be lost over it.
+        # The findings of the table itself must be kept.
         return [Examined(dataset.code, "v4 catalogue", error.where, "fails", error.problem)]
     for entry in entries[:_MOST_CANDIDATES]:
         endpoint = f"candidate {entry.identifier}"
@@ -179,7 +179,7 @@ def _candidates(session: OfficeSession, hosts: dict[str, str], dataset: Dataset)
         try:
             is_found = reply is not None and bool(read_rows(reply.path))
         except UnreadableError:
-            # Another table than the one that is examined; that one's own endpoints tell of it.
+            # This is a candidate; problems of the declared table are reported by its own endpoints.
             is_found = False
         if is_found:
             line = f"identifier: {entry.identifier}"

@@ -28,7 +28,7 @@ class _Offered:
     group: str = ""
 
     def is_meant_by(self, measure: Measure) -> bool:
-        """Whether it has the title, and the group and the unit as far as they are declared; v3 has no group ids."""
+        """True if title, and group and unit where declared, are equal; v3 has no group ids."""
         return (
             bool(measure.title)
             and " ".join(self.title.split()) == " ".join(measure.title.split())
@@ -40,12 +40,12 @@ class _Offered:
 def _matched(
     dataset: Dataset, offered: Iterable[_Offered], known: Mapping[str, str], *, where: str, next_step: str
 ) -> dict[str, str]:
-    """Return the office's code of each declared measure: `known`, or that of the one measure with its title.
+    """Return the office's code of each declared measure: from `known`, or of the only measure with its title.
 
     Raises
     ------
     BadReplyError
-        If no measure, or more than one, has the title, group and unit of one that is not known.
+        If zero or several measures match the title, group and unit of a measure not in `known`.
     """
     by_code = {measure.code: measure for measure in offered}
     free = [measure for code, measure in by_code.items() if code not in known.values()]
@@ -77,7 +77,7 @@ def v4_measures(path: Path, dataset: Dataset, where: str = "") -> dict[str, str]
     Raises
     ------
     BadReplyError
-        If the table lacks one, under its code and under its title: another table may have taken the id.
+        If a measure is found neither by code nor by title: the id may have been reused for another table.
     """
     rows = read_rows(path, "Identifier")
     offered = [_Offered(*(text_of(row, n) for n in ("Identifier", "Title", "Unit", "MeasureGroupId"))) for row in rows]
@@ -87,9 +87,9 @@ def v4_measures(path: Path, dataset: Dataset, where: str = "") -> dict[str, str]
 
 
 def v3_topics(path: Path, dataset: Dataset) -> dict[str, str]:
-    """Return column name to measure code of a v3 table, by the ``Index`` that the registry declares, or by title.
+    """Return the measure code by column name of a v3 table, by the declared ``Index`` or by title.
 
-    A column at the declared place that has another title than the declared one is another measure.
+    A column at the declared index with a different title is a different measure.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _topic_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def found_by_title(dataset: Dataset, measures: Mapping[str, str]) -> tuple[Finding, ...]:
-    """Return a finding for each measure of v4 that has another code than the declared one."""
+    """Return a finding for each v4 measure whose code differs from the declared one."""
     return tuple(
         Finding("measure_found_by_title", code, _elsewhere(dataset, code, f"code: {own}", own), "warn")
         for code, own in measures.items()
@@ -124,8 +124,8 @@ def found_by_title(dataset: Dataset, measures: Mapping[str, str]) -> tuple[Findi
 
 
 def topics_by_title(path: Path, dataset: Dataset, topics: Mapping[str, str]) -> tuple[Finding, ...]:
-    """Return a finding for each measure of v3 that stands in another place than the declared one."""
-    # A topic can stand twice in the list, under two groups.
+    """Return a finding for each v3 measure whose index differs from the declared one."""
+    # A topic can occur twice in the list, under two groups.
     places: dict[str, list[int]] = {}
     for row in _topic_rows(path):
         places.setdefault(text_of(row, "Key"), []).append(row["ID"])

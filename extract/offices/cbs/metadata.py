@@ -24,12 +24,12 @@ from extract.replies import (
 )
 from extract.verdicts import Reply
 
-# The status of a table that goes on.
+# The status of a table that is still updated.
 _REGULAR = "Regulier"
 
 
 def _notice(properties: Mapping[str, Any], status: str, *reasons: str) -> str:
-    """Return what CBS says of a table that does not go on; its fields have other names in v4 and v3."""
+    """Return CBS's notice about a discontinued table; field names differ between v4 and v3."""
     found = str(properties.get(status) or _REGULAR)
     words = " ".join(text for name in reasons if (text := text_of(properties, name)))
     return "" if found == _REGULAR else f"CBS calls the table {found}: {words or 'it gives no reason'}"
@@ -74,7 +74,7 @@ def read_v3_version(reply: Reply, dataset: Dataset) -> OfficeVersion:
     info = next(iter(read_rows(reply.path)), {})
     modified = str(info.get("Modified", ""))
     try:
-        # No offset is given; the hour is that of the Dutch release.
+        # The time has no offset; its hour matches the Dutch release time.
         moment = datetime.fromisoformat(modified).replace(tzinfo=AMSTERDAM)
         stamp = _utc(moment)
     except (ValueError, OverflowError) as error:
@@ -88,11 +88,11 @@ def read_v3_version(reply: Reply, dataset: Dataset) -> OfficeVersion:
 
 
 def check_dimensions(reply: Reply, dataset: Dataset) -> None:
-    """Raise `BadReplyError` if the table has other dimensions than the registry declares."""
+    """Raise `BadReplyError` if the table's dimensions differ from the registry's."""
     found = tuple(row["Identifier"] for row in read_rows(reply.path, "Identifier"))
     if set(found) != set(dataset.dimensions):
         raise BadReplyError(
-            f"the table's dimensions are {list(found)}, the registry says {list(dataset.dimensions)}",
+            f"the table's dimensions are {list(found)}, the registry declares {list(dataset.dimensions)}",
             dataset=dataset.code,
             where=reply.record.url,
             next_step=REDESIGNED,

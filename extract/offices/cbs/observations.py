@@ -66,12 +66,12 @@ def _rules(
 
 
 def _are_flat(pages: list[tuple[int, Path]]) -> bool:
-    """Whether no row can hold a list or an object; it is told in milliseconds, and asking each row costs more."""
+    """True if no row can hold a list or an object; checked once per page, as a check per row costs more."""
     return all(is_flat(path.read_bytes()) for _, path in pages)
 
 
 def _is_no_text(*expressions: str) -> str:
-    """Return the condition of a row with a list or an object in the place of a text; DuckDB writes it as JSON."""
+    """Return the condition of a row with a list or an object instead of a text; DuckDB casts it to JSON text."""
     return " or ".join(f"starts_with({one}, '[') or starts_with({one}, '{{')" for one in expressions)
 
 
@@ -85,7 +85,7 @@ def _doubt(dataset: Dataset, *, is_flat: bool) -> str:
 
 
 def _substitute(condition: str, expressions: dict[str, str]) -> str:
-    """Write a condition on landing columns in terms of the reply's own."""
+    """Rewrite a condition on landing columns in terms of the reply's columns."""
     pattern = re.compile(r"\b(" + "|".join(map(re.escape, expressions)) + r")\b(?= in | = |,)")
     return pattern.sub(lambda match: expressions[match[1]], condition)
 
@@ -107,7 +107,7 @@ def read_observations(dataset: Dataset, part: Slice, fetched: Fetched, files: Fi
     columns = {column: unpadded(dimension) for dimension, column in dataset.dimensions.items()}
     measure = declared(unpadded("Measure"), codes)
     expressions = _expressions(dataset, columns, measure, '"Value"', '"ValueAttribute"')
-    # A recorded reply can hold more measures than the slice; a live request cannot return them.
+    # A recorded reply can hold more measures than the slice; a live reply cannot.
     asked = f"{expressions['measure']} in {sql_tuple(dataset.measure_codes)}" if part.recorded_urls else "true"
     flat = _are_flat(pages)
     rules = _rules(dataset, expressions, '"Value"', '"ValueAttribute"', is_flat=flat)
@@ -147,7 +147,7 @@ def _zip_rows(
             """
 
     columns = {column: f'trim("{dimension}")' for dimension, column in dataset.dimensions.items()}
-    # The bulk files have a decimal comma, and no mark between thousands.
+    # The bulk files have a decimal comma and no thousands separator.
     measure = declared('trim("Measure")', codes)
     expressions = _expressions(dataset, columns, measure, "replace(\"Value\", ',', '.')", '"ValueAttribute"')
     slice_rows = _substitute(in_slice(dataset, part), expressions)
@@ -165,7 +165,7 @@ def _v3_rows(dataset: Dataset, pages: list[tuple[int, Path]], topics: dict[str, 
     @contextmanager
     def cells_of() -> Iterator[str]:
         with rows_of() as source:
-            # v3 shows a cell that is not published as null; in v4 it is absent, and so it is here.
+            # An unpublished cell is null in v3 and absent in v4; here it is absent.
             yield f"""
                 select * exclude (cell), cell.code as measure_code, trim(cell.text) as value_text
                 from (select request_no, {keys}, unnest([{cells}]) as cell from ({source}))

@@ -49,7 +49,7 @@ class CbsOffice:
     """The protocols of CBS."""
 
     def hosts(self) -> dict[str, str]:
-        """Return the public addresses."""
+        """Return the public base URLs."""
         return {
             "v4": "https://datasets.cbs.nl/odata/v1/CBS",
             "bulk": "https://datasets.cbs.nl/csv/CBS/nl",
@@ -58,12 +58,12 @@ class CbsOffice:
         }
 
     def greeting(self, hosts: dict[str, str]) -> str:
-        """Return the address of one table's properties, some 10 kB."""
+        """Return the URL of one table's properties, some 10 kB."""
         return f"{hosts['v4']}/85429NED/Properties"
 
     @reads_replies
     def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
-        """Read version and status: of ``Properties``, or of ``TableInfos`` of v3 where v4 does not answer."""
+        """Read version and status from ``Properties``, or from ``TableInfos`` of v3 where v4 does not answer."""
         try:
             return read_version(self._properties(session, hosts, dataset), dataset)
         except TransientOfficeError:
@@ -78,7 +78,7 @@ class CbsOffice:
         Raises
         ------
         TornReadError
-            If ``Version`` changed while the table was read, or rows were lost or repeated between its pages.
+            If ``Version`` changed during the read, or rows were lost or repeated between pages.
         BadReplyError
             If the table is not the one that the registry declares.
         """
@@ -112,7 +112,7 @@ class CbsOffice:
         if protocol == ZIP:
             archive, difference = self._fetch_zip(session, hosts, dataset, before)
             if difference:
-                # CBS writes the file apart from the table; the pages are the table itself, and are counted.
+                # CBS generates the zip separately; the pages come from the table itself, and their rows are counted.
                 session.progress(f"{difference}; reading pages instead")
                 protocol, findings = V4, (Finding("fallback_used", dataset.identifier, difference, "warn"),)
             else:
@@ -184,7 +184,7 @@ class CbsOffice:
     def _fetch_zip(
         self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, properties: Reply
     ) -> tuple[Reply, str]:
-        """Fetch the whole table as a zip; also what is wrong with its number of rows, empty if nothing is."""
+        """Fetch the whole table as a zip; also return a description of a wrong row count, empty if it is right."""
         url = f"{hosts['bulk']}/{dataset.identifier}"
         reply = session.get(url, purpose="observations", inspect=inspect_zip)
         session.progress(f"observations: the whole table as zip, {reply.record.bytes / 1e6:.1f} MB")
@@ -238,7 +238,7 @@ class CbsOffice:
     def _v3(
         self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, entity_set: str, purpose: str
     ) -> Reply:
-        # Without $format the feed answers in Atom.
+        # Without $format the feed returns Atom.
         url = f"{hosts['v3']}/ODataFeed/odata/{dataset.identifier}/{entity_set}?$format=json"
         return session.get(url, purpose=purpose, inspect=inspect_json)
 
@@ -260,7 +260,7 @@ class CbsOffice:
     def discover(self, session: OfficeSession, hosts: dict[str, str], words: tuple[str, ...]) -> list[CatalogueEntry]:
         """Search the v4 catalogue by words of the title or id.
 
-        ``$search`` is accepted and ignored by the office, so the whole list is read and searched here.
+        The office accepts and ignores ``$search``, so the whole list is read and searched here.
         """
         url = f"{hosts['v4']}/Datasets?$select=Identifier,Title,Status,Modified"
         reply = session.get(url, purpose="catalogue", inspect=inspect_json)
@@ -305,7 +305,7 @@ class CbsOffice:
 
 
 def _is_v4_data(error: TransientOfficeError | OfficeRefusedError) -> bool:
-    """Whether v4 failed altogether, or has no observations of the table (404 while its metadata are there)."""
+    """True if v4 failed altogether, or has no observations of the table (404 although its metadata exist)."""
     return isinstance(error, (TransientOfficeError, NoWayThroughError)) or (
         "HTTP 404" in error.problem and "/Observations" in error.where
     )

@@ -1,4 +1,4 @@
-"""Checks of CBS's replies as they come, and how a page, an archive and a count are read."""
+"""Validation of CBS's replies, and readers of pages, archives and counts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ V4, ZIP, V3 = "odata_v4", "csv_zip", "odata_v3"
 LOOK = "look at the reply in the raw store; if CBS changed its API, adapt extract/offices/cbs/"
 REDESIGNED = "CBS redesigned the table: adapt its registry file and staging model"
 _PAGE_END = re.compile(rb'(\]|"(?:@odata|odata)\.nextLink"\s*:\s*"(?:[^"\\]|\\.)*")\s*\}$')
-# What stands before the rows of a page, and after them.
+# The text before and after the rows of a page.
 _VALUE = re.compile(rb'"value"\s*:\s*\[')
 _PAGE_REST = re.compile(rb'\](?:\s*,\s*"(?:@odata|odata)\.nextLink"\s*:\s*"(?:[^"\\]|\\.)*")?\s*\}\s*$')
 _NEXT_LINK = re.compile(rb'"(?:@odata|odata)\.nextLink"\s*:\s*"((?:[^"\\]|\\.)*)"')
@@ -50,17 +50,17 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def text_of(row: Mapping[str, Any], name: str) -> str:
-    """Return a field as text without blanks around it; empty if it is absent or null."""
+    """Return a field as trimmed text; empty if it is absent or null."""
     return str(row.get(name) or "").strip()
 
 
 def inspect_json(path: Path, content_type: str) -> Verdict | None:
-    """Accept a complete JSON object; name an OData error in its own words."""
+    """Accept a complete JSON object; quote an OData error."""
     head = head_of(path).removeprefix(_BOM).lstrip()
     if not head.startswith(b"{"):
         return Verdict(f"not JSON (content type {content_type!r}): {head[:120]!r}", retryable=False, next_step=LOOK)
     if not _PAGE_END.search(tail_of(path).rstrip()):
-        # Not the end of a page: a small single object, or a body cut behind a row. Only reading it all tells.
+        # Not the end of a page: a small single object, or a body truncated after a row. Parse it to find out.
         try:
             read_json(path)
         except UnreadableError as error:
@@ -76,7 +76,7 @@ def inspect_json(path: Path, content_type: str) -> Verdict | None:
 
 def inspect_count(path: Path, content_type: str) -> Verdict | None:
     """Accept a bare integer, with or without a byte order mark."""
-    # More digits than these are no count of anything.
+    # A longer number is not a count.
     text = head_of(path, 64).removeprefix(_BOM).strip()
     return (
         None
@@ -86,7 +86,7 @@ def inspect_count(path: Path, content_type: str) -> Verdict | None:
 
 
 def inspect_zip(path: Path, content_type: str) -> Verdict | None:
-    """Accept a whole zip with observations in it; every member's checksum is compared."""
+    """Accept a complete zip with observations; every member's checksum is verified."""
     head = head_of(path, 256)
     if not head.startswith(b"PK"):
         return Verdict(f"not a zip (content type {content_type!r}): {head[:120]!r}", retryable=False, next_step=LOOK)
@@ -100,7 +100,7 @@ def inspect_zip(path: Path, content_type: str) -> Verdict | None:
 
 
 def next_link(path: Path) -> str | None:
-    """Return the page's ``nextLink``; it stands before or after the rows."""
+    """Return the page's ``nextLink``, which may precede or follow the rows."""
     for part in (head_of(path), tail_of(path)):
         if match := _NEXT_LINK.search(part):
             return str(json.loads(b'"' + match[1] + b'"'))
@@ -113,7 +113,7 @@ def read_count(reply: Reply) -> int:
 
 
 def check_observation_fields(path: Path, dataset: Dataset) -> set[str]:
-    """Compare the fields of the first observation with those the registry expects; return those it does not know.
+    """Check the fields of the first observation against the registry; return the undeclared ones.
 
     Raises
     ------
@@ -141,9 +141,9 @@ def check_observation_fields(path: Path, dataset: Dataset) -> set[str]:
 
 
 def count_observations(paths: list[Path], identity: str = "Id") -> tuple[int, int]:
-    """Count the rows of pages, and their distinct running numbers.
+    """Count the rows of pages and their distinct row ids.
 
-    Both must equal the office's count: a page sent twice is too many rows, or stands in for one that is lost.
+    Both must equal the office's count: a page sent twice adds rows, or replaces a lost one.
     """
     rows_of = page_rows(list(enumerate(paths)), (identity,))
     with rows_of() as source, duckdb.connect() as connection:
@@ -153,10 +153,10 @@ def count_observations(paths: list[Path], identity: str = "Id") -> tuple[int, in
 
 
 def page_rows(pages: list[tuple[int, Path]], fields: tuple[str, ...]) -> Callable[[], AbstractContextManager[str]]:
-    """Return what `Rows.open` needs to read the rows of pages, with ``request_no`` of each.
+    """Return a `Rows.open` factory that reads the rows of pages, each with its ``request_no``.
 
-    A page is one JSON object of 15 MB. DuckDB reads the array in it about twice as fast as the object as a whole, and
-    needs no memory for all of it at once; so it is given the array alone.
+    A page is one JSON object of 15 MB. DuckDB gets only the array in it: it reads the array about twice as fast as the
+    object, and streams it.
     """
     columns = "{" + ", ".join(f"{quote(name)}: 'VARCHAR'" for name in fields) + "}"
 
@@ -173,23 +173,23 @@ def page_rows(pages: list[tuple[int, Path]], fields: tuple[str, ...]) -> Callabl
 
 
 def unpadded(name: str) -> str:
-    """Return a key without the blanks that CBS pads some with; `trim` of every text would cost a copy of each."""
+    """Return the SQL of a key without CBS's padding blanks; `trim` of every text would copy each."""
     return f'if(suffix("{name}", \' \'), trim("{name}"), "{name}")'
 
 
 def write_array(path: Path, output: BinaryIO) -> None:
-    """Write the ``value`` array of a page and nothing around it.
+    """Write the ``value`` array of a page.
 
     Raises
     ------
     UnreadableError
-        If the page has none, or a row in it is nested deeply: DuckDB crashes on it.
+        If the page has none, or a row is deeply nested, which crashes DuckDB.
     """
     with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as page:
         start = _VALUE.search(page, 0, 1 << 16)
         end = _PAGE_REST.search(page, max(0, len(page) - (1 << 16)))
         if start is None or end is None:
-            raise UnreadableError("this is no page of rows", path)
+            raise UnreadableError("this is not a page of rows", path)
         rows = page[start.end() - 1 : end.start() + 1]
     if is_nested_deeply(rows):
         raise UnreadableError("a row is nested deeply", path)
@@ -197,7 +197,7 @@ def write_array(path: Path, output: BinaryIO) -> None:
 
 
 def count_zip_rows(path: Path) -> int:
-    """Count the observations in a bulk zip: the lines of its members, without their headers."""
+    """Count the observations in a bulk zip: the lines of its members without headers."""
     rows = 0
     with opened_zip(path) as archive:
         for name in zip_members(path, "Observations"):
@@ -216,7 +216,7 @@ def zip_header(path: Path, members: list[str], dataset: Dataset) -> list[str]:
     Raises
     ------
     BadReplyError
-        If they differ: their rows would land in each other's columns.
+        If they differ: rows would land in the wrong columns.
     """
     headers = []
     with opened_zip(path) as archive:

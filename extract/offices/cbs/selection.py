@@ -1,4 +1,4 @@
-"""What a slice selects of a table: the ``$filter`` of OData v4 and of v3."""
+"""Selection of a slice from a table: the ``$filter`` of OData v4 and v3."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from extract.replies import (
 )
 from extract.slices import Slice
 
-# By dimension, each code without blanks and as the office writes it.
+# By dimension: code without blanks to code as the office writes it.
 Keys = dict[str, dict[str, str]]
 
 
 def is_whole(dataset: Dataset, part: Slice) -> bool:
-    """Whether a slice asks for all periods and partners of a table."""
+    """True if a slice requests all periods and partners of a table."""
     return part.first_month <= dataset.first_period and not (part.last_month or part.partners or part.recorded_urls)
 
 
 def wanted_codes(dataset: Dataset, part: Slice) -> dict[str, tuple[str, ...]]:
-    """Return the codes that a slice asks for, by dimension; a dimension that is absent is asked for whole."""
+    """Return the requested codes by dimension; absent dimensions are requested whole."""
     by_column = {"partner": part.partners, "product": part.products}
     named = {dataset.dimension_of(column): codes for column, codes in by_column.items() if codes}
     return {dimension: codes for dimension, codes in {**named, **dataset.select}.items() if dimension}
 
 
 def not_offered(dataset: Dataset, part: Slice, keys: Keys) -> tuple[Finding, ...]:
-    """Return which codes of a slice the table does not have; the office answers them with silence."""
+    """Return a finding for codes of a slice that the table lacks; the office silently ignores them."""
     findings = []
     for dimension, codes in wanted_codes(dataset, part).items():
         if absent := [code for code in codes if not any(_fits(key, code) for key in keys[dimension])]:
@@ -46,14 +46,14 @@ def observation_filter(
 ) -> str:
     """Return the ``$filter`` of a slice.
 
-    Years (``JJ00``) sort before months (``MMnn``) of the same year, so one ``ge`` keeps both.
+    Years (``JJ00``) sort before months (``MMnn``) of the same year, so one ``ge`` covers both.
 
     Parameters
     ----------
     keys : dict of str to dict of str to str
-        The office's own spelling of each code, by dimension: some tables pad their keys with blanks.
+        The office's spelling of each code, by dimension: some tables pad their keys with blanks.
     measures : mapping of str to str
-        The office's code of each declared measure, as `v4_measures` finds them.
+        The office's code of each declared measure, from `v4_measures`.
     """
     own_codes = tuple((measures or {}).get(code, code) for code in dataset.measure_codes)
     clauses = [f"Measure in ({_in_list(own_codes)})"]
@@ -79,7 +79,7 @@ def _in_list(codes: tuple[str, ...]) -> str:
 
 
 def v3_filter(dataset: Dataset, part: Slice, code_lists: dict[str, Path]) -> str:
-    """Return the ``$filter`` of a slice in the grammar of v3: no ``in``, and keys padded as they are stored."""
+    """Return the ``$filter`` of a slice in v3 syntax: no ``in``, and keys padded as stored."""
     clauses = []
     for dimension, codes in wanted_codes(dataset, part).items():
         keys = [row["Key"] for row in read_rows(code_lists[dimension], "Key")]

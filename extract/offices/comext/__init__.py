@@ -1,1 +1,1 @@
-"""Comext: the monthly bulk files and the lists of codes of Eurostat's trade statistics."""
+"""Comext: the monthly bulk files and code lists of Eurostat's trade statistics."""

@@ -1,9 +1,9 @@
 """The monthly bulk files of Comext: all reporters, partners and CN8 codes of a month in one 7z archive.
 
-Quirks handled here: the files lie on the main host; they are overwritten in place when a month is revised, so the
-size and time in the listing are their version; annual files (``YYYY52``) have names of the same pattern and would
-count a year twice; the files of today have 18 columns, those until 2001 (and older copies) 19 under other names, where
-procedure 4 is the total of the others; a masked code has a row for each class of the goods behind it.
+Quirks handled here: the files are on the main host; they are overwritten in place when a month is revised, so the size
+and time in the listing are their version; annual files (``YYYY52``) match the same name pattern and would count a year
+twice; current files have 18 columns, those until 2001 (and older copies) 19 under other names, where procedure 4 is the
+total of the others; a masked code has one row per class of its goods.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from extract.verdicts import Verdict, head_of
 FOLDER = "comext/COMEXT_DATA/PRODUCTS"
 HISTORICAL_FOLDER = "comext/COMEXT_HISTORICAL_DATA/PRODUCTS_1988_2001"
 FIRST_YEAR_IN_FOLDER = 2002
-# Landing column to column of the file, by layout.
+# File column by landing column, for each layout.
 LAYOUTS: dict[str, dict[str, str]] = {
     "v2": {
         "reporter": "REPORTER",
@@ -93,7 +93,7 @@ def list_files(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, 
 
 @reads_replies
 def months_to_load(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, first: str, last: str) -> list[str]:
-    """Return the months of which the office has a file, from `first` to `last`; without a first one only the newest."""
+    """Return the months that have a file, from `first` to `last`; only the newest if `first` is empty."""
     months = list_files(session, hosts, dataset, FOLDER)
     if first and int(first[:4]) < FIRST_YEAR_IN_FOLDER:
         months |= list_files(session, hosts, dataset, HISTORICAL_FOLDER)
@@ -122,12 +122,12 @@ def fetch(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part:
 
 
 def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Finding]]:
-    """Say how a month's file reads as rows, unpacked as it is read.
+    """Return the rows of a month's file, unpacked during the read.
 
     Raises
     ------
     BadReplyError
-        If its columns are those of no known layout.
+        If its columns match no known layout.
     """
     path = files[0][1]
     layout, header = layout_of(path)
@@ -196,7 +196,7 @@ def layout_of(path: Path) -> tuple[str, list[str]]:
 
 
 def inspect_seven_zip(path: Path, content_type: str) -> Verdict | None:
-    """Accept a 7z archive with one member, whole as far as its directory tells; it stands at the end."""
+    """Accept a 7z archive with one member, complete according to its directory at the end of the file."""
     if not head_of(path, 6).startswith(b"7z\xbc\xaf\x27\x1c"):
         return read_fault(path) or Verdict(
             f"not a 7z archive: {head_of(path, 120)!r}",
@@ -224,13 +224,13 @@ def _find(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part:
             f"there is no bulk file of {part.first_month}; the newest is of {max(files, default='none')}",
             dataset=dataset.code,
             where=folder,
-            next_step="ask for a month that the office has published",
+            next_step="request a month that the office has published",
         )
     return files[part.first_month]
 
 
 def _read_header(path: Path) -> list[str]:
-    """Return the first line of the archive's member; unpacking stops behind it."""
+    """Return the first line of the archive's member without unpacking the rest."""
     with piped(lambda output: write_seven_zip(path, output)) as (pipe,), pipe.open("rb") as content:
         line = read_header(content, path)
     return csv_fields(line.decode("utf-8-sig").strip())

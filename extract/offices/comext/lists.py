@@ -1,20 +1,20 @@
-"""The lists of Comext: titles of the Combined Nomenclature, and which CN8 code took the place of which.
+"""Comext lists: titles of the Combined Nomenclature, and successions of CN8 codes.
 
-A list is a text file without a header, with tabs between its columns and a line for each entry. It lands as a set of
-entries: each line is one observation whose value is 1, and all that it says is its key. A title that changes is then
-one entry withdrawn and one new, and what the list said at any of its releases can be told, as with figures.
+A list is a tab-separated text file without a header, one line per entry. Each line lands as one observation with value
+1 and its content as the key. A changed title is then one entry withdrawn and one added, and the list of any release
+can be reconstructed, as with figures.
 
-The columns of a file are those of the registry's dimensions, in that order, the year apart, which is that of the
-first day. What a column holds is told from its landing column: a day (`DAYS`), a title (`TEXTS`), or else a code.
+The columns of a file are the registry's dimensions, in that order, except the year, which is that of the first day.
+The landing column determines the type: a day (`DAYS`), a title (`TEXTS`), otherwise a code.
 
-Quirks handled here: codes may be written with blanks (``7601 10 00``); days are ``DD/MM/YYYY``, and an entry that
-still holds ends in 2500; titles hold quotation marks; a code stands there again each time that its title changed, and
-in July 2017 the first and last day of the title followed as two more columns (as a public reader of that time named
-them). A public reader of 2026 takes the first four columns of the file, as UTF-8. That is assumed here: a file in
-another encoding is refused, not guessed at. Of ``CN8-PRED-SUCC.txt`` no description of the columns was found.
+Quirks handled here: codes may contain blanks (``7601 10 00``); days are ``DD/MM/YYYY``, and an entry that is still
+valid ends in 2500; titles contain quotation marks; a code is repeated for each change of its title, and in July 2017
+two more columns held the first and last day of the title (as named by a public reader of that time). A public reader
+of 2026 takes the first four columns of the file, as UTF-8. That is assumed here: another encoding is rejected. No
+description of the columns of ``CN8-PRED-SUCC.txt`` was found.
 
-``CN_New_YYYY.txt`` and ``CN_Close_YYYY.txt`` are not landed: what opens and closes in a year is in the first and last
-days of ``CN.txt`` already.
+``CN_New_YYYY.txt`` and ``CN_Close_YYYY.txt`` are not landed: the first and last days in ``CN.txt`` already show which
+codes open and close in a year.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FOLDER = "comext/COMEXT_METADATA/CLASSIFICATIONS_AND_RELATIONS"
 # Landing columns that hold days and texts; all others hold codes.
 DAYS = ("valid_from", "valid_to", "title_from", "title_to")
 TEXTS = ("title",)
-# Columns that a file may end without.
+# Trailing columns that a file may lack.
 _OPTIONAL = ("title_from", "title_to")
 _FIRST_DAY = "valid_from"
 _LOOK = "look at the reply in the raw store; if Eurostat changed the list, adapt extract/offices/comext/lists.py"
@@ -64,7 +64,7 @@ def fetch(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> Fe
 
 
 def find_list(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> ListedFile:
-    """Look a list up in the listing of its folder.
+    """Find a list in the listing of its folder.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def find_list(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -
 
 
 def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Finding]]:
-    """Say how a list reads as rows: those whose first day lies in the slice, or that have none that can be right."""
+    """Return the rows of a list whose first day is in the slice or invalid."""
     columns = _file_columns(dataset)
     query = f"""
         select 0 as request_no, string_split(rtrim(line, chr(13)), chr(9)) as fields
@@ -96,7 +96,7 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
     """
     text = {column: f"nullif(trim(fields[{place}]), '')" for place, column in enumerate(columns, start=1)}
     read = {column: _expression(column, text[column]) for column in columns}
-    # A key has no null: what a file does not have is empty.
+    # Keys are never null: a missing column is empty.
     landed = {c: f"coalesce({read[c]}, '')" if c in _OPTIONAL else read[c] for c in columns}
     year = f"{landed[_FIRST_DAY]}[:4]"
     is_too_early = f"{year} < {quote(dataset.first_period[:4])}"
@@ -120,20 +120,20 @@ def rows(dataset: Dataset, part: Slice, files: Files) -> tuple[Rows, list[Findin
     }
     last = part.last_month[:4] or "9999"
     is_asked = f"coalesce({is_too_early} or {year} between {quote(part.first_month[:4])} and {quote(last)}, true)"
-    # A blank line is no entry; the text behind the last line end is one.
+    # A blank line is not an entry; text after the last line end is.
     has_text = "trim(array_to_string(fields, '')) != ''"
-    # Lists are small: all rules are asked of every line in the first pass.
+    # Lists are small: the first pass applies all rules to every line.
     return Rows(ready(query), expressions, (), "false", in_slice=f"{has_text} and {is_asked}", refused=rules), []
 
 
 def widths_of(dataset: Dataset) -> tuple[int, ...]:
-    """Return how many columns a line of the list may have, the least first."""
+    """Return the permitted numbers of columns of a line, in ascending order."""
     columns = _file_columns(dataset)
     return tuple(sorted({len(columns), sum(column not in _OPTIONAL for column in columns)}))
 
 
 def layout_problem(dataset: Dataset, path: Path) -> str:
-    """Say in what the first line of a list is not as declared; empty if it is."""
+    """Return how the first line of a list differs from the declaration; empty if it does not."""
     first = head_of(path, 1 << 16).decode("utf-8-sig", errors="replace").split("\n", 1)[0].rstrip("\r")
     fields = first.split("\t")
     if len(fields) in (widths := widths_of(dataset)):
@@ -142,10 +142,10 @@ def layout_problem(dataset: Dataset, path: Path) -> str:
 
 
 def inspect_list(file: ListedFile, path: Path, content_type: str) -> Verdict | None:
-    """Accept a text with tabs, whole as far as the listing and its last line tell."""
+    """Accept a tab-separated text that is complete according to the listed size and its last line."""
     if fault := read_fault(path):
         return fault
-    # Before the text is looked at: a cut may go through a character.
+    # Before decoding: a truncation may split a character.
     size = path.stat().st_size
     if size < file.size:
         return Verdict(f"the list is cut off: {size:,} of {file.size:,} bytes", retryable=True)
@@ -167,11 +167,11 @@ def _file_columns(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _expression(column: str, text: str) -> str:
-    """Return the SQL expression of a landing column, null where the text is none of its kind."""
+    """Return the SQL expression of a landing column, null where the text has the wrong type."""
     if column in DAYS:
         day = f"strftime(try_strptime({text}, '%d/%m/%Y'), '%Y-%m-%d')"
         return f"case when regexp_full_match({text}, '\\d{{2}}/\\d{{2}}/\\d{{4}}') then {day} end"
     if column in TEXTS:
         return text
-    # A blank that does not break is one as well.
+    # Non-breaking spaces are blanks too.
     return f"nullif(regexp_replace({text}, '[\\s\\x{{00A0}}]', '', 'g'), '')"

@@ -1,9 +1,9 @@
-"""Eurostat's asynchronous answers: three shapes, each possible with HTTP 200 whatever was asked for.
+"""Eurostat's asynchronous answers: three forms, each possible with HTTP 200 for any request.
 
-1. An SDMX request gets an XML envelope with the key of a job. The job is polled until its data are there. Its key is
-   written down first, so that a run that was killed goes on with the same job instead of starting another.
-2. The statistics API answers with a warning and no key: it can only be asked again (`eurostat_faults.read_fault`).
-3. Until 2023 an SDMX-ML footer named the URL of a zip. It is still read, in case a host falls back to it.
+1. An SDMX request gets an XML envelope with a job key. The job is polled until its data are available. The key is
+stored first, so that after a crash the next run resumes the same job instead of starting another.
+2. The statistics API answers with a warning and no key: the request can only be repeated (`faults.read_fault`).
+3. Until 2023 an SDMX-ML footer named the URL of a zip. It is still supported, in case a host reverts to it.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from extract.verdicts import Inspector, Reply, Verdict, head_of
 _ENVELOPE = re.compile(rb"<[\w:]*(?:queued|asyncResponse|syncResponse)\b")
 _KEY = re.compile(rb"<[\w:]*(?:id|key)>\s*([0-9a-fA-F-]{8,})\s*<")
 _STATUS = re.compile(rb"<[\w:]*status>\s*([A-Z_]+)\s*<")
-# The recorded one has no file extension.
+# The recorded URL has no file extension.
 _FOOTER_URL = re.compile(rb"<[\w:]*Footer>.*?(https?://[^\s<]+)", re.DOTALL)
 _NOT_YET = "DATA_NOT_YET_AVAILABLE"
 _GONE = ("EXPIRED", "UNKNOWN_REQUEST")
-# Jobs that may expire one after the other before the data are given up.
+# Consecutive expired jobs after which the request fails.
 _JOBS = 3
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class PollPolicy:
-    """How patiently a job is waited for.
+    """Polling of a job.
 
     Attributes
     ----------
     first_seconds, longest_seconds : float
-        First pause, and longest; each is half as long again as the one before.
+        First and longest pause; each is 1.5 times the previous one.
     total_seconds : float
-        Bound of all pauses of one job.
+        Limit on the sum of a job's pauses.
     """
 
     first_seconds: float = 10.0
@@ -58,9 +58,9 @@ class Jobs:
     Parameters
     ----------
     session : OfficeSession
-        Where requests go through.
+        Session for the requests.
     host : str
-        Base URL of the host that was asked.
+        Base URL of the host.
     """
 
     def __init__(self, session: OfficeSession, host: str) -> None:
@@ -73,27 +73,26 @@ class Jobs:
         )
 
     def get(self, url: str, *, purpose: str, inspect: Inspector) -> Reply:
-        """Fetch a URL, waiting for a job if that is what the office makes of it.
+        """Fetch a URL, waiting for a job if the office answers asynchronously.
 
         Raises
         ------
         TransientOfficeError
-            If the job did not end in time; it is taken up again by the next run. Also if one job after the other is
-            forgotten by the office before it ends.
+            If the job did not end in time (the next run resumes it), or if the office discarded several jobs in a row.
         """
         for _ in range(_JOBS):
             reply = self._ask(url, purpose, inspect)
             if reply is not None:
                 return reply
         raise TransientOfficeError(
-            f"Eurostat forgot {_JOBS} jobs one after the other before their data could be fetched",
+            f"Eurostat discarded {_JOBS} jobs in a row before their data could be fetched",
             dataset=self._session.dataset,
             where=url,
-            next_step="run it again later, or ask for fewer codes or months in one request",
+            next_step="run it again later, or request fewer codes or months in one request",
         )
 
     def _ask(self, url: str, purpose: str, inspect: Inspector) -> Reply | None:
-        """Go on with the job of a URL or start one; None if the office forgot it."""
+        """Resume the job of a URL or start one; return None if the office discarded it."""
         note = self._note(url)
         key = _read_key(note)
         if not key:
@@ -109,7 +108,7 @@ class Jobs:
                     "Eurostat put the request in its asynchronous queue and gave no key",
                     dataset=self._session.dataset,
                     where=url,
-                    next_step="ask for fewer codes or months in one request",
+                    next_step="request fewer codes or months in one request",
                 )
             write_atomically(note, json.dumps(key))
         return self._wait(key, url, note, purpose, inspect)
@@ -119,9 +118,9 @@ class Jobs:
         while waited < self._policy.total_seconds:
             status = self._status(key)
             if status in _GONE:
-                # The dataset was updated, or days went by: the job is of no use to anybody now.
+                # The dataset was updated or the job expired.
                 note.unlink()
-                self._session.progress(f"job {key} is {status}; it has to be asked for again")
+                self._session.progress(f"job {key} is {status}; requesting it again")
                 return None
             if status == "AVAILABLE":
                 reply = self._data(key, purpose, inspect)
@@ -151,7 +150,7 @@ class Jobs:
         return found[-1].decode() if found else "SUBMITTED"
 
     def _data(self, key: str, purpose: str, inspect: Inspector) -> Reply | None:
-        """Fetch a job's data; None if the office says available and then not yet."""
+        """Fetch a job's data; return None if the office reports available but does not have them yet."""
         url = f"{self._host}/1.0/async/data/{key}"
         try:
             return self._session.get(url, purpose=purpose, inspect=inspect)
@@ -161,13 +160,13 @@ class Jobs:
             raise
 
     def _fetch_zip(self, zip_url: str, url: str, purpose: str, inspect: Inspector) -> Reply:
-        """Fetch the zip of the old shape and store its only member as the reply."""
+        """Fetch the zip of the old form and store its only member as the reply."""
         pause, waited = self._policy.first_seconds, 0.0
         while waited < self._policy.total_seconds:
             try:
                 reply = self._session.get(zip_url, purpose="async zip", inspect=_inspect_zip)
             except OfficeRefusedError:
-                # Until it is ready the address does not exist.
+                # The URL does not exist until the zip is ready.
                 self._session.sleep(pause)
                 waited += pause
                 pause = min(1.5 * pause, self._policy.longest_seconds)
@@ -189,7 +188,7 @@ class Jobs:
                 )
             return Reply(self._session.keep_derived(record), path)
         raise TransientOfficeError(
-            f"the zip that Eurostat promised is not there after {waited:.0f} s",
+            f"the zip that Eurostat announced is not available after {waited:.0f} s",
             dataset=self._session.dataset,
             where=zip_url,
             next_step="run it again later",
@@ -209,7 +208,7 @@ class Envelope:
 
 
 def read_envelope(path: Path) -> Envelope | None:
-    """Return the asynchronous answer in a body, if it is one. Namespaces vary; only local names are looked at."""
+    """Return the asynchronous answer in a body, if any. Namespaces vary; only local names are matched."""
     head = head_of(path, 8192).removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head.startswith(b"<"):
         return None
@@ -244,7 +243,7 @@ def _inspect_zip(path: Path, content_type: str) -> Verdict | None:
 
 
 def _read_key(note: Path) -> str:
-    """Return the key of a job that an earlier run started; empty if there is none, or a disk damaged its note."""
+    """Return the key of a job started by an earlier run; empty if there is none or its note is damaged."""
     try:
         return str(json.loads(note.read_text(encoding="utf-8"))) if note.exists() else ""
     except ValueError:

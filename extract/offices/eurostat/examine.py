@@ -1,4 +1,4 @@
-"""Ask every endpoint of Eurostat once and compare the replies with the registry."""
+"""Request every Eurostat endpoint once and compare the replies with the registry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NO_JOB = "00000000-0000-0000-0000-000000000000"
 
 @reads_replies
 def examine(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> list[Examined]:
-    """Ask all endpoints of one dataset."""
+    """Request all endpoints of one dataset."""
     visit = Examination(session, dataset.code)
     if dataset.protocol == "comext_bulk":
         return _examine_bulk(visit, session, hosts, dataset)
@@ -70,7 +70,7 @@ def examine(session: OfficeSession, hosts: dict[str, str], dataset: Dataset) -> 
 
 @reads_replies
 def examine_office(session: OfficeSession, hosts: dict[str, str]) -> list[Examined]:
-    """Ask the endpoints that belong to no dataset."""
+    """Request the endpoints that belong to no dataset."""
     visit = Examination(session, "eurostat")
     for endpoint, url, inspect in (
         ("Comext listing", f"{hosts['comext']}/sdmx/2.1/dataflow/ESTAT", inspect_structure),
@@ -79,7 +79,7 @@ def examine_office(session: OfficeSession, hosts: dict[str, str]) -> list[Examin
         ("async status, main", f"{hosts['main']}/1.0/async/status/{_NO_JOB}", _anything),
         ("unknown dataset", f"{hosts['comext']}/sdmx/2.1/data/DS-999999/M", _anything),
     ):
-        # The last three are refusals on purpose: their shape is what is wanted, and the raw store has it.
+        # The last three are meant to be refused: the form of the refusal is kept in the raw store.
         visit.note(endpoint, visit.ask(endpoint, url, inspect))
     return [
         Examined(r.dataset, r.endpoint, r.url, "answers", r.detail)
@@ -102,7 +102,7 @@ def _examine_bulk(
     outcome = "as declared" if newest else "differs"
     visit.results.append(Examined(dataset.code, "files listing", comext_bulk.FOLDER, outcome, detail))
     if newest is not None:
-        # The smallest file tells as much of the layout as the newest.
+        # The smallest file has the same layout as the newest.
         smallest = min(files.values(), key=lambda file: file.size)
         url = file_url(hosts, smallest)
         archive = visit.ask(f"bulk file {smallest.name}", url, comext_bulk.inspect_seven_zip)
@@ -130,7 +130,7 @@ def _compare_layout(reply: Reply) -> tuple[str, str]:
 
 
 def _one_product(dataset: Dataset) -> tuple[str, ...]:
-    # Which products scopes hold is not known here; iron and steel is in each nomenclature.
+    # The products of scopes are unknown here; iron and steel is in each nomenclature.
     return (_IRON_AND_STEEL[dataset.nomenclature],) if "scopes" in dataset.products else dataset.products[:1]
 
 

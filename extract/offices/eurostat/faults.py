@@ -1,4 +1,4 @@
-"""What Eurostat says instead of data, told from the body alone."""
+"""Eurostat's fault messages, detected from the body alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STEPS = {
     "100": "the dataset or the slice is not available: check the code and the host",
     "140": "the request's syntax is wrong: adapt extract/offices/eurostat/",
     "150": "a code is not in the dataset: remove it from the scope, or correct it",
-    "413": "ask for fewer codes or months",
+    "413": "request fewer codes or months",
 }
 _HEALED_BY_TIME = frozenset({"500", "503"})
 
@@ -38,8 +38,8 @@ def _json_fault(head: bytes) -> Verdict | None:
         return Verdict(f"an error that is cut off: {head[:200]!r}", retryable=True)
     if "warning" in content:
         label = content["warning"].get("label", "") if isinstance(content["warning"], dict) else content["warning"]
-        # The asynchronous answer of the statistics API has no key: it can only be asked again, or for less.
-        return Verdict(f"Eurostat asks to come back later: {label}", retryable=True, next_step=_STEPS["413"])
+        # The statistics API's asynchronous answer has no key: repeat the request, or request less.
+        return Verdict(f"Eurostat defers the request: {label}", retryable=True, next_step=_STEPS["413"])
     errors = content["error"] if isinstance(content["error"], list) else [content["error"]]
     first = errors[0] if errors else {}
     if not isinstance(first, dict):

@@ -1,7 +1,7 @@
-"""Files that Eurostat offers for download on its main host: their listing, their version, and the way to them.
+"""Files for download on Eurostat's main host: listing, version and URL.
 
-A file has no version of its own and is overwritten in place: size and time in the listing stand for it, and are
-compared before and after a download.
+Files have no version and are overwritten in place: size and time in the listing serve as the version, and are compared
+before and after a download.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ListedFile:
     size : int
         Bytes.
     modified : str
-        Time of the last change as the listing writes it.
+        Time of the last change as written in the listing.
     """
 
     name: str
@@ -45,19 +45,19 @@ class ListedFile:
 
 
 def list_folder(session: OfficeSession, hosts: dict[str, str], dataset: Dataset, folder: str) -> dict[str, ListedFile]:
-    """Return the files of a folder by name, without the folders in it.
+    """Return the files of a folder by name, without its subfolders.
 
     Raises
     ------
     BadReplyError
-        If the listing has other columns than name, size and time, or a size that is no number.
+        If the listing has other columns than name, size and time, or a size that is not a number.
     """
     url = (
         f"{hosts['main']}/files?format=csv&dir={url_quote(folder, safe='')}&hierarchy=false&sizeFormat=NONE"
         "&dateFormat=ISO"
     )
     reply = session.get(url, purpose="listing", inspect=_inspect_listing)
-    # A line that is longer than the header has fields without a name; one that is shorter has empty ones.
+    # Extra fields of a line get no name; missing ones are empty.
     rows = list(csv.DictReader(reply.text().splitlines(), restkey="", restval=""))
     names = {column.upper(): column for column in (rows[0] if rows else {})}
     modified = next((own for upper, own in names.items() if "DATE" in upper or "MODIF" in upper), "")
@@ -92,14 +92,14 @@ def fetch_file(
     find: Callable[[], ListedFile],
     inspector: Callable[[ListedFile], Inspector],
 ) -> tuple[Reply, ListedFile]:
-    """Fetch a file, and what the listing says of it.
+    """Fetch a file, and return it with its entry in the listing.
 
     Parameters
     ----------
     find : callable
-        Looks the file up in the listing, again each time.
+        Looks up the file in the listing, which each call requests again.
     inspector : callable
-        Gives what judges the body of a listed file.
+        Returns the inspector of a listed file's body.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def fetch_file(
     after = find()
     if after != before:
         raise TornReadError(
-            f"the listing said {before.size:,} bytes of {before.modified}, and now {after.size:,} of {after.modified}",
+            f"the listing showed {before.size:,} bytes of {before.modified}, now {after.size:,} of {after.modified}",
             dataset=dataset.code,
             where=url,
             next_step="Eurostat replaced the file meanwhile: load it again",
@@ -122,7 +122,7 @@ def fetch_file(
 
 
 def file_url(hosts: dict[str, str], file: ListedFile) -> str:
-    """Return the address of a file; the office answers with a redirect to it."""
+    """Return the URL of a file; the office redirects from it to the file."""
     return f"{hosts['main']}/files?file={url_quote(f'{file.folder}/{file.name}', safe='')}"
 
 
@@ -137,7 +137,7 @@ def version_of(file: ListedFile, dataset: Dataset) -> OfficeVersion:
     try:
         moment = datetime.fromisoformat(file.modified)
         if moment.tzinfo is None:
-            # Where no offset is given it is taken to be Brussels time, as everywhere else at this office.
+            # A time without offset is taken as Brussels time, as everywhere at this office.
             moment = moment.replace(tzinfo=ZoneInfo("Europe/Brussels"))
         stamp = moment.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError) as error:

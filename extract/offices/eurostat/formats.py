@@ -1,7 +1,7 @@
-"""The formats in which Eurostat sends observations: SDMX-CSV, TSV (today's and that until 2023) and JSON-stat 2.0.
+"""Eurostat's formats of observations: SDMX-CSV, TSV (current and until 2023) and JSON-stat 2.0.
 
-Which one a reply is in is told from its first bytes. Columns are taken by name, values are read as text, and each
-row becomes the office's dimensions, the value and its flags.
+The format is detected from a reply's first bytes. Columns are taken by name, values are read as text, and each row
+becomes the office's dimensions, the value and its flags.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from extract.verdicts import Verdict, head_of, is_gzip, is_whole_gzip, tail_of
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
 CSV, TSV, JSON_STAT = "SDMX-CSV", "TSV", "JSON-stat"
-# Columns that hold no dimension and no value.
+# Columns other than dimensions and attributes.
 _CSV_FRAME = ("DATAFLOW", "LAST UPDATE", "OBS_VALUE")
 _ATTRIBUTES = ("OBS_FLAG", "CONF_STATUS")
 _LOOK = "look at the reply in the raw store; if Eurostat changed its formats, adapt extract/offices/eurostat/formats.py"
@@ -34,12 +34,12 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def last_update_text(moment: datetime) -> str:
-    """Write a moment as the column ``LAST UPDATE`` does: Brussels time, two digits for the year."""
+    """Format a moment as in column ``LAST UPDATE``: Brussels time, two-digit year."""
     return moment.astimezone(BRUSSELS).strftime("%d/%m/%y %H:%M:%S")
 
 
 def format_of(path: Path) -> str:
-    """Return the format of a body, empty if it is none of those that hold observations."""
+    """Return the format of a body, empty if it is not a format of observations."""
     head = head_of(path).removeprefix(_BOM).lstrip()
     first = head.split(b"\n", 1)[0]
     if head.startswith((b"DATAFLOW", b'"DATAFLOW"', b"STRUCTURE,", b'"STRUCTURE"')):
@@ -52,21 +52,21 @@ def format_of(path: Path) -> str:
 
 
 def inspect_data(path: Path, content_type: str) -> Verdict | None:
-    """Accept a complete reply of observations; tell faults from it, whatever the content type says."""
+    """Accept a complete reply of observations, ignoring the content type; return faults as such."""
     if is_gzip(path) and not is_whole_gzip(path):
         return Verdict("the gzip file is cut off or broken", retryable=True)
     if fault := read_fault(path):
         return fault
     head = head_of(path).removeprefix(_BOM).lstrip()
     if head.startswith(b"<"):
-        return Verdict(f"XML where data were asked for: {head[:200]!r}", retryable=False, next_step=_LOOK)
+        return Verdict(f"XML instead of data: {head[:200]!r}", retryable=False, next_step=_LOOK)
     kind = format_of(path)
     if not kind:
         reason = f"not data (content type {content_type!r}): {head[:120]!r}"
         return Verdict(reason, retryable=False, next_step=_LOOK)
     if kind == JSON_STAT:
         return _inspect_json_stat(path)
-    # A gzip file is whole, as its checksum says; only plain text can end anywhere.
+    # A gzip file is complete by its checksum; only plain text can be truncated unnoticed.
     if not is_gzip(path) and not tail_of(path, 2).endswith(b"\n"):
         return Verdict(f"the {kind} is cut off in its last line", retryable=True)
     return None
@@ -90,7 +90,7 @@ def csv_header(path: Path) -> list[str]:
 
 
 def check_header(path: Path, url: str, dataset: Dataset) -> list[str]:
-    """Return the column names of a CSV body that has all those the registry expects.
+    """Return the column names of a CSV body after checking that no expected one is missing.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def check_header(path: Path, url: str, dataset: Dataset) -> list[str]:
 
 
 def first_stamp(path: Path) -> str:
-    """Return the stamp of the last update that stands in a reply; empty if its format has none, or it has no row."""
+    """Return a reply's stamp of the last update; empty if its format has none or it has no rows."""
     kind = format_of(path)
     if kind == JSON_STAT:
         return str(read_object(path).get("updated", ""))
@@ -123,21 +123,21 @@ def first_stamp(path: Path) -> str:
 
 
 def rows(dataset: Dataset, part: Slice, version: str, files: Files) -> tuple[Rows, list[Finding]]:
-    """Say how stored replies read as rows.
+    """Return the rows of stored replies.
 
     Parameters
     ----------
     dataset, part
         The dataset and the slice.
     version : str
-        ``LAST UPDATE`` of the load; a row with another one is of another release.
+        ``LAST UPDATE`` of the load; rows with a different one are of another release.
     files : list of (Payload, Path)
         The replies, in request order.
 
     Raises
     ------
     BadReplyError
-        If a reply lacks a column, or has other columns than the first.
+        If a reply lacks a column, or its columns differ from the first reply's.
     """
     findings: list[Finding] = []
     queries: list[str] = []
@@ -177,7 +177,7 @@ def rows(dataset: Dataset, part: Slice, version: str, files: Files) -> tuple[Row
     )
     asked = "true"
     if part.recorded_urls:
-        # A recording can hold more than the slice (imports, other reporters); a live request cannot return it.
+        # A recording can hold more than the slice (imports, other reporters); a live reply cannot.
         asked = in_slice(dataset, part)
         for column, expression in expressions.items():
             asked = re.sub(rf"\b{column}\b(?= in | = |,)", lambda _, e=expression: str(e), asked)  # type: ignore[misc]
@@ -215,7 +215,7 @@ def _layout_findings(dataset: Dataset, header: list[str]) -> list[Finding]:
         for name in header
         if name not in known
     ]
-    # Comext has no flags at all; on the main host they are part of the observation.
+    # Comext has no flags; on the main host they are part of the observation.
     expected = () if dataset.is_comext else _ATTRIBUTES
     return new + [
         Finding("missing_column", name, "a column of flags that is no longer there", dataset.contract.missing_column)
@@ -231,7 +231,7 @@ def _csv_query(dataset: Dataset, header: list[str], files: list[tuple[int, Path]
         for name, alias in zip(_ATTRIBUTES, ("obs_flag", "conf_status"), strict=True)
     )
     dimensions = ", ".join(f'"{name}"' for name in dataset.dimensions)
-    # Text first: `01` is a product code, and a value that does not parse is a rejected row, not a failed file.
+    # Read as text: `01` is a product code, and an unparsable value must reject its row, not fail the file.
     return f"""
         select {request_number(files, "data.filename")} as request_no, "LAST UPDATE" as last_update, {dimensions},
             "OBS_VALUE" as value_text, {flags}
@@ -242,7 +242,7 @@ def _csv_query(dataset: Dataset, header: list[str], files: list[tuple[int, Path]
 
 
 def _tsv_query(dataset: Dataset, number: int, path: Path) -> str:
-    """Turn a wide TSV into rows. An absent cell is a colon; flags and ``@confidentiality`` follow a blank."""
+    """Return the SQL of a wide TSV's rows. A colon is an absent cell; flags and ``@confidentiality`` follow a blank."""
     header = head_of(path, 1 << 20).decode("utf-8-sig", errors="replace").splitlines()[0].split("\t")
     names = re.sub(r"\\(TIME_PERIOD|time)\s*$", "", header[0].strip()).split(",")
     period = dataset.period_dimension
@@ -287,12 +287,12 @@ def _tsv_query(dataset: Dataset, number: int, path: Path) -> str:
 
 
 def _json_stat_query(dataset: Dataset, number: int, path: Path) -> str:
-    """Turn JSON-stat into rows: sparse cells, numbered with the last dimension fastest.
+    """Return the SQL of JSON-stat rows: sparse cells, numbered with the last dimension varying fastest.
 
     Raises
     ------
     UnreadableError
-        If the cells cannot be those of the dimensions: each would be given the codes of another one.
+        If cells and dimensions do not match: cells would get the codes of others.
     """
     content = read_object(path)
     names = [of_kind(name, str, "a name in 'id'", path) for name in member(content, "id", list, path)]
@@ -300,7 +300,7 @@ def _json_stat_query(dataset: Dataset, number: int, path: Path) -> str:
     if len(names) != len(sizes) or len({*names}) != len(names):
         raise UnreadableError(f"the reply has another shape: the dimensions {names} have the sizes {sizes}", path)
     period = dataset.period_dimension
-    # The time dimension is called so here, and TIME_PERIOD in SDMX.
+    # The time dimension is called `time` here, and TIME_PERIOD in SDMX.
     wanted = {name: ("time" if name == period and period not in names else name) for name in dataset.dimensions}
     missing = [name for name, own in wanted.items() if own not in names]
     if missing:
@@ -325,7 +325,7 @@ def _json_stat_query(dataset: Dataset, number: int, path: Path) -> str:
     positions = sorted({place for place, value in cells.items() if value is not None} | {*flags})
 
     def cell(position: int) -> str:
-        # Status is "flag|confidentiality"; PRODCOM writes ":C" in place of a value.
+        # Status is "flag|confidentiality"; PRODCOM writes ":C" instead of a value.
         flag, _, confidentiality = (flags.get(position) or "").partition("|")
         return ", ".join([str(position), *map(_literal, (cells.get(position), flag, confidentiality))])
 
@@ -342,7 +342,7 @@ def _json_stat_query(dataset: Dataset, number: int, path: Path) -> str:
 
 
 def _codes_of(content: dict[str, Any], name: str, count: int, path: Path) -> list[str]:
-    """Return the codes of a dimension in the order of its places, as many as its size."""
+    """Return the codes of a dimension in index order, as many as its size."""
     dimension = member(member(content, "dimension", dict, path), name, dict, path)
     index = member(dimension, "category", dict, path).get("index")
     if isinstance(index, dict):
@@ -358,7 +358,7 @@ def _codes_of(content: dict[str, Any], name: str, count: int, path: Path) -> lis
 
 
 def _cells_of(content: dict[str, Any], name: str, size: int, path: Path) -> dict[int, Any]:
-    """Return values or flags by position, all of them below the number of cells."""
+    """Return values or flags by position, each below the number of cells."""
     cells = content.get(name, {})
     if isinstance(cells, list):
         found, is_right = dict(enumerate(cells)), len(cells) == size
@@ -376,7 +376,7 @@ def _cells_of(content: dict[str, Any], name: str, size: int, path: Path) -> dict
 
 
 def _as_last_update(updated: str) -> str:
-    """Write the stamp of JSON-stat as SDMX-CSV does, so that one load can hold both."""
+    """Format the stamp of JSON-stat as in SDMX-CSV, so that one load can hold both."""
     return last_update_text(datetime.fromisoformat(updated))
 
 

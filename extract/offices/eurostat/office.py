@@ -29,19 +29,19 @@ class EurostatOffice:
     """The protocols of Eurostat."""
 
     def hosts(self) -> dict[str, str]:
-        """Return the public addresses."""
+        """Return the public base URLs."""
         return {
             "comext": "https://ec.europa.eu/eurostat/api/comext/dissemination",
             "main": "https://ec.europa.eu/eurostat/api/dissemination",
         }
 
     def greeting(self, hosts: dict[str, str]) -> str:
-        """Return the address of one dataflow without its structure, some kB."""
+        """Return the URL of one dataflow without its structure, a few kB."""
         return f"{hosts['comext']}/sdmx/2.1/dataflow/ESTAT/DS-045409/1.0?detail=allstubs"
 
     @reads_replies
     def probe(self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice) -> OfficeVersion:
-        """Read when the data were last updated: from a listing of some kB, or a one-period reply on the main host."""
+        """Read the time of the last update: from a listing of some kB, or a one-period reply on the main host."""
         if dataset.protocol == BULK:
             return comext_bulk.probe(session, hosts, dataset, part)
         if dataset.protocol == LIST:
@@ -70,7 +70,7 @@ class EurostatOffice:
             urls, findings = data_urls(self._host(hosts, dataset), dataset, part, offered, version.vintage_at[:7])
         replies = self._fetch_chunks(session, self._host(hosts, dataset), urls)
         stamps = {formats.first_stamp(reply.path) for reply in replies}
-        # JSON-stat writes the same moment in another way.
+        # JSON-stat formats the same moment differently.
         stated = {parse_last_update(stamp, dataset).version for stamp in stamps if stamp}
         if len(stated) > 1:
             raise TornReadError(
@@ -83,20 +83,20 @@ class EurostatOffice:
             found = parse_last_update(stated.pop(), dataset)
             if not part.recorded_urls and found.vintage_at != version.vintage_at:
                 raise TornReadError(
-                    f"the data are of {found.version}, the listing said {version.version}",
+                    f"the data are of {found.version}, the listing showed {version.version}",
                     dataset=dataset.code,
                     where=urls[-1],
                     next_step="Eurostat is publishing just now: load it again",
                 )
         elif part.recorded_urls:
             raise BadReplyError(
-                "the recorded replies do not say when the data were last updated",
+                "the recorded replies do not state when the data were last updated",
                 dataset=dataset.code,
                 where=urls[0],
                 next_step="record SDMX-CSV or JSON-stat: a TSV file has no stamp",
             )
         else:
-            # TSV has no stamp of its own: the listing is asked once more instead.
+            # TSV has no stamp: request the listing once more instead.
             found = self._stamps(session, hosts, dataset, part)[0]
             if found != version:
                 raise TornReadError(
@@ -116,7 +116,7 @@ class EurostatOffice:
                 replies.append(jobs.get(url, purpose="observations", inspect=formats.inspect_data))
                 size = f"{replies[-1].record.bytes / 1e6:.1f} MB"
             except OfficeRefusedError as error:
-                # Valid codes without an observation are an empty reply on one day and fault 100 on another.
+                # Valid codes without observations give sometimes an empty reply, sometimes fault 100.
                 if "fault 100" not in error.problem or "ERR_NOT_FOUND" in error.problem:
                     raise
                 empty.append(error)
@@ -127,13 +127,13 @@ class EurostatOffice:
         return replies
 
     def metadata(self, dataset: Dataset, fetched: Fetched, files: Files) -> Metadata:
-        """Return the units: the code of an indicator states its unit, so a declared indicator has the declared one."""
+        """Return the declared units: an indicator's code states its unit."""
         return Metadata({measure.code: measure.unit for measure in dataset.measures})
 
     def rows(
         self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, part: Slice, fetched: Fetched, files: Files
     ) -> tuple[Rows, list[Finding]]:
-        """Say how the stored replies read as rows."""
+        """Return the rows of the stored replies."""
         if fetched.protocol == BULK:
             return comext_bulk.rows(dataset, part, files)
         if fetched.protocol == LIST:
@@ -151,7 +151,7 @@ class EurostatOffice:
         reply = session.get(url, purpose="catalogue", inspect=inspect_toc)
         for line in reply.text().splitlines()[1:]:
             fields = [field.strip().strip('"').strip() for field in line.split("\t")]
-            # Folders stand between the datasets, with a column fewer.
+            # Folders are listed between the datasets, with one column fewer.
             if len(fields) >= 4 and fields[2] in ("dataset", "table"):
                 entries.append(CatalogueEntry(fields[1], fields[0], fields[3], "main host"))
         found = [
@@ -159,7 +159,7 @@ class EurostatOffice:
             for entry in entries
             if all(word.lower() in f"{entry.identifier} {entry.title}".lower() for word in words)
         ]
-        # A dataset hangs in several folders.
+        # A dataset can be in several folders.
         return list({entry.identifier: entry for entry in found}.values())
 
     def _host(self, hosts: dict[str, str], dataset: Dataset) -> str:
@@ -173,7 +173,7 @@ class EurostatOffice:
     def _stamps(
         self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, part: Slice
     ) -> tuple[OfficeVersion, str]:
-        """Return the version of the data, and the stamp of the structure."""
+        """Return the version of the data and the stamp of the structure."""
         if dataset.is_comext:
             return self._comext_stamps(session, hosts, dataset)
         query = "&".join(
@@ -207,7 +207,7 @@ class EurostatOffice:
     def _constraint(
         self, session: OfficeSession, hosts: dict[str, str], dataset: Dataset, structure: str
     ) -> dict[str, frozenset[str]]:
-        """Return the codes that a dataset offers in each dimension; asked once for each stamp of its structure."""
+        """Return the codes that a dataset offers in each dimension; requested once per stamp of its structure."""
         url = f"{self._host(hosts, dataset)}/sdmx/2.1/contentconstraint/ESTAT/{dataset.identifier}"
         name = f"{structure} {url}"
         path, sha256 = session.raw.recall(dataset.code, name) if structure else None, ""
@@ -229,7 +229,7 @@ class EurostatOffice:
                 next_step="look at the reply in the raw store and adapt extract/offices/eurostat/",
             )
         if sha256:
-            # Not before it was read: one that cannot be is asked for again.
+            # Only after it was read: an unreadable reply must be requested again.
             session.raw.remember(dataset.code, name, sha256)
         return offered
 
@@ -239,7 +239,7 @@ def _local(tag: str) -> str:
 
 
 def _name(flow: Element) -> str:
-    """Return the English name: the listing gives one in each language, in any order."""
+    """Return the English name; the listing has one per language, in any order."""
     names = {child.get(_LANGUAGE, ""): child.text or "" for child in flow.iter() if _local(child.tag) == "Name"}
     return names.get("en", next(iter(names.values()), ""))
 

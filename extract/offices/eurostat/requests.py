@@ -1,4 +1,4 @@
-"""The requests of a slice, each small enough to be answered at once."""
+"""The requests of a slice, each small enough for a synchronous answer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from extract.errors import ExtractError
 from extract.parsing import Finding
 from extract.slices import Slice
 
-# Below 500,000 positions a request is answered at once; a margin is kept for codes we do not know of.
+# A request below 500,000 positions is answered synchronously; the margin allows for unknown codes.
 COST_LIMIT = 400_000
-# Longest list of codes in one URL: network appliances refuse long ones (400 or 414).
+# Most codes in one URL: network appliances refuse long URLs (400 or 414).
 CODES_PER_REQUEST = 100
 
 
 def key_codes(dataset: Dataset, part: Slice) -> dict[str, tuple[str, ...]]:
-    """Return the codes asked for in each dimension of the key, in its order; none means all."""
+    """Return the requested codes of each dimension of the key, in its order; empty means all."""
     by_column = {
         "reporter": () if part.reporter == "*" or dataset.slice_by != "reporter" else (part.reporter,),
         "partner": part.partners,
@@ -38,7 +38,7 @@ def data_urls(
     offered: dict[str, frozenset[str]],
     newest: str,
 ) -> tuple[list[str], tuple[Finding, ...]]:
-    """Return the data requests of a slice, each below `COST_LIMIT` positions, and what is not offered.
+    """Return the data requests of a slice, each below `COST_LIMIT` positions, and findings on codes not offered.
 
     Parameters
     ----------
@@ -47,16 +47,16 @@ def data_urls(
     offered : dict of str to frozenset of str
         Codes of each dimension, from the dataset's constraint.
     newest : str
-        Month of the office's stamp, ``YYYY-MM``: no later month can be there.
+        Month of the office's stamp, ``YYYY-MM``; no later month can exist.
 
     Raises
     ------
     ExtractError
-        If nothing is left to ask for.
+        If nothing is left to request.
     """
     if dataset.is_comext and not part.products:
         raise ExtractError(
-            "no product is asked for, and Comext refuses a request of all",
+            "no product is requested, and Comext refuses a request for all",
             dataset=dataset.code,
             where=part.describe(),
             next_step="add products to a scope",
@@ -65,20 +65,20 @@ def data_urls(
     findings = []
     for dimension, codes in key_codes(dataset, part).items():
         known = offered.get(dimension, frozenset())
-        # A code that the dataset does not have would fail the whole request (fault 150).
+        # One unknown code would fail the whole request (fault 150).
         kept = tuple(code for code in codes if not known or code in known)
         if dropped := sorted({*codes} - {*kept}):
             findings.append(Finding("code_not_offered", dimension, ", ".join(dropped), "warn"))
         if codes and not kept:
             raise ExtractError(
-                f"the dataset offers none of the codes asked for in {dimension}: {', '.join(dropped)}",
+                f"the dataset offers none of the codes requested in {dimension}: {', '.join(dropped)}",
                 dataset=dataset.code,
                 where=part.describe(),
                 next_step="compare the registry file and the scopes with the dataset's constraint",
             )
         asked[dimension] = kept
     wanted = _periods(dataset, part.first_month, part.last_month or newest)
-    # The constraint lists periods of all frequencies, and months to come.
+    # The constraint lists periods of all frequencies and future months.
     offers = sorted(
         period
         for period in offered.get(dataset.period_dimension, ())
@@ -88,20 +88,20 @@ def data_urls(
     if not periods:
         offer = f", and the dataset offers {offers[0]} to {offers[-1]}" if offers else ""
         raise ExtractError(
-            f"nothing lies between the first month and the last one, {part.last_month or newest}{offer}",
+            f"there are no periods between the first month and the last one, {part.last_month or newest}{offer}",
             dataset=dataset.code,
             where=part.describe(),
-            next_step="ask for other months",
+            next_step="request other months",
         )
-    # Of a slice without an end the last period is only the latest that can be there.
+    # The last period of an open-ended slice is only an upper bound, so it gives no finding.
     if periods[0] != wanted[0]:
-        detail = f"asked for from {wanted[0]} on, offered from {offers[0]} on"
+        detail = f"requested from {wanted[0]} on, offered from {offers[0]} on"
         findings.append(Finding("period_not_offered", dataset.period_dimension, detail, "warn"))
     if part.last_month and periods[-1] != wanted[-1]:
-        detail = f"asked for up to {wanted[-1]}, offered up to {offers[-1]}"
+        detail = f"requested up to {wanted[-1]}, offered up to {offers[-1]}"
         findings.append(Finding("period_not_offered", dataset.period_dimension, detail, "warn"))
     split = dataset.dimension_of("product")
-    # The cost of one product in one period; first as many products as fit, then as many periods.
+    # The cost of one product in one period; products are grouped first, then periods.
     cost = 1
     for dimension, codes in asked.items():
         if dimension != split:
@@ -127,7 +127,7 @@ def _chunks(items: Sequence[str], size: int) -> list[Sequence[str]]:
 
 
 def _periods(dataset: Dataset, first: str, last: str) -> list[str]:
-    """Return the periods from month to month that a dataset may have: months, or years for annual data."""
+    """Return the possible periods of a dataset from `first` to `last`: months, or years for annual data."""
     if dataset.is_annual:
         return [str(year) for year in range(int(first[:4]), int(last[:4]) + 1)]
     return [str(month) for month in months_between(Month.parse(first), Month.parse(last))]

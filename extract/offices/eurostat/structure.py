@@ -1,4 +1,4 @@
-"""Checks of dataflows, tables of contents and times of update."""
+"""Validation of dataflows, tables of contents and update times."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def parse_last_update(text: str, dataset: Dataset) -> OfficeVersion:
 
 
 def read_moment(text: str, dataset: Dataset, where: str) -> OfficeVersion:
-    """Read a time with an offset, as ISO 8601 writes it.
+    """Read an ISO 8601 time with an offset.
 
     Raises
     ------
     BadReplyError
-        If it is not one.
+        If it is anything else.
     """
     try:
         return _version(datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z"))
@@ -79,7 +79,7 @@ def read_moment(text: str, dataset: Dataset, where: str) -> OfficeVersion:
 
 
 def _version(moment: datetime) -> OfficeVersion:
-    """Return a moment as a version; one without an offset is none, as it would be read in the machine's own zone."""
+    """Return a moment as a version; reject one without an offset, which would be read in the machine's time zone."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no offset")
     return OfficeVersion(last_update_text(moment), _utc(moment))
