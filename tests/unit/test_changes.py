@@ -350,7 +350,7 @@ def test_older_vintage_is_refused_where_months_meet(
     put(landing, "2026-02", {}, replace(ALL, first_month="2025-01", last_month="2025-12"))
     manifest = stage(landing, "2026-01", {}, replace(ALL, first_month=first_month, last_month=last_month))
     if meet:
-        with pytest.raises(BadReplyError, match="put behind"):
+        with pytest.raises(BadReplyError, match="cannot be added after a newer one"):
             landing.commit(manifest.load_id, DATASET)
     else:
         assert landing.commit(manifest.load_id, DATASET).vintage_at == "2026-01"
