@@ -29,8 +29,8 @@ WEBHOOK = "METAALEXPORT_ALERT_WEBHOOK"
 WEBHOOK_CONNECTION = "metaalexport_alert_webhook"
 # Section of docs/runbook.md by kind of alert.
 SECTIONS = {
-    "gate_1_stopped": "Gate 1 stopped a load",
-    "gate_2_stopped": "Gate 2 stopped a candidate",
+    "gate_1_stopped": "The landing gate stopped a load",
+    "gate_2_stopped": "The publish gate stopped a candidate",
     "load_is_held": "A load is held back",
     "dbt_failed": "dbt failed",
     "office_not_reachable": "The office is not reachable",

@@ -81,12 +81,12 @@ class GateFailedError(Exception):
             return (
                 f"`metaalexport regate {self.subject}` judges the stored replies again, after a seed or setting"
                 f" changed; `metaalexport load {self.subject.split('__')[0]} --again` requests it again;"
-                " docs/runbook.md, 'Gate 1 stopped a load'"
+                " docs/runbook.md, 'The landing gate stopped a load'"
             )
         new, more = ", ".join(self.new_loads[:_NAMED]), len(self.new_loads) - _NAMED
         # The load may be right: a person examines it before anything is withdrawn.
         lines = [
-            "look at the rows and at docs/runbook.md, 'Gate 2 stopped a candidate'",
+            "look at the rows and at docs/runbook.md, 'The publish gate stopped a candidate'",
             f"new since what is published: {new}" + f" and {more} more" * (more > 0) if new else "no load is new",
         ]
         for section in sorted({_ACCEPTED[check.check_name] for check in self.failed if check.check_name in _ACCEPTED}):

@@ -256,7 +256,7 @@ def _stopped(dataset: Dataset, reporter: str, asked: str, error: ExtractError | 
         first = error.failed[0]
         reason = f"{', '.join(check.check_name for check in error.failed)}: {first.observed}"
         # The error's command needs a load id, and a rehearsal has none.
-        next_step = "docs/runbook.md, 'Gate 1 stopped a load'; a run loads the rest"
+        next_step = "docs/runbook.md, 'The landing gate stopped a load'; a run loads the rest"
     else:
         reason, next_step = error.problem, error.next_step
     result = _refused(dataset, reporter, reason, asked)

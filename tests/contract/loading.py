@@ -148,7 +148,7 @@ class Loader:
         return self.rows(manifest, "rule, subject, mode", "findings")
 
     def failed_checks(self, manifest: LoadManifest, names: Iterable[str]) -> set[str]:
-        """Run these queries of gate 1 on a staged load, and return the names of those that find rows."""
+        """Run these queries of the landing gate on a staged load, and return the names of those that find rows."""
         folder, _ = self.landing.staged(manifest.load_id)
         previous = folder / "previous.parquet"
         gate = compared_gate_input(self.landing, self.dataset, manifest, folder, folder)
@@ -170,7 +170,7 @@ class Loader:
         return failed
 
     def keeps_contract(self, manifest: LoadManifest) -> bool:
-        """Whether gate 1 would let the load through as far as its contract goes."""
+        """Whether the landing gate would let the load through as far as its contract goes."""
         return not self.failed_checks(manifest, ["contract_is_kept"])
 
 

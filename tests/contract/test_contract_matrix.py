@@ -1,6 +1,6 @@
 """Every rule of a contract in every mode, for every protocol: what is loaded, rejected, reported and let through.
 
-A dataset whose contract says `fail` loads what it can and fails gate 1, so that the rows can be looked at; only what
+A dataset whose contract says `fail` loads what it can and fails the landing gate, so its rows can be seen; only what
 cannot be read at all is an error before that.
 """
 

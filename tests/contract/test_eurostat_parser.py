@@ -418,7 +418,7 @@ def test_url_that_is_not_known_is_refused(loader: Loader) -> None:
 def test_reply_with_a_header_only_is_an_empty_load(loader: Loader) -> None:
     manifest = load_bodies(loader, body())
     assert (manifest.rows_read, manifest.rows_loaded) == (0, 0)
-    # Gate 1 refuses it by its check `load_has_rows`; its stamp is that of the listing.
+    # The landing gate refuses it by its check `load_has_rows`; its stamp is that of the listing.
     assert manifest.vintage_at == "2026-09-15T09:00:00Z"
 
 

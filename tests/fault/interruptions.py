@@ -251,7 +251,7 @@ class Interrupter:
     def limits(self) -> Iterator[Trial]:
         """Yield what came of limits on the size of a file, from very small to large enough."""
         largest = max(path.stat().st_size for path in self.clean.rglob("*") if path.is_file())
-        # Gate 1's own file is larger than any that stays.
+        # The landing gate's own file is larger than any that stays.
         for part in range(ROOMS):
             yield self.limit_files(largest * 2**part // 2 ** (ROOMS - 6))
 

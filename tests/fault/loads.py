@@ -1,4 +1,4 @@
-"""Small loads of every protocol against the simulator, without Airflow, and gate 1 without Great Expectations.
+"""Small loads of every protocol against the simulator without Airflow; the landing gate without Great Expectations.
 
 The same functions as the pipeline's steps, on slices that are read in a fraction of a second: a fault can then be
 tried at every request of a load.
@@ -50,7 +50,7 @@ PATIENT = replace(POLICY, read_seconds=60.0, deadline_seconds=60.0)
 
 
 class GateStoppedError(Exception):
-    """Gate 1 stopped a load."""
+    """The landing gate stopped a load."""
 
 
 @dataclass(frozen=True)
@@ -126,14 +126,14 @@ def running_office() -> Iterator[Office]:
 
 
 def run_load(case: Case, url: str, state: Path, policy: RetryPolicy = POLICY) -> LoadManifest | None:
-    """Run all steps of a load: probe, fetch, stage, gate 1, commit.
+    """Run all steps of a load: probe, fetch, stage, the landing gate, commit.
 
     Raises
     ------
     ExtractError
         As the steps do.
     GateStoppedError
-        If gate 1 would stop the load.
+        If the landing gate would stop the load.
     """
     settings = Settings(profile="simulator", state=state, simulator_url=url)
     dataset, landing, raw = case.dataset, Landing(settings.landing), RawStore(settings.raw)
@@ -155,12 +155,12 @@ def run_load(case: Case, url: str, state: Path, policy: RetryPolicy = POLICY) ->
 
 
 def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) -> list[str]:
-    """Return the names of the checks of severity ``error`` that gate 1 would fail, by the suite's own SQL."""
+    """Return the names of the checks of severity ``error`` that the landing gate would fail, by the suite's own SQL."""
     return [check.name for check in broken_checks(landing, dataset, manifest) if check.severity == "error"]
 
 
 def broken_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) -> list[Check]:
-    """Return the checks of either severity that gate 1 would fail, by the suite's own SQL."""
+    """Return the checks of either severity that the landing gate would fail, by the suite's own SQL."""
     folder, _ = landing.staged(manifest.load_id)
     with gates.gate_database(landing.root.with_name("gates"), dataset.code) as database:
         load = compared_gate_input(landing, dataset, manifest, folder, database.parent)

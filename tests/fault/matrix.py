@@ -174,7 +174,7 @@ def try_fault(prepared: Prepared, office: Office, kind: str, position: int, *, i
         is_clear = prepared.case.dataset.code in str(error) and error.next_step
         detail = detail if is_clear else f"WRONG: the message is not clear: {error}"
     except GateStoppedError as error:
-        detail = f"gate 1: {error}"
+        detail = f"the landing gate: {error}"
     assert not detail.startswith("WRONG"), detail
     seconds = time.monotonic() - started
     assert seconds < BOUND_SECONDS, f"{kind} at request {position} took {seconds:.0f} s"
@@ -278,7 +278,8 @@ def write_page(found: dict[tuple[str, str], str]) -> None:
             f"- **{NEWER}**: the office published meanwhile; the load started again, and holds that release alone.",
             f"- **{REPORTS}**: rows were rejected, or loaded under a code that nobody had declared; the rule stands"
             " behind it, the rows in `ops.rejected_rows` or `ops.findings`.",
-            f"- **{STOPS}**: an error with dataset, URL and next step, or gate 1 with the names of its checks; the"
+            f"- **{STOPS}**: an error with dataset, URL and next step, or the landing gate with the names of its"
+            " checks; the"
             " landing is what it was.",
             f"- **{NONE}**: no reply of this protocol can have the fault.",
             "- An empty cell has not been tried yet.",

@@ -414,12 +414,14 @@ def write_page(found: dict[tuple[str, str, str], str]) -> None:
             "# Errors of an office that look right",
             "",
             "Each error was planted in a new release of the simulated offices, with totals made consistent, and judged"
-            " by gate 1. The simulator proves nothing about the offices: how often the checks err on real series is in"
+            " by the landing gate. The simulator proves nothing about the offices: how often the checks err on real"
+            " series is in"
             " [ADR 0015](adr/0015-a-month-is-compared-with-its-own-history.md).",
             "",
             f"- **{STOPPED}**: the load is not committed; the checks that stopped it stand behind it.",
             f"- **{MARKED}**: the load is committed, and the checks named warn.",
-            f"- **{SILENT}**: gate 1 says nothing. A month of a destination that is far from its own history is still"
+            f"- **{SILENT}**: the landing gate says nothing. A month of a destination that is far from its own history"
+            " is still"
             " marked in `rpt_destination_shares` (`is_unusual`).",
             "- **cannot be**: the dataset has no such measure or reporter.",
             "",

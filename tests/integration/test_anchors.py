@@ -1,4 +1,4 @@
-"""Gate 2 against published figures and against the sums of CBS: a candidate that is wrong is stopped by name."""
+"""The publish gate against published figures and the sums of CBS: a wrong candidate is stopped by name."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def change_totals(settings: Settings, value: str, where: str) -> None:
 
 
 def gate(settings: Settings, run_id: str) -> str:
-    """Return what gate 2 says; empty if it lets the candidate pass."""
+    """Return what the publish gate says; empty if it lets the candidate pass."""
     before = file_hash(settings.published)
     try:
         building.gate_candidate(Run(settings, run_id, lambda message: None))

@@ -1,4 +1,4 @@
-"""Broken replies of the simulated offices: each stops at gate 1 by name, and the next good load replaces it."""
+"""Broken replies of the simulated offices: each stops at the landing gate by name; the next good load replaces it."""
 
 from __future__ import annotations
 

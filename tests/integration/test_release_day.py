@@ -218,7 +218,7 @@ def test_a_release_that_gate_1_stops_is_told_by_dataset_and_rule_and_yesterdays_
     assert post["name"] == "gate_1_stopped"
     assert "eurostat_ds_045409" in post["what"]
     assert "totals_move_with_their_members" in post["what"]
-    assert post["next_step"] == "docs/runbook.md, section 'Gate 1 stopped a load'"
+    assert post["next_step"] == "docs/runbook.md, section 'The landing gate stopped a load'"
     (mail,) = team.airflow.wait("the mail", lambda: list(team.sinks.mails), 60)
     assert mail["Subject"] == post["subject"]
     assert set(team.runs("build_warehouse")) == builds
@@ -239,7 +239,7 @@ def test_a_release_that_gate_2_stops_is_held_back_and_holds_up_nothing_else(team
     before, builds = team.shown(), set(team.runs("build_warehouse"))
     told = len(team.sinks.posts)
     team.office.release(FIRST_RELEASE + 3)
-    # Within what gate 1 allows of a level, and all figures alike; beyond what a published total may move.
+    # Within what the landing gate allows of a level, and all figures alike; beyond what a published total may move.
     team.office.fault(match=COMEXT, kind="wrong_scale", factor=1.22)
     assert team.look("ingest_eurostat") == "success"
     assert team.wait_for_builds(builds) == {"success"}

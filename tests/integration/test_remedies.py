@@ -212,7 +212,7 @@ def test_a_load_that_gate_1_stopped_is_asked_for_again(
     monkeypatch.delenv("METAALEXPORT_REQUEST_BUDGET")
     simulated.fault(match=DATA, kind="negative_value")
     (command,) = [match[2] for match in COMMAND.finditer(finding.next_step)]
-    assert metaalexport(command) == 1, "the budget was raised as it says, and gate 1 was reached"
+    assert metaalexport(command) == 1, "the budget was raised as it says, and the landing gate was reached"
     finding = found()["slice_is_behind"]
     regate, again = [match[2] for match in COMMAND.finditer(finding.next_step)]
     assert metaalexport(regate) == 1, "nothing changed"

@@ -244,7 +244,7 @@ def ask_all(simulator: Simulator, offices: duckdb.DuckDBPyConnection, folder: Pa
 
 
 def load(year: Year, simulator: Simulator, dataset: str, number: int) -> None:
-    """Load what the office has now, and keep what it cost. Gate 1 judges the load by its own SQL."""
+    """Load what the office has now, and keep what it cost. The landing gate judges the load by its own SQL."""
     settings, part, run_id = year.settings, PARTS[dataset].to_dict(), f"release_{number}"
     simulator.requests.clear()
     fetched = ingest.fetch_load(Run(settings, run_id, _quiet), part)
@@ -259,7 +259,7 @@ def load(year: Year, simulator: Simulator, dataset: str, number: int) -> None:
 
 
 def publish(year: Year, number: int) -> None:
-    """Build, judge and publish what is loaded by now, and keep what gate 2 warns of."""
+    """Build, judge and publish what is loaded by now, and keep what the publish gate warns of."""
     run_id = f"publication_{number}"
     building.build_candidate(Run(year.settings, run_id))
     building.gate_candidate(Run(year.settings, run_id, _quiet))
@@ -332,7 +332,7 @@ def test_ordinary_releases_give_fewer_than_one_false_warning_each(year: Year) ->
     # Before a first load and a first publication there is nothing to compare with: guesses warn.
     gate_1 = [warning for warning in year.warnings if warning[0] > FIRST and warning[1] != "candidate"]
     gate_2 = [warning for warning in year.warnings if warning[0] > PUBLISHED[0] and warning[1] == "candidate"]
-    # Of the metal chapters two are loaded here: no month of a scope is complete, and gate 2 is right to say so.
+    # Two of the metal chapters are loaded here: no month of a scope is complete, and the publish gate rightly warns.
     gate_2 = [warning for warning in gate_2 if warning[2] != "only_new_months_are_incomplete"]
     assert len(gate_1) < YEARLY - FIRST, gate_1
     assert len(gate_2) < len(PUBLISHED) - 1, gate_2

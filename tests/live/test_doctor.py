@@ -209,7 +209,7 @@ def test_unit_that_the_office_changed_is_healed_by_what_doctor_writes(offices: O
     assert (healed.code, f"{BORDER} yes" in healed.sentence, "nothing to write" in healed.output) == (0, True, True)
     loaded = call(offices, tmp_path, *load)
     assert loaded.code == 0, loaded.output
-    # The rules changed: what gate 1 had stopped is judged again, without a download.
+    # The rules changed: what the landing gate had stopped is judged again, without a download.
     assert "nothing downloaded" in loaded.output
     (manifest,) = Landing(live(offices, tmp_path).landing).committed()
     measures = tmp_path / "live" / "landing" / BORDER / manifest.load_id / "measures.parquet"

@@ -86,7 +86,7 @@ def test_a_message_says_what_where_and_what_next(channel: Channel) -> None:
     alerts.task_failed(context_of(GateFailedError("landing", "cbs_85429ned__nl__v1", [CHECK])))
     (alert,) = channel.alerts
     assert alert.subject == (
-        "[metaalexport, simulator, SIMULATED data] Gate 1 stopped a load: ingest_cbs load_cbs_85429ned.gate"
+        "[metaalexport, simulator, SIMULATED data] The landing gate stopped a load: ingest_cbs load_cbs_85429ned.gate"
     )
     for part in (
         "gate 'landing' stopped cbs_85429ned__nl__v1",
@@ -94,7 +94,7 @@ def test_a_message_says_what_where_and_what_next(channel: Channel) -> None:
         "found: 2 rows",
         "where: DAG ingest_cbs, run run-1, task load_cbs_85429ned.gate",
         "log: http://localhost:8080/log",
-        "next: docs/runbook.md, section 'Gate 1 stopped a load'",
+        "next: docs/runbook.md, section 'The landing gate stopped a load'",
     ):
         assert part in alert.text
 

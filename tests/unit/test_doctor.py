@@ -359,7 +359,7 @@ def test_evidence_is_kept_of_what_agrees_altogether(tmp_path: Path) -> None:
     (request,) = loader.raw.records()
     kept = json.loads((live.state / "verified.json").read_text(encoding="utf-8"))
     assert kept[CBS.code]["requests"] == {request.request_id: "https://x.example/a"}
-    bad = [replace(good[0], reason="gate 1")]
+    bad = [replace(good[0], reason="the landing gate")]
     assert doctor.keep_evidence(live, visit.results, bad, "run") == []
     assert not verified.is_verified(live, get_dataset(CBS.code))
 

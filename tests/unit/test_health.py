@@ -191,7 +191,14 @@ def test_what_gate_2_stopped_is_looked_at_before_a_load_is_taken_back() -> None:
         return [CheckResult("r", "candidate", "warehouse.duckdb", name, "error", False, "x 1.3", "No more.", "")]
 
     step = GateFailedError("candidate", "warehouse.duckdb", failed("totals_move_little"), [LOAD]).next_step
-    order = ["look at", "Gate 2 stopped a candidate", LOAD, "Accept a revision", f"withdraw {LOAD} --reason", "build"]
+    order = [
+        "look at",
+        "The publish gate stopped a candidate",
+        LOAD,
+        "Accept a revision",
+        f"withdraw {LOAD} --reason",
+        "build",
+    ]
     assert [step.index(words) for words in order] == sorted(step.index(words) for words in order)
     many = GateFailedError("candidate", "warehouse.duckdb", failed("marts_hold_rows"), [f"{LOAD}{n}" for n in range(5)])
     assert f"{LOAD}2 and 2 more;" in many.next_step

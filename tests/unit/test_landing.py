@@ -202,7 +202,7 @@ def test_stage_again_replaces_what_an_earlier_attempt_left(landing: Landing, sta
     folder, _ = landing.staged(manifest.load_id)
     (folder / "half.parquet").write_bytes(b"rest of a killed run")
     stage_cbs()
-    # And what the loads before had said, of which gate 1 and the commit make use.
+    # And what the loads before had said, of which the landing gate and the commit make use.
     assert files(folder) == parquet(STAGED_TABLES | {"state"}) | {STAGED}
 
 
