@@ -1,0 +1,109 @@
+"""The limits of the landing gate's comparison with the last vintage: on either side of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from expectations.landing import LandingGateInput, landing_checks, prepare_database
+from extract.dataset import DEFAULT_THRESHOLDS
+from tests.fault.loads import passes
+
+# Of one hundred cells, each of 100: the value of a cell, or None where it is missing.
+Change = Callable[[int], float | None]
+
+
+def failed(folder: Path, change: Change, **kinds: tuple[str, ...]) -> set[str]:
+    """Return the checks that a load fails in which the cells of the last vintage are changed."""
+    columns = "partner varchar, product varchar, period varchar, measure varchar, value double"
+    with duckdb.connect() as connection:
+        connection.execute(f"create table o ({columns})")
+        # The newest month of the last vintage is not compared: the office is still filling it.
+        cells = [("US", f"{n:06d}", month, "VALUE", 100.0) for month in ("2025-01", "2025-02") for n in range(100)]
+        connection.executemany("insert into o values (?, ?, ?, ?, ?)", cells)
+        connection.execute(
+            "copy (select *, null::double as superseded_value, '2026-01-01T00:00:00' as vintage_at from o)"
+            f" to '{folder / 'previous.parquet'}' (format parquet)"
+        )
+        changed = [(*cell[:4], change(n % 100) if cell[2] == "2025-01" else 100.0) for n, cell in enumerate(cells)]
+        connection.execute("delete from o")
+        connection.executemany("insert into o values (?, ?, ?, ?, ?)", [row for row in changed if row[4] is not None])
+        connection.execute(f"copy o to '{folder / 'observations.parquet'}' (format parquet)")
+        for table in ("rejects", "findings"):
+            connection.execute(
+                "copy (select '' as rule, '' as subject, '' as detail, 'warn' as mode, '' as load_id limit 0)"
+                f" to '{folder / table}.parquet' (format parquet)"
+            )
+    load = LandingGateInput(
+        office="eurostat",
+        folder=folder,
+        previous=folder / "previous.parquet",
+        vintage_at="2026-02-01T00:00:00",
+        key=("partner", "product", "period", "measure"),
+        value_column="value",
+        measure_column="measure",
+        measures=("VALUE",),
+        value_measures=("VALUE",),
+        level_measures=kinds.get("level_measures", ("VALUE",)),
+        positive_measures=(),
+        index_measures=kinds.get("index_measures", ()),
+        total_partner="",
+        total_parts=(),
+        partners={},
+        value_factor=1.0,
+        thresholds=DEFAULT_THRESHOLDS,
+        guesses=(),
+        quarantine_rules=(),
+        has_all_partners=True,
+        rows_read=0,
+        rows_rejected=0,
+        history_measures=(),
+        release_days=31,
+    )
+    database = folder / "gate.duckdb"
+    prepare_database(database, load)
+    with duckdb.connect(str(database), read_only=True) as connection:
+        checks = [check for check in landing_checks(load) if check.table in ("compared", "previous")]
+        assert {"published_cells_do_not_vanish", "rows_do_not_shrink"} <= {check.name for check in checks}
+        return {check.name for check in checks if not passes(connection, check)}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(lambda n: 100.0, set(), id="unchanged"),
+        pytest.param(lambda n: 100.0 if n >= 2 else None, set(), id="2 of 100 are gone"),
+        pytest.param(
+            lambda n: 100.0 if n >= 3 else None,
+            {"published_cells_do_not_vanish", "rows_do_not_shrink"},
+            id="3 of 100 are gone",
+        ),
+        pytest.param(lambda n: 125.0, set(), id="all 25 % higher"),
+        pytest.param(lambda n: 126.0, {"level_is_as_before"}, id="all 26 % higher"),
+        pytest.param(lambda n: 80.0, set(), id="all 20 % lower"),
+        pytest.param(lambda n: 79.0, {"level_is_as_before"}, id="all 21 % lower"),
+        pytest.param(
+            lambda n: None,
+            {"periods_do_not_disappear", "published_cells_do_not_vanish", "rows_do_not_shrink"},
+            id="a month is gone",
+        ),
+    ],
+)
+def test_cells_of_the_last_vintage(tmp_path: Path, change: Change, expected: set[str]) -> None:
+    assert failed(tmp_path, change) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(lambda n: 106.0 if n < 2 else 100.0, set(), id="2 of 100 move"),
+        pytest.param(lambda n: 106.0 if n < 3 else 100.0, {"indexes_are_hardly_revised"}, id="3 of 100 move"),
+        pytest.param(lambda n: 105.0, set(), id="all move by 5 %"),
+        pytest.param(lambda n: 105.1, {"indexes_are_hardly_revised"}, id="all move by more"),
+    ],
+)
+def test_indexes_of_the_last_vintage(tmp_path: Path, change: Change, expected: set[str]) -> None:
+    assert failed(tmp_path, change, index_measures=("VALUE",), level_measures=()) == expected
