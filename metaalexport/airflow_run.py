@@ -261,3 +261,7 @@ def main(dag_ids: list[str]) -> int:
     for problem in partly:
         print(problem)  # noqa: T201
     return PARTLY if partly else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -53,6 +53,8 @@ def run() -> None:
     missing = [state for state in gaps.read_gaps(settings) if state.state != gaps.DISCONTINUED]
     if missing or problem or gaps.read_empty_scopes(settings):
         raise typer.Exit(airflow_run.PARTLY if is_new and len(missing) < len(gaps.read_slices(settings)) else 1)
+    # A run that did nothing fails nothing and misses nothing.
+    published.require_published(settings)
 
 
 @app.command()

@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from metaalexport import cli
+from metaalexport.published import NothingPublishedError
 
 COMMAND = "import metaalexport.cli as cli; cli.app = lambda: {body}; cli.main()"
 
@@ -50,3 +54,15 @@ def test_an_error_that_an_office_worded_commands_no_terminal(error: str) -> None
     # What is left is the colour of an error.
     assert re.findall(r"\x1b\[?[0-9;]*.", said) == ["\x1b[31m", "\x1b[0m"] * said.count("\x1b[31m")
     assert not re.search("[\x07\u202e]", said)
+
+
+def test_a_run_that_did_nothing_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METAALEXPORT_VAR", str(tmp_path))
+    monkeypatch.setenv("METAALEXPORT_PROFILE", "replay")
+    monkeypatch.setenv("METAALEXPORT_REPLAY", str(tmp_path))
+    monkeypatch.setattr("metaalexport.airflow_home.prepare_airflow", lambda settings: None)
+    monkeypatch.setattr("metaalexport.airflow_run.run_in_own_process", lambda *arguments, **options: True)
+    done = CliRunner().invoke(cli.app, ["run"])
+    assert done.exit_code == 1
+    assert isinstance(done.exception, NothingPublishedError)
+    assert "next: make run SOURCE=replay" in str(done.exception)
