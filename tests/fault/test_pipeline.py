@@ -12,7 +12,8 @@ from metaalexport.maintenance import TASKS
 from tests.fault.pipeline import COMMANDS, PAGE, Command, States, chosen, try_all
 
 # Builds a dozen times.
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
+# One process makes what the commands start from.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1500), pytest.mark.xdist_group("pipeline")]
 ROOT = Path(__file__).resolve().parents[2]
 # Tried with a real PostgreSQL in tests/postgres.
 ELSEWHERE = {"serve"}
