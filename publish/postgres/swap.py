@@ -157,7 +157,7 @@ def former_generations(connection: psycopg.Connection) -> list[str]:
     """Return the schemas of generations that are no longer served."""
     rows = connection.execute(
         "select nspname from pg_namespace where nspname = any(%s) or nspname ~ %s order by 1",
-        [[f"{schema}next" for schema in PUBLISHED_SCHEMAS], f"^({'|'.join(PUBLISHED_SCHEMAS)})_until_"],
+        [[f"{schema}_next" for schema in PUBLISHED_SCHEMAS], f"^({'|'.join(PUBLISHED_SCHEMAS)})_until_"],
     ).fetchall()
     return [name for (name,) in rows]
 

@@ -69,7 +69,7 @@ def write_tables(
         for position, (schema, table, comment, size) in enumerate(tables, start=1):
             if size > 100_000:
                 progress(f"PostgreSQL: {schema}.{table}, {size:,} rows ({position} of {len(tables)})")
-            duck.execute(f"create table server.{schema}next.{table} as from file.{schema}.{table}")
+            duck.execute(f"create table server.{schema}_next.{table} as from file.{schema}.{table}")
             (expected,) = duck.execute(f"select count(*) from file.{schema}.{table}").fetchall()[0]
             _finish_table(connection, duck, schema, table, comment)
             (found,) = connection.execute(sql.SQL("select count(*) from {}").format(_table(schema, table))).fetchone()  # type: ignore[misc]
@@ -113,11 +113,11 @@ def _finish_table(
 
 def next_schema(schema: str) -> sql.Identifier:
     """Return the schema that a generation is written into before it takes the name."""
-    return sql.Identifier(f"{schema}next")
+    return sql.Identifier(f"{schema}_next")
 
 
 def _table(schema: str, table: str) -> sql.Identifier:
-    return sql.Identifier(f"{schema}next", table)
+    return sql.Identifier(f"{schema}_next", table)
 
 
 def _columns(names: tuple[str, ...] | list[str]) -> sql.Composed:
