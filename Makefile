@@ -30,11 +30,10 @@ endif
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  SOURCE=auto|live|simulator|replay   where the figures come from (auto: the offices, else the simulator)"
 	@echo "  SOURCE=auto|live|simulator|replay   source of the figures (auto: the offices, else the simulator)"
-	@echo "  REPLAY=<folder>                recorded responses, for SOURCE=replay"
-	@echo "  FAULTS=quick                   test-long as run by .ci/run (docs/contributing.md)"
-	@echo "  SCOPES=<file.csv>              your own product scopes, in addition to the shipped ones"
+	@echo "  REPLAY=<folder>                     recorded responses, for SOURCE=replay"
+	@echo "  FAULTS=quick                        test-long as run by .ci/run (docs/contributing.md)"
+	@echo "  SCOPES=<file.csv>                   your own product scopes, in addition to the shipped ones"
 $(VENV)/runtime: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] if not (3, 11) <= sys.version_info < (3, 14) else 0)'
 	@echo "installing into $(VENV) (about a minute and a half the first time)"

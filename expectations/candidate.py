@@ -46,9 +46,14 @@ class CandidateGateInput:
     problem: str = ""
 
 
+def _connect(candidate: Path) -> duckdb.DuckDBPyConnection:
+    """Open the candidate to read; its views read files by paths relative to its folder."""
+    return duckdb.connect(str(candidate), read_only=True, config={"file_search_path": str(candidate.parent)})
+
+
 def loads_behind(candidate: Path, query: str) -> set[str]:
     """Return the load ids in the result of a query on the candidate; empty if it has no such column."""
-    with duckdb.connect(str(candidate), read_only=True) as connection:
+    with _connect(candidate) as connection:
         columns = {row[0] for row in connection.execute(f"describe {query}").fetchall()}
         if "load_id" not in columns:
             return set()
@@ -60,7 +65,7 @@ def slices_behind(candidate: Path, query: str) -> set[tuple[str, str]]:
 
     Empty if the columns do not identify them.
     """
-    with duckdb.connect(str(candidate), read_only=True) as connection:
+    with _connect(candidate) as connection:
         columns = {row[0] for row in connection.execute(f"describe {query}").fetchall()}
         keys = [key for key in _ORIGIN_KEYS if key in columns]
         if "reporter_code" not in keys:

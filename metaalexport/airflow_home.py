@@ -64,7 +64,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "GX_ANALYTICS_ENABLED": "false",
     }
-    profile = {"METAALEXPORT_PROFILE": settings.profile, "METAALEXPORT_STATE": str(settings.state)}
+    profile = {"METAALEXPORT_PROFILE": settings.profile}
     # Airflow calls itself by name, and a Makefile does not activate the environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     given = inherited.for_airflow(os.environ)

@@ -53,7 +53,7 @@ def own_candidate(run: Run) -> Iterator[None]:
     Raises
     ------
     ExtractError
-        If another run has begun a candidate meanwhile, a load was withdrawn, or the state folder was moved.
+        If another run has begun a candidate meanwhile, or a load was withdrawn.
     """
     with hold_candidate(run):
         owner = _read_owner(run.settings)
@@ -75,8 +75,6 @@ def claim(run: Run, begun_at: str) -> None:
         "run_id": run.id,
         "begun_at": begun_at,
         "inputs_sha256": inputs_hash(run.settings),
-        # The candidate's views read files by absolute path.
-        "folder": str(run.settings.state.resolve()),
     }
     write_atomically(_owner_file(run.settings), json.dumps(owner) + "\n")
 
@@ -87,15 +85,8 @@ def claimed_inputs(settings: Settings) -> str:
 
 
 def require_loads(settings: Settings) -> None:
-    """Raise `ExtractError` if there is no candidate, or if its inputs were withdrawn or moved since."""
-    built_in = _read_owner(settings)["folder"]
-    if built_in != str(settings.state.resolve()):
-        raise ExtractError(
-            f"the candidate was built in {built_in}, and reads its loads there",
-            dataset=_ALL,
-            where=str(settings.warehouse),
-            next_step="`metaalexport build` builds it from the loads that are here, then `metaalexport publish`",
-        )
+    """Raise `ExtractError` if there is no candidate, or if its inputs were withdrawn since."""
+    _read_owner(settings)
     landing = Landing(settings.landing)
     loads = [row["load_id"] for row in _read(settings.journal / LOADS_FILE, "load_id")]
     gone = [load for load in loads if not landing.is_committed(load)]
@@ -134,7 +125,7 @@ def is_published(settings: Settings) -> bool:
 
 
 def _read_owner(settings: Settings) -> dict[str, str]:
-    return _read(_owner_file(settings), "run_id", "begun_at", "inputs_sha256", "folder")[0]
+    return _read(_owner_file(settings), "run_id", "begun_at", "inputs_sha256")[0]
 
 
 def _read(path: Path, *keys: str) -> list[dict[str, Any]]:

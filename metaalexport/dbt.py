@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 
 from common.contracts import read_models
 from extract.errors import storage_error
@@ -39,17 +38,9 @@ class DbtFailedError(Exception):
 
 @contextmanager
 def dbt_environment(settings: Settings) -> Iterator[None]:
-    """Set the path of the profile's state for profiles.yml and the sources; hide other dbt variables."""
-    before = os.environ.get("METAALEXPORT_STATE")
-    os.environ["METAALEXPORT_STATE"] = str(settings.state)
-    try:
-        with inherited.without("dbt"):
-            yield
-    finally:
-        if before is None:
-            del os.environ["METAALEXPORT_STATE"]
-        else:
-            os.environ["METAALEXPORT_STATE"] = before
+    """Work in the state folder, to which the paths of dbt's profile and sources are relative; hide dbt variables."""
+    with inherited.without("dbt"), chdir(settings.state):
+        yield
 
 
 def run_dbt(settings: Settings, arguments: list[str]) -> None:

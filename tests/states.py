@@ -6,7 +6,6 @@ Whole pipelines cost most of the time of the tests. What is built lies in ``var/
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -70,14 +69,6 @@ def settings_of(state: Path, url: str = "", **values: Any) -> Settings:
     """Return settings of a simulated state."""
     settings = Settings("simulator", state, http_attempts=1, **values)
     return replace(settings, simulator_url=url) if url else settings
-
-
-def adopt_candidate(settings: Settings) -> None:
-    """Let a copy of a state go on with its candidate, which reads the loads of the source: those stay as they are."""
-    owner = settings.journal / "candidate.json"
-    if owner.exists():
-        row = json.loads(owner.read_text(encoding="utf-8"))
-        owner.write_text(json.dumps({**row, "folder": str(settings.state.resolve())}) + "\n", encoding="utf-8")
 
 
 def small_state() -> Path:

@@ -396,7 +396,6 @@ def test_environment_variables_exist_and_are_documented() -> None:
     settings |= {"METAALEXPORT_CBS_URL", "METAALEXPORT_EUROSTAT_URL"}
     # Whose value is a secret can also be the name of a file that holds it.
     settings |= {f"{name}_FILE" for name in settings if name.endswith("_PASSWORD") and "AIRFLOW" not in name}
-    settings -= {"METAALEXPORT_STATE"}
     named = {word for name in NAMES for word in re.findall(r"METAALEXPORT_[A-Z_]+", read(name))}
     # Airflow knows which options and connections there are.
     named = {word for word in named if not inherited.for_airflow({word: ""})}

@@ -30,7 +30,6 @@ from metaalexport.settings import Settings
 from publish.duckdb_file import check_published
 from simulator.server import run_simulator
 from tests.fault.interruptions import watch
-from tests.states import adopt_candidate
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
@@ -195,9 +194,7 @@ class States:
     def _copy(self, base: str, name: str) -> Settings:
         shutil.rmtree(self.home / name, ignore_errors=True)
         shutil.copytree(self.home / base, self.home / name)
-        settings = self._settings(name)
-        adopt_candidate(settings)
-        return settings
+        return self._settings(name)
 
     def _load(self, settings: Settings, run_id: str) -> None:
         for dataset in DATASETS:

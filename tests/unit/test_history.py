@@ -8,9 +8,9 @@ import duckdb
 import pytest
 
 from expectations.history.findings import prepare_history
-from expectations.landing import LandingGateInput, landing_checks
-from extract.dataset import DEFAULT_THRESHOLDS
+from expectations.landing import landing_checks
 from tests.fault.loads import passes
+from tests.unit.gate_inputs import monthly_cells
 
 SERIES = Path(__file__).resolve().parents[1] / "specimens" / "history" / "ds-059331-exports-by-section.csv"
 # One month in 26, and those in which real trade fell most.
@@ -39,32 +39,7 @@ def findings(folder: Path, month: str, load: str = "from series") -> list[str]:
             f"copy (select * from ({load}) where period >= {first} and period <= '{month}')"
             f" to '{observations}' (format parquet)"
         )
-    gate = LandingGateInput(
-        office="eurostat",
-        folder=folder,
-        previous=previous,
-        vintage_at="2026-02-01T00:00:00",
-        key=("partner", "product", "period", "measure"),
-        value_column="value",
-        measure_column="measure",
-        measures=("VALUE",),
-        value_measures=("VALUE",),
-        level_measures=("VALUE",),
-        positive_measures=("VALUE",),
-        index_measures=(),
-        total_partner="",
-        total_parts=(),
-        partners={},
-        value_factor=1.0,
-        thresholds=DEFAULT_THRESHOLDS,
-        guesses=(),
-        quarantine_rules=(),
-        has_all_partners=True,
-        rows_read=0,
-        rows_rejected=0,
-        history_measures=("VALUE",),
-        release_days=31,
-    )
+    gate = monthly_cells(folder, positive_measures=("VALUE",), history_measures=("VALUE",))
     with duckdb.connect() as connection:
         connection.execute(f"create view observations as from '{observations}'")
         connection.execute(f"create view previous as from '{previous}'")

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from expectations.landing import LandingGateInput, landing_checks, prepare_database
-from extract.dataset import DEFAULT_THRESHOLDS
+from expectations.landing import landing_checks, prepare_database
 from tests.fault.loads import passes
+from tests.unit.gate_inputs import monthly_cells
 
 # Of one hundred cells, each of 100: the value of a cell, or None where it is missing.
 Change = Callable[[int], float | None]
@@ -37,32 +37,7 @@ def failed(folder: Path, change: Change, **kinds: tuple[str, ...]) -> set[str]:
                 "copy (select '' as rule, '' as subject, '' as detail, 'warn' as mode, '' as load_id limit 0)"
                 f" to '{folder / table}.parquet' (format parquet)"
             )
-    load = LandingGateInput(
-        office="eurostat",
-        folder=folder,
-        previous=folder / "previous.parquet",
-        vintage_at="2026-02-01T00:00:00",
-        key=("partner", "product", "period", "measure"),
-        value_column="value",
-        measure_column="measure",
-        measures=("VALUE",),
-        value_measures=("VALUE",),
-        level_measures=kinds.get("level_measures", ("VALUE",)),
-        positive_measures=(),
-        index_measures=kinds.get("index_measures", ()),
-        total_partner="",
-        total_parts=(),
-        partners={},
-        value_factor=1.0,
-        thresholds=DEFAULT_THRESHOLDS,
-        guesses=(),
-        quarantine_rules=(),
-        has_all_partners=True,
-        rows_read=0,
-        rows_rejected=0,
-        history_measures=(),
-        release_days=31,
-    )
+    load = monthly_cells(folder, **kinds)
     database = folder / "gate.duckdb"
     prepare_database(database, load)
     with duckdb.connect(str(database), read_only=True) as connection:
