@@ -125,7 +125,8 @@ class States:
     """The states that commands start from, each made once.
 
     ``old``: release 11 published; ``loaded``: release 12 landed; ``built``: its candidate; ``whole``: published, with
-    its report; ``withdrawn``: without its newest load; ``raw``: nothing but the raw store.
+    its report; ``withdrawn``: without its newest load; ``raw``: nothing but the raw store, and dbt's cache of the
+    parsed project, which would cost each trial some seconds.
     """
 
     def __init__(self, home: Path) -> None:
@@ -146,7 +147,10 @@ class States:
         self.run(whole, ("publish",))
         self.run(whole, ("report",))
         self.run(self._copy("whole", "withdrawn"), ("withdraw", self.load_id, "--reason", "a trial"))
-        shutil.copytree(whole.raw, self._settings("raw").raw)
+        raw = self._settings("raw")
+        shutil.copytree(whole.raw, raw.raw)
+        (raw.dbt / "target").mkdir(parents=True)
+        shutil.copy(whole.dbt / "target" / "partial_parse.msgpack", raw.dbt / "target")
 
     def close(self) -> None:
         """End the simulator."""
@@ -236,12 +240,15 @@ def points(states: States, command: Command) -> tuple[list[str], Seen, Seen]:
 
 
 def chosen(names: list[str], inside: int, *, has_boundaries: bool) -> Iterator[tuple[int, str]]:
-    """Yield numbers of points with their step: the boundaries of each step, and some inside of it."""
+    """Yield numbers of points with their step: the boundaries of each step, and some inside of it.
+
+    A step that comes several times, such as once per load, is interrupted the last time that it comes.
+    """
     starts = [(number, found[1]) for number, name in enumerate(names) if (found := _START.match(name))]
     # What comes before the first step of the journal, and a command without one.
     starts = starts if starts and starts[0][0] == 0 else [(0, ""), *starts]
     ends = [number for number, _ in starts[1:]] + [len(names)]
-    for (start, step), end in zip(starts, ends, strict=True):
+    for step, (start, end) in {step: (start, end) for (start, step), end in zip(starts, ends, strict=True)}.items():
         parts = range(0 if has_boundaries else 1, inside + 1)
         yield from ((start + (end - start) * part // (inside + 1), step) for part in parts)
     if has_boundaries:
@@ -280,9 +287,6 @@ def try_all(states: States, command: Command, *, inside: int, is_chained: bool) 
         return look(settings) == after and not left
 
     kills = dict(chosen(names, inside, has_boundaries=not is_chained))
-    if is_chained:
-        # Of a step that comes several times, the last.
-        kills = {number: step for step, number in {step: number for number, step in kills.items()}.items()}
     pending = [*((str(number), step) for number, step in kills.items()), ("full", "")]
     for number, (point, step) in enumerate(pending):
         if not is_chained:
@@ -300,6 +304,8 @@ def try_all(states: States, command: Command, *, inside: int, is_chained: bool) 
         is_last = number == len(pending) - 1
         ends_well = finish() if is_last or not is_chained else True
         trials.append(Trial(command.name, step, "full" if point == "full" else "kill", saw, ends_well))
+        result = f"{step or 'before its first step'}, {saw}{'' if ends_well else ', DOES NOT END WELL'}"
+        sys.stderr.write(f"{command.name} {number + 1} of {len(pending)}: {result}\n")
     return trials
 
 
