@@ -10,7 +10,7 @@ from extract.dataset import DEFAULT_THRESHOLDS
 
 
 def monthly_cells(folder: Path, **values: Any) -> LandingGateInput:
-    """Return the input for monthly cells in ``folder``, in ``previous.parquet`` those before them.
+    """Return the input for monthly cells in ``folder``; ``previous.parquet`` holds the cells before them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which unit tests `make check` runs for a change."""
+"""Unit tests that `make check` runs for a change."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.affected import affected
         ("tests/conftest.py", {"test_report", "test_http", "test_affected"}, set()),
     ],
 )
-def test_a_change_leads_to_the_tests_that_speak_of_it(changed: str, some: set[str], others: set[str]) -> None:
+def test_change_selects_the_tests_that_name_it(changed: str, some: set[str], others: set[str]) -> None:
     found = {name.removeprefix("tests/unit/").removesuffix(".py") for name in affected([changed])}
     assert found >= some
     assert found & others == set()
 
 
-def test_no_change_leads_to_no_test() -> None:
+def test_no_change_selects_no_test() -> None:
     assert affected([]) == []

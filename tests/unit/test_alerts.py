@@ -1,4 +1,4 @@
-"""What a message says, what it never says, and when none is sent."""
+"""Alert messages: their content, what they never contain, and when none is sent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHECK = CheckResult("r", "landing", "s", "key_is_unique", "error", False, "2 row
 
 
 class Channel:
-    """A notifier that keeps what it is given."""
+    """A notifier that records its alerts."""
 
     def __init__(self) -> None:
         self.alerts: list[alerts.Alert] = []
@@ -36,7 +36,7 @@ class Channel:
 
 @pytest.fixture
 def channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Channel:
-    """One channel that works, after one that does not."""
+    """Return a working channel that follows a broken one."""
     channel = Channel()
 
     def broken(context: dict[str, Any]) -> None:
@@ -78,11 +78,11 @@ def error_of(kind: type[extract_errors.ExtractError]) -> extract_errors.ExtractE
         (None, "task_failed"),
     ],
 )
-def test_the_error_decides_the_kind_of_alert(error: object, kind: str) -> None:
+def test_error_determines_the_kind_of_alert(error: object, kind: str) -> None:
     assert alerts.kind_of(error) == kind
 
 
-def test_a_message_says_what_where_and_what_next(channel: Channel) -> None:
+def test_message_states_problem_place_and_next_step(channel: Channel) -> None:
     alerts.task_failed(context_of(GateFailedError("landing", "cbs_85429ned__nl__v1", [CHECK])))
     (alert,) = channel.alerts
     assert alert.subject == (
@@ -100,7 +100,7 @@ def test_a_message_says_what_where_and_what_next(channel: Channel) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\r\n ", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\x00"])
-def test_no_header_of_a_mail_can_be_added_by_a_name(channel: Channel, end: str) -> None:
+def test_name_cannot_inject_a_mail_header(channel: Channel, end: str) -> None:
     alerts.task_failed(context_of(None, task_id=f"load{end}Bcc: all@example.org{end}{end}body", run_id=f"r{end}x"))
     (subject,) = {alert.subject for alert in channel.alerts}
     assert subject.splitlines() == [subject]
@@ -108,7 +108,7 @@ def test_no_header_of_a_mail_can_be_added_by_a_name(channel: Channel, end: str) 
     assert subject.isprintable()
 
 
-def test_a_message_is_no_html_and_no_template(channel: Channel) -> None:
+def test_message_is_neither_html_nor_template(channel: Channel) -> None:
     from airflow.sdk.definitions._internal.templater import SandboxedEnvironment
 
     hostile = "{{ alert.profile }} {% raw %} <img src=x onerror=alert(1)></pre>"
@@ -119,14 +119,14 @@ def test_a_message_is_no_html_and_no_template(channel: Channel) -> None:
     assert sent.count("<") == 2
 
 
-def test_a_message_names_what_is_not_all_there(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_names_incomplete_slices(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     gap = gaps.SliceState("cbs_85429ned", "NL", gaps.BEHIND)
     monkeypatch.setattr(gaps, "read_gaps", lambda settings: [gap])
     alerts.task_failed(context_of(GateFailedError("landing", "cbs_85429ned__nl__v1", [CHECK])))
     assert "incomplete: cbs_85429ned NL (behind); everything else that passed is published" in channel.alerts[0].text
 
 
-def test_loads_that_gate_2_left_out_are_told_once(channel: Channel) -> None:
+def test_loads_held_by_the_publish_gate_are_reported_once(channel: Channel) -> None:
     settings = Settings.from_environment()
     alerts.loads_are_held(context_of(None))
     assert channel.alerts == []
@@ -139,14 +139,14 @@ def test_loads_that_gate_2_left_out_are_told_once(channel: Channel) -> None:
     assert "cbs_85429ned__nl__v1: totals_move_little" in alert.text
 
 
-def test_a_long_error_is_cut(channel: Channel) -> None:
+def test_long_error_is_truncated(channel: Channel) -> None:
     alerts.task_failed(context_of(RuntimeError("\n".join(f"line {number} {'x' * 1000}" for number in range(100)))))
     (alert,) = channel.alerts
     assert "… 88 more lines in the log" in alert.what
     assert len(alert.what) < 6000
 
 
-def test_one_message_of_a_kind_is_sent_in_a_run(channel: Channel, tmp_path: Path) -> None:
+def test_each_kind_of_message_is_sent_once_per_run(channel: Channel, tmp_path: Path) -> None:
     for error, run_id in (
         (error_of(extract_errors.TransientOfficeError), "run-1"),
         (error_of(extract_errors.TransientOfficeError), "run-1"),
@@ -164,7 +164,7 @@ def test_one_message_of_a_kind_is_sent_in_a_run(channel: Channel, tmp_path: Path
     assert all(row["raised_at"] for row in kept)
 
 
-def test_a_channel_that_fails_is_a_warning_without_its_address_and_stops_no_other(
+def test_failed_channel_is_a_warning_without_its_address_and_does_not_stop_others(
     channel: Channel, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, logger="metaalexport.alerts"):
@@ -175,7 +175,7 @@ def test_a_channel_that_fails_is_a_warning_without_its_address_and_stops_no_othe
     ]
 
 
-def test_nothing_is_sent_or_kept_where_no_channel_is_named(
+def test_nothing_is_sent_or_kept_without_a_channel(
     channel: Channel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(alerts.MAIL)
@@ -185,7 +185,7 @@ def test_nothing_is_sent_or_kept_where_no_channel_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_secrets_are_taken_out_of_a_message(tmp_path: Path) -> None:
+def test_secrets_are_removed_from_a_message(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("from-a-file\n", encoding="utf-8")
     environment = {
@@ -199,7 +199,7 @@ def test_secrets_are_taken_out_of_a_message(tmp_path: Path) -> None:
     assert alerts.without_secrets(text, environment) == "*** *** *** *** http://***@host/x simulator"
 
 
-def test_a_webhook_that_is_a_url_becomes_a_connection_and_an_id_stays_one() -> None:
+def test_webhook_url_becomes_a_connection_and_an_id_stays_an_id() -> None:
     assert alerts.webhook_environment({alerts.WEBHOOK: "my_hook"}) == {}
     given = alerts.webhook_environment({alerts.WEBHOOK: "https://hooks.example/T0?x=1"})
     assert {name: json.loads(value) for name, value in given.items()} == {

@@ -1,4 +1,4 @@
-"""Months, days and reporters as people write them: read once, before any office is asked."""
+"""Months, days and reporters as users write them: validated once, before any request to an office."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from metaalexport.settings import Settings
 
 
 @pytest.mark.parametrize("text", ["2024-13", "2024-1", "2024", "24-01", "2024-01-01", "januari", " 2024-01", ""])
-def test_what_is_no_month_is_named_with_where_it_was_written(text: str) -> None:
+def test_invalid_month_is_named_with_its_argument(text: str) -> None:
     with pytest.raises(SettingsError, match=f"the month is '{text}', which is not a month; write it as YYYY-MM"):
         parse_month(text, "the month")
 
 
-def test_a_period_is_open_where_nothing_is_written_and_in_order() -> None:
+def test_period_may_be_open_and_must_be_in_order() -> None:
     assert parse_months(None, "") == (None, None)
     assert parse_months("2024-02", None) == ("2024-02", None)
     assert parse_months("2024-02", "2024-02") == ("2024-02", "2024-02")
@@ -27,7 +27,7 @@ def test_a_period_is_open_where_nothing_is_written_and_in_order() -> None:
 
 
 @pytest.mark.parametrize(("first", "last"), [("2025-02-29", "2025-03-01"), ("20250101", "2025-03-01")])
-def test_what_is_no_day_is_named(first: str, last: str) -> None:
+def test_invalid_day_is_named(first: str, last: str) -> None:
     assert parse_days("2024-02-29", "2024-02-29") == ("2024-02-29", "2024-02-29")
     with pytest.raises(SettingsError, match=f"the first day is '{first}', which is not a day; write it as YYYY-MM-DD"):
         parse_days(first, last)
@@ -35,9 +35,9 @@ def test_what_is_no_day_is_named(first: str, last: str) -> None:
         parse_days("2024-01-01", first)
 
 
-def test_reporters_are_countries_or_the_union_in_capitals_and_each_once() -> None:
+def test_reporters_are_unique_countries_or_the_union_in_capitals() -> None:
     assert parse_reporters(["nl", " DE", "NL", "EU27_2020"], "x") == ("NL", "DE", "EU27_2020")
-    # As the offices call Greece and the United Kingdom.
+    # The offices' codes of Greece and the United Kingdom.
     assert parse_reporters(["EL", "uk"], "x") == ("GR", "GB")
     for codes in (["XX"], ["NL", ""], ["NLD"], [], ["EU"]):
         with pytest.raises(SettingsError, match=r"x is '.*', not ISO codes of countries like NL,DE, or EU27_2020"):
@@ -53,10 +53,10 @@ def test_reporters_are_countries_or_the_union_in_capitals_and_each_once() -> Non
         ({"reporters": ("XX",)}, "the reporter is 'XX'"),
     ],
 )
-def test_a_load_of_what_makes_no_sense_asks_no_office_and_leaves_nothing(
+def test_load_with_invalid_arguments_sends_no_request_and_leaves_nothing(
     tmp_path: Path, asked: dict[str, object], problem: str
 ) -> None:
-    # Unit tests have no sockets: an office that was asked would be another error.
+    # Unit tests have no sockets: a request to an office would be another error.
     settings = Settings("live", tmp_path / "live")
     with pytest.raises(SettingsError, match=problem):
         ingest.plan_loads(Run(settings, "r"), "eurostat_comext_bulk", **asked)  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ def names(dataset: dict[str, Any], kind: str) -> set[str]:
     return {item["metric_name" if kind == "metrics" else "column_name"] for item in dataset[kind]}
 
 
-def test_every_published_model_is_a_dataset_with_its_columns_and_texts() -> None:
+def test_every_published_model_is_a_dataset_with_its_columns_and_descriptions() -> None:
     models = {model.name: model for model in read_models(PROJECT, "marts", "ops")}
     assert len(models) == 37
     found = {dataset["table_name"]: dataset for dataset in datasets(PROJECT).values()}
@@ -47,7 +47,7 @@ def test_every_published_model_is_a_dataset_with_its_columns_and_texts() -> None
     assert len(BY_UUID) == 38
 
 
-def test_no_metric_adds_up_a_share_and_every_sum_is_of_one_view() -> None:
+def test_metrics_never_sum_shares_and_every_sum_is_of_one_view() -> None:
     metrics = [metric for dataset in MADE.values() for metric in dataset["metrics"]]
     assert len(metrics) > 200
     for metric in metrics:
@@ -62,20 +62,20 @@ def test_no_metric_adds_up_a_share_and_every_sum_is_of_one_view() -> None:
                 assert f"min({column}) = max({column})" in expression
 
 
-def test_no_metric_has_the_name_of_a_column() -> None:
-    # Superset would take the one for the other when it orders rows.
+def test_metrics_and_columns_have_distinct_names() -> None:
+    # Superset confuses a metric and a column of one name when it sorts rows.
     for dataset in MADE.values():
         assert names(dataset, "metrics") & names(dataset, "columns") == set()
 
 
-def test_the_publication_is_described_as_it_is_written() -> None:
+def test_publication_description_matches_the_written_table() -> None:
     columns = {column["column_name"]: column["description"] for column in MADE["publication"]["columns"]}
     assert columns.pop("kind_of_figures")
     assert columns == _PUBLICATION_COLUMNS
 
 
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
-def test_chart_names_columns_and_metrics_that_exist(chart: dict[str, Any]) -> None:
+def test_chart_names_existing_columns_and_metrics(chart: dict[str, Any]) -> None:
     dataset = BY_UUID[chart["dataset_uuid"]]
     params = chart["params"]
     columns, metrics = names(dataset, "columns"), names(dataset, "metrics")
@@ -91,7 +91,7 @@ def test_chart_names_columns_and_metrics_that_exist(chart: dict[str, Any]) -> No
     assert set(params.get("column_config", {})) <= used | asked
 
 
-def test_the_dashboard_shows_every_chart_once() -> None:
+def test_dashboard_shows_every_chart_once() -> None:
     placed = [
         item["meta"]["uuid"]
         for item in DASHBOARD["position"].values()
@@ -101,7 +101,7 @@ def test_the_dashboard_shows_every_chart_once() -> None:
     assert set(placed) == {chart["uuid"] for chart in CHARTS.values()}
 
 
-def test_the_filters_pin_one_view() -> None:
+def test_filters_pin_one_view() -> None:
     pinned = {}
     for part in DASHBOARD["metadata"]["native_filter_configuration"]:
         (target,) = part["targets"]
@@ -116,7 +116,7 @@ def test_the_filters_pin_one_view() -> None:
     assert pinned["reporter_code"] == ["NL"]
 
 
-def test_no_asset_holds_a_password_or_an_address() -> None:
+def test_assets_contain_no_password_or_address() -> None:
     for path in ASSETS.rglob("*.yaml"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"password|https?://|postgresql", text, re.IGNORECASE), path.name
@@ -131,7 +131,7 @@ def test_settings_without_a_secret_are_an_error(monkeypatch: pytest.MonkeyPatch,
         runpy.run_path(str(ROOT / "bi" / "superset_config.py"))
 
 
-def test_settings_let_the_page_reach_its_own_server_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_let_the_page_request_only_its_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     settings = runpy.run_path(str(ROOT / "bi" / "superset_config.py"))
@@ -141,7 +141,7 @@ def test_settings_let_the_page_reach_its_own_server_only(monkeypatch: pytest.Mon
     assert policy["script-src"] == ["'self'", "'strict-dynamic'"]
 
 
-def test_text_of_an_office_is_no_html_in_a_table_or_a_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_office_text_is_not_rendered_as_html_in_tables_or_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     settings = runpy.run_path(str(ROOT / "bi" / "superset_config.py"))
@@ -153,9 +153,9 @@ def test_text_of_an_office_is_no_html_in_a_table_or_a_markdown(monkeypatch: pyte
     assert not flags["ENABLE_TEMPLATE_PROCESSING"]
     tables = [chart["params"] for chart in CHARTS.values() if chart["viz_type"] == "table"]
     assert len(tables) > 8
-    # By default a cell that looks like HTML is shown as HTML.
+    # By default Superset renders a cell that looks like HTML.
     assert all(params["allow_render_html"] is False for params in tables)
-    # Handlebars and the like make HTML of cells by a template.
+    # Handlebars and similar charts turn cells into HTML by a template.
     assert {chart["viz_type"] for chart in CHARTS.values()} & {"handlebars", "markup", "deck_multi"} == set()
 
 
@@ -175,6 +175,6 @@ def test_columns_have_names_and_formats_by_their_units(column: str, words: str, 
     assert number_format(column) == number
 
 
-def test_a_folder_without_models_is_an_error(tmp_path: Path) -> None:
+def test_folder_without_models_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="next: give the folder dbt_project"):
         datasets(tmp_path)

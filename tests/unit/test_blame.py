@@ -1,4 +1,4 @@
-"""Which loads a test of dbt blames: those of the slices that its rows name."""
+"""Loads that a failed dbt test blames: those of the slices that its rows name."""
 
 from __future__ import annotations
 
@@ -50,13 +50,11 @@ def candidate(tmp_path: Path) -> Path:
         ("with r as (select 'NL' as reporter_code, 'metal_sitc' as scope_code) select * from r", {(SITC, "NL")}),
     ],
 )
-def test_rows_name_slices_by_the_columns_they_have(candidate: Path, query: str, named: set[tuple[str, str]]) -> None:
+def test_rows_name_slices_by_their_columns(candidate: Path, query: str, named: set[tuple[str, str]]) -> None:
     assert slices_behind(candidate, query) == named
 
 
-def test_rows_that_have_a_load_blame_it_whatever_else_they_say(
-    candidate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_with_a_load_blame_only_that_load(candidate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     query = f"select '{SITC}__DE' as load_id, 'NL' as reporter_code"
     assert loads_behind(candidate, query) == {f"{SITC}__DE"}
     assert loads_behind(candidate, "select 7 as n_records") == set()
@@ -70,19 +68,19 @@ def test_rows_that_have_a_load_blame_it_whatever_else_they_say(
 @pytest.mark.parametrize(
     ("failing", "behind", "compared_with", "blamed"),
     [
-        # One member is above the Union: it is the member.
+        # One member exceeds the Union: the member is blamed.
         (["DE"], {HS, SITC}, "EU27_2020", {"DE"}),
-        # All are: it is the Union.
+        # All members exceed the Union: the Union is blamed.
         (["NL", "DE"], {HS, SITC}, "EU27_2020", {"EU27_2020"}),
-        # Nothing is compared: each for itself.
+        # Without a comparison, each reporter is blamed itself.
         (["NL", "DE"], {HS, SITC}, "", {"NL", "DE"}),
-        # Rows that name nobody blame what the test stands on, unless that is everything.
+        # Rows that name no reporter blame the datasets behind the test, unless those are all datasets.
         ([], {HS, "another"}, "", {"NL", "DE", "EU27_2020"}),
         ([], {HS}, "", {"NL", "DE", "EU27_2020"}),
         ([], {HS, SITC}, "", set()),
     ],
 )
-def test_loads_that_a_test_blames(
+def test_failed_test_blames_the_expected_loads(
     candidate: Path,
     monkeypatch: pytest.MonkeyPatch,
     failing: list[str],
@@ -101,18 +99,18 @@ def test_loads_that_a_test_blames(
     assert {load.load_id for load in found} == {f"{HS}__{reporter}" for reporter in blamed}
 
 
-def test_what_stayed_as_it_was_is_not_blamed(candidate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_load_is_not_blamed(candidate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "datasets_behind", lambda *_: {HS, SITC})
     rows = "select 'DE' as reporter_code, 'metal_core_hs' as scope_code"
     monkeypatch.setattr(building, "failed_test", lambda *_: (rows, ""))
     loads = [load_of(dataset, reporter) for dataset in (HS, SITC) for reporter in REPORTERS]
     settings = Settings("simulator", candidate.parent)
-    # Germany is published: what came since is what the test compares it with.
+    # Germany is published: the load that came since is the one that the test compares it with.
     found = building._blamed_loads(settings, "test.of.dbt", loads, past={f"{HS}__DE", f"{HS}__NL"})
     assert [load.load_id for load in found] == [f"{HS}__EU27_2020"]
 
 
-def test_the_newest_load_of_each_slice_is_left_out_first() -> None:
+def test_newest_load_of_each_slice_is_excluded_first() -> None:
     loads = [
         replace(load_of(HS, reporter), load_id=f"{reporter} {month}", vintage_at=f"2026-{month}-15T09:00:00Z")
         for reporter in ("NL", "DE")

@@ -1,6 +1,6 @@
-"""Every vintage as the cells that changed: what a load adds, revises and withdraws, and what it must leave alone.
+"""Vintages stored as changed cells: what a load adds, revises and withdraws, and what it must leave alone.
 
-All cells are made up here, and landed without a reply.
+The cells are made up and landed without a reply.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ DATASET = replace(
     },
     select={},
 )
-# One for all, since opening one costs more than most of these tests.
+# Shared: opening a connection takes longer than most of these tests.
 DATABASE = duckdb.connect()
 # reporter, partner, product, period
 Cell = tuple[str, str, str, str]
@@ -62,7 +62,7 @@ def stage(
     retrieved: str = "",
     rejected: Collection[Cell] = (),
 ) -> LoadManifest:
-    """Stage a load of these cells, of which a reply also held some that were rejected."""
+    """Stage a load of these cells; the reply also held rows for the rejected cells."""
     load_id = f"small__{part.reporter.lower().replace('*', 'all')}__{vintage}__{abs(hash((part, retrieved))):x}"[:60]
     manifest = LoadManifest(
         load_id=load_id,
@@ -125,7 +125,7 @@ def changes(landing: Landing, manifest: LoadManifest) -> dict[Cell, tuple[str, f
 
 
 def state(landing: Landing, part: Slice | None = None, panel: str = "*") -> dict[Cell, Content]:
-    """What the committed loads say, of a slice or of everything."""
+    """Return the state after all committed loads, for one slice or for everything."""
     part = part or Slice("small", "*", "1900-01", "2999-12")
     folder = landing.root / "test"
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def test_first_load_is_all_new(landing: Landing) -> None:
     assert (manifest.rows_changed, manifest.rows_withdrawn) == (2, 0)
 
 
-def test_next_load_keeps_what_is_new_revised_or_gone(landing: Landing) -> None:
+def test_next_load_stores_only_new_revised_and_withdrawn_cells(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None), DE: (2, None)})
     manifest = put(landing, "2026-02", {US: (9, None), FR: (3, None)})
     assert changes(landing, manifest) == {
@@ -173,13 +173,13 @@ def test_release_that_repeats_old_figures_stores_no_row(landing: Landing) -> Non
     assert manifest.rows_loaded == 2
 
 
-def test_change_of_the_status_alone_is_a_revision(landing: Landing) -> None:
+def test_status_change_alone_is_a_revision(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, "p"), DE: (None, "c"), FR: (3, None)})
     manifest = put(landing, "2026-02", {US: (1, None), DE: (None, "c"), FR: (3, "e")})
     assert changes(landing, manifest) == {US: ("revised", 1, None), FR: ("revised", 3, "e")}
 
 
-def test_value_that_becomes_missing_is_a_revision_and_no_withdrawal(landing: Landing) -> None:
+def test_value_that_becomes_missing_is_a_revision_not_a_withdrawal(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None)})
     manifest = put(landing, "2026-02", {US: (None, "c")})
     assert changes(landing, manifest) == {US: ("revised", None, "c")}
@@ -202,10 +202,10 @@ def test_zero_is_a_figure_and_not_a_withdrawal(landing: Landing) -> None:
     assert changes(landing, put(landing, "2026-02", {US: (0, None)})) == {US: ("revised", 0, None)}
 
 
-# --- what a load does not speak of ------------------------------------------------------------------------------
+# --- what a load does not cover -----------------------------------------------------------------------------------
 
 
-def test_cells_outside_the_months_asked_for_are_never_withdrawn(landing: Landing) -> None:
+def test_cells_outside_the_requested_months_are_never_withdrawn(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None), FR: (3, None)})
     manifest = put(landing, "2026-02", {}, replace(ALL, first_month="2025-02"))
     assert changes(landing, manifest) == {FR: ("withdrawn", None, None)}
@@ -220,7 +220,7 @@ def test_cells_of_other_products_are_never_withdrawn(landing: Landing) -> None:
     assert state(landing) == {FR: (3, None), deep: (4, None)}
 
 
-def test_prefix_speaks_of_all_products_that_start_so(landing: Landing) -> None:
+def test_prefix_covers_all_products_that_start_with_it(landing: Landing) -> None:
     deep = ("NL", "US", "7208", "2025-01")
     put(landing, "2026-01", {US: (1, None), FR: (3, None), deep: (4, None)})
     put(landing, "2026-02", {}, replace(ALL, products=("72*",)))
@@ -236,14 +236,14 @@ def test_cells_of_another_reporter_are_never_withdrawn(landing: Landing) -> None
     assert state(landing) == {US: (1, None)}
 
 
-def test_load_of_all_reporters_speaks_of_each(landing: Landing) -> None:
+def test_load_of_all_reporters_covers_each_reporter(landing: Landing) -> None:
     german = ("DE", "US", "72", "2025-01")
     everybody = replace(ALL, reporter="*")
     put(landing, "2026-01", {US: (1, None), german: (5, None)}, everybody)
     assert set(changes(landing, put(landing, "2026-02", {US: (1, None)}, everybody))) == {german}
 
 
-def test_panels_do_not_touch_each_other(landing: Landing) -> None:
+def test_partner_sets_are_independent(landing: Landing) -> None:
     some = replace(ALL, partners=("US", "FR"))
     put(landing, "2026-01", {US: (1, None), DE: (2, None)})
     manifest = put(landing, "2026-02", {US: (7, None)}, some)
@@ -253,14 +253,14 @@ def test_panels_do_not_touch_each_other(landing: Landing) -> None:
     assert panel_of(some) == panel_of(replace(some, partners=("FR", "US"))) != panel_of(ALL)
 
 
-def test_open_slice_speaks_of_months_up_to_the_newest_of_all_loads(landing: Landing) -> None:
+def test_open_slice_covers_months_up_to_the_newest_of_all_loads(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None), DE: (2, None), FR: (3, None)})
     manifest = put(landing, "2026-02", {US: (1, None)}, replace(ALL, last_month=""))
-    # FR is of a later month than the reply has: the office has taken that month back.
+    # FR is in a later month than the reply has: the office has withdrawn that month.
     assert changes(landing, manifest) == {DE: ("withdrawn", None, None), FR: ("withdrawn", None, None)}
 
 
-def test_newest_month_is_that_of_the_reporter_and_panel(landing: Landing) -> None:
+def test_newest_month_is_per_reporter_and_partner_set(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None), FR: (3, None)})
     put(landing, "2026-01", {("DE", "US", "72", "2025-07"): (1, None)}, replace(ALL, reporter="DE"))
     loads = landing.of_panel("small", ALL_PARTNERS)
@@ -270,21 +270,21 @@ def test_newest_month_is_that_of_the_reporter_and_panel(landing: Landing) -> Non
 
 
 @pytest.mark.parametrize("rejected", [(DE,), (DE, US)], ids=["instead", "beside"])
-def test_cell_whose_row_was_rejected_stays_as_it_was(landing: Landing, rejected: tuple[Cell, ...]) -> None:
+def test_rejected_row_leaves_its_cell_unchanged(landing: Landing, rejected: tuple[Cell, ...]) -> None:
     put(landing, "2026-01", {US: (1, None), DE: (2, None), FR: (3, None)})
     manifest = landing.commit(stage(landing, "2026-02", {US: (4, None)}, rejected=rejected).load_id, DATASET)
     assert changes(landing, manifest) == {US: ("revised", 4, None), FR: ("withdrawn", None, None)}
     assert state(landing) == {US: (4, None), DE: (2, None)}
 
 
-def test_state_of_a_slice_holds_its_cells_only(landing: Landing) -> None:
+def test_state_of_a_slice_has_only_its_cells(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None), FR: (3, None)})
     assert state(landing, replace(ALL, products=("73",))) == {FR: (3, None)}
     assert state(landing, replace(ALL, products=("7*",), last_month="2025-01")) == {US: (1, None)}
     assert state(landing, replace(ALL, reporter="DE")) == {}
 
 
-# --- the order of vintages ----------------------------------------------------------------------------------------
+# --- order of vintages --------------------------------------------------------------------------------------------
 
 
 def test_older_vintage_is_refused_and_changes_nothing(landing: Landing) -> None:
@@ -305,7 +305,7 @@ def test_older_vintage_is_refused_and_changes_nothing(landing: Landing) -> None:
     ],
     ids=["reporter", "months", "panel"],
 )
-def test_older_vintage_of_other_cells_is_taken(landing: Landing, other: Slice) -> None:
+def test_older_vintage_of_other_cells_is_accepted(landing: Landing, other: Slice) -> None:
     put(landing, "2026-02", {US: (2, None)})
     assert put(landing, "2026-01", {}, other).vintage_at == "2026-01"
 
@@ -323,7 +323,7 @@ def test_older_vintage_of_other_cells_is_taken(landing: Landing, other: Slice) -
         (("72",), ("7208",), False),
     ],
 )
-def test_older_vintage_is_refused_where_products_meet(
+def test_older_vintage_is_refused_if_products_overlap(
     landing: Landing, one: tuple[str, ...], two: tuple[str, ...], *, meet: bool
 ) -> None:
     put(landing, "2026-02", {}, replace(ALL, products=one))
@@ -344,7 +344,7 @@ def test_older_vintage_is_refused_where_products_meet(
         ("2026-01", "", False),
     ],
 )
-def test_older_vintage_is_refused_where_months_meet(
+def test_older_vintage_is_refused_if_months_overlap(
     landing: Landing, first_month: str, last_month: str, *, meet: bool
 ) -> None:
     put(landing, "2026-02", {}, replace(ALL, first_month="2025-01", last_month="2025-12"))
@@ -356,13 +356,13 @@ def test_older_vintage_is_refused_where_months_meet(
         assert landing.commit(manifest.load_id, DATASET).vintage_at == "2026-01"
 
 
-def test_second_load_of_one_vintage_comes_after_the_first(landing: Landing) -> None:
+def test_second_load_of_a_vintage_supersedes_the_first(landing: Landing) -> None:
     put(landing, "2026-01", {US: (1, None), DE: (2, None)}, retrieved="2026-01-02")
     put(landing, "2026-01", {US: (1, None)}, retrieved="2026-01-03")
     assert state(landing) == {US: (1, None)}
 
 
-def test_reply_of_a_vintage_that_came_before_one_that_is_loaded_is_refused(landing: Landing) -> None:
+def test_earlier_reply_of_a_loaded_vintage_is_refused(landing: Landing) -> None:
     first = stage(landing, "2026-01", {US: (1, None), DE: (2, None)}, retrieved="2026-01-02")
     put(landing, "2026-01", {US: (1, None)}, retrieved="2026-01-03")
     with pytest.raises(BadReplyError, match="retrieved at 2026-01-02") as caught:
@@ -371,11 +371,11 @@ def test_reply_of_a_vintage_that_came_before_one_that_is_loaded_is_refused(landi
     assert state(landing) == {US: (1, None)}
 
 
-# --- a commit that is interrupted ---------------------------------------------------------------------------------
+# --- interrupted commits ------------------------------------------------------------------------------------------
 
 
 def crash_at(step: str, patch: pytest.MonkeyPatch) -> None:
-    """Make the commit die at a step."""
+    """Make the commit fail at a step."""
     real_changes, real_fsync, real_rmtree = changes_module.write_changes, fsync_directory, shutil.rmtree
     calls: list[Path] = []
 
@@ -429,7 +429,7 @@ def one_load(landing: Landing) -> LoadManifest:
 
 @pytest.mark.parametrize("history", [one_load, two_loads])
 @pytest.mark.parametrize("step", [*BEFORE_MARKER, "behind the marker"])
-def test_commit_interrupted_and_repeated_is_as_if_it_had_never_been(
+def test_retried_commit_equals_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: History, step: str
 ) -> None:
     clean, landing = Landing(tmp_path / "clean"), Landing(tmp_path / "landing")
@@ -442,7 +442,7 @@ def test_commit_interrupted_and_repeated_is_as_if_it_had_never_been(
             landing.commit(manifest.load_id, DATASET)
     if step in BEFORE_MARKER:
         assert landing.content_hash() == before
-    # What a scheduler does: it repeats the step that was killed, not the one before it.
+    # A scheduler repeats the killed step, not the step before it.
     landing.commit(manifest.load_id, DATASET)
     assert landing.content_hash() == clean.content_hash()
     assert state(landing) == state(clean)
@@ -453,9 +453,7 @@ def test_commit_interrupted_and_repeated_is_as_if_it_had_never_been(
 
 
 @pytest.mark.parametrize("step", BEFORE_MARKER)
-def test_what_a_killed_commit_left_is_tidied_by_the_next_one(
-    landing: Landing, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_next_commit_cleans_up_after_a_killed_one(landing: Landing, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     manifest = two_loads(landing)
     with monkeypatch.context() as patch:
         crash_at(step, patch)
@@ -468,7 +466,7 @@ def test_what_a_killed_commit_left_is_tidied_by_the_next_one(
     assert changes(landing, other) == {US: ("revised", 4, None), DE: ("withdrawn", None, None)}
 
 
-def test_work_that_killed_runs_left_is_removed_after_a_day_and_not_before(landing: Landing) -> None:
+def test_staging_of_killed_runs_is_removed_only_after_a_day(landing: Landing) -> None:
     old, young = landing.start_staging(), landing.start_staging()
     for folder in (old, young):
         (folder / "observations.parquet").write_bytes(b"half")
@@ -480,20 +478,20 @@ def test_work_that_killed_runs_left_is_removed_after_a_day_and_not_before(landin
     assert young.exists()
 
 
-def test_commit_of_what_was_never_staged_says_so(landing: Landing) -> None:
+def test_commit_of_an_unstaged_load_is_refused(landing: Landing) -> None:
     with pytest.raises(ExtractError, match="no staged load small__x") as caught:
         landing.commit("small__x", DATASET)
     assert caught.value.next_step
 
 
-def test_folder_without_a_marker_is_seen_by_nobody(landing: Landing) -> None:
+def test_folder_without_a_marker_is_ignored(landing: Landing) -> None:
     manifest = put(landing, "2026-01", {US: (1, None)})
     (landing.folder(manifest) / MARKER).unlink()
     assert list(landing.committed()) == []
     assert state(landing) == {}
 
 
-# --- any history --------------------------------------------------------------------------------------------------
+# --- random histories ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -547,9 +545,7 @@ def steps(draw: st.DrawFn) -> Step:
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(history=st.lists(steps(), min_size=3, max_size=5))
-def test_state_is_what_a_replay_of_all_loads_says(
-    tmp_path_factory: pytest.TempPathFactory, history: list[Step]
-) -> None:
+def test_state_equals_a_replay_of_all_loads(tmp_path_factory: pytest.TempPathFactory, history: list[Step]) -> None:
     landing = Landing(tmp_path_factory.mktemp("history"))
     said: dict[str, dict[Cell, Content]] = {}
     shown: dict[tuple[str, str], set[str]] = {}
@@ -558,7 +554,7 @@ def test_state_is_what_a_replay_of_all_loads_says(
         month += step.is_new_vintage
         manifest = put(landing, f"2026-{month:02d}", step.cells, step.part, retrieved=f"2026-12-{number:02d}")
         before = said.setdefault(manifest.panel, {})
-        # An open slice reaches to the newest month that was ever shown.
+        # An open slice extends to the newest month of any load.
         own = shown.setdefault((manifest.panel, step.part.reporter), set())
         own |= {cell[3] for cell in step.cells}
         newest = step.part.last_month or max(own, default="")
@@ -593,7 +589,7 @@ def test_state_is_what_a_replay_of_all_loads_says(
         (None, None),
     ],
 )
-def test_month_of_a_period_of_any_office(period: str | None, expected: str | None) -> None:
+def test_month_of_reads_the_periods_of_each_office(period: str | None, expected: str | None) -> None:
     with DATABASE.cursor() as connection:
         ((found,),) = connection.execute(f"select ({month_of('p')})::varchar from (select ? as p)", [period]).fetchall()
     assert found == expected

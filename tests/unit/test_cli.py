@@ -1,4 +1,4 @@
-"""The command line as a whole: whatever shell and file system it runs in, an error is a message."""
+"""The command line as a whole: in any shell and file system, an error is a message."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def run(body: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, timeout=60, check=False)
 
 
-def test_a_shell_without_unicode_shows_a_question_mark_and_no_error() -> None:
+def test_shell_without_unicode_shows_a_question_mark_and_no_error() -> None:
     done = run(r"cli.pipeline.console.print('2025\N{EN DASH}2026')", PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"2025?2026", b"")
 
 
-def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    # Longer than a line of the screen: a path that is folded is of no use.
+def test_unusable_path_is_named(tmp_path: Path) -> None:
+    # Longer than a line of the screen: a wrapped path is useless.
     path = tmp_path / ("f" * 90) / "x.json"
     path.parent.touch()
     done = run(f"open({str(path)!r})")
@@ -43,7 +43,7 @@ def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     ["cli.ExtractError({!r}, dataset='d')", "ValueError({!r})", "OSError({!r})"],
     ids=["known", "unknown", "system"],
 )
-def test_an_error_that_an_office_worded_commands_no_terminal(error: str) -> None:
+def test_office_text_in_an_error_cannot_control_the_terminal(error: str) -> None:
     office = "\x1b]0;owned\x07\x1b[2J\u202e [red]tin[/]"
     body = f"(_ for _ in ()).throw({error.format(office)})"
     done = run(body, FORCE_COLOR="1", TERM="xterm")
@@ -51,12 +51,12 @@ def test_an_error_that_an_office_worded_commands_no_terminal(error: str) -> None
     said = done.stderr.decode()
     assert ("Traceback" in said) == ("Extract" not in error)
     assert "]0;owned[2J [red]tin[/]" in said
-    # What is left is the colour of an error.
+    # Only the colour of an error is left.
     assert re.findall(r"\x1b\[?[0-9;]*.", said) == ["\x1b[31m", "\x1b[0m"] * said.count("\x1b[31m")
     assert not re.search("[\x07\u202e]", said)
 
 
-def test_a_run_that_did_nothing_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_that_publishes_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METAALEXPORT_VAR", str(tmp_path))
     monkeypatch.setenv("METAALEXPORT_PROFILE", "replay")
     monkeypatch.setenv("METAALEXPORT_REPLAY", str(tmp_path))

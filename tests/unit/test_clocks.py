@@ -1,4 +1,4 @@
-"""Clocks that were ahead, go back, or show another hour: in summer time, on a leap day, at the end of a year."""
+"""Clocks that were ahead, go back or change the hour: summer time, a leap day, the end of a year."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.unit.test_health import published_state as published_state
 from tests.unit.test_health import settings as settings
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-# Moments at which a wall clock does something of its own.
+# Moments at which a wall clock jumps or rolls over.
 TURNS = {
     "to summer time": datetime(2026, 3, 29, 1, tzinfo=UTC),
     "to winter time": datetime(2026, 10, 25, 1, tzinfo=UTC),
@@ -39,7 +39,7 @@ AHEAD = timedelta(days=400)
 
 @pytest.fixture(params=["UTC", "Europe/Amsterdam"])
 def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine in a time zone of its own."""
+    """Set the machine's time zone."""
     monkeypatch.setenv("TZ", request.param)
     time.tzset()
     yield
@@ -48,7 +48,7 @@ def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def write(settings: Settings, step: str, at: datetime, outcome: str, subject: str = SUBJECT) -> None:
-    """Write a step that ended at a moment of the machine's clock; what was there of steps before is left."""
+    """Write a step that ended at a moment of the machine's clock; earlier steps stay."""
     row = {"run_id": "r", "step": step, "subject": subject, "outcome": outcome, "detail": "x"}
     folder = settings.journal / "runs"
     name = f"{len(list(folder.iterdir())):04}.jsonl"
@@ -63,7 +63,7 @@ def forget(settings: Settings) -> None:
 
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
 @pytest.mark.usefixtures("machine")
-def test_a_look_counts_by_hours_that_passed(settings: Settings, turn: datetime) -> None:
+def test_poll_deadline_counts_elapsed_hours(settings: Settings, turn: datetime) -> None:
     forget(settings)
     last = turn - timedelta(hours=13)
     write(settings, "fetch", last, "done")
@@ -79,7 +79,7 @@ def test_a_look_counts_by_hours_that_passed(settings: Settings, turn: datetime) 
 
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
 @pytest.mark.usefixtures("machine")
-def test_a_load_waits_for_its_publication_by_hours_that_passed(
+def test_publication_deadline_counts_elapsed_hours(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, turn: datetime
 ) -> None:
     committed(monkeypatch, load_of("2026-01-02T04:30:00Z", "simulator", f"{LOAD}x"))
@@ -95,7 +95,7 @@ def test_a_load_waits_for_its_publication_by_hours_that_passed(
 
 
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
-def test_a_release_is_due_after_its_days(settings: Settings, monkeypatch: pytest.MonkeyPatch, turn: datetime) -> None:
+def test_release_is_due_after_its_days(settings: Settings, monkeypatch: pytest.MonkeyPatch, turn: datetime) -> None:
     vintage = turn - timedelta(days=20)
     committed(monkeypatch, load_of(f"{vintage:%Y-%m-%dT%H:%M:%SZ}", "live"))
     (_, release) = health.promises(settings, turn)
@@ -103,7 +103,7 @@ def test_a_release_is_due_after_its_days(settings: Settings, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
-def test_the_last_step_is_the_last_whatever_the_order_of_the_files(settings: Settings, turn: datetime) -> None:
+def test_last_step_does_not_depend_on_file_order(settings: Settings, turn: datetime) -> None:
     steps = [("fetch", -2, "done"), ("land", -1, "done"), ("gate_landing", 0, "blocked"), ("fetch", 1, "unchanged")]
     for shuffled in itertools.permutations(steps):
         forget(settings)
@@ -117,18 +117,18 @@ def test_the_last_step_is_the_last_whatever_the_order_of_the_files(settings: Set
 @pytest.mark.parametrize(
     ("ahead", "since", "state"), [("failed", "done", gaps.LOADED), ("done", "failed", gaps.BEHIND)]
 )
-def test_a_clock_that_was_ahead_hides_nothing_of_a_slice(
+def test_clock_that_was_ahead_does_not_hide_the_state_of_a_slice(
     settings: Settings, ahead: str, since: str, state: str
 ) -> None:
     now = datetime.now(UTC)
     write(settings, "fetch", now + AHEAD, ahead)
-    # Set right, and asked again.
+    # The clock is corrected, and the office is polled again.
     write(settings, "fetch", now - timedelta(seconds=1), since)
     (found,) = gaps.read_slices(settings)
     assert found.state == state
 
 
-def test_a_clock_that_was_ahead_hides_nothing_of_a_step_a_gate_or_a_look(
+def test_clock_that_was_ahead_does_not_hide_a_step_a_gate_or_a_poll(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = datetime.now(UTC)
@@ -146,13 +146,13 @@ def test_a_clock_that_was_ahead_hides_nothing_of_a_step_a_gate_or_a_look(
     assert [finding.name for finding in health.examine(settings)] == ["load_not_published", "look_is_late"]
 
 
-def test_records_of_the_future_come_first() -> None:
+def test_future_records_come_first() -> None:
     rows = [{"finished_at": f"20{year}-01-01T00:00:00.000000Z"} for year in (30, 24, 31, 25)]
     ordered = in_order(rows, now="2026-01-01T00:00:00.000000Z")
     assert [row["finished_at"][2:4] for row in ordered] == ["30", "31", "24", "25"]
 
 
-def test_times_of_the_journal_are_in_the_order_of_their_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_journal_times_sort_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = [turn + timedelta(minutes=n) for turn in sorted(TURNS.values()) for n in (-61, -1, 0, 1, 61)]
     texts = [as_utc(moment.astimezone(AMSTERDAM)) for moment in moments]
     assert texts == sorted(texts)
@@ -160,7 +160,7 @@ def test_times_of_the_journal_are_in_the_order_of_their_texts(monkeypatch: pytes
     assert journal.utc_now().endswith("Z")
 
 
-def test_what_a_clock_that_went_back_makes_look_young_is_left(tmp_path: Path) -> None:
+def test_folders_dated_ahead_of_the_clock_are_kept(tmp_path: Path) -> None:
     now = time.time()
     for name, age in (("old", 2 * 86400), ("running", 60), ("ahead", -2 * 86400)):
         (tmp_path / name).mkdir()
@@ -180,7 +180,7 @@ def test_what_a_clock_that_went_back_makes_look_young_is_left(tmp_path: Path) ->
     ],
 )
 @pytest.mark.usefixtures("machine")
-def test_stamp_of_cbs_is_dutch_time(tmp_path: Path, version: str, vintage_at: str) -> None:
+def test_cbs_stamp_is_dutch_time(tmp_path: Path, version: str, vintage_at: str) -> None:
     answers = cbs_office([]) | {f"{CBS_TABLE}/Properties": [as_json(Version=version)]}
     session = Loader(CBS, tmp_path).session(CountingAdapter(answers))
     assert CbsOffice().probe(session, OFFICES["cbs"].hosts(), CBS, CBS_PART).vintage_at == vintage_at
@@ -197,5 +197,5 @@ def test_stamp_of_cbs_is_dutch_time(tmp_path: Path, version: str, vintage_at: st
     ],
 )
 @pytest.mark.usefixtures("machine")
-def test_stamp_of_eurostat_is_the_time_of_brussels(stamp: str, vintage_at: str) -> None:
+def test_eurostat_stamp_is_brussels_time(stamp: str, vintage_at: str) -> None:
     assert parse_last_update(stamp, SDMX).vintage_at == vintage_at

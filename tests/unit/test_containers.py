@@ -1,4 +1,4 @@
-"""docker-compose.yml as a file: what no container may do, and where no secret is. No engine is needed."""
+"""docker-compose.yml as a file: restrictions of the containers, and no secrets. No engine is needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_container_can_change_only_its_volumes_and_gain_no_rights(name: str) -> None:
+def test_container_can_change_only_its_volumes_and_gain_no_privileges(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -27,7 +27,7 @@ def test_a_container_can_change_only_its_volumes_and_gain_no_rights(name: str) -
     )
 
 
-def test_every_port_is_on_the_loopback_unless_somebody_says_otherwise() -> None:
+def test_every_port_binds_to_loopback_by_default() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len(ports) == 3
     assert all(port.startswith("${BIND_ADDRESS:-127.0.0.1}:") for port in ports), ports
@@ -37,13 +37,13 @@ def test_no_secret_has_a_default() -> None:
     secrets = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*)([^}]*)\}", TEXT)
     assert len({name for name, _ in secrets}) >= 9
     assert {rest for _, rest in secrets} == {":?run deploy/new-env first"}
-    # What is written out holds no secret either: each variable of that kind is taken from .env, or names a file.
+    # No literal value is a secret either: each such variable comes from .env or names a file.
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
             if re.search(r"PASSWORD|SECRET|KEY", name) and not name.endswith("_FILE"):
                 assert str(value).startswith("${"), name
 
 
-def test_nobody_is_let_in_without_a_login() -> None:
+def test_login_is_required() -> None:
     assert "ALL_ADMINS" not in TEXT
     assert "AUTH_TYPE" not in TEXT

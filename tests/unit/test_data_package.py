@@ -1,4 +1,4 @@
-"""Exports: what is written, that equal publications give equal bytes, and what is never overwritten."""
+"""Exports: the written files, equal bytes from equal publications, and files that are never overwritten."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def publish(folder: Path, *, is_simulated: bool, order: str = "code") -> Path:
-    """Publish two datasets' tables: one with a key, one with a key that is no constraint, rows in some order."""
+    """Publish two tables: one with a key constraint, one with an undeclared key and its rows in the given order."""
     folder.mkdir()
     with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
         for statement in (
@@ -81,7 +81,7 @@ def resource(folder: Path, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_all_marts_and_the_publication_are_exported_with_dictionary_and_descriptor(
+def test_export_contains_all_marts_publication_dictionary_and_descriptor(
     published: Path, tmp_path: Path, kind: str
 ) -> None:
     rows = export_data_package(published, tmp_path / "out", kind=kind, keys=KEYS)
@@ -112,7 +112,7 @@ def test_equal_publications_give_equal_bytes_ordered_by_key(tmp_path: Path, kind
     )
 
 
-def test_csv_is_utf_8_with_points_iso_dates_and_empty_for_missing(published: Path, tmp_path: Path) -> None:
+def test_csv_is_utf_8_with_decimal_points_iso_dates_and_empty_missing_values(published: Path, tmp_path: Path) -> None:
     export_data_package(published, tmp_path / "out", kind="csv", tables=["fct_large"], keys=KEYS)
     with (tmp_path / "out" / "marts.fct_large.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
@@ -131,7 +131,7 @@ CODES = ("-", "+", "=1+1", "-1", '@SUM(A1)|"x"', "\t=1", "\r=1", "'-", "\uff1d1"
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_text_that_a_spreadsheet_takes_for_formulas_stays_exact_and_is_told(tmp_path: Path, kind: str) -> None:
+def test_formula_like_text_stays_exact_and_is_reported(tmp_path: Path, kind: str) -> None:
     source = publish(tmp_path / "a", is_simulated=False)
     with duckdb.connect(str(source)) as connection:
         connection.execute("create table marts.dim_code (code varchar primary key, growth double)")
@@ -142,7 +142,7 @@ def test_text_that_a_spreadsheet_takes_for_formulas_stays_exact_and_is_told(tmp_
         assert told == []
         return
     (line,) = told
-    # Neither the lone signs nor the negative numbers, which are no text.
+    # Lone signs do not count; neither do negative numbers, which are not text.
     assert line.startswith("marts.dim_code.csv, column code: 6 cells that spreadsheets interpret as formulas; next: ")
     with (tmp_path / "out" / "marts.dim_code.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
@@ -179,7 +179,7 @@ def test_descriptor_names_sources_licences_publication_and_vintage(published: Pa
     ]
 
 
-def test_descriptor_of_real_figures_does_not_call_them_simulated(tmp_path: Path) -> None:
+def test_descriptor_of_real_figures_does_not_mention_simulation(tmp_path: Path) -> None:
     export_data_package(publish(tmp_path / "live", is_simulated=False), tmp_path / "out", kind="csv")
     package = descriptor(tmp_path / "out")
     assert package["is_simulated"] is False
@@ -203,7 +203,7 @@ def test_resources_describe_their_files(published: Path, tmp_path: Path, kind: s
     assert [field["type"] for field in large["schema"]["fields"]] == types
 
 
-def test_parquet_says_what_it_is(published: Path, tmp_path: Path) -> None:
+def test_parquet_metadata_identifies_the_publication(published: Path, tmp_path: Path) -> None:
     export_data_package(published, tmp_path / "out", kind="parquet")
     rows = duckdb.sql(
         f"select decode(key), decode(value) from parquet_kv_metadata('{tmp_path / 'out' / 'marts.fct_large.parquet'}')"
@@ -213,13 +213,13 @@ def test_parquet_says_what_it_is(published: Path, tmp_path: Path) -> None:
     assert told["publish_id"] == descriptor(tmp_path / "out")["publish_id"]
 
 
-def test_unknown_table_is_an_error_that_names_the_nearest(published: Path, tmp_path: Path) -> None:
+def test_unknown_table_error_names_the_nearest(published: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"there is no table fct_larg; next: .*fct_large"):
         export_data_package(published, tmp_path / "out", kind="csv", tables=["fct_larg"])
     assert not (tmp_path / "out").exists()
 
 
-def test_earlier_export_is_replaced_only_when_asked(published: Path, tmp_path: Path) -> None:
+def test_earlier_export_is_replaced_only_on_request(published: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     export_data_package(published, out, kind="csv", tables=["fct_large"])
     before = contents(out)
@@ -235,7 +235,9 @@ def test_earlier_export_is_replaced_only_when_asked(published: Path, tmp_path: P
 @pytest.mark.parametrize(
     "described", [None, "not json", '{"name": "another"}', '["a list"]'], ids=["none", "no_json", "another", "list"]
 )
-def test_what_no_export_wrote_is_never_replaced(published: Path, tmp_path: Path, described: str | None) -> None:
+def test_folder_not_written_by_an_export_is_never_replaced(
+    published: Path, tmp_path: Path, described: str | None
+) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "thesis.txt").write_text("mine", encoding="utf-8")
@@ -247,7 +249,7 @@ def test_what_no_export_wrote_is_never_replaced(published: Path, tmp_path: Path,
     assert contents(out) == before
 
 
-def test_file_in_the_place_of_the_folder_is_kept(published: Path, tmp_path: Path) -> None:
+def test_file_at_the_target_path_is_kept(published: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine", encoding="utf-8")
     with pytest.raises(ExportError, match="and is left unchanged"):
         export_data_package(published, tmp_path / "out", kind="csv", replace=True)
@@ -259,7 +261,7 @@ def test_empty_folder_is_filled(published: Path, tmp_path: Path) -> None:
     assert export_data_package(published, tmp_path / "out", kind="csv")
 
 
-def test_export_that_breaks_leaves_the_earlier_one_and_no_half(
+def test_failed_export_leaves_the_earlier_one_and_no_partial_folder(
     published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
@@ -276,7 +278,7 @@ def test_export_that_breaks_leaves_the_earlier_one_and_no_half(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_killed_export_leaves_no_folder_and_the_next_one_clears_up(published: Path, tmp_path: Path) -> None:
+def test_killed_export_leaves_no_folder_and_the_next_one_cleans_up(published: Path, tmp_path: Path) -> None:
     script = (
         "import os, signal; from pathlib import Path; from publish import data_package as d;"
         "d._write_dictionary = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"

@@ -1,4 +1,4 @@
-"""The dbt project's own rules, read from its files."""
+"""Rules of the dbt project, checked in its files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SQL_FILES = sorted(MODELS.rglob("*.sql"))
 PUBLISHED = [path for path in SQL_FILES if path.parent.name in ("marts", "ops") and path.parent.parent == MODELS]
 
 
-# The loads themselves, and requests, which are kept whatever came of their load.
+# The loads themselves, and requests, which are kept whatever the outcome of their load.
 KEPT_BY_LOADS = ("stg_landing__loads", "stg_landing__requests")
 
 
 def described(path: Path) -> dict[str, Any]:
-    """Return a model's entry in the file beside it."""
+    """Return a model's entry in the file next to it."""
     document = yaml.safe_load(path.with_suffix(".yml").read_text(encoding="utf-8"))
     (model,) = document["models"]
     entry: dict[str, Any] = model
@@ -37,7 +37,7 @@ def test_project_has_models() -> None:
 
 
 @pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.stem)
-def test_every_model_is_described_beside_it(path: Path) -> None:
+def test_every_model_has_a_description_next_to_it(path: Path) -> None:
     model = described(path)
     assert model["name"] == path.stem
     assert model["description"]
@@ -67,10 +67,10 @@ def test_layers_are_respected_and_the_clock_is_not_read(path: Path) -> None:
     else:
         assert "source('" not in text
     if layer == "marts":
-        assert not [name for name in refs if name.startswith("stg_")], "a mart does not stand on staging"
+        assert not [name for name in refs if name.startswith("stg_")], "a mart must not read staging"
 
 
-def test_every_table_of_a_source_has_its_staging_view_and_no_view_stands_alone() -> None:
+def test_source_tables_and_staging_views_match() -> None:
     for source in ("landing", "journal"):
         folder = MODELS / "staging" / source
         document = yaml.safe_load((folder / "_sources.yml").read_text(encoding="utf-8"))
@@ -83,8 +83,8 @@ def test_every_table_of_a_source_has_its_staging_view_and_no_view_stands_alone()
         assert read == tables
 
 
-def test_every_dataset_on_the_marts_is_named_by_a_model_that_reads_it() -> None:
-    """A model that reads landed cells says of which datasets: by it a test that fails blames their loads."""
+def test_models_that_read_landed_cells_name_their_datasets() -> None:
+    """A model that reads landed cells names their datasets, so that a failed test is attributed to their loads."""
     readers = [path for path in SQL_FILES if "ref('stg_landing__changes')" in path.read_text(encoding="utf-8")]
     assert len(readers) == 2
     cells = [
@@ -98,7 +98,7 @@ def test_every_dataset_on_the_marts_is_named_by_a_model_that_reads_it() -> None:
             assert all(code in path.read_text(encoding="utf-8") or "bulk" in code for code in meta["datasets"])
 
 
-def test_seed_of_the_eu_has_each_member_once_and_nobody_stays_after_leaving() -> None:
+def test_eu_seed_has_each_member_once_and_ends_memberships() -> None:
     with (REFERENCE / "country_groups.csv").open(encoding="utf-8", newline="") as handle:
         rows = [row for row in csv.DictReader(handle) if row["group_code"] == "EU"]
     with (REFERENCE / "countries.csv").open(encoding="utf-8", newline="") as handle:
@@ -108,7 +108,7 @@ def test_seed_of_the_eu_has_each_member_once_and_nobody_stays_after_leaving() ->
     assert sum(not row["valid_to"] for row in rows) == 27
     assert [row["country_code"] for row in rows if row["valid_to"]] == ["GB"]
     assert all(row["source"] for row in rows)
-    # How many members there were after each enlargement, and after the United Kingdom left.
+    # Number of members after each enlargement, and after the United Kingdom left.
     for day, members in (
         ("1973-01-01", 9),
         ("1995-01-01", 15),
@@ -120,8 +120,8 @@ def test_seed_of_the_eu_has_each_member_once_and_nobody_stays_after_leaving() ->
         assert len(there) == members
 
 
-def test_office_products_lead_one_to_one_to_products() -> None:
-    """Two codes of one office for one product would be added up."""
+def test_office_products_map_one_to_one_to_products() -> None:
+    """Two codes of one office for one product would be counted twice."""
     with (REFERENCE / "office_products.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     products = [(row["office"], row["nomenclature_code"], row["product_code"]) for row in rows]
@@ -142,14 +142,14 @@ def test_exposures_name_existing_models() -> None:
 
 
 @pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.stem)
-def test_no_relation_is_written_by_hand(path: Path) -> None:
-    """Every table comes through `ref` or `source`, or is a query of the model itself."""
+def test_models_have_no_hardcoded_relation(path: Path) -> None:
+    """Every table comes from `ref`, `source` or a query of the model itself."""
     text = re.sub(r"--[^\n]*|\{#.*?#\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert not re.findall(r"\b(?:from|join)\s+\w+\.\w+", text)
 
 
-def test_column_that_several_models_have_is_described_once() -> None:
-    """A model refers to the shared text, or describes what is different there in other words."""
+def test_shared_column_is_described_once() -> None:
+    """A model refers to the shared text, or describes its difference in other words."""
     texts = column_texts(PROJECT)
     assert len(texts) > 100
     uses: dict[str, int] = dict.fromkeys(texts, 0)
@@ -164,7 +164,7 @@ def test_column_that_several_models_have_is_described_once() -> None:
                 own.setdefault(column["name"], []).append(text)
     assert [name for name, count in uses.items() if count < 2] == []
     assert [name for name, text in texts.items() if text in own.get(name.rpartition("__")[2], [])] == []
-    # The same words for one name in two models are a text that belongs to both.
+    # Equal text for one column name in two models belongs in the shared texts.
     assert sorted(name for name, entries in own.items() if len(set(entries)) < len(entries)) == []
 
 
@@ -180,7 +180,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
-def test_columns_are_what_their_names_say(path: Path) -> None:
+def test_column_types_match_their_names(path: Path) -> None:
     columns = described(path)["columns"]
     assert columns
     wrong = [
@@ -192,7 +192,7 @@ def test_columns_are_what_their_names_say(path: Path) -> None:
     assert wrong == []
 
 
-def test_contracts_are_enforced_on_all_that_is_published() -> None:
+def test_contracts_are_enforced_on_all_published_models() -> None:
     project = yaml.safe_load((MODELS.parent / "dbt_project.yml").read_text(encoding="utf-8"))["models"]["metaalexport"]
     for layer in ("marts", "ops"):
         assert project[layer]["+contract"] == {"enforced": True}

@@ -1,4 +1,4 @@
-"""Text of an office is text: a terminal obeys nothing in it, whatever way it comes to the screen."""
+"""An office's text stays text: it cannot control the terminal, on any way to the screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from metaalexport.commands import screen as screen_module
 from metaalexport.display import TextConsole, make_table
 from metaalexport.harmless import harmless
 
-# Sets the title of a window, clears the screen, goes back in the line, turns its direction; the last is C1's CSI.
+# Sets the window title, clears the screen, moves back in the line, reverses its direction; the last is C1's CSI.
 HOSTILE = "tin\x1b]0;owned\x07\x1b[2J\r\b\x00\x7f\u202eedoc\u2066\x9b31m [red]x[/] [/nothing] :bomb:"
 SHOWN = "tin]0;owned[2Jedoc31m [red]x[/] [/nothing] :bomb:"
 OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -38,19 +38,19 @@ def said(on: TextConsole) -> str:
     return on.file.getvalue()
 
 
-def test_what_a_terminal_obeys_is_left_out_and_the_rest_is_seen() -> None:
+def test_control_codes_are_removed_and_the_rest_is_shown() -> None:
     assert harmless(HOSTILE) == SHOWN
     assert harmless("Bézier – 鉄\n\t½") == "Bézier – 鉄\n\t½"
 
 
 @pytest.mark.parametrize("soft_wrap", [False, True])
-def test_a_message_is_no_code(soft_wrap: bool) -> None:
+def test_message_contains_no_control_code(soft_wrap: bool) -> None:
     screen = console()
     screen.print(HOSTILE, soft_wrap=soft_wrap)
     assert said(screen) == f"{SHOWN}\n"
 
 
-def test_names_titles_and_cells_of_a_table_are_no_code_and_stay_in_line() -> None:
+def test_table_text_contains_no_control_code_and_stays_aligned() -> None:
     screen = console()
     screen.print(make_table((HOSTILE, "n"), [(HOSTILE, 1), ("tin", 22)], title=HOSTILE))
     assert OBEYED.findall(said(screen)) == []
@@ -59,13 +59,13 @@ def test_names_titles_and_cells_of_a_table_are_no_code_and_stay_in_line() -> Non
     assert len({cell_len(line) for line in lines}) == 1
 
 
-def test_rules_and_a_status_are_no_code() -> None:
+def test_rules_and_a_status_contain_no_control_code() -> None:
     screen = console()
     screen.rule(HOSTILE)
     with screen.status("busy"):
         pass
     screen.print(HOSTILE, style="red")
-    # The status hides and shows the cursor: that is ours.
+    # The status itself hides and shows the cursor.
     left = re.sub(r"\x1b\[(\?25[lh]|1A|2K)|\r", "", said(screen))
     assert OBEYED.findall(left) == []
 
@@ -76,7 +76,7 @@ def test_own_styles_are_kept() -> None:
     assert said(screen) == f"\x1b[31m{SHOWN}\x1b[0m\n"
 
 
-def test_a_result_on_the_screen_is_no_code_and_in_a_pipe_it_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_result_has_no_control_code_on_the_screen_and_is_exact_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     line = f"{HOSTILE},1\n"
     for target, expected in ((Screen(), f"{SHOWN},1\n"), (io.StringIO(), line)):
         monkeypatch.setattr("sys.stdout", target)
@@ -84,8 +84,8 @@ def test_a_result_on_the_screen_is_no_code_and_in_a_pipe_it_is_exact(monkeypatch
         assert target.getvalue() == expected
 
 
-def test_the_filter_of_the_prompt_lets_text_through_and_no_code() -> None:
-    """As the prompt starts it: by its path, without the packages that are installed."""
+def test_prompt_filter_passes_text_and_removes_control_codes() -> None:
+    """Start it as the prompt does: by its path, without the installed packages."""
     done = subprocess.run(
         [sys.executable, "-IS", harmless_module.__file__],
         input=f"{HOSTILE}\r\n鉄\t½\n".encode() + b"\xff",
@@ -96,12 +96,12 @@ def test_the_filter_of_the_prompt_lets_text_through_and_no_code() -> None:
     assert (done.stdout.decode(), done.stderr) == (f"{SHOWN}\n鉄\t½\n\ufffd", b"")
 
 
-def test_there_is_one_way_to_the_screen() -> None:
+def test_all_output_goes_through_one_console() -> None:
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         if path.name != "display.py":
             assert not re.search(r"(?<!Text)Console\(|rich\.print|from rich\.console", text), path.name
-        # What is written past the consoles is of this program alone, or goes through `_write_out`.
+        # Text written past the consoles is this program's own, or goes through `write_out`.
         written = re.findall(r"sys\.std(?:out|err)\.write\((.*)\)$", text, re.MULTILINE)
         assert set(written) <= {
             'f"{stopping.explain()}\\n"',

@@ -1,4 +1,4 @@
-"""What the doctor says of this machine, and of offices that are as declared or differ. All replies are made up."""
+"""The doctor's report on the machine and on offices that match or differ. All replies are made up."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def state(tmp_path: Path) -> Settings:
     return Settings("simulator", tmp_path / "state")
 
 
-def test_machine_of_these_tests_has_all_packages(state: Settings) -> None:
+def test_machine_has_all_packages(state: Settings) -> None:
     checks = {check.name: check for check in check_machine(state)}
     assert {"Python", "duckdb", "py7zr", "time zones", "registry", "disk", "memory", "state folder"} <= set(checks)
     assert all(checks[name].is_right for name in ("Python", "duckdb", "py7zr", "registry", "state folder"))
     assert state.state.is_dir()
 
 
-def test_machine_with_a_full_disk_is_told_with_a_next_step(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported_with_a_next_step(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 30))
     (check,) = (check for check in check_machine(state) if check.name == "disk")
     assert not check.is_right
@@ -68,9 +68,7 @@ def test_machine_with_a_full_disk_is_told_with_a_next_step(state: Settings, monk
     assert "METAALEXPORT_VAR" in check.next_step
 
 
-def test_machine_with_little_memory_or_no_right_to_write_is_told(
-    state: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_low_memory_and_missing_write_permission_are_reported(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1 << 18}[name])
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     wrong = {check.name for check in check_machine(state) if not check.is_right}
@@ -81,7 +79,7 @@ def found_of(settings: Settings) -> dict[str, str]:
     return {check.name: check.found for check in check_machine(settings)}
 
 
-def test_machine_names_variables_and_proxies_and_never_what_they_hold(
+def test_machine_names_variables_and_proxies_without_their_values(
     state: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = {
@@ -99,12 +97,12 @@ def test_machine_names_variables_and_proxies_and_never_what_they_hold(
     assert "secret" not in "".join(found.values())
 
 
-def test_machine_whose_shell_is_not_utf8_is_told(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shell_without_utf8_is_reported(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", SimpleNamespace(encoding="iso8859-1"))
     assert found_of(state)["encoding"] == "iso8859-1: shows ? for other characters; set LC_ALL=C.UTF-8"
 
 
-def test_machine_whose_state_cannot_be_made_is_told_and_all_else_is_checked(tmp_path: Path) -> None:
+def test_state_that_cannot_be_created_is_reported_and_other_checks_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     checks = {check.name: check for check in check_machine(Settings("simulator", tmp_path / "file" / "simulator"))}
     assert not checks["state folder"].is_right
@@ -113,16 +111,14 @@ def test_machine_whose_state_cannot_be_made_is_told_and_all_else_is_checked(tmp_
     assert "free under" in checks["disk"].found
 
 
-def test_machine_with_a_checkout_that_cannot_be_written_is_told(
-    state: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_only_checkout_is_reported(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: path != PROJECT_ROOT)
     checks = {check.name: check for check in check_machine(state)}
     assert checks["checkout"].found == f"{PROJECT_ROOT} cannot be written"
     assert checks["state folder"].is_right
 
 
-def test_log_beside_the_published_file_is_told_with_a_next_step(state: Settings) -> None:
+def test_log_next_to_the_published_file_is_reported_with_a_next_step(state: Settings) -> None:
     state.state.mkdir(parents=True)
     log = state.published.with_name(f"{state.published.name}.wal")
     log.touch()
@@ -132,7 +128,7 @@ def test_log_beside_the_published_file_is_told_with_a_next_step(state: Settings)
     assert check.next_step == "metaalexport publish"
 
 
-def test_machine_without_a_package_or_time_zones_is_told(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_and_time_zones_are_reported(state: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_version(package: str) -> str:
         raise PackageNotFoundError(package)
 
@@ -161,7 +157,7 @@ def cbs_answers(**metadata: Any) -> Answers:
     return answers
 
 
-def test_cbs_as_declared_is_told_so_endpoint_by_endpoint(tmp_path: Path) -> None:
+def test_cbs_as_declared_is_reported_per_endpoint(tmp_path: Path) -> None:
     loader = Loader(CBS, tmp_path)
     results = cbs_examine.examine(loader.session(CountingAdapter(cbs_answers())), CBS_HOSTS, CBS)
     assert judged(results) == {
@@ -177,7 +173,7 @@ def test_cbs_as_declared_is_told_so_endpoint_by_endpoint(tmp_path: Path) -> None
     assert {record.purpose for record in loader.raw.records()} == {f"doctor: {name}" for name in judged(results)}
 
 
-def test_cbs_other_unit_gives_the_line_that_would_make_it_right(tmp_path: Path) -> None:
+def test_cbs_other_unit_gives_the_corrected_registry_line(tmp_path: Path) -> None:
     answers = cbs_answers(units={"M001648": "1 000 euro"})
     plain = replace(CBS, discover=())
     results = cbs_examine.examine(Loader(CBS, tmp_path).session(CountingAdapter(answers)), CBS_HOSTS, plain)
@@ -187,7 +183,7 @@ def test_cbs_other_unit_gives_the_line_that_would_make_it_right(tmp_path: Path) 
     assert differing.registry_line.startswith("- {code: M001648, unit: 1 000 euro,")
 
 
-def test_cbs_other_dimensions_and_a_missing_total_are_told(tmp_path: Path) -> None:
+def test_cbs_other_dimensions_and_a_missing_total_are_reported(tmp_path: Path) -> None:
     answers = cbs_answers()
     answers[f"{CBS_TABLE}/Dimensions"] = [as_json(value=[{"Identifier": n} for n in ("Landen", "GN", "Perioden")])]
     answers[f"{CBS_TABLE}/LandenCodes"] = [as_json(value=[{"Identifier": "L008778"}])]
@@ -199,7 +195,7 @@ def test_cbs_other_dimensions_and_a_missing_total_are_told(tmp_path: Path) -> No
     assert "no code ['T001047']" in differing["v4 LandenCodes"].detail
 
 
-def test_cbs_table_that_holds_what_is_declared_is_looked_for_in_the_catalogue(tmp_path: Path) -> None:
+def test_cbs_catalogue_search_finds_a_table_with_the_declared_products(tmp_path: Path) -> None:
     wanted = replace(CBS, products=("A018678",), discover=("goederenhandel",))
     answers = cbs_answers(units={"M001648": "1 000 euro"})
     catalogue = f"{CBS_HOSTS['v4']}/Datasets?$select=Identifier,Title,Status,Modified"
@@ -214,7 +210,7 @@ def test_cbs_table_that_holds_what_is_declared_is_looked_for_in_the_catalogue(tm
     assert results[-1].registry_line == "identifier: 85430NED"
 
 
-def test_cbs_table_without_products_is_looked_for_by_its_title_and_dimensions(tmp_path: Path) -> None:
+def test_cbs_catalogue_search_without_products_uses_title_and_dimensions(tmp_path: Path) -> None:
     wanted = replace(CBS, discover=("goederenhandel",))
     answers = cbs_answers()
     dimensions = answers[f"{CBS_TABLE}/Dimensions"]
@@ -229,13 +225,13 @@ def test_cbs_table_without_products_is_looked_for_by_its_title_and_dimensions(tm
     assert [result.registry_line for result in candidates] == ["identifier: 85999NED"]
 
 
-def test_cbs_catalogue_that_fails_leaves_what_was_found_of_the_table(tmp_path: Path) -> None:
+def test_cbs_failed_catalogue_keeps_the_results_of_the_table(tmp_path: Path) -> None:
     answers = cbs_answers(units={"M001648": "1 000 euro"})
     results = cbs_examine.examine(Loader(CBS, tmp_path).session(CountingAdapter(answers)), CBS_HOSTS, CBS)
     assert (judged(results)["v4 MeasureCodes"], judged(results)["v4 catalogue"]) == ("differs", "fails")
 
 
-def test_cbs_endpoint_that_fails_does_not_end_the_examination(tmp_path: Path) -> None:
+def test_cbs_failed_endpoint_does_not_end_the_examination(tmp_path: Path) -> None:
     answers = cbs_answers()
     answers[f"{CBS_TABLE}/MeasureCodes"] = [Reply(b"gone", 404)]
     plain = replace(CBS, discover=())
@@ -244,7 +240,7 @@ def test_cbs_endpoint_that_fails_does_not_end_the_examination(tmp_path: Path) ->
     assert judged(results)["v4 Observations"] == "as declared"
 
 
-def test_cbs_reply_of_another_shape_differs_and_does_not_break_the_examination(tmp_path: Path) -> None:
+def test_cbs_reply_of_another_shape_differs_without_ending_the_examination(tmp_path: Path) -> None:
     answers = cbs_answers()
     answers[f"{CBS_TABLE}/Dimensions"] = [as_json(values=[])]
     plain = replace(CBS, discover=())
@@ -276,7 +272,7 @@ def eurostat_answers() -> Answers:
     }
 
 
-def test_eurostat_as_declared_is_told_so_endpoint_by_endpoint(tmp_path: Path) -> None:
+def test_eurostat_as_declared_is_reported_per_endpoint(tmp_path: Path) -> None:
     loader = Loader(SDMX, tmp_path)
     results = eurostat_examine.examine(loader.session(CountingAdapter(eurostat_answers())), loader.hosts, SDMX)
     assert judged(results) == {
@@ -290,7 +286,7 @@ def test_eurostat_as_declared_is_told_so_endpoint_by_endpoint(tmp_path: Path) ->
     }
 
 
-def test_eurostat_what_differs_is_told_with_the_line_to_change(tmp_path: Path) -> None:
+def test_eurostat_differences_are_reported_with_the_line_to_change(tmp_path: Path) -> None:
     answers = eurostat_answers()
     definition = f"{COMEXT}/sdmx/2.1/datastructure/ESTAT/DS-045409"
     (body,) = answers[definition]
@@ -314,7 +310,7 @@ def test_bulk_listing_and_smallest_file_are_examined(tmp_path: Path) -> None:
     assert judged(results) == {"files listing": "as declared", "bulk file full_v2_202402.7z": "as declared"}
 
 
-def test_examination_notes_nothing_of_a_reply_that_did_not_come(tmp_path: Path) -> None:
+def test_examination_records_nothing_for_a_missing_reply(tmp_path: Path) -> None:
     visit = Examination(Loader(CBS, tmp_path).session(CountingAdapter({})), CBS.code)
     reply = visit.ask("an endpoint", "https://x.example", lambda path, kind: None)
     visit.note("an endpoint", reply)
@@ -323,7 +319,7 @@ def test_examination_notes_nothing_of_a_reply_that_did_not_come(tmp_path: Path) 
     assert "HTTP 404" in visit.results[0].detail
 
 
-def test_office_that_is_away_is_waited_for_once(tmp_path: Path) -> None:
+def test_unreachable_office_is_fully_retried_only_once(tmp_path: Path) -> None:
     adapter = CountingAdapter({f"https://x.example/{n}": [Reply(b"busy", 503)] * 9 for n in "abcd"})
     session = Loader(CBS, tmp_path).session(adapter)
     session.policy = replace(session.policy, attempts=3)
@@ -335,7 +331,7 @@ def test_office_that_is_away_is_waited_for_once(tmp_path: Path) -> None:
     assert "not requested" in visit.results[-1].detail
 
 
-def test_an_office_is_away_only_if_nothing_of_it_answers() -> None:
+def test_office_is_away_only_if_no_endpoint_answers() -> None:
     failed, answered = Examined(CBS.code, "a", "u", "fails"), Examined(CBS.code, "b", "u", "answers")
     other = Examined(SDMX.code, "c", "u", "answers")
     assert doctor.is_away([failed, other], "cbs")
@@ -344,7 +340,7 @@ def test_an_office_is_away_only_if_nothing_of_it_answers() -> None:
     assert not doctor.is_away([], "cbs")
 
 
-def test_evidence_is_kept_of_what_agrees_altogether(tmp_path: Path) -> None:
+def test_evidence_is_kept_only_of_full_agreement(tmp_path: Path) -> None:
     live = Settings("live", tmp_path / "live")
     loader = Loader(CBS, live.state)
     session = loader.session(CountingAdapter({"https://x.example/a": [b"{}"]}))
@@ -364,7 +360,7 @@ def test_evidence_is_kept_of_what_agrees_altogether(tmp_path: Path) -> None:
     assert not verified.is_verified(live, get_dataset(CBS.code))
 
 
-def test_offices_are_asked_one_after_the_other_and_an_error_does_not_end_it(
+def test_offices_are_examined_in_sequence_and_an_error_does_not_stop_the_rest(
     state: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[str] = []

@@ -1,4 +1,4 @@
-"""The published DuckDB file: what is copied from a candidate, and what a reader may do."""
+"""The published DuckDB file: the content copied from a candidate, and the rights of a reader."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AS_OF = "create macro marts.as_of(m) as table select * from marts.facts where va
 
 
 def make_candidate(path: Path, *statements: str) -> Path:
-    """Write a small candidate: a table with a key and comments, a table macro, a scalar macro, and a private schema."""
+    """Write a small candidate: a table with a key and comments, a table macro, and a private schema."""
     path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as connection:
         for statement in (
@@ -76,7 +76,7 @@ def test_defaults_of_macros_are_published(tmp_path: Path) -> None:
         assert reader.execute("select code from marts.of_code(least := 2)").fetchall() == []
 
 
-def test_macros_work_where_the_file_is_attached_and_used(tmp_path: Path) -> None:
+def test_macros_work_in_an_attached_file(tmp_path: Path) -> None:
     publish(make_candidate(tmp_path / "warehouse.duckdb"), tmp_path / "published.duckdb")
     with duckdb.connect() as connection:
         connection.execute(f"attach '{tmp_path / 'published.duckdb'}' as other (read_only)")
@@ -84,7 +84,7 @@ def test_macros_work_where_the_file_is_attached_and_used(tmp_path: Path) -> None
         assert connection.execute("select count(*) from marts.as_of(date '2026-01-01')").fetchall() == [(1,)]
 
 
-def test_tables_keep_keys_and_comments_and_private_schemas_stay_behind(tmp_path: Path) -> None:
+def test_tables_keep_keys_and_comments_and_private_schemas_are_not_published(tmp_path: Path) -> None:
     publication = publish(make_candidate(tmp_path / "warehouse.duckdb"), tmp_path / "published.duckdb")
     with connect_published(tmp_path / "published.duckdb") as reader:
         tables = reader.execute("select schema_name, table_name, comment from duckdb_tables() order by all").fetchall()
@@ -100,7 +100,7 @@ def test_tables_keep_keys_and_comments_and_private_schemas_stay_behind(tmp_path:
         assert reader.execute("select publish_id from ops.publication").fetchall() == [(publication.publish_id,)]
 
 
-def test_equal_content_has_an_equal_hash_and_another_macro_another(tmp_path: Path) -> None:
+def test_equal_content_has_an_equal_hash_and_a_changed_macro_changes_it(tmp_path: Path) -> None:
     first = publish(make_candidate(tmp_path / "a.duckdb"), tmp_path / "published.duckdb")
     same = publish(make_candidate(tmp_path / "b.duckdb"), tmp_path / "published.duckdb")
     changed = AS_OF.replace("create macro", "create or replace macro").replace("<=", "<")
@@ -120,20 +120,20 @@ os._exit(9)
 
 
 def write_and_die(path: Path) -> None:
-    """Write into the published file as an editor that is killed: what it wrote is in a log beside the file."""
+    """Write to the published file from a process that is killed; its changes stay in a log next to the file."""
     path.chmod(0o644)
     subprocess.run([sys.executable, "-c", WRITER, str(path)], check=False, timeout=60)
     assert path.with_name(f"{path.name}.wal").stat().st_size > 0
 
 
-def test_a_log_of_somebody_who_wrote_is_never_replayed_into_what_is_published_next(tmp_path: Path) -> None:
+def test_foreign_write_ahead_log_is_never_replayed_into_the_next_publication(tmp_path: Path) -> None:
     target, candidate = tmp_path / "published.duckdb", make_candidate(tmp_path / "warehouse.duckdb")
     first = publish(candidate, target)
     write_and_die(target)
     with pytest.raises(PublishedFileError, match=r"published\.duckdb\.wal is next to the published file"):
         connect_published(target)
     assert publish(candidate, target).content_sha256 == first.content_sha256
-    # Anybody's reader, without our checks.
+    # A plain DuckDB reader, without the project's checks.
     with duckdb.connect(str(target), read_only=True) as reader:
         assert reader.execute("select value from marts.facts order by all").fetchall() == [(1,), (2,)]
     assert [path.name for path in tmp_path.glob("published*")] == [
@@ -142,7 +142,7 @@ def test_a_log_of_somebody_who_wrote_is_never_replayed_into_what_is_published_ne
     ]
 
 
-def test_a_published_file_that_was_written_is_told_from_what_was_published(tmp_path: Path) -> None:
+def test_modified_published_file_is_detected(tmp_path: Path) -> None:
     target = tmp_path / "published.duckdb"
     publish(make_candidate(tmp_path / "warehouse.duckdb"), target)
     check_published(target)
@@ -153,21 +153,21 @@ def test_a_published_file_that_was_written_is_told_from_what_was_published(tmp_p
         check_published(target)
 
 
-def test_nobody_may_write_the_published_file(tmp_path: Path) -> None:
+def test_published_file_is_read_only(tmp_path: Path) -> None:
     target = tmp_path / "published.duckdb"
     for _ in range(2):
         publish(make_candidate(tmp_path / "warehouse.duckdb"), target)
         assert target.stat().st_mode & 0o777 == 0o444
 
 
-def test_what_a_killed_publish_left_goes_with_the_next(tmp_path: Path) -> None:
+def test_next_publish_removes_the_files_of_a_killed_one(tmp_path: Path) -> None:
     for name in (".published.duckdb.0a1b2c3d.tmp", ".published.duckdb.0a1b2c3d.tmp.wal"):
         (tmp_path / name).touch()
     publish(make_candidate(tmp_path / "warehouse.duckdb"), tmp_path / "published.duckdb")
     assert [path.name for path in tmp_path.glob(".published*")] == []
 
 
-def test_a_publish_that_fails_leaves_the_published_file_and_no_other(tmp_path: Path) -> None:
+def test_failed_publish_leaves_the_published_file_and_no_other(tmp_path: Path) -> None:
     target = tmp_path / "published.duckdb"
     publish(make_candidate(tmp_path / "warehouse.duckdb"), target)
     before = target.read_bytes()

@@ -1,4 +1,4 @@
-"""What a monitor is told: promises, gates, failed steps, disk, PostgreSQL, and the exit code."""
+"""Findings for a monitor: freshness SLAs, gates, failed steps, disk, PostgreSQL, and the exit code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOAD = f"{DATASET}__nl__202607020430__0123456789"
 
 @pytest.fixture(scope="session")
 def published_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the state with a published file, made of one load of CBS; changed by nobody."""
+    """Return the shared state with a published file from one CBS load; tests copy it and never change it."""
     settings = Settings(profile="simulator", state=tmp_path_factory.mktemp("health") / "simulator")
     settings.state.mkdir()
     with duckdb.connect(str(settings.warehouse)) as connection:
@@ -59,7 +59,7 @@ def published_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(published_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A published file, made of one load of CBS, for which the office was asked two hours ago."""
+    """Return settings with a published file from one CBS load; the office was polled two hours ago."""
     settings = Settings(profile="simulator", state=tmp_path / "simulator", datasets=(DATASET,))
     shutil.copytree(published_state, settings.state)
     write_run(settings, "fetch", SUBJECT, hours_ago=2)
@@ -70,7 +70,7 @@ def settings(published_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def write_run(
     settings: Settings, step: str, subject: str, *, hours_ago: float, outcome: str = "done", detail: str = ""
 ) -> None:
-    """Write a step into the journal that ended some hours ago."""
+    """Write a step to the journal that ended some hours ago."""
     at = (NOW - timedelta(hours=hours_ago)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     row = {"run_id": "r", "step": step, "subject": subject, "outcome": outcome, "detail": detail}
     folder = settings.journal / "runs"
@@ -80,7 +80,7 @@ def write_run(
 
 
 def write_check(settings: Settings, gate: str, subject: str, checked_at: str, *, is_passed: bool) -> None:
-    """Write the result of a gate with one check into the journal."""
+    """Write the result of a gate with one check to the journal."""
     row = {"gate": gate, "subject": subject, "check_name": "key_is_unique", "severity": "error"}
     Journal(settings.journal).checks(
         gate, subject, checked_at, [{**row, "is_passed": is_passed, "checked_at": checked_at}]
@@ -92,7 +92,7 @@ def names(settings: Settings, now: datetime = NOW) -> list[str]:
 
 
 def load_of(vintage_at: str, transport: str, load_id: str = LOAD) -> LoadManifest:
-    """A load of which only a few things matter."""
+    """Return a load with only the fields that the tests need."""
     manifest = LoadManifest.__new__(LoadManifest)
     values = {"dataset": DATASET, "vintage_at": vintage_at, "transport": transport, "load_id": load_id}
     for name, value in {**values, "office_version": "1", "retrieved_at": "2026-07-10T11:00:00.000000Z"}.items():
@@ -104,11 +104,11 @@ def committed(monkeypatch: pytest.MonkeyPatch, *loads: LoadManifest) -> None:
     monkeypatch.setattr(Landing, "committed", lambda self, dataset=None: iter(loads))
 
 
-def test_nothing_is_found_when_all_is_well(settings: Settings) -> None:
+def test_healthy_state_has_no_findings(settings: Settings) -> None:
     assert names(settings) == []
 
 
-def test_a_published_file_that_was_changed_is_found(settings: Settings) -> None:
+def test_changed_published_file_is_found(settings: Settings) -> None:
     settings.published.chmod(0o644)
     with duckdb.connect(str(settings.published)) as connection:
         connection.execute("update marts.facts set value = 2")
@@ -118,14 +118,14 @@ def test_a_published_file_that_was_changed_is_found(settings: Settings) -> None:
     assert finding.next_step.startswith("`metaalexport publish`")
 
 
-def test_a_log_beside_the_published_file_is_found(settings: Settings) -> None:
+def test_log_next_to_the_published_file_is_found(settings: Settings) -> None:
     settings.published.with_name(f"{settings.published.name}.wal").touch()
     (finding,) = health.examine(settings, NOW)
     assert finding.name == "published_file_was_changed"
     assert "is next to the published file" in finding.what
 
 
-def test_a_look_is_late_when_its_hours_are_over_and_not_before(settings: Settings) -> None:
+def test_poll_is_late_only_after_its_deadline(settings: Settings) -> None:
     last = NOW - timedelta(hours=2)
     assert names(settings, last + timedelta(hours=26)) == []
     (finding,) = health.examine(settings, last + timedelta(hours=26, seconds=1))
@@ -133,7 +133,7 @@ def test_a_look_is_late_when_its_hours_are_over_and_not_before(settings: Setting
     assert "last polled at 2026-07-10T10:00Z, the next poll was due by 2026-07-11T12:00Z" in finding.what
 
 
-def test_a_look_that_found_nothing_newer_counts_and_one_that_failed_does_not(settings: Settings) -> None:
+def test_unchanged_poll_counts_and_failed_poll_does_not(settings: Settings) -> None:
     write_run(settings, "fetch", SUBJECT, hours_ago=1, outcome="unchanged")
     write_run(settings, "fetch", SUBJECT, hours_ago=0.5, outcome="failed")
     (look, _) = health.promises(settings, NOW)
@@ -141,7 +141,7 @@ def test_a_look_that_found_nothing_newer_counts_and_one_that_failed_does_not(set
     assert look.state == "ok"
 
 
-def test_a_release_is_late_after_rhythm_and_grace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_release_is_late_after_interval_and_grace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     committed(monkeypatch, load_of("2026-05-02T04:30:00Z", "live"), load_of("2026-06-02T04:30:00Z", "live"))
     due = datetime(2026, 7, 17, 4, 30, tzinfo=UTC)
     (_, release) = health.promises(settings, due)
@@ -156,7 +156,7 @@ def test_a_release_is_late_after_rhythm_and_grace(settings: Settings, monkeypatc
 
 
 @pytest.mark.parametrize("transport", ["simulator", "replay"])
-def test_a_release_that_no_office_made_is_never_late(
+def test_release_not_from_a_live_office_is_never_late(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, transport: str
 ) -> None:
     committed(monkeypatch, load_of("2020-06-02T04:30:00Z", transport))
@@ -164,17 +164,17 @@ def test_a_release_that_no_office_made_is_never_late(
     assert (release.due_at, release.state) == (None, "unknown")
 
 
-def test_a_dataset_that_was_never_asked_is_unknown(settings: Settings) -> None:
+def test_dataset_never_polled_is_unknown(settings: Settings) -> None:
     (look, release) = health.promises(replace(settings, datasets=("cbs_85427ned",)), NOW)
     assert (look.last_at, look.state, release.state) == (None, "unknown", "unknown")
 
 
 @pytest.mark.parametrize("is_in_journal", [True, False])
-def test_a_load_may_wait_for_its_publication_for_some_hours(
+def test_load_may_wait_some_hours_for_its_publication(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, is_in_journal: bool
 ) -> None:
     vintage = "2026-07-02T04:30:00Z"
-    # The second was committed while the build of what is published had begun already.
+    # The second load was committed after the published build had started.
     both = (load_of(vintage, "simulator"), load_of(vintage, "simulator", f"{LOAD}x"))
     monkeypatch.setattr(Landing, "committed", lambda self, dataset=None: iter(both))
     if is_in_journal:
@@ -186,7 +186,7 @@ def test_a_load_may_wait_for_its_publication_for_some_hours(
     assert f"{LOAD}x" in finding.what
 
 
-def test_what_gate_2_stopped_is_looked_at_before_a_load_is_taken_back() -> None:
+def test_publish_gate_remedy_reviews_before_it_withdraws() -> None:
     def failed(name: str) -> list[CheckResult]:
         return [CheckResult("r", "candidate", "warehouse.duckdb", name, "error", False, "x 1.3", "No more.", "")]
 
@@ -209,7 +209,7 @@ def test_what_gate_2_stopped_is_looked_at_before_a_load_is_taken_back() -> None:
     assert "withdraw" not in none.next_step
 
 
-def test_the_newest_run_of_gate_2_decides(settings: Settings) -> None:
+def test_newest_run_of_the_publish_gate_decides(settings: Settings) -> None:
     write_check(settings, "candidate", "warehouse.duckdb", "2026-07-10T10:30:00Z", is_passed=False)
     (finding,) = health.examine(settings, NOW)
     assert (finding.name, finding.where) == ("gate_2_stopped", "warehouse.duckdb")
@@ -223,7 +223,7 @@ def test_the_newest_run_of_gate_2_decides(settings: Settings) -> None:
     [("commit", f"{LOAD}x", "done"), ("fetch", f"{DATASET} NL 2024-01..newest", "unchanged")],
     ids=["it was committed", "all is loaded"],
 )
-def test_a_slice_is_behind_until_it_is_there(settings: Settings, step: str, subject: str, outcome: str) -> None:
+def test_slice_is_behind_until_it_is_loaded(settings: Settings, step: str, subject: str, outcome: str) -> None:
     write_run(settings, "land", SUBJECT, hours_ago=1, outcome="failed", detail="BadReplyError: no such column\n  where")
     (finding,) = health.examine(settings, NOW)
     assert (finding.name, finding.where) == ("slice_is_behind", f"{DATASET} NL")
@@ -233,9 +233,7 @@ def test_a_slice_is_behind_until_it_is_there(settings: Settings, step: str, subj
     assert names(settings) == []
 
 
-def test_a_slice_that_never_came_is_missing_with_the_words_of_what_stopped_it(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slice_never_loaded_is_missing_with_its_cause(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     committed(monkeypatch)
     assert [f.name for f in health.gap_findings(settings)] == ["slice_is_missing"]
     check = CheckResult("r", "landing", LOAD, "key_is_unique", "error", False, "2 rows, for example (1)", "No two.", "")
@@ -246,7 +244,7 @@ def test_a_slice_that_never_came_is_missing_with_the_words_of_what_stopped_it(
     assert f"metaalexport regate {LOAD}" in finding.next_step
 
 
-def test_a_load_that_gate_2_left_out_is_held_and_not_unpublished(
+def test_load_excluded_by_the_publish_gate_is_held_not_unpublished(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = f"{LOAD}x"
@@ -258,7 +256,7 @@ def test_a_load_that_gate_2_left_out_is_held_and_not_unpublished(
     assert "load_not_published" not in names(settings, NOW + timedelta(hours=24))
 
 
-def test_failures_of_loads_on_request_and_of_long_ago_are_not_told(settings: Settings) -> None:
+def test_failures_of_on_demand_loads_and_old_failures_are_not_reported(settings: Settings) -> None:
     write_run(settings, "fetch", "cbs_85682ned NL 2015-01..newest", hours_ago=1, outcome="failed")
     write_run(settings, "report", "index.html", hours_ago=24 * health.FAILURE_DAYS + 1, outcome="failed")
     assert names(settings) == []
@@ -276,7 +274,7 @@ def test_failures_of_loads_on_request_and_of_long_ago_are_not_told(settings: Set
         "raw/requests/cbs_85429ned/cut.json",
     ],
 )
-def test_a_record_that_is_damaged_is_told_and_hides_nothing_else(settings: Settings, name: str) -> None:
+def test_damaged_record_is_reported_and_hides_nothing_else(settings: Settings, name: str) -> None:
     path = settings.state / name
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text('{"run_id": "r", "step', encoding="utf-8")
@@ -288,7 +286,7 @@ def test_a_record_that_is_damaged_is_told_and_hides_nothing_else(settings: Setti
 
 
 @pytest.mark.parametrize("name", ["candidate.json", "build_loads.jsonl"])
-def test_a_candidate_of_which_nothing_is_known_is_built_anew(settings: Settings, name: str) -> None:
+def test_candidate_with_a_damaged_record_must_be_rebuilt(settings: Settings, name: str) -> None:
     candidate.claim(Run(settings, "r"), "2026-07-10T11:00:00Z")
     (settings.journal / "build_loads.jsonl").write_text('{"load_id": "x"}\n', encoding="utf-8")
     (settings.journal / name).write_text('{"run', encoding="utf-8")
@@ -297,7 +295,7 @@ def test_a_candidate_of_which_nothing_is_known_is_built_anew(settings: Settings,
     assert caught.value.next_step == "`metaalexport build` makes one"
 
 
-def test_a_disk_that_is_short_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_disk_space_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "LEAST_FREE_BYTES", 1 << 62)
     assert names(settings) == ["disk_is_short"]
 
@@ -311,7 +309,7 @@ def test_a_disk_that_is_short_is_told(settings: Settings, monkeypatch: pytest.Mo
         ("not there", ["server_is_away"]),
     ],
 )
-def test_postgresql_must_serve_what_is_published(
+def test_postgresql_must_serve_the_published_file(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, served: str, found: list[str]
 ) -> None:
     def answer(server: Any) -> dict[str, str] | None:
@@ -328,7 +326,7 @@ def test_postgresql_must_serve_what_is_published(
     assert "secret-of-loader" not in str(findings)
 
 
-def test_nothing_published_is_an_error_of_its_own(tmp_path: Path) -> None:
+def test_nothing_published_is_a_separate_error(tmp_path: Path) -> None:
     with pytest.raises(NothingPublishedError):
         health.examine(Settings(profile="simulator", state=tmp_path))
 
@@ -336,12 +334,12 @@ def test_nothing_published_is_an_error_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("case", "code", "state"), [("well", 0, "ok"), ("late", 1, "not_well"), ("nothing", 2, "nothing_published")]
 )
-def test_the_exit_code_and_the_document_say_the_same(
+def test_exit_code_and_document_agree(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, case: str, code: int, state: str
 ) -> None:
     monkeypatch.setenv("METAALEXPORT_VAR", str(settings.state.parent))
     monkeypatch.setenv("METAALEXPORT_DATASETS", DATASET)
-    # The command judges by the clock.
+    # The command uses the current time.
     write_run(settings, "fetch", SUBJECT, hours_ago=(NOW - datetime.now(UTC)).total_seconds() / 3600)
     if case == "late":
         write_run(

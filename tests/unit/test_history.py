@@ -1,4 +1,4 @@
-"""Real series against their own history: no month of 2008-09 or 2020 is an alarm, and a planted slip is one."""
+"""Real series against their own history: no month of 2008-09 or 2020 is an alarm, and a planted error is one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BEFORE = "strftime(date '{month}-01' - interval {n} month, '%Y-%m')"
 
 
 def findings(folder: Path, month: str, load: str = "from series") -> list[str]:
-    """Return the checks that a month fails, loaded after the 24 months before."""
+    """Return the checks that a month fails when it is loaded after the previous 24 months."""
     previous, observations = folder / "previous.parquet", folder / "observations.parquet"
     first = BEFORE.format(month=month, n=24)
     with duckdb.connect() as connection:
@@ -49,7 +49,7 @@ def findings(folder: Path, month: str, load: str = "from series") -> list[str]:
 
 
 @pytest.mark.parametrize("month", TRIED)
-def test_real_month_is_no_alarm(tmp_path: Path, month: str) -> None:
+def test_real_month_raises_no_alarm(tmp_path: Path, month: str) -> None:
     assert findings(tmp_path, month) == []
 
 
@@ -72,6 +72,6 @@ def test_real_month_is_no_alarm(tmp_path: Path, month: str) -> None:
         ("select * replace (10 * value as value) from series", "restated"),
     ],
 )
-def test_planted_slip_is_found(tmp_path: Path, month: str, load: str, check: str) -> None:
+def test_planted_error_is_found(tmp_path: Path, month: str, load: str, check: str) -> None:
     planted = load.format(month=month, before=BEFORE.format(month=month, n=1))
     assert any(check in name for name in findings(tmp_path, month, planted))

@@ -1,4 +1,4 @@
-"""The size of files: docs/contributing.md, 'Where things belong'."""
+"""The file size limit of docs/contributing.md, 'Where things belong'."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = (
 MOST_LINES = 400
 
 
-def test_no_module_is_longer_than_a_reader_holds_in_mind() -> None:
+def test_no_module_exceeds_the_line_limit() -> None:
     modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     assert len(modules) > 100
     lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules}

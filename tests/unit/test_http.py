@@ -1,6 +1,6 @@
-"""How an office is asked: what is tried again, how long is waited, and what is kept of every attempt.
+"""Requests to an office: retries, waits, and the record of every attempt.
 
-All replies are made up here; the adapter stands in for the network.
+The replies are made up; the adapter replaces the network.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Answer:
 
 
 class FakeAdapter(BaseAdapter):
-    """Answers with a list of replies or exceptions in order, and remembers what it was asked."""
+    """Adapter that returns replies or raises exceptions in order, and records the requests."""
 
     def __init__(self, *answers: Answer | Exception) -> None:
         super().__init__()
@@ -78,12 +78,12 @@ class FakeAdapter(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
 
 @dataclass
 class Office:
-    """A session with everything that it wrote down."""
+    """A session with its waits, messages and stored replies."""
 
     adapter: FakeAdapter
     raw: RawStore
@@ -139,7 +139,7 @@ def test_get_good_reply_is_stored_and_recorded_once(make_office: MakeOffice) -> 
     assert list(office.raw.records()) == [record] == office.session.records
 
 
-def test_get_two_requests_have_ids_that_sort_by_time(make_office: MakeOffice) -> None:
+def test_get_request_ids_sort_by_time(make_office: MakeOffice) -> None:
     office = make_office(Answer(), Answer())
     ids = [office.get().record.request_id, office.get().record.request_id]
     assert ids == sorted(set(ids))
@@ -157,7 +157,7 @@ def test_get_two_requests_have_ids_that_sort_by_time(make_office: MakeOffice) ->
         (requests.exceptions.ProxyError("OSError('Tunnel connection failed: 403 …')"), "HTTPS_PROXY"),
     ],
 )
-def test_get_what_stands_in_the_way_for_good_is_met_once(make_office: MakeOffice, error: Exception, step: str) -> None:
+def test_get_permanent_network_error_is_not_retried(make_office: MakeOffice, error: Exception, step: str) -> None:
     office = make_office(error, Answer())
     with pytest.raises(NoWayThroughError, match=step):
         office.get()
@@ -173,21 +173,21 @@ def test_get_what_stands_in_the_way_for_good_is_met_once(make_office: MakeOffice
         requests.exceptions.ProxyError("ConnectionRefusedError(111, 'Connection refused')"),
     ],
 )
-def test_get_connection_that_was_cut_on_the_way_is_tried_again(make_office: MakeOffice, error: Exception) -> None:
+def test_get_dropped_connection_is_retried(make_office: MakeOffice, error: Exception) -> None:
     office = make_office(error, Answer())
     assert office.get().record.attempt == 2
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_get_passing_status_then_success_waits_once(make_office: MakeOffice, status: int) -> None:
+def test_get_transient_status_then_success_waits_once(make_office: MakeOffice, status: int) -> None:
     office = make_office(Answer(b"busy", status), Answer())
     assert office.get().record.attempt == 2
-    # An overloaded office is asked more slowly as well: half the first wait before the next request.
+    # Requests to an overloaded office also slow down: half the first wait before the next request.
     assert office.waits == ([2.0, 1.0] if status in (429, 503) else [2.0])
     assert office.outcomes() == [(1, status, f"HTTP {status}: busy"), (2, 200, "ok")]
 
 
-def test_get_errors_without_end_stop_after_four_attempts_with_doubling_waits(make_office: MakeOffice) -> None:
+def test_get_stops_after_four_attempts_with_doubling_waits(make_office: MakeOffice) -> None:
     office = make_office(*[Answer(b"broken", 500)] * 4)
     with pytest.raises(TransientOfficeError) as caught:
         office.get()
@@ -198,14 +198,14 @@ def test_get_errors_without_end_stop_after_four_attempts_with_doubling_waits(mak
         assert part in str(caught.value)
 
 
-def test_get_least_jitter_halves_the_waits(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_get_minimum_jitter_halves_the_waits(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("extract.retries.random.random", lambda: 0.0)
     office = make_office(Answer(b"x", 500), Answer(b"x", 500), Answer())
     office.get()
     assert office.waits == [1.0, 2.0]
 
 
-def test_get_429_with_seconds_waits_as_long_as_asked(make_office: MakeOffice) -> None:
+def test_get_429_with_seconds_waits_that_long(make_office: MakeOffice) -> None:
     office = make_office(Answer(b"slow", 429, {"Retry-After": "37"}), Answer())
     office.get()
     assert office.waits == [37.0, 1.0]
@@ -218,19 +218,19 @@ def test_get_429_with_date_waits_until_then(make_office: MakeOffice) -> None:
     assert office.waits == [pytest.approx(90, abs=5), 1.0]
 
 
-def test_get_429_with_past_date_waits_no_time(make_office: MakeOffice) -> None:
+def test_get_429_with_past_date_waits_zero_seconds(make_office: MakeOffice) -> None:
     office = make_office(Answer(b"slow", 429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), Answer())
     office.get()
     assert office.waits == [0.0, 1.0]
 
 
-def test_get_429_with_unreadable_retry_after_falls_back_to_own_wait(make_office: MakeOffice) -> None:
+def test_get_429_with_unreadable_retry_after_uses_the_default_wait(make_office: MakeOffice) -> None:
     office = make_office(Answer(b"slow", 429, {"Retry-After": "soon"}), Answer())
     office.get()
     assert office.waits == [2.0, 1.0]
 
 
-def test_get_retry_after_longer_than_is_waited_for_leaves_the_office_alone_at_once(make_office: MakeOffice) -> None:
+def test_get_retry_after_above_the_limit_fails_at_once(make_office: MakeOffice) -> None:
     office = make_office(Answer(b"slow", 429, {"Retry-After": "3600"}), Answer())
     with pytest.raises(
         TransientOfficeError, match=r"Retry-After \(3600 s\) exceeds the 600 s limit: HTTP 429: slow"
@@ -241,20 +241,20 @@ def test_get_retry_after_longer_than_is_waited_for_leaves_the_office_alone_at_on
     assert "60 minutes" in caught.value.next_step
 
 
-def test_get_retry_after_as_long_as_is_waited_for_is_waited_for(make_office: MakeOffice) -> None:
+def test_get_retry_after_at_the_limit_is_honoured(make_office: MakeOffice) -> None:
     office = make_office(Answer(b"slow", 429, {"Retry-After": "600"}), Answer())
     office.get()
     assert office.waits[0] == 600.0
 
 
-def test_get_retry_after_of_the_last_attempt_says_when_to_come_back(make_office: MakeOffice) -> None:
+def test_get_retry_after_of_the_last_attempt_is_reported(make_office: MakeOffice) -> None:
     moment = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
     office = make_office(Answer(b"busy", 503), Answer(b"busy", 503, {"Retry-After": moment}))
     with pytest.raises(TransientOfficeError, match=r"Retry-After \(7[12]"):
         office.get()
 
 
-def test_get_retry_after_of_one_attempt_does_not_reach_the_next(make_office: MakeOffice) -> None:
+def test_get_retry_after_of_one_attempt_does_not_affect_the_next(make_office: MakeOffice) -> None:
     office = make_office(
         Answer(b"slow", 500, {"Retry-After": "60"}), requests.ConnectionError("no route"), Answer(b"x", 500), Answer()
     )
@@ -265,7 +265,7 @@ def test_get_retry_after_of_one_attempt_does_not_reach_the_next(make_office: Mak
 @pytest.mark.parametrize(
     "error", [requests.ConnectionError("no route"), requests.ReadTimeout("silence"), requests.ConnectTimeout("late")]
 )
-def test_get_no_connection_then_success_is_recorded_without_bytes(make_office: MakeOffice, error: Exception) -> None:
+def test_get_failed_connection_is_recorded_without_bytes(make_office: MakeOffice, error: Exception) -> None:
     office = make_office(error, Answer())
     office.get()
     failed = office.session.records[0]
@@ -275,7 +275,7 @@ def test_get_no_connection_then_success_is_recorded_without_bytes(make_office: M
     assert office.waits == [2.0]
 
 
-def test_get_cut_body_is_tried_again_and_leaves_no_part_behind(make_office: MakeOffice) -> None:
+def test_get_truncated_body_is_retried_and_leaves_no_partial_file(make_office: MakeOffice) -> None:
     office = make_office(Answer(GOOD, cut=True), Answer())
     office.get()
     assert "IncompleteRead" in office.session.records[0].outcome
@@ -287,7 +287,7 @@ def test_get_cut_body_is_tried_again_and_leaves_no_part_behind(make_office: Make
 @pytest.mark.parametrize(
     ("number", "problem"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "the state folder cannot be written")]
 )
-def test_get_disk_that_takes_no_reply_is_told_and_not_tried_again(
+def test_get_unwritable_disk_is_reported_and_not_retried(
     make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch, number: int, problem: str
 ) -> None:
     office = make_office(Answer(), Answer())
@@ -304,7 +304,7 @@ def test_get_disk_that_takes_no_reply_is_told_and_not_tried_again(
     assert list(office.session.raw.hashes()) == []
 
 
-def test_get_html_with_200_is_tried_again_and_kept(make_office: MakeOffice) -> None:
+def test_get_html_with_200_is_retried_and_kept(make_office: MakeOffice) -> None:
     office = make_office(Answer(HTML, 200, {"Content-Type": "application/json"}), Answer())
     assert office.get().path.read_bytes() == GOOD
     assert office.waits == [2.0]
@@ -313,14 +313,14 @@ def test_get_html_with_200_is_tried_again_and_kept(make_office: MakeOffice) -> N
     assert office.stored() == {sha(HTML): HTML, sha(GOOD): GOOD}
 
 
-def test_get_empty_200_is_tried_again(make_office: MakeOffice) -> None:
+def test_get_empty_200_is_retried(make_office: MakeOffice) -> None:
     office = make_office(Answer(b""), Answer())
     office.get()
     assert office.waits == [2.0]
     assert office.outcomes() == [(1, 200, "HTTP 200 with an empty body"), (2, 200, "ok")]
 
 
-def test_get_404_is_refused_at_once_with_the_offices_words(make_office: MakeOffice) -> None:
+def test_get_404_fails_at_once_with_the_office_message(make_office: MakeOffice) -> None:
     body = b'{"error": {"message": "Table 85429ned does not exist"}}'
     office = make_office(Answer(body, 404))
     with pytest.raises(OfficeRefusedError, match="Table 85429ned does not exist") as caught:
@@ -340,27 +340,27 @@ def test_get_403_that_looks_like_data_is_refused(make_office: MakeOffice) -> Non
 
 
 @pytest.mark.parametrize("body", [b"<html>404 - File or directory not found.</html>", b""])
-def test_get_404_without_the_offices_format_is_refused_at_once(make_office: MakeOffice, body: bytes) -> None:
+def test_get_404_without_the_office_format_fails_at_once(make_office: MakeOffice, body: bytes) -> None:
     office = make_office(*[Answer(body, 404)] * 4)
     with pytest.raises(OfficeRefusedError):
         office.get()
 
 
-def test_get_url_that_cannot_be_asked_is_not_tried_again(make_office: MakeOffice) -> None:
+def test_get_invalid_url_is_not_retried(make_office: MakeOffice) -> None:
     office = make_office()
     with pytest.raises(OfficeRefusedError, match="invalid request URL"):
         office.session.get("office.example/without-scheme", purpose="observations", inspect=inspect_json)
     assert office.waits == []
 
 
-def test_get_wrong_format_with_200_is_a_bad_reply_and_not_tried_again(make_office: MakeOffice) -> None:
+def test_get_wrong_format_with_200_is_a_bad_reply_and_not_retried(make_office: MakeOffice) -> None:
     office = make_office(Answer(b"Measure;Value\n"))
     with pytest.raises(BadReplyError, match="not JSON"):
         office.get()
     assert office.waits == []
 
 
-def test_get_verdict_that_can_heal_is_tried_again(make_office: MakeOffice) -> None:
+def test_get_retryable_verdict_is_retried(make_office: MakeOffice) -> None:
     office = make_office(Answer(b'{"value": [{"Id"'), Answer())
     office.get()
     (_, _, first), last = office.outcomes()
@@ -368,7 +368,7 @@ def test_get_verdict_that_can_heal_is_tried_again(make_office: MakeOffice) -> No
     assert last == (2, 200, "ok")
 
 
-def test_get_every_attempt_leaves_record_and_bytes_in_the_store(make_office: MakeOffice) -> None:
+def test_get_stores_record_and_bytes_of_every_attempt(make_office: MakeOffice) -> None:
     bodies = [b"one", HTML, b"", b'{"cut']
     office = make_office(Answer(bodies[0], 503), Answer(bodies[1]), Answer(bodies[2]), Answer(bodies[3]))
     with pytest.raises(TransientOfficeError):
@@ -389,24 +389,24 @@ def test_get_timeouts_and_user_agent_reach_requests(make_office: MakeOffice) -> 
     assert all("metaalexport/" in agent for agent in office.adapter.user_agents)
 
 
-def test_get_failed_attempts_are_told_to_the_user(make_office: MakeOffice) -> None:
+def test_get_failed_attempts_are_reported_to_the_user(make_office: MakeOffice) -> None:
     office = make_office(Answer(b"busy", 503), Answer())
     office.get()
     assert office.messages == ["attempt 1 failed: HTTP 503: busy; next in 2 s"]
 
 
-def test_get_one_attempt_allowed_does_not_wait(make_office: MakeOffice) -> None:
+def test_get_single_attempt_does_not_wait(make_office: MakeOffice) -> None:
     office = make_office(Answer(b"busy", 503), policy=RetryPolicy(attempts=1))
     with pytest.raises(TransientOfficeError, match="1 attempts failed"):
         office.get()
     assert office.waits == []
 
 
-def test_get_recorded_headers_of_a_replay_win_over_url_and_clock(make_office: MakeOffice) -> None:
+def test_get_recorded_headers_of_a_replay_override_url_and_clock(make_office: MakeOffice) -> None:
     headers = {"X-Recorded-Url": "https://office.example/as recorded", "X-Recorded-At": "2026-07-17T16:27:09Z"}
     office = make_office(Answer(headers=headers), Answer(headers=headers))
     record = office.get().record
-    # An office says nothing of where and when it was asked.
+    # The headers of a live reply do not set the URL or the time of its record.
     assert record.url == URL
     assert record.retrieved_at != headers["X-Recorded-At"]
     office.session.transport = "replay"
@@ -424,7 +424,7 @@ def test_wait_backoff_doubles_up_to_the_cap(attempt: int, expected: float) -> No
 
 
 @pytest.mark.parametrize("asked", [0.0, 5.0, 120.0, 599.0])
-def test_wait_retry_after_is_honoured_as_it_is(asked: float) -> None:
+def test_wait_retry_after_is_honoured_exactly(asked: float) -> None:
     assert RetryPolicy().wait(1, asked) == asked
 
 
@@ -435,7 +435,7 @@ def test_pace_grows_while_the_office_is_overloaded_and_shrinks_with_each_good_re
     office = make_office(*[Answer(b"x", 503)] * 3, *[Answer()] * 5)
     for _ in range(5):
         office.get()
-    # First wait, pace, wait, pace, … until the first good reply; then each request waits half as long as the last.
+    # Retry wait, pace, wait, pace, … until the first good reply; then each request waits half as long as the last.
     assert office.waits == [2.0, 1.0, 4.0, 2.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25]
 
 
@@ -454,7 +454,7 @@ def test_pace_has_an_upper_bound(make_office: MakeOffice) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_pace_is_not_changed_by_an_error_that_is_no_overload(make_office: MakeOffice, status: int) -> None:
+def test_pace_is_unchanged_by_errors_other_than_overload(make_office: MakeOffice, status: int) -> None:
     office = make_office(Answer(b"x", status), Answer(), Answer())
     office.get()
     office.get()
@@ -471,26 +471,26 @@ def test_gzip_body_is_stored_decoded(make_office: MakeOffice) -> None:
     assert (record.sha256, record.bytes) == (sha(GOOD), len(GOOD))
 
 
-def test_gzip_body_of_several_members_is_all_of_them(make_office: MakeOffice) -> None:
+def test_gzip_body_of_several_members_is_decoded_completely(make_office: MakeOffice) -> None:
     packed = gzip.compress(GOOD[:5]) + gzip.compress(GOOD[5:9]) + gzip.compress(GOOD[9:])
     assert make_office(Answer(packed, headers=GZIP)).get().path.read_bytes() == GOOD
 
 
 @pytest.mark.parametrize("cut", [1, 9, 10, -9, -8, -1])
-def test_gzip_body_that_is_cut_is_tried_again_and_never_kept(make_office: MakeOffice, cut: int) -> None:
+def test_gzip_truncated_body_is_retried_and_never_kept(make_office: MakeOffice, cut: int) -> None:
     office = make_office(Answer(gzip.compress(GOOD)[:cut], headers=GZIP), Answer())
     assert office.get().record.attempt == 2
     assert "ContentDecodingError" in office.session.records[0].outcome
     assert office.stored() == {sha(GOOD): GOOD}
 
 
-def test_gzip_body_cut_in_its_second_member_is_tried_again(make_office: MakeOffice) -> None:
+def test_gzip_body_truncated_in_its_second_member_is_retried(make_office: MakeOffice) -> None:
     packed = gzip.compress(GOOD) + gzip.compress(GOOD)[:-4]
     office = make_office(Answer(packed, headers=GZIP), Answer())
     assert office.get().record.attempt == 2
 
 
-def test_gzip_body_with_a_changed_byte_is_tried_again(make_office: MakeOffice) -> None:
+def test_gzip_body_with_a_changed_byte_is_retried(make_office: MakeOffice) -> None:
     packed = bytearray(gzip.compress(GOOD))
     packed[-6] ^= 0xFF
     office = make_office(Answer(bytes(packed), headers=GZIP), Answer())
@@ -498,13 +498,13 @@ def test_gzip_body_with_a_changed_byte_is_tried_again(make_office: MakeOffice) -
     assert "ContentDecodingError" in office.session.records[0].outcome
 
 
-def test_gzip_announced_but_not_sent_is_tried_again(make_office: MakeOffice) -> None:
+def test_gzip_announced_but_not_sent_is_retried(make_office: MakeOffice) -> None:
     office = make_office(Answer(GOOD, headers=GZIP), Answer())
     office.get()
     assert office.waits == [2.0]
 
 
-def test_gzip_file_that_is_the_content_itself_stays_packed(make_office: MakeOffice, tmp_path: Path) -> None:
+def test_gzip_file_as_content_stays_compressed(make_office: MakeOffice, tmp_path: Path) -> None:
     packed = gzip.compress(b"DATAFLOW,LAST UPDATE\n")
     office = make_office(Answer(packed))
     reply = office.session.get(URL, purpose="observations", inspect=lambda path, kind: None)
@@ -544,11 +544,11 @@ def test_budget_counts_every_attempt_and_ends_the_run(make_office: MakeOffice, t
         (b"", False),
     ],
 )
-def test_looks_like_html_judges_the_first_bytes(head: bytes, *, expected: bool) -> None:
+def test_looks_like_html_checks_the_first_bytes(head: bytes, *, expected: bool) -> None:
     assert looks_like_html(head) is expected
 
 
-def test_unit_tests_internet_socket_is_refused() -> None:
+def test_unit_tests_cannot_open_internet_sockets() -> None:
     with pytest.warns(UserWarning, match="tried to use socket"), pytest.raises(SocketBlockedError):
         socket.socket(socket.AF_INET)
 

@@ -1,4 +1,4 @@
-"""A user's machine: what its environment says to the tools inside the warehouse, and a state that was moved."""
+"""A user's machine: environment variables that the warehouse's tools inherit, and a state that was moved."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_foreign_variables_are_those_that_the_tools_read() -> None:
 
 
 @pytest.mark.usefixtures("_foreign")
-def test_airflow_is_told_nothing_that_is_meant_for_another(settings: Settings) -> None:
+def test_airflow_does_not_inherit_foreign_variables(settings: Settings) -> None:
     environment = airflow_environment(settings)
     assert {name: value for name, value in FOREIGN.items() if environment.get(name) == value} == {}
     assert "AIRFLOW_CONN_SMTP_DEFAULT" not in environment
@@ -71,7 +71,7 @@ def test_airflow_is_told_nothing_that_is_meant_for_another(settings: Settings) -
 
 
 @pytest.mark.usefixtures("_foreign")
-def test_airflow_is_told_what_is_given_for_this_warehouse(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_airflow_receives_the_variables_of_this_warehouse(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METAALEXPORT_AIRFLOW__API__PORT", "8090")
     monkeypatch.setenv("METAALEXPORT_AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql://ours/airflow")
     monkeypatch.setenv("METAALEXPORT_AIRFLOW_CONN_SMTP_DEFAULT", "smtp://ours")
@@ -84,7 +84,7 @@ def test_airflow_is_told_what_is_given_for_this_warehouse(settings: Settings, mo
 
 
 @pytest.mark.usefixtures("_foreign")
-def test_dbt_in_this_process_hears_nothing_of_it(settings: Settings) -> None:
+def test_dbt_in_this_process_does_not_inherit_foreign_variables(settings: Settings) -> None:
     settings.state.mkdir(parents=True, exist_ok=True)
     with dbt.dbt_environment(settings):
         assert inherited.foreign(os.environ, "dbt") == []
@@ -93,7 +93,9 @@ def test_dbt_in_this_process_hears_nothing_of_it(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("_foreign")
-def test_great_expectations_hear_nothing_of_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_great_expectations_does_not_inherit_foreign_variables(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard = []
     monkeypatch.setattr(gates, "build_data_docs", lambda folder: heard.append(dict(os.environ)))
     gates.write_data_docs(settings)
@@ -103,7 +105,7 @@ def test_great_expectations_hear_nothing_of_it(settings: Settings, monkeypatch: 
 
 @pytest.fixture
 def migrations(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Calls of Airflow, of which the first makes a database as Airflow would."""
+    """Return the recorded Airflow commands; the first creates a database as Airflow would."""
     calls: list[str] = []
 
     def airflow(command: list[str], environment: dict[str, str], settings: Settings) -> None:
@@ -131,14 +133,14 @@ def make_database(path: Path, schema: str, pools: tuple[str, ...] = tuple(POOLS)
         connection.commit()
 
 
-def test_a_database_is_migrated_once(settings: Settings, migrations: list[str]) -> None:
+def test_database_is_migrated_once(settings: Settings, migrations: list[str]) -> None:
     prepare_airflow(settings)
     prepare_airflow(settings)
     assert migrations == ["db", "pools"]
 
 
 @pytest.mark.parametrize("other", [("old", tuple(POOLS)), ("new", ()), None])
-def test_a_database_that_is_not_the_one_that_was_migrated_is_migrated(
+def test_replaced_database_is_migrated_again(
     settings: Settings, migrations: list[str], other: tuple[str, tuple[str, ...]] | None
 ) -> None:
     prepare_airflow(settings)
@@ -150,7 +152,7 @@ def test_a_database_that_is_not_the_one_that_was_migrated_is_migrated(
     assert migrations == ["db", "pools"] * 2
 
 
-def test_of_a_database_elsewhere_nothing_is_taken_for_granted(
+def test_external_database_is_migrated_every_time(
     settings: Settings, migrations: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare_airflow(settings)
@@ -161,22 +163,20 @@ def test_of_a_database_elsewhere_nothing_is_taken_for_granted(
 
 
 @pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
-def test_a_writer_waits_a_minute_for_the_database_of_airflow(settings: Settings, driver: str) -> None:
+def test_writer_waits_a_minute_for_the_airflow_database(settings: Settings, driver: str) -> None:
     url = make_url(airflow_environment(settings)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).set(drivername=driver)
     dialect = url.get_dialect()()
     (path,), options = dialect.create_connect_args(url)
     assert (path, options["timeout"]) == (str(settings.airflow_home / "airflow.db"), 60.0)
 
 
-def test_airflow_does_not_write_down_where_it_lies(settings: Settings, migrations: list[str]) -> None:
+def test_airflow_config_contains_no_paths(settings: Settings, migrations: list[str]) -> None:
     prepare_airflow(settings)
     kept = (settings.airflow_home / "airflow.cfg").read_text()
     assert kept == "[core]\nparallelism = 7\n[database]\n[api]\nsecret_key = kept\n"
 
 
-def test_this_machine_and_the_simulator_are_reached_past_a_proxy(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_this_machine_and_the_simulator_bypass_a_proxy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("NO_PROXY", "intranet.example, 127.0.0.1")
     monkeypatch.setenv("METAALEXPORT_AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://api-server:8080/execution/")

@@ -1,4 +1,4 @@
-"""The pipeline's own record of its steps."""
+"""The journal of the pipeline's steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metaalexport import journal as journal_module
 from metaalexport.journal import Journal
 
 
-def test_step_that_works_is_recorded_as_done(tmp_path: Path) -> None:
+def test_successful_step_is_recorded_as_done(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     with journal.step("run-1", "fetch", "cbs_85429ned") as note:
         note.detail = "12 requests"
@@ -21,7 +21,7 @@ def test_step_that_works_is_recorded_as_done(tmp_path: Path) -> None:
     assert row["started_at"] <= row["finished_at"]
 
 
-def test_step_that_fails_is_recorded_with_its_error(tmp_path: Path) -> None:
+def test_failed_step_is_recorded_with_its_error(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     with pytest.raises(ValueError, match="no such month"), journal.step("run-1", "fetch", "cbs_85429ned"):
         raise ValueError("no such month")
@@ -29,9 +29,7 @@ def test_step_that_fails_is_recorded_with_its_error(tmp_path: Path) -> None:
     assert (row["outcome"], row["detail"]) == ("failed", "ValueError: no such month")
 
 
-def test_record_that_cannot_be_written_does_not_hide_what_failed_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unwritable_record_does_not_hide_the_first_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -44,9 +42,7 @@ def test_record_that_cannot_be_written_does_not_hide_what_failed_first(
     assert "No space left on device" in caught.value.__notes__[0]
 
 
-def test_record_of_a_good_step_that_cannot_be_written_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unwritable_record_of_a_successful_step_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -66,9 +62,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 @pytest.mark.parametrize("kind", ["runs", "checks", "accepted", "held"])
-def test_record_that_is_damaged_counts_for_nothing_and_can_be_set_aside(
-    tmp_path: Path, kind: str, content: bytes
-) -> None:
+def test_damaged_record_is_ignored_and_can_be_set_aside(tmp_path: Path, kind: str, content: bytes) -> None:
     journal = Journal(tmp_path)
     journal.prepare()
     with journal.step("run-1", "fetch", "cbs_85429ned"):

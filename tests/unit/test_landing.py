@@ -1,6 +1,6 @@
-"""The landing area: a load is there once its marker is, and the same replies give the same load, byte for byte.
+"""The landing area: a load exists once its marker exists, and equal replies give byte-identical loads.
 
-All replies are made up here, in the shapes of the recorded ones.
+The replies are made up, in the format of the recorded ones.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def tree_hash(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.parquet")}
 
 
-def test_ensure_schema_row_less_tables_have_the_declared_columns(landing: Landing) -> None:
+def test_ensure_schema_empty_tables_have_the_declared_columns(landing: Landing) -> None:
     landing.ensure_schema(EUROSTAT)
     landing.ensure_schema(EUROSTAT)
     folder = landing.root / EUROSTAT.code / "_schema"
@@ -152,7 +152,7 @@ def test_stage_load_tables_have_the_declared_columns(landing: Landing, stage_cbs
 
 
 @pytest.mark.parametrize("text", ["", '{"load_id": "c', "{}", '"x"'])
-def test_manifest_that_is_damaged_is_named_with_what_to_do(landing: Landing, stage_cbs: StageCbs, text: str) -> None:
+def test_damaged_manifest_is_named_with_a_remedy(landing: Landing, stage_cbs: StageCbs, text: str) -> None:
     manifest = stage_cbs()
     folder, _ = landing.staged(manifest.load_id)
     whole = (folder / STAGED).read_text("utf-8")
@@ -171,7 +171,7 @@ def test_manifest_that_is_damaged_is_named_with_what_to_do(landing: Landing, sta
     assert "restore it from a backup" in caught.value.next_step
 
 
-def test_stage_before_commit_is_visible_to_nobody(landing: Landing, stage_cbs: StageCbs) -> None:
+def test_staged_load_is_invisible_before_commit(landing: Landing, stage_cbs: StageCbs) -> None:
     manifest = stage_cbs()
     assert list(landing.committed()) == []
     assert not landing.folder(manifest).exists()
@@ -197,12 +197,12 @@ def test_stage_transport_decides_is_simulated(
     assert load.stage(landing, raw, CBS, CBS_SLICE, fetched, transport=transport).is_simulated is expected
 
 
-def test_stage_again_replaces_what_an_earlier_attempt_left(landing: Landing, stage_cbs: StageCbs) -> None:
+def test_stage_again_replaces_an_earlier_attempt(landing: Landing, stage_cbs: StageCbs) -> None:
     manifest = stage_cbs()
     folder, _ = landing.staged(manifest.load_id)
     (folder / "half.parquet").write_bytes(b"rest of a killed run")
     stage_cbs()
-    # And what the loads before had said, of which the landing gate and the commit make use.
+    # `state` holds the result of earlier loads, for the landing gate and the commit.
     assert files(folder) == parquet(STAGED_TABLES | {"state"}) | {STAGED}
 
 
@@ -216,7 +216,7 @@ def test_stage_changed_raw_bytes_are_refused(landing: Landing, raw: RawStore, fe
     assert list(landing.root.glob("*")) == []
 
 
-def test_stage_reply_that_cannot_be_parsed_names_the_file_and_commits_nothing(
+def test_stage_unparsable_reply_names_the_file_and_commits_nothing(
     landing: Landing, raw: RawStore, fetch: Fetch
 ) -> None:
     bodies = cbs_bodies(observation(0, 10))
@@ -246,9 +246,7 @@ def test_commit_moves_the_load_and_writes_the_marker(landing: Landing, stage_cbs
     assert LoadManifest(**marker) == manifest
 
 
-def test_commit_marker_is_written_after_everything_else(
-    landing: Landing, stage_cbs: StageCbs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commit_writes_the_marker_last(landing: Landing, stage_cbs: StageCbs, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = stage_cbs()
     seen: list[set[str]] = []
     real = write_atomically
@@ -262,7 +260,7 @@ def test_commit_marker_is_written_after_everything_else(
     assert seen == [parquet(COMMITTED_TABLES)]
 
 
-def test_commit_crash_between_rename_and_marker_shows_nothing_and_the_next_load_heals(
+def test_commit_next_load_recovers_from_a_crash_between_rename_and_marker(
     landing: Landing, stage_cbs: StageCbs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = stage_cbs()
@@ -283,7 +281,7 @@ def test_commit_crash_between_rename_and_marker_shows_nothing_and_the_next_load_
     assert rows(landing.folder(manifest), "changes") != []
 
 
-def test_commit_repeated_alone_after_a_crash_before_the_marker_heals(
+def test_commit_retry_recovers_from_a_crash_before_the_marker(
     landing: Landing, stage_cbs: StageCbs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = stage_cbs()
@@ -295,7 +293,7 @@ def test_commit_repeated_alone_after_a_crash_before_the_marker_heals(
         patch.setattr(landing_module, "write_atomically", crash)
         with pytest.raises(KeyboardInterrupt):
             landing.commit(manifest.load_id, CBS)
-    # What Airflow does: it repeats the task that was killed, not the one before it.
+    # Airflow repeats the killed task, not the task before it.
     committed = landing.commit(manifest.load_id, CBS)
     assert committed == replace(manifest, rows_changed=1)
     assert list(landing.committed()) == [committed]
@@ -307,7 +305,7 @@ def test_commit_repeated_after_it_finished_changes_nothing(landing: Landing, sta
     assert landing.commit(manifest.load_id, CBS) == committed
 
 
-def test_commit_crash_before_rename_shows_nothing(
+def test_commit_crash_before_rename_leaves_no_visible_load(
     landing: Landing, stage_cbs: StageCbs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = stage_cbs()
@@ -349,7 +347,7 @@ def committed_ids(landing: Landing) -> list[str]:
     return [load.load_id for load in landing.committed()]
 
 
-def test_a_withdrawn_load_is_met_by_nobody_and_kept_as_it_was(landing: Landing, stage_cbs: StageCbs) -> None:
+def test_withdrawn_load_is_hidden_and_kept_unchanged(landing: Landing, stage_cbs: StageCbs) -> None:
     first, second = (landing.commit(stage_cbs(*arguments).load_id, CBS) for arguments in ((10,), (99, NEXT_VERSION)))
     before = tree_hash(landing.folder(second))
     landing.withdraw(second.load_id, reason="ten times too high", withdrawn_at="2026-08-04T08:00:00Z")
@@ -359,7 +357,7 @@ def test_a_withdrawn_load_is_met_by_nobody_and_kept_as_it_was(landing: Landing, 
     assert landing.withdrawn("another") == []
     kept = landing.root / ".withdrawn" / "loads" / second.load_id
     assert tree_hash(kept) == before
-    # What readers look for: two levels below the landing area.
+    # Readers search two levels below the landing area.
     assert [path.parent.name for path in landing.root.glob("*/*/load.json")] == [first.load_id]
     landing.tidy(CBS.code)
     assert tree_hash(kept) == before
@@ -369,9 +367,7 @@ def test_a_withdrawn_load_is_met_by_nobody_and_kept_as_it_was(landing: Landing, 
     assert landing.withdrawn() == []
 
 
-def test_what_comes_after_a_withdrawn_load_is_compared_with_what_was_before_it(
-    landing: Landing, stage_cbs: StageCbs
-) -> None:
+def test_load_after_a_withdrawal_is_compared_with_the_load_before_it(landing: Landing, stage_cbs: StageCbs) -> None:
     landing.commit(stage_cbs(10).load_id, CBS)
     wrong = landing.commit(stage_cbs(99, NEXT_VERSION).load_id, CBS)
     landing.withdraw(wrong.load_id, reason="wrong", withdrawn_at="2026-08-04T08:00:00Z")
@@ -383,7 +379,7 @@ def test_what_comes_after_a_withdrawn_load_is_compared_with_what_was_before_it(
     assert [withdrawal.load.load_id for withdrawal in landing.withdrawn()] == [wrong.load_id]
 
 
-def test_a_load_that_newer_ones_were_compared_with_cannot_be_withdrawn(landing: Landing, stage_cbs: StageCbs) -> None:
+def test_load_with_newer_loads_cannot_be_withdrawn(landing: Landing, stage_cbs: StageCbs) -> None:
     first, second = (landing.commit(stage_cbs(*arguments).load_id, CBS) for arguments in ((10,), (11, NEXT_VERSION)))
     with pytest.raises(ExtractError, match="withdraw the newest load first") as caught:
         landing.withdraw(first.load_id, reason="wrong", withdrawn_at="2026-08-04T08:00:00Z")
@@ -391,7 +387,7 @@ def test_a_load_that_newer_ones_were_compared_with_cannot_be_withdrawn(landing: 
     assert committed_ids(landing) == [first.load_id, second.load_id]
 
 
-def test_a_withdrawn_load_does_not_come_back_by_itself(landing: Landing, stage_cbs: StageCbs) -> None:
+def test_withdrawn_load_is_not_reinstated_automatically(landing: Landing, stage_cbs: StageCbs) -> None:
     load_id = landing.commit(stage_cbs(99).load_id, CBS).load_id
     landing.withdraw(load_id, reason="wrong", withdrawn_at="2026-08-04T08:00:00Z")
     assert stage_cbs(99).load_id == load_id
@@ -401,7 +397,7 @@ def test_a_withdrawn_load_does_not_come_back_by_itself(landing: Landing, stage_c
 
 
 @pytest.mark.parametrize("act", ["withdraw", "reinstate"])
-def test_a_load_that_is_not_there_is_named(landing: Landing, act: str) -> None:
+def test_unknown_load_is_named(landing: Landing, act: str) -> None:
     arguments = {"reason": "wrong", "withdrawn_at": "2026-08-04T08:00:00Z"} if act == "withdraw" else {}
     with pytest.raises(ExtractError, match="cbs_85429ned__nl__nothing"):
         getattr(landing, act)("cbs_85429ned__nl__nothing", **arguments)
@@ -490,7 +486,7 @@ def test_stage_coverage_of_an_open_slice_reaches_the_newest_month(landing: Landi
     assert (all_partners, panel) == (True, "*")
 
 
-def test_stage_coverage_of_an_open_slice_reaches_a_month_that_the_office_took_back(
+def test_stage_coverage_of_an_open_slice_reaches_a_withdrawn_month(
     landing: Landing, raw: RawStore, fetch: Fetch, stage_cbs: StageCbs
 ) -> None:
     landing.commit(stage_cbs().load_id, CBS)
@@ -503,7 +499,7 @@ def test_stage_coverage_of_an_open_slice_reaches_a_month_that_the_office_took_ba
     assert write_state(CBS, loads, folder / "coverage.parquet", folder / "before.parquet") == 1
 
 
-def test_stage_value_that_is_no_number_leaves_the_cell_as_it_was(
+def test_stage_non_numeric_value_leaves_the_cell_unchanged(
     landing: Landing, raw: RawStore, fetch: Fetch, stage_cbs: StageCbs
 ) -> None:
     landing.commit(stage_cbs().load_id, CBS)
@@ -516,7 +512,7 @@ def test_stage_value_that_is_no_number_leaves_the_cell_as_it_was(
     assert files(landing.folder(manifest)) == parquet(COMMITTED_TABLES) | {MARKER}
 
 
-def test_stage_coverage_of_a_closed_slice_is_what_was_asked(landing: Landing, raw: RawStore, fetch: Fetch) -> None:
+def test_stage_coverage_of_a_closed_slice_matches_the_request(landing: Landing, raw: RawStore, fetch: Fetch) -> None:
     part = replace(EUROSTAT_SLICE, partners=("US", "WORLD"))
     fetched = fetch([("observations", eurostat_body(line("US", "72", "5")))], EUROSTAT_VERSION)
     folder, _ = landing.staged(load.stage(landing, raw, EUROSTAT, part, fetched, transport="live").load_id)
@@ -526,18 +522,18 @@ def test_stage_coverage_of_a_closed_slice_is_what_was_asked(landing: Landing, ra
     ]
 
 
-def test_slice_through_a_manifest_is_itself() -> None:
+def test_slice_survives_a_manifest_round_trip() -> None:
     part = replace(EUROSTAT_SLICE, partners=("US",), recorded_urls=("https://x.example",))
     assert Slice.from_dict(json.loads(json.dumps(part.to_dict()))) == part
 
 
-def test_fetched_through_json_is_itself(fetch: Fetch) -> None:
+def test_fetched_survives_a_json_round_trip(fetch: Fetch) -> None:
     fetched = fetch(cbs_bodies(observation(0, 10)), CBS_VERSION)
     assert Fetched.from_dict(json.loads(json.dumps(fetched.to_dict()))) == fetched
 
 
 @pytest.mark.parametrize("code", load_registry())
-def test_landing_columns_of_every_dataset_start_with_the_load(code: str) -> None:
+def test_landing_columns_of_every_dataset_start_with_the_load_id(code: str) -> None:
     tables = landing_tables(get_dataset(code))
     assert set(tables) == COMMITTED_TABLES
     assert all(next(iter(columns)) == "load_id" for columns in tables.values())

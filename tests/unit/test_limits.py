@@ -1,4 +1,4 @@
-"""The limits of the landing gate's comparison with the last vintage: on either side of each."""
+"""The limits of the landing gate's comparison with the last vintage, on both sides of each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from expectations.landing import landing_checks, prepare_database
 from tests.fault.loads import passes
 from tests.unit.gate_inputs import monthly_cells
 
-# Of one hundred cells, each of 100: the value of a cell, or None where it is missing.
+# New value of each of one hundred cells of 100; None for a missing cell.
 Change = Callable[[int], float | None]
 
 
 def failed(folder: Path, change: Change, **kinds: tuple[str, ...]) -> set[str]:
-    """Return the checks that a load fails in which the cells of the last vintage are changed."""
+    """Return the checks that a load fails if it changes the cells of the last vintage."""
     columns = "partner varchar, product varchar, period varchar, measure varchar, value double"
     with duckdb.connect() as connection:
         connection.execute(f"create table o ({columns})")

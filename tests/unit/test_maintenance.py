@@ -1,4 +1,4 @@
-"""What maintenance removes, and what it never touches."""
+"""Maintenance: the files that it removes, and those that it never touches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_old(path: Path, days: float) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """State with two stopped loads, leftovers of killed runs, results of 31 gate runs, a payload and a journal."""
+    """Return a state with two stopped loads, leftovers of killed runs, 31 gate results, a payload and a journal."""
     settings = Settings(profile="simulator", state=tmp_path / "simulator")
     for load_id, days in ((OLD, STOPPED_LOADS_DAYS + 1), (YOUNG, STOPPED_LOADS_DAYS - 1)):
         folder = settings.landing / ".staging" / "loads" / load_id
@@ -65,13 +65,13 @@ EXPECTED = {
 }
 
 
-def test_dry_run_tells_what_would_be_removed_and_changes_nothing(settings: Settings) -> None:
+def test_dry_run_lists_removals_and_changes_nothing(settings: Settings) -> None:
     before = files(settings)
     assert maintain(settings, "run", is_dry_run=True, progress=lambda message: None) == EXPECTED
     assert files(settings) == before
 
 
-def test_what_is_old_goes_and_what_is_memory_stays(settings: Settings) -> None:
+def test_old_leftovers_are_removed_and_records_are_kept(settings: Settings) -> None:
     before = files(settings)
     said: list[str] = []
     assert maintain(settings, "run", progress=said.append) == EXPECTED
@@ -82,7 +82,7 @@ def test_what_is_old_goes_and_what_is_memory_stays(settings: Settings) -> None:
     assert f"drop_stopped_loads: removed {OLD}" in said
 
 
-def test_a_second_run_removes_nothing_and_each_task_is_in_the_journal(settings: Settings) -> None:
+def test_second_run_removes_nothing_and_each_task_is_in_the_journal(settings: Settings) -> None:
     maintain(settings, "first-run", progress=lambda message: None)
     assert not any(maintain(settings, "second-run", progress=lambda message: None).values())
     rows = {
@@ -91,7 +91,7 @@ def test_a_second_run_removes_nothing_and_each_task_is_in_the_journal(settings: 
     assert rows == dict.fromkeys(TASKS, "unchanged")
 
 
-def test_a_changed_payload_is_an_error_that_names_the_file_after_all_else_is_done(settings: Settings) -> None:
+def test_changed_payload_is_an_error_that_names_the_file_after_all_other_tasks(settings: Settings) -> None:
     raw = RawStore(settings.raw)
     (name,) = raw.hashes()
     raw.path(name).chmod(0o644)
@@ -104,14 +104,14 @@ def test_a_changed_payload_is_an_error_that_names_the_file_after_all_else_is_don
     assert outcomes["compare_raw_hashes"] == "failed"
 
 
-def test_one_task_alone_does_nothing_else(settings: Settings) -> None:
+def test_single_task_does_nothing_else(settings: Settings) -> None:
     assert maintain(settings, "run", tasks=("remove_leftovers",), progress=lambda message: None) == {
         "remove_leftovers": ["gates/killed"]
     }
     assert Landing(settings.landing).stopped(days=STOPPED_LOADS_DAYS) == [OLD]
 
 
-def test_gate_removes_what_killed_gates_left_and_nothing_of_one_that_runs(tmp_path: Path) -> None:
+def test_gate_removes_files_of_killed_gates_and_keeps_those_of_running_ones(tmp_path: Path) -> None:
     gates = tmp_path / "gates"
 
     def of(database: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""Months are counted over the turn of a year, in both directions, and nothing else is taken for one."""
+"""Month arithmetic across years, in both directions, and refusal of text that is not a month."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from common.months import Month, months_between
         ("0099-12", 1, "0100-01"),
     ],
 )
-def test_months_are_counted_over_years(month: str, months: int, expected: str) -> None:
+def test_month_arithmetic_crosses_years(month: str, months: int, expected: str) -> None:
     assert str(Month.parse(month) + months) == expected
     assert Month.parse(expected) - months == Month.parse(month)
 
 
 @pytest.mark.parametrize("text", ["2024-13", "2024-00", "2024-1", "2024-01-01", "24-01", "2024", "", " 2024-01"])
-def test_what_is_no_month_is_refused(text: str) -> None:
+def test_invalid_month_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a month of the form YYYY-MM"):
         Month.parse(text)
 
 
-def test_months_are_in_the_order_of_time_and_hold_their_days() -> None:
+def test_months_sort_by_time_and_contain_their_days() -> None:
     assert Month.of(date(2024, 12, 31)) < Month.parse("2025-01")
     assert Month.of(datetime(2025, 1, 31, tzinfo=UTC)).first_day == date(2025, 1, 1)
     assert [*map(str, months_between(Month.parse("2024-11"), Month.parse("2025-02")))] == [

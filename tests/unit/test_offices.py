@@ -1,4 +1,4 @@
-"""Which profile a run takes that was told none."""
+"""The profile of a run that names none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def settings_of(tmp_path: Path) -> Callable[[str], Settings]:
 
 
 class Reply(SimpleNamespace):
-    """What is looked at of a reply."""
+    """The parts of a reply that are read."""
 
     def __enter__(self) -> Reply:
         return self
@@ -32,7 +32,7 @@ class Reply(SimpleNamespace):
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, answers: Answers) -> list[str]:
-    """Let the offices answer so; return the addresses that are asked."""
+    """Make the offices answer as given; return the requested addresses."""
     asked: list[str] = []
 
     def get(url: str, *, timeout: float, stream: bool) -> Any:
@@ -50,7 +50,7 @@ def refuse(url: str) -> Any:
     raise requests.ConnectionError("no route to host")
 
 
-def test_both_offices_answer_so_their_figures_are_taken(
+def test_live_profile_is_chosen_if_both_offices_answer(
     monkeypatch: pytest.MonkeyPatch, settings_of: Callable[[str], Settings]
 ) -> None:
     asked = answer(monkeypatch, lambda url: Reply(ok=True, status_code=200))
@@ -66,7 +66,7 @@ def test_both_offices_answer_so_their_figures_are_taken(
     ],
     ids=["no network", "one office is down"],
 )
-def test_where_one_does_not_answer_the_simulator_is_taken_and_it_is_said_why(
+def test_simulator_is_chosen_with_a_reason_if_an_office_does_not_answer(
     monkeypatch: pytest.MonkeyPatch, settings_of: Callable[[str], Settings], answers: Answers, reason: str
 ) -> None:
     answer(monkeypatch, answers)
@@ -77,7 +77,7 @@ def test_where_one_does_not_answer_the_simulator_is_taken_and_it_is_said_why(
     assert "set HTTPS_PROXY" in choice.reason
 
 
-def test_a_proxy_that_was_asked_through_is_named_without_its_address(
+def test_proxy_is_named_without_its_address(
     monkeypatch: pytest.MonkeyPatch, settings_of: Callable[[str], Settings]
 ) -> None:
     answer(monkeypatch, refuse)
@@ -87,7 +87,7 @@ def test_a_proxy_that_was_asked_through_is_named_without_its_address(
     assert "secret" not in reason
 
 
-def test_who_has_real_figures_is_not_given_invented_ones_in_a_bad_hour(
+def test_outage_does_not_replace_real_figures_with_simulated_ones(
     monkeypatch: pytest.MonkeyPatch, settings_of: Callable[[str], Settings]
 ) -> None:
     answer(monkeypatch, refuse)
@@ -104,7 +104,7 @@ def test_who_has_real_figures_is_not_given_invented_ones_in_a_bad_hour(
     [({}, True), ({"METAALEXPORT_PROFILE": "auto"}, True), ({"METAALEXPORT_PROFILE": ""}, True),
      ({"METAALEXPORT_PROFILE": "live"}, False), ({"METAALEXPORT_REPLAY": "folder"}, False)],
 )  # fmt: skip
-def test_a_profile_that_is_named_is_not_chosen(
+def test_named_profile_is_not_replaced(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], is_ours: bool
 ) -> None:
     monkeypatch.delenv("METAALEXPORT_PROFILE", raising=False)

@@ -1,4 +1,4 @@
-"""Who may use Airflow's UI on one machine, where it has no login."""
+"""Access to Airflow's UI on one machine, where it has no login."""
 
 from __future__ import annotations
 
@@ -64,29 +64,29 @@ def test_programs_and_own_pages_are_answered(headers: dict[str, str]) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_pages_of_others_are_refused_and_told_why(headers: dict[str, str], method: str) -> None:
+def test_foreign_pages_are_refused_with_a_reason(headers: dict[str, str], method: str) -> None:
     ASKED.clear()
     reply = client().request(method, "/change", headers=headers)
     assert (reply.status_code, ASKED) == (403, [])
     assert "next:" in reply.text or "another site" in reply.text
 
 
-def test_the_address_that_people_use_can_be_named() -> None:
+def test_public_address_can_be_configured() -> None:
     behind = client("https://airflow.example/here")
     own = {"Host": "airflow.example", "Origin": "https://airflow.example"}
     assert behind.post("/change", headers=own).text == "done"
-    # A web server in front may pass its own name, or ours.
+    # A web server in front may pass its own host name or the local one.
     assert behind.post("/change", headers={"Origin": "https://airflow.example"}).text == "done"
     assert behind.post("/change", headers={"Host": "other.example"}).status_code == 403
     assert behind.post("/change", headers={"Origin": "https://other.example"}).status_code == 403
 
 
-def test_the_guard_is_asked_before_anybody_is_made_an_admin(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guard_runs_before_anyone_becomes_an_admin(monkeypatch: pytest.MonkeyPatch) -> None:
     from metaalexport.one_machine import OneMachineAuthManager, OwnPagesOnly
 
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
     names = [middleware for middleware, _ in OneMachineAuthManager().get_fastapi_middlewares()]
-    # Starlette calls the one that was added last first.
+    # Starlette calls the middleware that was added last first.
     assert len(names) == 2
     assert names[-1] is OwnPagesOnly
 
@@ -100,7 +100,7 @@ def test_the_guard_is_asked_before_anybody_is_made_an_admin(monkeypatch: pytest.
     ],
     ids=["open", "password", "own"],
 )
-def test_up_says_who_may_enter_and_a_login_can_be_had(
+def test_up_states_who_has_access_and_supports_a_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
 ) -> None:
     for name, value in given.items():

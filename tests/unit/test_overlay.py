@@ -1,4 +1,4 @@
-"""A user's overlay over registry and partner codes, what `doctor` writes into it, and what it foretells."""
+"""A user's overlay of registry and partner codes, the entries that `doctor` writes, and its forecast of a run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def partners(folder: Path, *rows: str) -> Path:
     return path
 
 
-def test_overlay_changes_the_fields_that_it_names_and_no_other(folder: Path) -> None:
+def test_overlay_changes_only_the_named_fields(folder: Path) -> None:
     packaged = get_dataset(CODE)
     declare(
         folder,
@@ -64,7 +64,7 @@ def test_overlay_changes_the_fields_that_it_names_and_no_other(folder: Path) -> 
     assert get_dataset("cbs_85427ned").identifier == "85427NED"
 
 
-def test_overlay_is_read_again_when_it_changed_and_is_part_of_the_rules(folder: Path) -> None:
+def test_overlay_is_reread_after_a_change_and_is_part_of_the_rules(folder: Path) -> None:
     before = reference.rules_hash()
     path = declare(folder, "identifier: A\n")
     assert get_dataset(CODE).identifier == "A"
@@ -87,21 +87,21 @@ def test_overlay_is_read_again_when_it_changed_and_is_part_of_the_rules(folder: 
         ("thresholds: {no_such: 1}\n", "no thresholds"),
     ],
 )
-def test_overlay_that_makes_no_sense_is_told_with_its_own_file(folder: Path, text: str, problem: str) -> None:
+def test_invalid_overlay_is_reported_with_its_file(folder: Path, text: str, problem: str) -> None:
     path = declare(folder, text)
     with pytest.raises(RegistryError, match=problem) as caught:
         load_registry()
     assert caught.value.where == str(path)
 
 
-def test_overlay_of_no_packaged_dataset_is_told(folder: Path) -> None:
+def test_overlay_of_an_unknown_dataset_is_reported(folder: Path) -> None:
     path = declare(folder, "identifier: X\n", "cbs_nothing")
     with pytest.raises(RegistryError, match="no dataset of the registry") as caught:
         load_registry()
     assert (caught.value.dataset, caught.value.where) == ("cbs_nothing", str(path))
 
 
-def test_partners_of_the_overlay_win_and_reach_dbt(folder: Path) -> None:
+def test_overlay_partners_take_precedence_and_reach_dbt(folder: Path) -> None:
     partners(folder, "eurostat,QN,country,VN,Viet Nam,2026-01-01,,seen,reported", "cbs,L008636,aggregate")
     assert reference.office_partners("eurostat")["QN"] == "country"
     assert reference.office_partners("cbs")["L008636"] == "aggregate"
@@ -128,7 +128,7 @@ def test_partners_of_the_overlay_win_and_reach_dbt(folder: Path) -> None:
         ("eurostat,QN,country,VN", "'QN' occurs twice"),
     ],
 )
-def test_partners_that_make_no_sense_are_told_with_file_and_line(folder: Path, row: str, problem: str) -> None:
+def test_invalid_partners_are_reported_with_file_and_line(folder: Path, row: str, problem: str) -> None:
     path = partners(folder, "eurostat,QN,unmapped", row)
     with pytest.raises(RegistryError) as caught:
         reference.office_partners("cbs")
@@ -137,7 +137,7 @@ def test_partners_that_make_no_sense_are_told_with_file_and_line(folder: Path, r
     assert caught.value.where == str(path)
 
 
-def test_settings_have_an_overlay_for_each_profile_and_the_one_that_is_named(tmp_path: Path) -> None:
+def test_settings_use_the_overlay_of_the_profile_or_the_named_one(tmp_path: Path) -> None:
     root = {"METAALEXPORT_VAR": str(tmp_path)}
     try:
         live = Settings.from_environment({**root, "METAALEXPORT_PROFILE": "live"})
@@ -162,7 +162,7 @@ def stopped(code: str, reporter: str, reason: str, **more: Any) -> Rehearsed:
     return Rehearsed(code, reporter, "2025", reason=reason, problem=reason, **more)
 
 
-def test_learn_takes_titles_units_and_partners_that_are_sure() -> None:
+def test_learn_accepts_certain_titles_units_and_partners() -> None:
     units = (
         ("D001636", "1 000 euro", "mln euro", "EUR"),
         ("M001648", "mln euro", "mln euro", "EUR"),
@@ -185,12 +185,12 @@ def test_learn_takes_titles_units_and_partners_that_are_sure() -> None:
     assert learned.partners == [row]
 
 
-def test_learn_takes_another_table_only_where_the_declared_one_is_gone_and_one_is_left() -> None:
+def test_learn_accepts_another_table_only_if_the_declared_one_is_gone_and_one_candidate_is_left() -> None:
     found = [Examined(CODE, f"candidate {n}", "u", "differs", "", f"identifier: {n}") for n in ("85998NED", "85999NED")]
     assert learn([GONE, found[0]], []).registry == {CODE: {"identifier": "85998NED"}}
     assert learn([GONE, *found], []).registry == {}
     assert learn([TITLE, found[0]], [passed()]).registry == {CODE: {"title_nl": "X: y"}}
-    # What would be stopped may be another table altogether.
+    # A stopped rehearsal may concern another table altogether.
     assert learn([TITLE, found[0]], [stopped(CODE, "NL", "no measure")]).registry == {}
     overloaded = Examined(CODE, "v4 Properties", "u", "fails", "HTTP 503")
     assert learn([overloaded, found[0]], []).registry == {}
@@ -200,7 +200,7 @@ def test_learn_takes_another_table_only_where_the_declared_one_is_gone_and_one_i
     assert learn([dimensions], []).registry == {}
 
 
-def test_write_keeps_what_the_user_wrote_and_twice_changes_nothing(folder: Path) -> None:
+def test_write_keeps_user_entries_and_is_idempotent(folder: Path) -> None:
     path = declare(folder, "thresholds: {max_unexplained_share: 0.2}\nidentifier: OLD\n")
     partners(folder, "cbs,L1,country,VN")
     row = {"office": "cbs", "office_code": "L1", "member_kind": "unmapped"}
@@ -225,7 +225,7 @@ def test_write_keeps_what_the_user_wrote_and_twice_changes_nothing(folder: Path)
     assert get_dataset(CODE).measures[0].factor == 1000
 
 
-def test_write_removes_what_the_package_says_as_well(folder: Path) -> None:
+def test_write_removes_entries_equal_to_the_package(folder: Path) -> None:
     path = declare(folder, "identifier: 85999NED\n")
     assert overlay.write(folder, Learned({CODE: {"identifier": "85429NED"}})) == [
         f"{path}: removed, the package has the same"
@@ -236,7 +236,7 @@ def test_write_removes_what_the_package_says_as_well(folder: Path) -> None:
 METAL, SECTIONS = "eurostat_ds_045409", "eurostat_ds_059331"
 
 
-def test_sentence_says_what_would_be_published_and_why_not(tmp_path: Path) -> None:
+def test_forecast_states_what_would_be_published_and_why_not(tmp_path: Path) -> None:
     live = Settings("live", tmp_path)
     results = [
         passed(METAL, "NL"),
@@ -259,7 +259,7 @@ def test_sentence_says_what_would_be_published_and_why_not(tmp_path: Path) -> No
     )
 
 
-def test_verified_holds_for_the_declaration_that_was_seen(folder: Path) -> None:
+def test_verified_holds_only_for_the_examined_declaration(folder: Path) -> None:
     settings = Settings("live", folder / "live")
     dataset = get_dataset(CODE)
     assert not verified.is_verified(settings, dataset)

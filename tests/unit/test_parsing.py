@@ -24,7 +24,7 @@ Row = tuple[int, str | None, str | None, str | None]
 
 
 def rows_of(values: list[Row], **changes: Any) -> Rows:
-    """Give rows of request, partner, period and value, with two rules."""
+    """Return rows of request, partner, period and value, with two rules."""
     listed = ", ".join(
         f"({number}, {', '.join('null' if text is None else repr(text) for text in texts)})"
         for number, *texts in values
@@ -92,7 +92,7 @@ def test_row_outside_the_slice_counts_neither_as_read_nor_as_rejected(tmp_path: 
     assert land(tmp_path, rows)[0] == Counts(1, 1, 0)
 
 
-def test_no_row_at_all_is_an_empty_load(tmp_path: Path) -> None:
+def test_no_rows_make_an_empty_load(tmp_path: Path) -> None:
     assert land(tmp_path, rows_of([])) == (Counts(0, 0, 0), [])
     assert read(tmp_path, "observations") == read(tmp_path, "rejects") == []
 
@@ -104,7 +104,7 @@ def test_row_of_another_release_stops_the_load(tmp_path: Path) -> None:
     assert caught.value.next_step
 
 
-def test_malformed_lines_are_rejected_beside_the_others(tmp_path: Path) -> None:
+def test_malformed_lines_are_rejected_with_the_others(tmp_path: Path) -> None:
     rows = rows_of([(0, None, "2026MM01", "1"), (0, "a", "2026MM01", "1")], malformed="select 4, 'half a li'")
     assert land(tmp_path, rows)[0] == Counts(3, 1, 2)
     assert read(tmp_path, "rejects", "request_no, rule") == [(0, "missing_key"), (4, "malformed_line")]
@@ -125,17 +125,17 @@ def test_rows_are_opened_again_only_if_some_are_rejected(tmp_path: Path) -> None
     land(tmp_path, counted(rows_of([(0, "a", "2026MM01", "1")])))
     assert len(opened) == 1
     land(tmp_path, counted(rows_of([(0, None, "2026MM01", "1")])))
-    # Once more to ask the rules of every row, and once for the rows themselves.
+    # Two more passes: one applies the rules to every row, one reads the rows themselves.
     assert len(opened) == 4
 
 
-def test_codes_of_rejected_rows_and_periods_are_not_judged(tmp_path: Path) -> None:
+def test_codes_of_rejected_rows_and_periods_are_not_checked(tmp_path: Path) -> None:
     rows = rows_of([(0, "a", "2031MM01", "1"), (0, "zz", "2026MM01", "x")])
     _, findings = land(tmp_path, rows, declared={"partner": frozenset({"a"})}, before={"period": frozenset({"y"})})
     assert [(f.rule, f.subject) for f in findings] == [("type_change", "value")]
 
 
-def test_many_new_codes_are_counted_and_some_of_them_named(tmp_path: Path) -> None:
+def test_many_new_codes_are_counted_and_partly_named(tmp_path: Path) -> None:
     rows = rows_of([(0, f"c{number:02d}", "2026MM01", "1") for number in range(23)])
     _, (finding,) = land(tmp_path, rows, declared={"partner": frozenset()}, before={"partner": frozenset({"c00"})})
     assert (finding.rule, finding.mode) == ("new_code", "warn")
@@ -143,7 +143,7 @@ def test_many_new_codes_are_counted_and_some_of_them_named(tmp_path: Path) -> No
     assert finding.detail.endswith("and 2 more")
 
 
-def test_codes_that_a_pattern_covers_are_not_new(tmp_path: Path) -> None:
+def test_codes_covered_by_a_pattern_are_not_new(tmp_path: Path) -> None:
     rows = rows_of([(0, code, "2026MM01", "1") for code in ("US", "INT_EA22", "EU", "QZ")])
     _, (finding,) = land(tmp_path, rows, declared={"partner": frozenset({"US", "EU", "???*"})})
     assert (finding.rule, finding.detail, finding.mode) == ("new_code", "1: QZ", "warn")
@@ -155,7 +155,7 @@ numbers = st.sampled_from([None, "1", "2.5", "x", "1,5", "", "1e3"])
 
 @settings(max_examples=20, deadline=None)
 @given(values=st.lists(st.tuples(st.integers(0, 3), texts, st.just("2026MM01"), numbers), max_size=12))
-def test_whatever_is_read_is_loaded_or_rejected(tmp_path_factory: pytest.TempPathFactory, values: list[Row]) -> None:
+def test_every_row_is_loaded_or_rejected(tmp_path_factory: pytest.TempPathFactory, values: list[Row]) -> None:
     folder = tmp_path_factory.mktemp("rows")
     counts, _ = land(folder, rows_of(values))
 
@@ -168,7 +168,7 @@ def test_whatever_is_read_is_loaded_or_rejected(tmp_path_factory: pytest.TempPat
     assert len(read(folder, "rejects")) == len(values) - good
 
 
-def test_in_slice_takes_codes_prefixes_reporter_and_selection() -> None:
+def test_in_slice_filters_by_codes_prefixes_reporter_and_selection() -> None:
     eurostat = get_dataset("eurostat_ds_045409")
     part = Slice(eurostat.code, "NL", "2025-01", products=("72", "76*"), partners=("US",))
     condition = in_slice(eurostat, part)

@@ -1,4 +1,4 @@
-"""One run at a time asks an office, and none asks without end."""
+"""Only one run at a time sends requests to an office, within a request budget."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def start_holder(lock: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_hold_free_lock_is_held_without_a_word(tmp_path: Path) -> None:
+def test_hold_free_lock_reports_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     for _ in range(2):
         with hold(tmp_path / "deep" / "cbs.lock", dataset="d", what="cbs", wait_seconds=0, progress=said.append):
@@ -47,7 +47,7 @@ def test_hold_free_lock_is_held_without_a_word(tmp_path: Path) -> None:
     assert said == []
 
 
-def test_hold_is_given_back_when_the_holder_fails(tmp_path: Path) -> None:
+def test_hold_is_released_when_the_holder_fails(tmp_path: Path) -> None:
     lock = tmp_path / "cbs.lock"
     with pytest.raises(KeyError), hold(lock, dataset="d", what="cbs", wait_seconds=0, progress=print):
         raise KeyError
@@ -55,7 +55,7 @@ def test_hold_is_given_back_when_the_holder_fails(tmp_path: Path) -> None:
         assert lock.exists()
 
 
-def test_hold_second_holder_waits_and_then_says_who_is_busy(tmp_path: Path) -> None:
+def test_hold_second_holder_waits_and_then_names_the_busy_connection(tmp_path: Path) -> None:
     lock = tmp_path / "cbs.lock"
     process = start_holder(lock)
     said: list[str] = []
@@ -76,7 +76,7 @@ def test_hold_second_holder_waits_and_then_says_who_is_busy(tmp_path: Path) -> N
     assert caught.value.next_step
 
 
-def test_hold_second_holder_goes_on_once_the_first_was_killed(tmp_path: Path) -> None:
+def test_hold_second_holder_continues_after_the_first_is_killed(tmp_path: Path) -> None:
     lock = tmp_path / "cbs.lock"
     process = start_holder(lock)
     os.kill(process.pid, signal.SIGKILL)
@@ -120,18 +120,18 @@ def test_budget_is_shared_by_all_sessions_of_a_run(tmp_path: Path) -> None:
     assert second.spent == 3
 
 
-def test_budget_of_another_run_or_office_is_its_own(tmp_path: Path) -> None:
+def test_budget_is_separate_per_run_and_office(tmp_path: Path) -> None:
     RequestBudget.of_run(tmp_path, "cbs", "one", 1).spend(dataset="d", where="u")
     for office, run in (("cbs", "two"), ("eurostat", "one")):
         assert RequestBudget.of_run(tmp_path, office, run, 1).spent == 0
 
 
-def test_budget_run_id_with_any_sign_stays_in_its_folder(tmp_path: Path) -> None:
+def test_budget_run_id_with_any_character_stays_in_its_folder(tmp_path: Path) -> None:
     RequestBudget.of_run(tmp_path, "cbs", "../../x/y z", 1).spend(dataset="d", where="u")
     assert [path.parent for path in tmp_path.rglob("*.requests")] == [tmp_path]
 
 
-def test_budget_of_a_run_of_last_month_is_forgotten_and_a_new_one_kept(tmp_path: Path) -> None:
+def test_budget_of_an_old_run_is_deleted_and_a_new_one_kept(tmp_path: Path) -> None:
     RequestBudget.of_run(tmp_path, "cbs", "old", 9).spend(dataset="d", where="u")
     RequestBudget.of_run(tmp_path, "cbs", "new", 9).spend(dataset="d", where="u")
     month_ago = time.time() - 30 * 24 * 3600
@@ -141,7 +141,7 @@ def test_budget_of_a_run_of_last_month_is_forgotten_and_a_new_one_kept(tmp_path:
 
 
 @pytest.mark.parametrize("content", [b"", b"1x", b"[3]", b"\x00\xff"])
-def test_budget_whose_count_is_damaged_begins_again(tmp_path: Path, content: bytes) -> None:
+def test_budget_with_a_damaged_count_restarts(tmp_path: Path, content: bytes) -> None:
     budget = RequestBudget.of_run(tmp_path, "cbs", "run", 2)
     budget.spend(dataset="d", where="url")
     next(tmp_path.glob("*.requests")).write_bytes(content)

@@ -1,4 +1,4 @@
-"""What `metaalexport sql` writes: every column of every type, valid in each format, and into no other file."""
+"""Output of `metaalexport sql`: every column of every type, valid in each format, and in no other file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ select 1 as a, 2 as a, 'nan'::double as nan, '-inf'::double as low, [1.5, 'inf':
 
 
 def publish_small(settings: Settings, *statements: str, published_at: str = "2026-01-02T03:04:05Z") -> str:
-    """Publish two tables, one of them wide, and a macro; returns the publish id."""
+    """Publish two tables, one of them wide, and a macro; return the publish id."""
     settings.state.mkdir(parents=True, exist_ok=True)
     settings.warehouse.unlink(missing_ok=True)
     wide = ", ".join(f"{number} as measure_{number}" for number in range(30))
@@ -52,7 +52,7 @@ def publish_small(settings: Settings, *statements: str, published_at: str = "202
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a state in which something small is published; changed by nobody."""
+    """Return a shared state with a small publication; tests copy it and never change it."""
     state = tmp_path_factory.mktemp("published") / "simulator"
     publish_small(Settings(profile="simulator", state=state))
     return state
@@ -60,7 +60,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a state in which something small is published; the command line has it, too."""
+    """Return the settings of a state with a small publication; the command line uses the same state."""
     settings = Settings(profile="simulator", state=tmp_path / "var" / "simulator")
     shutil.copytree(small, settings.state)
     monkeypatch.setenv("METAALEXPORT_VAR", str(settings.state.parent))
@@ -69,14 +69,14 @@ def settings(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Se
 
 
 def on_screen(*arguments: str) -> str:
-    """Return what `metaalexport sql` shows."""
+    """Return the screen output of `metaalexport sql`."""
     result = CliRunner().invoke(cli.app, ["sql", *arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
-def test_the_screen_shows_what_a_file_holds(settings: Settings, tmp_path: Path, kind: str) -> None:
+def test_screen_output_equals_the_file(settings: Settings, tmp_path: Path, kind: str) -> None:
     target = tmp_path / f"it's.{kind}"
     assert write_result(settings, ODD, target, kind) == 1
     assert on_screen(ODD, "--format", kind) == target.read_text(encoding="utf-8")
@@ -106,14 +106,14 @@ def test_json_is_valid_and_loses_no_column(settings: Settings, tmp_path: Path) -
     }
 
 
-def test_csv_and_parquet_tell_columns_of_one_name_apart(settings: Settings, tmp_path: Path) -> None:
+def test_csv_and_parquet_rename_duplicate_columns(settings: Settings, tmp_path: Path) -> None:
     for kind in ("csv", "parquet"):
         write_result(settings, ODD, tmp_path / f"result.{kind}", kind)
     with (tmp_path / "result.csv").open(encoding="utf-8", newline="") as lines:
         head, row = csv.reader(lines)
     assert head[:2] == ["a", "a_1"]
     assert dict(zip(head, row, strict=True))["span"] == "3 months"
-    # Nothing and an empty text differ.
+    # Null and an empty text differ.
     assert ',ab,,"",true,' in (tmp_path / "result.csv").read_text(encoding="utf-8")
     columns = duckdb.sql(f"from '{tmp_path / 'result.parquet'}'").columns
     assert columns == head
@@ -132,7 +132,7 @@ def test_csv_and_parquet_tell_columns_of_one_name_apart(settings: Settings, tmp_
         "from marts.share_of()",
     ],
 )
-def test_what_can_be_asked_can_be_written(settings: Settings, tmp_path: Path, statement: str) -> None:
+def test_every_supported_query_can_be_written(settings: Settings, tmp_path: Path, statement: str) -> None:
     assert write_result(settings, statement, tmp_path / "result.csv", "csv") > 0
     assert on_screen(statement)
 
@@ -155,7 +155,7 @@ def test_what_can_be_asked_can_be_written(settings: Settings, tmp_path: Path, st
     ],
 )
 @pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
-def test_a_query_reads_and_writes_no_other_file(settings: Settings, tmp_path: Path, statement: str, kind: str) -> None:
+def test_query_reads_and_writes_no_other_file(settings: Settings, tmp_path: Path, statement: str, kind: str) -> None:
     secret, other, target = tmp_path / "secret.csv", tmp_path / "other", tmp_path / f"result.{kind}"
     secret.write_text("a,b\n1,2\n", encoding="utf-8")
     target.write_text("of before", encoding="utf-8")
@@ -166,12 +166,12 @@ def test_a_query_reads_and_writes_no_other_file(settings: Settings, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_a_device_is_no_file_to_write(settings: Settings) -> None:
+def test_device_is_refused_as_a_target(settings: Settings) -> None:
     with pytest.raises(QueryError, match="/dev/null is not a file; next"):
         write_result(settings, "select 1", Path("/dev/null"), "csv")
 
 
-def test_a_long_result_is_cut_on_the_screen_and_whole_in_a_file(settings: Settings, tmp_path: Path) -> None:
+def test_long_result_is_truncated_on_screen_and_complete_in_a_file(settings: Settings, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.app, ["sql", "select range as number from range(1001)"])
     assert "999" in result.stdout
     assert "1000" not in result.stdout
@@ -188,5 +188,5 @@ def test_a_long_result_is_cut_on_the_screen_and_whole_in_a_file(settings: Settin
         (" ; ", []),
     ],
 )
-def test_statements_end_at_a_semicolon_of_sql(text: str, statements: list[str]) -> None:
+def test_statements_end_at_an_sql_semicolon(text: str, statements: list[str]) -> None:
     assert split_statements(text) == statements

@@ -1,4 +1,4 @@
-"""The raw store keeps bytes as they came: once, read-only, under their hash. All bodies are made up here."""
+"""The raw store keeps received bytes once, read-only, under their hash. All bodies are made up."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_put_no_blocks_stores_the_empty_body(store: RawStore) -> None:
     assert store.put([]) == (hashlib.sha256().hexdigest(), 0)
 
 
-def test_put_body_is_read_only_for_everybody(store: RawStore) -> None:
+def test_put_body_is_read_only_for_all_users(store: RawStore) -> None:
     sha256, _ = store.put([b"abc"])
     assert stat.S_IMODE(store.path(sha256).stat().st_mode) == 0o444
 
@@ -59,7 +59,7 @@ def test_put_same_bytes_twice_keeps_the_first_copy_untouched(store: RawStore) ->
     assert len(files_below(store.root)) == 1
 
 
-def test_body_that_a_killed_run_left_half_is_removed_after_a_day_and_not_before(store: RawStore) -> None:
+def test_partial_body_of_a_killed_run_is_removed_only_after_a_day(store: RawStore) -> None:
     old, young = store.root / "incoming" / "old", store.root / "incoming" / "young"
     day = 24 * 3600
     for path, age in ((old, day + 60), (young, day - 600)):
@@ -70,7 +70,7 @@ def test_body_that_a_killed_run_left_half_is_removed_after_a_day_and_not_before(
     assert young.read_bytes() == b"half"
 
 
-def test_put_source_that_breaks_leaves_nothing(store: RawStore) -> None:
+def test_put_failed_source_leaves_nothing(store: RawStore) -> None:
     def broken() -> Iterator[bytes]:
         yield b"abc"
         raise ConnectionError("cut")
@@ -82,7 +82,7 @@ def test_put_source_that_breaks_leaves_nothing(store: RawStore) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(blocks=st.lists(st.binary(max_size=64), max_size=6))
-def test_put_any_bytes_are_found_again(tmp_path_factory: pytest.TempPathFactory, blocks: list[bytes]) -> None:
+def test_put_any_bytes_can_be_read_back(tmp_path_factory: pytest.TempPathFactory, blocks: list[bytes]) -> None:
     store = RawStore(tmp_path_factory.mktemp("raw"))
     sha256, size = store.put(blocks)
     path = store.verified_path(sha256, dataset="d")
@@ -129,20 +129,20 @@ def test_record_is_read_back_equal_and_in_time_order(store: RawStore) -> None:
     assert list(store.records()) == [earlier, later]
 
 
-def test_records_row_less_schema_file_is_left_out(store: RawStore) -> None:
+def test_records_skip_the_empty_schema_file(store: RawStore) -> None:
     store.ensure_schema()
     store.record(a_record("1"))
     assert [record.request_id for record in store.records()] == ["1"]
     assert files_below(store.root / "requests") == ["_schema/none.json", "cbs_85429ned/1.json"]
 
 
-def test_records_of_an_empty_store_are_none(store: RawStore) -> None:
+def test_records_of_an_empty_store_are_empty(store: RawStore) -> None:
     assert list(store.records()) == []
     assert list(store.hashes()) == []
 
 
 @pytest.mark.parametrize("text", ["", '{"request_id": "a', "[1]\n", '{"request_id": "a"}\n', "\xff"])
-def test_records_that_are_damaged_are_left_out_and_can_be_set_aside(store: RawStore, text: str) -> None:
+def test_damaged_records_are_skipped_and_can_be_set_aside(store: RawStore, text: str) -> None:
     store.record(a_record("b"))
     path = store.root / "requests" / "cbs_85429ned" / "a.json"
     path.write_bytes(text.encode("latin-1"))
@@ -153,7 +153,7 @@ def test_records_that_are_damaged_are_left_out_and_can_be_set_aside(store: RawSt
     assert (store.damaged(), list(store.records())) == ([], [a_record("b")])
 
 
-def test_note_of_what_is_kept_that_is_damaged_counts_for_nothing(store: RawStore) -> None:
+def test_damaged_note_of_a_kept_body_is_ignored(store: RawStore) -> None:
     sha256, _ = store.put([b"abc"])
     store.remember("cbs_85429ned", "a structure", sha256)
     assert store.recall("cbs_85429ned", "a structure") == store.path(sha256)
@@ -162,7 +162,7 @@ def test_note_of_what_is_kept_that_is_damaged_counts_for_nothing(store: RawStore
     assert store.recall("cbs_85429ned", "a structure") is None
 
 
-def test_history_that_is_damaged_is_named_and_stays_in_its_place(store: RawStore) -> None:
+def test_damaged_history_is_named_and_stays_in_place(store: RawStore) -> None:
     kept = [store.keep_event("cbs_85429ned", {"event": "committed", "load_id": x, "at": "2026-01-01"}) for x in "abc"]
     kept[1].write_text('{"event"')
     assert [event["load_id"] for _, event in store.events()] == ["a", "c"]

@@ -1,4 +1,4 @@
-"""The reviewed seeds agree with each other, and the user's own scopes are checked line by line."""
+"""Consistency of the reviewed seeds, and line-by-line checks of the user's own scopes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def scope_file(tmp_path: Path) -> Path:
     return tmp_path / "scopes.csv"
 
 
-def test_reference_office_partners_have_no_code_twice() -> None:
+def test_reference_office_partners_have_unique_codes() -> None:
     assert repeated([(row["office"], row["office_code"]) for row in seed("office_partners")]) == []
 
 
@@ -46,7 +46,7 @@ def test_reference_office_partners_kinds_come_from_the_closed_set() -> None:
 
 
 @pytest.mark.parametrize("office", ["cbs", "eurostat"])
-def test_reference_office_partners_have_one_total_per_office_and_it_is_the_registrys(office: str) -> None:
+def test_reference_office_partners_have_one_total_per_office_as_in_the_registry(office: str) -> None:
     totals = [
         row["office_code"]
         for row in seed("office_partners")
@@ -69,7 +69,7 @@ def test_reference_office_partners_totals_and_aggregates_have_no_destination() -
     assert [row["office_code"] for row in rows if row["destination_code"]] == []
 
 
-def test_reference_office_partners_unallocated_go_to_the_special_destination() -> None:
+def test_reference_office_partners_unallocated_map_to_the_special_destination() -> None:
     special = {row["destination_code"] for row in seed("special_destinations")}
     assert special == {"unallocated", "not_loaded", "unmapped"}
     rows = [row for row in seed("office_partners") if row["member_kind"] == "unallocated"]
@@ -128,7 +128,7 @@ def test_reference_scope_members_do_not_overlap_by_prefix() -> None:
         if a is not b
         and (a["scope_code"], a["nomenclature_code"]) == (b["scope_code"], b["nomenclature_code"])
         and (a["valid_from"] <= (b["valid_to"] or "9999") and b["valid_from"] <= (a["valid_to"] or "9999"))
-        # What is taken out stands below what it is taken from.
+        # An excluded code lies below the code that it is excluded from.
         and (a["sign"], b["sign"]) != ("1", "-1")
         and (b["product_code"].startswith(a["product_code"]) or "TOTAL" in (a["product_code"], b["product_code"]))
     ]
@@ -143,12 +143,12 @@ def test_reference_scope_members_of_sitc_and_their_titles_exist() -> None:
     assert of_cbs == {"TOTAL"}
     assert of_cbs <= {row["product_code"] for row in seed("office_products")}
     titles = {(row["nomenclature_code"], row["product_code"]) for row in seed("product_titles")}
-    # Headings and subheadings have their titles in the office's own list.
+    # The office's own list has the titles of headings and subheadings.
     wide = {(row["nomenclature_code"], row["product_code"]) for row in members if len(row["product_code"]) < 4}
     assert wide <= titles
 
 
-def test_reference_scope_members_taken_out_stand_below_one_that_is_in() -> None:
+def test_reference_scope_members_excluded_codes_lie_below_an_included_code() -> None:
     members = seed("metal_scope_members")
     out = [row for row in members if row["sign"] == "-1"]
     assert len(out) > 10
@@ -164,11 +164,11 @@ def test_reference_scope_members_taken_out_stand_below_one_that_is_in() -> None:
         ], row
 
 
-def test_reference_a_scope_has_one_nomenclature_in_a_source() -> None:
-    """Two lists of the same goods would be added up."""
+def test_reference_scope_has_one_nomenclature_per_source() -> None:
+    """Two nomenclatures would count the same goods twice."""
     members = seed("metal_scope_members")
     for source in ("CBS", "EUROSTAT"):
-        # CBS tables of the facts know SITC only.
+        # The CBS fact tables use SITC only.
         pairs = {
             (row["scope_code"], row["nomenclature_code"])
             for row in members
@@ -178,7 +178,7 @@ def test_reference_a_scope_has_one_nomenclature_in_a_source() -> None:
         assert repeated([scope for scope, _ in pairs]) == []
 
 
-def test_reference_office_products_have_no_code_twice_on_either_side() -> None:
+def test_reference_office_products_are_unique_on_both_sides() -> None:
     rows = seed("office_products")
     assert repeated([(row["office"], row["office_code"]) for row in rows]) == []
     assert repeated([(row["office"], row["nomenclature_code"], row["product_code"]) for row in rows]) == []
@@ -190,7 +190,7 @@ def members_on(group: str, day: str) -> set[str]:
     return {r["country_code"] for r in rows if r["valid_from"] <= day and (not r["valid_to"] or day <= r["valid_to"])}
 
 
-def test_reference_country_groups_have_names_and_known_members_once_at_a_time() -> None:
+def test_reference_country_groups_have_names_and_unique_known_members() -> None:
     rows = seed("country_groups")
     assert {row["group_code"] for row in rows} == {row["group_code"] for row in seed("country_group_names")}
     assert {row["country_code"] for row in rows} <= {row["country_code"] for row in seed("countries")}
@@ -213,7 +213,7 @@ def test_reference_country_groups_have_names_and_known_members_once_at_a_time() 
         ("USMCA", "2025-01-01", 3),
     ],
 )
-def test_reference_country_groups_have_so_many_members(group: str, day: str, members: int) -> None:
+def test_reference_country_groups_member_count(group: str, day: str, members: int) -> None:
     assert len(members_on(group, day)) == members
 
 
@@ -222,7 +222,7 @@ def test_reference_trade_agreements_name_each_other_and_known_countries() -> Non
     assert {row["agreement_code"] for row in statuses} == {row["agreement_code"] for row in seed("trade_agreements")}
     assert {row["country_code"] for row in statuses} <= {row["country_code"] for row in seed("countries")}
     assert repeated([(r["agreement_code"], r["country_code"], r["valid_from"]) for r in statuses]) == []
-    # A day that stands for a year is its first.
+    # A date with year precision is 1 January.
     assert all(r["valid_from"].endswith("-01-01") for r in statuses if r["date_precision"] == "year")
 
 
@@ -252,12 +252,12 @@ def test_reference_tariff_events_follow_each_other_where_one_measure_replaces_an
     ):
         last = dt.date.fromisoformat(events[earlier]["effective_to"])
         assert last + dt.timedelta(days=1) == dt.date.fromisoformat(events[later]["event_date"]), (earlier, later)
-    # What applied at the last day that is known, and has no known end.
+    # Measures in effect on the last known day, without a known end.
     still = {c for c, e in events.items() if e["event_kind"] == "effective" and not e["effective_to"]}
     assert {"us_s232_restructured_2026_04", "eu_steel_2026", "gb_steel_2026"} <= still
 
 
-def test_office_partners_of_an_office_are_codes_and_kinds() -> None:
+def test_office_partners_maps_codes_to_kinds() -> None:
     partners = reference.office_partners("cbs")
     assert len(partners) == 254
     assert partners["T001047"] == "total"
@@ -265,7 +265,7 @@ def test_office_partners_of_an_office_are_codes_and_kinds() -> None:
     assert reference.office_partners("nobody") == {}
 
 
-def test_declared_codes_of_a_table_with_a_total_are_the_seeds_partners() -> None:
+def test_declared_codes_of_a_table_with_a_total_come_from_the_seeds() -> None:
     cbs, comext = (reference.declared_codes(get_dataset(code)) for code in ("cbs_85429ned", "eurostat_ds_045409"))
     assert cbs["partner"] == set(reference.office_partners("cbs"))
     assert cbs["product"] == set(reference.office_products("cbs")) != set()
@@ -273,11 +273,11 @@ def test_declared_codes_of_a_table_with_a_total_are_the_seeds_partners() -> None
 
 
 @pytest.mark.parametrize("code", ["eurostat_comext_bulk", "cbs_85770ned", "eurostat_ext_tec01"])
-def test_declared_codes_of_a_table_without_a_total_are_none(code: str) -> None:
+def test_declared_codes_of_a_table_without_a_total_are_empty(code: str) -> None:
     assert reference.declared_codes(get_dataset(code)) == {}
 
 
-def test_scope_products_of_cn_are_sorted_and_hold_the_metal_chapters() -> None:
+def test_scope_products_of_cn_are_sorted_and_include_the_metal_chapters() -> None:
     products = reference.scope_products("EUROSTAT", "CN", None)
     assert products == tuple(sorted(set(products)))
     assert {"72", "73", "74", "75", "76", "78", "79", "80", "81", "82", "83"} <= set(products)
@@ -307,7 +307,7 @@ def test_scope_products_user_scope_adds_its_codes(scope_file: Path) -> None:
     ids=["semicolons", "declared", "quoted", "tabs", "capitals", "other order"],
 )
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "mark"])
-def test_user_scope_rows_are_read_as_a_spreadsheet_saves_them(scope_file: Path, mark: bytes, content: str) -> None:
+def test_user_scope_rows_accept_spreadsheet_exports(scope_file: Path, mark: bytes, content: str) -> None:
     scope_file.write_bytes(mark + content.encode())
     (row,) = reference.user_scope_rows(scope_file)
     assert row == dict(
@@ -324,7 +324,7 @@ def test_user_scope_rows_are_read_as_a_spreadsheet_saves_them(scope_file: Path, 
     ],
     ids=["line of the file", "separator in a name", "open quote"],
 )
-def test_user_scope_rows_that_a_spreadsheet_broke_name_their_line(scope_file: Path, content: str, problem: str) -> None:
+def test_user_scope_rows_broken_by_a_spreadsheet_name_the_line(scope_file: Path, content: str, problem: str) -> None:
     scope_file.write_text(content, encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
         reference.user_scope_rows(scope_file)
@@ -346,7 +346,7 @@ def test_user_scope_rows_that_a_spreadsheet_broke_name_their_line(scope_file: Pa
         ("CPA22", "2410111", "of length 7; codes of CPA22 have 2, 3, 4, 5 or 6 digits"),
     ],
 )
-def test_user_scope_rows_code_of_a_length_that_its_nomenclature_has_not_is_refused(
+def test_user_scope_rows_refuse_invalid_code_lengths(
     scope_file: Path, nomenclature: str, code: str, problem: str
 ) -> None:
     scope_file.write_text(f"{HEADER}\nmine,Mine,Mijn,{nomenclature},{code},,\n", encoding="utf-8")
@@ -368,21 +368,21 @@ def test_user_scope_rows_code_of_a_length_that_its_nomenclature_has_not_is_refus
         ("CPA22", "2410"),
     ],
 )
-def test_user_scope_rows_codes_of_each_length_are_taken(scope_file: Path, nomenclature: str, code: str) -> None:
+def test_user_scope_rows_accept_each_valid_code_length(scope_file: Path, nomenclature: str, code: str) -> None:
     scope_file.write_text(f"{HEADER}\nmine,Mine,Mijn,{nomenclature},{code},,\n", encoding="utf-8")
     assert reference.user_scope_rows(scope_file)[0]["product_code"] == code
 
 
-def test_reference_codes_of_scopes_have_the_lengths_of_their_nomenclature() -> None:
+def test_reference_scope_codes_have_valid_lengths() -> None:
     for row in seed("metal_scope_members"):
         assert reference._length_problem(row["nomenclature_code"], row["product_code"]) is None
 
 
-def test_user_scope_rows_without_a_file_are_none() -> None:
+def test_user_scope_rows_without_a_file_are_empty() -> None:
     assert reference.user_scope_rows(None) == []
 
 
-def test_user_scope_rows_file_of_a_spreadsheet_with_byte_order_mark_is_read(scope_file: Path) -> None:
+def test_user_scope_rows_accept_a_byte_order_mark(scope_file: Path) -> None:
     scope_file.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n{GOOD_LINE}\r\n".encode())
     assert [row["product_code"] for row in reference.user_scope_rows(scope_file)] == ["7601"]
 
@@ -416,7 +416,7 @@ def test_user_scope_rows_blank_value_names_file_line_and_column(scope_file: Path
     ],
     ids=["shipped code", "wrong nomenclature", "semicolons"],
 )
-def test_user_scope_rows_wrong_line_is_named(scope_file: Path, line: str, problem: str) -> None:
+def test_user_scope_rows_invalid_line_is_named(scope_file: Path, line: str, problem: str) -> None:
     scope_file.write_text(f"{HEADER}\n{GOOD_LINE}\n{GOOD_LINE.replace('7601', '7602')}\n{line}\n", encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
         reference.user_scope_rows(scope_file)
@@ -432,7 +432,7 @@ def test_user_scope_rows_empty_file_is_named(scope_file: Path, text: str) -> Non
     assert str(caught.value).startswith(str(scope_file))
 
 
-def test_user_scope_rows_line_number_after_a_blank_line_is_that_of_the_file(scope_file: Path) -> None:
+def test_user_scope_rows_line_numbers_count_blank_lines(scope_file: Path) -> None:
     scope_file.write_text(f"{HEADER}\n\n\nmine,Mine,Mijn,HS,7601,,\n", encoding="utf-8")
     with pytest.raises(SettingsError, match="line 4"):
         reference.user_scope_rows(scope_file)
@@ -450,18 +450,18 @@ def test_user_scope_rows_line_number_after_a_blank_line_is_that_of_the_file(scop
     ],
     ids=["Dutch date", "ends before it starts", "overlap", "twice", "blank in a code", "not UTF-8"],
 )
-def test_user_scope_rows_line_that_breaks_the_build_later_is_refused_here(scope_file: Path, lines: list[bytes]) -> None:
+def test_user_scope_rows_refuse_lines_that_would_break_the_build(scope_file: Path, lines: list[bytes]) -> None:
     scope_file.write_bytes(b"\n".join([HEADER.encode(), *lines, b""]))
     with pytest.raises(SettingsError, match="line"):
         reference.user_scope_rows(scope_file)
 
 
-def test_user_scope_rows_blanks_around_a_value_are_dropped(scope_file: Path) -> None:
+def test_user_scope_rows_strip_blanks_around_values(scope_file: Path) -> None:
     scope_file.write_text(f"{HEADER}\nmine,Mine,Mijn,CN, 7601 ,,\n", encoding="utf-8")
     assert reference.user_scope_rows(scope_file)[0]["product_code"] == "7601"
 
 
-def test_write_user_scopes_without_a_file_is_only_the_header(tmp_path: Path) -> None:
+def test_write_user_scopes_without_a_file_writes_only_the_header(tmp_path: Path) -> None:
     target = tmp_path / "ops" / "user_scopes.csv"
     reference.write_user_scopes(None, target)
     assert target.read_text("utf-8") == HEADER + "\n"
@@ -479,7 +479,7 @@ def test_write_user_scopes_puts_columns_in_order_and_drops_others(tmp_path: Path
     assert target.read_text("utf-8") == f'{HEADER}\nmine,Raw aluminium,"Aluminium, ruw",CN,7601,,\n'
 
 
-def test_write_user_scopes_wrong_file_leaves_the_target_as_it_was(tmp_path: Path, scope_file: Path) -> None:
+def test_write_user_scopes_invalid_file_leaves_the_target_unchanged(tmp_path: Path, scope_file: Path) -> None:
     target = tmp_path / "user_scopes.csv"
     reference.write_user_scopes(None, target)
     scope_file.write_text(HEADER + "\n", encoding="utf-8")
@@ -499,7 +499,7 @@ INDUSTRY = (
 )
 
 
-def test_seed_of_industry_series_gives_each_measure_that_is_loaded_a_meaning() -> None:
+def test_seed_industry_series_defines_each_loaded_measure() -> None:
     rows = seed("industry_series")
     assert {row["dataset_code"] for row in rows} == set(INDUSTRY)
     for code in INDUSTRY:
@@ -509,8 +509,8 @@ def test_seed_of_industry_series_gives_each_measure_that_is_loaded_a_meaning() -
     assert markets == set(get_dataset("cbs_85770ned").select["Afzetgebieden"])
 
 
-def test_seed_of_industry_series_has_one_series_for_each_figure_of_an_office() -> None:
-    """Two series for one figure would be one figure in two values."""
+def test_seed_industry_series_has_one_series_per_office_figure() -> None:
+    """Two series for one figure would give it two values."""
     rows = seed("industry_series")
     assert repeated([(row["dataset_code"].split("_")[0], row["figure_code"]) for row in rows]) == []
     assert {row["confidence"] for row in rows} == {"recorded", "reported", "unverified"}
@@ -518,7 +518,7 @@ def test_seed_of_industry_series_has_one_series_for_each_figure_of_an_office() -
     assert all(row["figure_code"].endswith(f"_{row['unit_code']}") for row in rows)
 
 
-def test_seed_of_office_activities_knows_what_the_datasets_ask_for() -> None:
+def test_seed_office_activities_covers_the_requested_activities() -> None:
     rows = seed("office_activities")
     assert repeated([(row["office"], row["office_code"]) for row in rows]) == []
     assert {row["activity_code"] for row in rows} == {row["activity_code"] for row in seed("industry_activities")}
@@ -529,14 +529,14 @@ def test_seed_of_office_activities_knows_what_the_datasets_ask_for() -> None:
         assert set(get_dataset(code).select.get("nace_r2", ())) <= known["eurostat"]
 
 
-def test_reference_of_enterprises_have_one_total_and_the_partner_groups_that_are_asked_for() -> None:
+def test_reference_enterprises_have_one_total_and_the_requested_partner_groups() -> None:
     kinds = Counter(row["size_kind"] for row in seed("enterprise_size_classes"))
     assert kinds == {"total": 1, "small_or_medium": 3, "sum_of_small_and_medium": 1, "large": 1, "unknown": 1}
     groups = {row["partner_group_code"] for row in seed("enterprise_partner_groups")}
     assert groups == set(get_dataset("eurostat_ext_tec01").select["partner"])
 
 
-def test_reference_frontloading_events_are_tariffs_that_came_after_their_news() -> None:
+def test_reference_frontloading_events_are_tariffs_announced_in_advance() -> None:
     tariffs = {row["event_code"]: row for row in seed("tariff_events")}
     events = seed("frontloading_events")
     assert repeated([row["event_code"] for row in events]) == []
@@ -556,8 +556,8 @@ def test_reference_frontloading_scopes_exist() -> None:
     assert {row["scope_code"] for row in rows} <= {row["scope_code"] for row in seed("metal_scopes")}
 
 
-def test_reference_quantiles_of_student_s_t() -> None:
-    """Some of the values in the table of the NIST/SEMATECH e-Handbook, section 1.3.6.7.2."""
+def test_reference_students_t_quantiles() -> None:
+    """Compare some quantiles with the table of the NIST/SEMATECH e-Handbook, section 1.3.6.7.2."""
     quantiles = {int(row["degrees_of_freedom"]): float(row["quantile_975"]) for row in seed("t_quantiles")}
     assert sorted(quantiles) == list(range(1, 31))
     for degrees, value in ((1, 12.706), (2, 4.303), (5, 2.571), (10, 2.228), (17, 2.110), (22, 2.074), (30, 2.042)):
@@ -565,15 +565,15 @@ def test_reference_quantiles_of_student_s_t() -> None:
 
 
 def published_figures() -> dict[str, dict[str, str]]:
-    """Published figures by anchor."""
+    """Return the published figures by anchor code."""
     rows = seed("published_figures")
     assert repeated([row["anchor_code"] for row in rows]) == []
     return {row["anchor_code"]: row for row in rows}
 
 
-def test_seed_of_published_figures_is_whole_and_known() -> None:
+def test_seed_published_figures_are_complete_and_use_known_codes() -> None:
     products = {(row["nomenclature_code"], row["product_code"]) for row in seed("office_products")}
-    # Chapters of the Combined Nomenclature, and all goods of Comext, are no product codes of CBS.
+    # Chapters of the Combined Nomenclature and the all-goods code of Comext are not CBS product codes.
     products |= {("CN", "72"), ("CN", "73"), ("CN", "TOTAL")}
     destinations = {row["country_code"] for row in seed("countries")} | {"EU", "total"}
     concepts = {(row["source_code"], row["concept_code"]) for row in seed("concepts")}
@@ -589,7 +589,7 @@ def test_seed_of_published_figures_is_whole_and_known() -> None:
             assert not row["product_code"], code
         else:
             assert (row["nomenclature_code"], row["product_code"]) in products, code
-        # Nobody publishes a period before it is over.
+        # An office publishes a period only after it ends.
         assert row["period_from"] <= row["period_to"] < row["published_month"], code
         for column in ("period_from", "period_to", "published_month"):
             assert dt.date.fromisoformat(row[column]).day == 1, code
@@ -599,8 +599,8 @@ def test_seed_of_published_figures_is_whole_and_known() -> None:
         assert bool(row["lower_value"]) == bool(row["upper_value"]) == is_of_two_concepts, code
 
 
-def test_seed_of_published_figures_adds_up_as_it_was_published() -> None:
-    """Figures of one publication belong together, to the unit that they are rounded to."""
+def test_seed_published_figures_add_up() -> None:
+    """Figures of one publication add up, within their rounding unit."""
     value = {code: float(row["published_value"]) for code, row in published_figures().items()}
     assert value["N02.re_export"] + value["N02.dutch_product"] == value["N01.total"]
     assert value["N04.re_export"] + value["N04.dutch_product"] == value["N04.total"]
@@ -620,8 +620,8 @@ def test_seed_of_published_figures_adds_up_as_it_was_published() -> None:
         assert sum(states) == pytest.approx(value[f"C02.{year}_US_total"], abs=1.5)
 
 
-def test_seed_of_published_figures_of_cbs_are_held_against_eurostat_by_the_ratio_of_the_concepts() -> None:
-    """CBS leaves quasi-transit out and Eurostat counts it: figures N28 to N31 are no equals of ours."""
+def test_seed_published_cbs_figures_are_compared_with_eurostat_by_the_concept_ratio() -> None:
+    """CBS excludes quasi-transit and Eurostat includes it: figures N28 to N31 do not equal ours."""
     figures = published_figures()
     ratio = figures["N19.ratio"]
     rows = [row for row in figures.values() if row["figure_code"] in ("N28", "N29", "N30", "N31")]
@@ -630,11 +630,11 @@ def test_seed_of_published_figures_of_cbs_are_held_against_eurostat_by_the_ratio
         value, half = float(row["published_value"]), float(row["rounding_unit"]) / 2
         assert float(row["lower_value"]) == pytest.approx(float(ratio["lower_value"]) * (value - half), abs=0.06)
         assert float(row["upper_value"]) == pytest.approx(float(ratio["upper_value"]) * (value + half), abs=0.06)
-    # 661 million is all iron and steel; the tariff concerns this part of it.
+    # 661 million covers all iron and steel; the tariff applies to this part.
     assert figures["N30.US"]["published_value"] == "631"
 
 
-def test_seed_of_published_figures_has_what_the_simulator_is_scaled_to() -> None:
+def test_seed_published_figures_contain_the_simulator_anchors() -> None:
     parameters = EconomyParameters()
     value = {code: float(row["published_value"]) for code, row in published_figures().items()}
     claimed = {code for code, row in published_figures().items() if row["holds_in_simulation"] == "true"}
@@ -653,8 +653,8 @@ def test_seed_of_published_figures_has_what_the_simulator_is_scaled_to() -> None
     assert claimed == scaled | {"N01.total", "N04.total", "N09.total", "N13.total", "N18.total", "N19.ratio"}
 
 
-def test_reference_goods_of_tariff_events_on_steel_are_the_list_of_cbs() -> None:
-    """One list stands in a scope and in several events: a correction of one must reach all."""
+def test_reference_steel_tariff_goods_match_the_cbs_list() -> None:
+    """One scope and several events repeat one list: a correction must reach every copy."""
 
     def codes(rows: list[dict[str, str]]) -> set[tuple[str, str]]:
         return {(row["product_code"], row["sign"]) for row in rows}
@@ -672,10 +672,10 @@ def test_reference_goods_of_tariff_events_on_steel_are_the_list_of_cbs() -> None
     assert codes([row for row in exposed if row["valid_to"] == "2025-03-11"]) == of_cbs - of_chapter_72
 
 
-def test_newest_published_figure_takes_the_place_of_older_ones() -> None:
+def test_newest_published_figure_replaces_older_ones() -> None:
     found = reference.published_totals(get_dataset("cbs_85427ned"), is_simulated=False)
     figures = {code: value for code, _, _, value in found}
     assert figures["C02.2024_total"] == 790_156e6
     assert "N01.total" not in figures
-    # Of re-exports of 2024 there is only the older one.
+    # Only the older publication has re-exports of 2024.
     assert figures["N02.re_export"] == 328_299e6

@@ -1,4 +1,4 @@
-"""What is asked again at a release: nothing, the trailing months, or everything."""
+"""Requests at a release: nothing, the trailing months, or everything."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_load_of_the_same_version_is_found() -> None:
     assert find_unchanged(EUROSTAT, [full], PART, version("2026-09-15")) is None
 
 
-def test_load_of_a_later_version_than_the_office_shows_is_enough() -> None:
+def test_load_of_a_later_version_than_the_office_shows_suffices() -> None:
     full = load(PART, "2026-09-15")
     assert find_unchanged(EUROSTAT, [full], PART, version("2026-08-14")) is full
 
 
-def test_a_version_that_was_withdrawn_is_not_asked_for_again() -> None:
+def test_withdrawn_version_is_not_requested_again() -> None:
     full, wrong = load(PART, "2026-07-16"), load(TRAILING, "2026-08-14")
     withdrawals = [Withdrawal(wrong, "2026-08-14T12:00:00Z", "wrong")]
     assert find_withdrawn(EUROSTAT, [full], withdrawals, PART, version("2026-08-14")) is withdrawals[0]
@@ -72,16 +72,16 @@ def test_a_version_that_was_withdrawn_is_not_asked_for_again() -> None:
     assert find_withdrawn(EUROSTAT, [full], [], PART, version("2026-08-14")) is None
 
 
-def test_trailing_months_behind_a_full_load_answer_for_the_whole() -> None:
+def test_trailing_months_after_a_full_load_cover_the_slice() -> None:
     full, trailing = load(PART, "2026-07-16"), load(TRAILING, "2026-08-14")
     assert find_unchanged(EUROSTAT, [full, trailing], PART, version("2026-08-14")) is trailing
 
 
-def test_trailing_months_alone_do_not_answer_for_the_whole() -> None:
+def test_trailing_months_alone_do_not_cover_the_slice() -> None:
     assert find_unchanged(EUROSTAT, [load(TRAILING, "2026-08-14")], PART, version("2026-08-14")) is None
 
 
-def test_fewer_months_than_the_office_may_revise_do_not_answer_for_the_whole() -> None:
+def test_fewer_months_than_the_office_may_revise_do_not_cover_the_slice() -> None:
     full, few = load(PART, "2026-07-16"), load(replace(PART, first_month="2026-08"), "2026-08-14")
     assert find_unchanged(EUROSTAT, [full, few], PART, version("2026-08-14")) is None
     assert narrow(EUROSTAT, [full, few], PART, version("2026-08-14")) == TRAILING
@@ -98,7 +98,7 @@ def test_fewer_months_than_the_office_may_revise_do_not_answer_for_the_whole() -
     ],
     ids=["another reporter", "fewer products", "some partners", "an end", "a recording"],
 )
-def test_load_that_asked_for_less_or_other_things_answers_for_nothing(loaded: Slice) -> None:
+def test_load_of_a_smaller_or_different_slice_covers_nothing(loaded: Slice) -> None:
     loads = [load(loaded, "2026-08-14")]
     assert find_unchanged(EUROSTAT, loads, PART, version("2026-08-14")) is None
     assert narrow(EUROSTAT, loads, PART, version("2026-09-15")) == PART
@@ -108,12 +108,12 @@ def test_load_that_asked_for_less_or_other_things_answers_for_nothing(loaded: Sl
     "loaded",
     [replace(PART, products=()), replace(PART, products=("72", "73", "76")), replace(PART, first_month="2002-01")],
 )
-def test_load_that_asked_for_more_answers(loaded: Slice) -> None:
+def test_load_of_a_larger_slice_covers_the_slice(loaded: Slice) -> None:
     full = load(loaded, "2026-08-14")
     assert find_unchanged(EUROSTAT, [full], PART, version("2026-08-14")) is full
 
 
-def test_closed_slice_is_answered_by_one_that_reaches_further() -> None:
+def test_longer_slice_covers_a_closed_slice() -> None:
     closed = replace(PART, last_month="2025-12")
     assert find_unchanged(EUROSTAT, [load(PART, "2026-08-14")], closed, version("2026-08-14")) is not None
     longer, shorter = (load(replace(PART, last_month=month), "2026-08-14") for month in ("2026-03", "2025-06"))
@@ -121,11 +121,11 @@ def test_closed_slice_is_answered_by_one_that_reaches_further() -> None:
     assert find_unchanged(EUROSTAT, [shorter], closed, version("2026-08-14")) is None
 
 
-def test_first_load_asks_for_everything() -> None:
+def test_first_load_requests_everything() -> None:
     assert narrow(EUROSTAT, [], PART, version("2026-08-14")) == PART
 
 
-def test_next_load_asks_for_the_trailing_months() -> None:
+def test_next_load_requests_the_trailing_months() -> None:
     assert narrow(EUROSTAT, [load(PART, "2026-07-16")], PART, version("2026-08-14")) == TRAILING
 
 
@@ -136,18 +136,18 @@ def test_trailing_months_are_counted_from_the_month_of_the_stamp(stamp: str, fir
     assert narrow(EUROSTAT, [load(PART, "2025-12-16")], PART, version(stamp)).first_month == first
 
 
-def test_trailing_months_never_reach_behind_what_is_wanted() -> None:
+def test_trailing_months_never_start_before_the_requested_month() -> None:
     late = replace(PART, first_month="2026-03")
     assert narrow(EUROSTAT, [load(PART, "2026-07-16")], late, version("2026-08-14")) == late
 
 
 @pytest.mark.parametrize(("stamp", "is_full"), [("2026-07-15", False), ("2026-07-16", True), ("2027-01-01", True)])
-def test_everything_is_asked_again_after_so_many_days(stamp: str, *, is_full: bool) -> None:
+def test_everything_is_requested_again_after_the_full_interval(stamp: str, *, is_full: bool) -> None:
     loads = [load(PART, "2025-07-16"), load(TRAILING, "2026-06-15")]
     assert (narrow(EUROSTAT, loads, PART, version(stamp)) == PART) is is_full
 
 
-def test_new_product_asks_for_everything() -> None:
+def test_new_product_requests_everything() -> None:
     more = replace(PART, products=("72", "73", "76"))
     assert narrow(EUROSTAT, [load(PART, "2026-07-16")], more, version("2026-08-14")) == more
 
@@ -157,13 +157,13 @@ def test_fewer_products_than_before_are_narrowed() -> None:
     assert narrow(EUROSTAT, [load(PART, "2026-07-16")], fewer, version("2026-08-14")).first_month == "2024-08"
 
 
-def test_years_of_cbs_are_asked_for_from_their_january() -> None:
+def test_cbs_years_are_requested_from_january() -> None:
     part = Slice(CBS.code, "NL", "2015-01")
     assert narrow(CBS, [load(part, "2026-06-02")], part, version("2026-07-02")).first_month == "2023-01"
 
 
-def test_annual_data_are_asked_for_from_a_january() -> None:
-    """Its year is placed at January: asked for from a later month on, it would land as new beside what was said."""
+def test_annual_data_are_requested_from_january() -> None:
+    """January represents a year: a request from a later month would land the year as new, next to its earlier row."""
     part = Slice(ANNUAL.code, "NL", "2012-01")
     assert narrow(ANNUAL, [load(part, "2026-09-15")], part, version("2026-10-15")).first_month == "2023-01"
 
@@ -179,7 +179,7 @@ def test_recording_is_never_narrowed() -> None:
     assert narrow(EUROSTAT, [load(part, "2026-07-16")], part, version("2026-08-14")) == part
 
 
-def test_find_full_is_the_newest_that_asked_for_all() -> None:
+def test_find_full_returns_the_newest_full_load() -> None:
     loads = [load(PART, "2025-07-16"), load(PART, "2026-07-16"), load(TRAILING, "2026-08-14")]
     assert find_full(loads, PART) is loads[1]
     assert find_full(loads[2:], PART) is None

@@ -1,4 +1,4 @@
-"""The declared datasets and the environment: what is right is read, what is wrong is named."""
+"""Declared datasets and environment settings: valid input is read, invalid input is named."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from metaalexport.settings import OFFICES as KNOWN_OFFICES
 CODES = sorted(path.stem for path in REGISTRY_DIR.glob("[!_]*.yml"))
 DEFAULTS = [code for code in CODES if get_dataset(code).by_default]
 
-# A registry file of our own making: the smallest that is complete.
+# The smallest complete registry file.
 COMPLETE = """
 code: own_table
 office: cbs
@@ -55,19 +55,19 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
     return get_dataset(request.param)
 
 
-def test_registry_shipped_files_are_two_or_more() -> None:
+def test_registry_ships_at_least_two_files() -> None:
     assert len(CODES) >= 2
     assert list(load_registry()) == CODES
 
 
-def test_registry_dataset_names_an_office_a_protocol_and_its_own_dimensions(dataset: Dataset) -> None:
+def test_registry_dataset_names_known_office_protocol_and_dimensions(dataset: Dataset) -> None:
     assert dataset.office in OFFICES
     assert dataset.protocol in PROTOCOLS
     assert dataset.period_dimension in dataset.dimensions
     assert set(dataset.select) <= set(dataset.dimensions)
     assert dataset.slice_by in ("reporter", "month", "whole")
     assert dataset.fallback in ("", "odata_v3")
-    # Only what has a column for it can be cut by reporter or compared with a total.
+    # Slices by reporter need a reporter column; a comparison with a total needs a partner column.
     assert dataset.slice_by != "reporter" or "reporter" in dataset.columns
     assert not dataset.total_partner or "partner" in dataset.columns
 
@@ -77,11 +77,11 @@ def test_registry_dataset_measures_have_unique_codes_and_positive_factors(datase
     assert len(set(dataset.measure_codes)) == len(dataset.measures)
     assert all(measure.factor > 0 for measure in dataset.measures)
     assert {measure.canonical_unit for measure in dataset.measures} <= UNITS
-    # What a total is compared with is in euros.
+    # Totals are compared in euros.
     assert dataset.value_measures or not dataset.total_partner
 
 
-def test_registry_dataset_with_a_fallback_leads_each_measure_to_its_column(dataset: Dataset) -> None:
+def test_registry_dataset_with_a_fallback_maps_each_measure_to_its_column(dataset: Dataset) -> None:
     indexes = [measure.index for measure in dataset.measures]
     assert not dataset.fallback or (None not in indexes and len(set(indexes)) == len(indexes))
 
@@ -102,28 +102,28 @@ def test_registry_dataset_has_licence_citation_and_thresholds(dataset: Dataset) 
 
 def test_registry_dataset_refreshes_at_least_the_trailing_year(dataset: Dataset) -> None:
     assert 6 <= dataset.refresh.trailing_months <= 60
-    # Old years are corrected too: none stays unasked for longer than a month, unless it is a file of its own.
+    # Offices revise old years too: each is requested at least once a month, unless it is a separate file.
     assert dataset.refresh.full_every_days <= 31 or dataset.protocol == "comext_bulk"
     assert dataset.refresh.full_every_days == 0 or not dataset.bulk, "the zip is one request"
 
 
-def test_registry_dataset_lands_in_columns_that_hold_key_and_content(dataset: Dataset) -> None:
+def test_registry_dataset_landing_columns_are_key_and_content(dataset: Dataset) -> None:
     columns = set(change_columns(dataset))
     key, content = set(cell_key(dataset)), set(cell_content(dataset))
     assert key | content | {"load_id", "request_no", "change_kind"} == columns
     assert not key & content
 
 
-def test_registry_defaults_are_those_of_the_dags(tmp_path: Path) -> None:
+def test_registry_defaults_are_the_datasets_of_the_dags(tmp_path: Path) -> None:
     assert {"cbs_85427ned", "cbs_85429ned", "eurostat_ds_045409"} <= set(DEFAULTS)
     settings = Settings.from_environment({"METAALEXPORT_VAR": str(tmp_path)})
     assert settings.datasets_to_load() == DEFAULTS
-    # Verified or not: a table that is not as declared costs only itself.
+    # Unverified datasets are included: a table that differs from its declaration affects only itself.
     live = Settings.from_environment({"METAALEXPORT_PROFILE": "live"}).datasets_to_load()
     assert live == DEFAULTS
 
 
-def test_settings_without_a_profile_are_those_of_the_last_run(tmp_path: Path) -> None:
+def test_settings_without_a_profile_use_the_last_run(tmp_path: Path) -> None:
     environment = {"METAALEXPORT_VAR": str(tmp_path)}
     assert Settings.from_environment(environment).profile == "simulator"
     write_last_run(Settings.from_environment({**environment, "METAALEXPORT_PROFILE": "live"}))
@@ -135,18 +135,18 @@ def test_settings_without_a_profile_are_those_of_the_last_run(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("text", ["", '{"profile": "li', "[]", "{}", '{"profile": "none", "replay": ""}', "\x00"])
-def test_last_run_that_cannot_be_read_is_no_reason_to_guess(tmp_path: Path, text: str) -> None:
+def test_unreadable_last_run_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / LAST_RUN).write_text(text, encoding="utf-8")
     environment = {"METAALEXPORT_VAR": str(tmp_path)}
     with pytest.raises(SettingsError, match=r"last_run\.json is damaged.*next: set METAALEXPORT_PROFILE"):
         Settings.from_environment(environment)
-    # As it says: a profile that is named needs no such file, and its run writes one.
+    # A named profile does not need the file, and its run writes one.
     named = Settings.from_environment({**environment, "METAALEXPORT_PROFILE": "live"})
     write_last_run(named)
     assert Settings.from_environment(environment).profile == "live"
 
 
-def test_replies_beside_the_states_move_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replies_next_to_the_states_move_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere"
     before, after = tmp_path / "before", tmp_path / "after"
     for folder in (before / "replies", elsewhere):
@@ -154,7 +154,7 @@ def test_replies_beside_the_states_move_with_them(tmp_path: Path, monkeypatch: p
     for replay in (before / "replies", elsewhere):
         environment = {"METAALEXPORT_VAR": str(before / "var"), "METAALEXPORT_REPLAY": str(replay)}
         write_last_run(Settings.from_environment(environment))
-        # From wherever it is asked.
+        # The result does not depend on the working directory.
         monkeypatch.chdir(tmp_path)
         assert Settings.from_environment({"METAALEXPORT_VAR": str(before / "var")}).replay_folder == replay
         before.rename(after)
@@ -164,7 +164,7 @@ def test_replies_beside_the_states_move_with_them(tmp_path: Path, monkeypatch: p
         after.rename(before)
 
 
-def test_registry_greece_has_another_code_on_the_main_host_of_eurostat() -> None:
+def test_registry_greece_has_another_code_on_the_main_eurostat_host() -> None:
     assert get_dataset("eurostat_sts_inpr_m").reporters(("NL", "GR", EU)) == ("NL", "EL")
     assert get_dataset("eurostat_ds_045409").reporters(("GR", EU)) == ("GR", EU)
 
@@ -173,12 +173,12 @@ def test_registry_greece_has_another_code_on_the_main_host_of_eurostat() -> None
     ("code", "first_month", "expected"),
     [
         ("eurostat_sts_inpr_m", "2024-05", ("EL", "2024-05")),
-        # A year is placed at its January.
+        # January represents a year.
         ("eurostat_ext_tec01", "2024-05", ("EL", "2024-01")),
         ("eurostat_ds_045409", "2024-05", ("GR", "2024-05")),
     ],
 )
-def test_plan_loads_asks_in_the_codes_and_periods_of_the_dataset(
+def test_plan_loads_uses_the_codes_and_periods_of_the_dataset(
     tmp_path: Path, code: str, first_month: str, expected: tuple[str, str]
 ) -> None:
     settings = Settings(profile="simulator", state=tmp_path, reporters=("GR",))
@@ -186,12 +186,12 @@ def test_plan_loads_asks_in_the_codes_and_periods_of_the_dataset(
     assert (part["reporter"], part["first_month"]) == expected
 
 
-def test_registry_all_codes_of_eurostat_on_the_comext_host_and_no_others_are_told_by_their_name() -> None:
+def test_registry_name_prefix_identifies_the_comext_host() -> None:
     comext = {code for code in CODES if get_dataset(code).is_comext}
     assert comext == {code for code in CODES if code.startswith("eurostat_ds_")}
 
 
-def test_registry_measures_are_those_the_seed_gives_a_meaning() -> None:
+def test_registry_measures_match_the_seed() -> None:
     with (REFERENCE / "office_measures.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     meant = {code: {row["measure_code"] for row in rows if row["dataset_code"] == code} for code in CODES}
@@ -202,7 +202,7 @@ def test_registry_measures_are_those_the_seed_gives_a_meaning() -> None:
     }
 
 
-def test_get_dataset_unknown_code_names_those_that_exist() -> None:
+def test_get_dataset_unknown_code_lists_the_known_ones() -> None:
     with pytest.raises(RegistryError, match="no such dataset") as caught:
         get_dataset("cbs_85429NED")
     assert all(code in caught.value.next_step for code in CODES)
@@ -253,7 +253,7 @@ def test_load_registry_incomplete_file_is_named(tmp_path: Path, before: str, aft
     assert caught.value.dataset == "own_table"
 
 
-def test_load_registry_code_unlike_its_file_name_is_refused(tmp_path: Path) -> None:
+def test_load_registry_code_other_than_the_file_name_is_refused(tmp_path: Path) -> None:
     path = write_registry(tmp_path, COMPLETE, "other_name.yml")
     with pytest.raises(RegistryError, match="declares the code 'own_table'") as caught:
         load_registry(tmp_path)
@@ -291,7 +291,7 @@ PROBLEMS = {
 
 
 @pytest.mark.parametrize(("before", "after", "problem", "step"), PROBLEMS.values(), ids=list(PROBLEMS))
-def test_load_registry_declaration_that_makes_no_sense_is_told_with_a_next_step(
+def test_load_registry_invalid_declaration_is_reported_with_a_next_step(
     tmp_path: Path, before: str, after: str, problem: str, step: str
 ) -> None:
     assert COMPLETE.count(before) == 1
@@ -304,7 +304,7 @@ def test_load_registry_declaration_that_makes_no_sense_is_told_with_a_next_step(
 
 
 @pytest.mark.parametrize("rule", CONTRACT_MODES)
-def test_load_registry_every_mode_of_a_contract_is_read(tmp_path: Path, rule: str) -> None:
+def test_load_registry_reads_every_contract_mode(tmp_path: Path, rule: str) -> None:
     for number, mode in enumerate(CONTRACT_MODES[rule]):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -315,7 +315,7 @@ def test_load_registry_every_mode_of_a_contract_is_read(tmp_path: Path, rule: st
         assert (contract.new_code_mode("partner") if rule == "new_code" else getattr(contract, rule)) == mode
 
 
-def test_contract_mode_of_a_new_code_is_that_of_its_column_or_the_default() -> None:
+def test_contract_mode_of_a_new_code_comes_from_its_column_or_the_default() -> None:
     contract = Contract(new_code={"partner": "fail", "default": "quarantine"})
     assert (contract.new_code_mode("partner"), contract.new_code_mode("product")) == ("fail", "quarantine")
     assert Contract(new_code={"partner": "fail"}).new_code_mode("product") == "warn"
@@ -324,9 +324,7 @@ def test_contract_mode_of_a_new_code_is_that_of_its_column_or_the_default() -> N
 @pytest.mark.parametrize(
     ("products", "codes"), [("scopes", ("scopes",)), ("[SITC67*, '72', scopes]", ("SITC67*", "72", "scopes"))]
 )
-def test_load_registry_products_are_codes_and_those_of_scopes(
-    tmp_path: Path, products: str, codes: tuple[str, ...]
-) -> None:
+def test_load_registry_products_are_codes_and_scopes(tmp_path: Path, products: str, codes: tuple[str, ...]) -> None:
     write_registry(tmp_path, f"{COMPLETE}nomenclature: SITC\nproducts: {products}\n")
     (dataset,) = load_registry(tmp_path).values()
     assert dataset.products == codes
@@ -350,7 +348,7 @@ def test_load_registry_unreadable_file_is_named(tmp_path: Path, text: str) -> No
     assert caught.value.where == str(path)
 
 
-def test_settings_empty_environment_is_the_simulator() -> None:
+def test_settings_empty_environment_uses_the_simulator() -> None:
     settings = Settings.from_environment({})
     assert settings.profile == "simulator"
     assert settings.is_simulated
@@ -377,13 +375,13 @@ def test_settings_unknown_profile_names_the_known_ones() -> None:
         Settings.from_environment({"METAALEXPORT_PROFILE": "prod"})
 
 
-def test_settings_replay_without_a_folder_says_what_to_give() -> None:
+def test_settings_replay_without_a_folder_states_the_remedy() -> None:
     with pytest.raises(SettingsError, match="REPLAY=<folder>"):
         Settings.from_environment({"METAALEXPORT_PROFILE": "replay"})
 
 
 @pytest.mark.parametrize("name", ["METAALEXPORT_SCOPES", "METAALEXPORT_REPLAY"])
-def test_settings_path_that_is_absent_is_named(tmp_path: Path, name: str) -> None:
+def test_settings_missing_path_is_named(tmp_path: Path, name: str) -> None:
     absent = tmp_path / "absent"
     with pytest.raises(SettingsError, match=f"{name} names {absent}"):
         Settings.from_environment({name: str(absent)})
@@ -396,7 +394,7 @@ def test_settings_state_folder_that_sql_would_misread_is_refused(tmp_path: Path,
     assert name in str(caught.value)
 
 
-def test_settings_values_of_the_environment_are_read(tmp_path: Path) -> None:
+def test_settings_read_the_environment(tmp_path: Path) -> None:
     settings = Settings.from_environment(
         {
             "METAALEXPORT_PROFILE": "live",
@@ -427,12 +425,12 @@ def test_settings_values_of_the_environment_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("office", sorted(OFFICES))
-def test_settings_simulator_never_asks_a_public_address(office: str) -> None:
+def test_settings_simulator_never_uses_a_public_address(office: str) -> None:
     settings = Settings.from_environment({"METAALEXPORT_SIMULATOR_URL": "http://127.0.0.1:9"})
     public = OFFICES[office].hosts()
     found = settings.office_hosts(office, public)
     assert set(found) == set(public)
-    # The path of each is kept: it says which of the office's services is meant.
+    # Each URL keeps its path, which identifies a service of the office.
     assert found == {name: f"http://127.0.0.1:9{urlsplit(url).path}" for name, url in public.items()}
 
 
@@ -440,7 +438,7 @@ def test_settings_know_every_office() -> None:
     assert set(KNOWN_OFFICES) == set(OFFICES)
 
 
-def test_settings_datasets_are_the_defaults_all_or_those_named() -> None:
+def test_settings_datasets_are_defaults_all_or_named() -> None:
     assert Settings.from_environment({}).datasets_to_load() == DEFAULTS
     assert Settings.from_environment({"METAALEXPORT_DATASETS": "all"}).datasets_to_load() == CODES
     named = Settings.from_environment({"METAALEXPORT_DATASETS": "eurostat_ext_tec01, cbs_85427ned"})
@@ -464,12 +462,12 @@ def test_settings_datasets_are_the_defaults_all_or_those_named() -> None:
         ("METAALEXPORT_LOCK_WAIT_SECONDS", "-1"),
     ],
 )
-def test_settings_value_that_makes_no_sense_is_named(name: str, value: str) -> None:
+def test_settings_invalid_value_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.from_environment({name: value})
 
 
-def test_editor_schema_is_that_of_the_class_and_every_file_meets_it() -> None:
+def test_editor_schema_matches_the_class_and_validates_every_file() -> None:
     schema = json.loads(PATH.read_text(encoding="utf-8"))
     assert schema == registry_schema(), "run: .venv/bin/python -m extract.schema"
     validator = jsonschema.Draft202012Validator(schema)

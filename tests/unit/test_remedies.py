@@ -1,4 +1,4 @@
-"""Every text that says what to do next: its commands are ones, its sections are there, and no error is without."""
+"""Texts that state a next step: their commands and sections exist, and every error has one."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SOURCES = [
 ]
 TREES = {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(SOURCES)}
 COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*)metaalexport ([^`]+)`")
-# What stands in the place of a value that is not known before it happens.
+# Placeholder for a value that is known only at run time.
 VALUE = "1"
 
 
 def text_of(node: ast.expr) -> str | None:
-    """Return the text of a string, with `VALUE` where a value is put in; None for what is none."""
+    """Return the text of a string, with `VALUE` for inserted values; None for other expressions."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else None
     if isinstance(node, ast.JoinedStr):
@@ -75,16 +75,16 @@ IN_GUIDES = sorted(
 
 
 @pytest.mark.parametrize(("where", "command"), IN_CODE)
-def test_command_that_the_code_names_is_one(where: str, command: str) -> None:
+def test_command_named_in_the_code_is_valid(where: str, command: str) -> None:
     parse(command)
 
 
 @pytest.mark.parametrize("command", IN_GUIDES)
-def test_command_that_a_guide_names_is_one(command: str) -> None:
+def test_command_named_in_a_guide_is_valid(command: str) -> None:
     parse(command.replace("<load_id>", VALUE).replace("<code>", VALUE).replace("<office> <words>", "1 1"))
 
 
-def test_command_that_is_none_would_be_found() -> None:
+def test_invalid_command_would_be_found() -> None:
     assert len(IN_CODE) > 15
     assert len(IN_GUIDES) > 30
     for wrong in ("withdraw 1", "nonsense", "load", "publish --now"):
@@ -96,21 +96,21 @@ SECTIONS = {*health.FINDINGS.values(), *alerts.SECTIONS.values(), *(section for 
 
 
 @pytest.mark.parametrize("section", sorted(SECTIONS))
-def test_section_of_a_finding_or_an_alert_is_there(section: str) -> None:
+def test_section_of_a_finding_or_an_alert_exists(section: str) -> None:
     assert section in HEADINGS
 
 
-def test_every_step_that_can_fail_for_all_has_a_command_that_repeats_it() -> None:
+def test_every_shared_step_has_a_command_that_repeats_it() -> None:
     source = "".join(
         (ROOT / "metaalexport" / f"{name}.py").read_text(encoding="utf-8") for name in ("ingest", "building", "rebuild")
     )
     steps = set(re.findall(r'run\.step\("(\w+)"', source)) | {"gate_candidate"}
     assert len(steps) > 10
-    # Their own command is what a person has just given; it is done before the step is written down.
+    # A user runs `withdraw` and `reinstate` directly; each ends before its step is recorded.
     assert steps - {*gaps.SLICE_STEPS, "withdraw", "reinstate"} <= set(health.STEPS)
 
 
-def test_section_that_the_code_names_is_there() -> None:
+def test_section_named_in_the_code_exists() -> None:
     for where, text in texts():
         if re.search(r"next|remedy|see", text) or "'" in text:
             for rest in re.findall(r"docs/runbook\.md(.{0,60})", text):
@@ -119,8 +119,8 @@ def test_section_that_the_code_names_is_there() -> None:
                 assert match[1] is None or match[1] in HEADINGS, where
 
 
-def test_no_error_of_ours_is_without_a_next_step() -> None:
-    """Those of an extraction carry it as an argument; the others say it in their text."""
+def test_every_project_error_has_a_next_step() -> None:
+    """Extraction errors carry it as an argument; the others state it in their text."""
     without = []
     for name, tree in TREES.items():
         for node in ast.walk(tree):
@@ -132,7 +132,7 @@ def test_no_error_of_ours_is_without_a_next_step() -> None:
 
 
 @pytest.mark.parametrize("name", health.FINDINGS)
-def test_remedy_of_every_finding_was_tried(name: str) -> None:
+def test_remedy_of_every_finding_is_tested(name: str) -> None:
     folder = ROOT / "tests"
     modules = [folder / kind / "test_remedies.py" for kind in ("integration", "postgres")]
     tried = "".join(path.read_text(encoding="utf-8") for path in (*modules, folder / "unit" / "test_health.py"))

@@ -1,4 +1,4 @@
-"""The report as a file: what it says, what it may not do, and that the same marts give the same bytes."""
+"""The report file: its texts, its limits, and identical bytes from identical marts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODELS = PROJECT / "dbt_project" / "models" / "marts"
 JUDGED_SQL = PROJECT / "dbt_project" / "models" / "intermediate" / "int_scope_months.sql"
 TEMPLATES = PROJECT / "publish" / "templates"
 SECTIONS = sections.section_modules()
-# Every module with texts of its own.
+# Every module with its own texts.
 WORDED: list[Any] = [*SECTIONS.values(), shares, ranking, concentration, view_texts]
 MakeReport = Callable[..., str]
 MakeViews = Callable[..., dict[str, dict[str, Any]]]
@@ -54,7 +54,7 @@ def make_marts(unchanged_marts: Path, tmp_path_factory: pytest.TempPathFactory) 
         with duckdb.connect(str(built)) as connection:
             for change in changes:
                 connection.execute(change)
-        # The published name: file and schema are then called the same, and `marts.x` alone is ambiguous.
+        # The published name: file and schema then share a name, so `marts.x` alone is ambiguous.
         return built.replace(folder / "marts.duckdb")
 
     return make
@@ -62,11 +62,10 @@ def make_marts(unchanged_marts: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def make_report(make_marts: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> MakeReport:
-    """Return a function that reports on the marts after some changes, once for all tests that make the same ones.
+    """Return a function that builds the report from changed marts, cached per set of changes.
 
-    The specifications of the charts and the template's code take most of its time and depend on nothing: they are
-    made once. Whether a report comes out the same when all is made again is a test of its own, which builds them
-    itself.
+    The chart specifications and the compiled template take most of the time and do not depend on the marts, so they
+    are built once. A separate test checks that a full rebuild gives the same report; it bypasses this cache.
     """
     spec = cache(charts.Chart.spec)
     compiled = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("template")))
@@ -111,12 +110,12 @@ def own_texts(module: Any) -> dict[str, dict[str, str]]:
 
 
 def without_library(html: str) -> str:
-    """Leave out what we did not write: the chart library has addresses in its messages."""
+    """Remove the chart library, whose messages contain URLs."""
     return re.sub(r"<script>.*?</script>", "", html, flags=re.S)
 
 
 class Elements(HTMLParser):
-    """Collects the start tags of a page."""
+    """Parser that collects the start tags of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +130,7 @@ MINE = "EUROSTAT.community.mine.NL"
 TOTALS = "CBS.border_crossing_excl_transit.all_goods.NL"
 
 
-def test_both_languages_are_in_the_page(make_report: MakeReport) -> None:
+def test_page_contains_both_languages(make_report: MakeReport) -> None:
     html = make_report()
     for dutch, english in [
         ("Metaalexport naar bestemming", "Metal exports by destination"),
@@ -163,7 +162,7 @@ def test_every_text_has_both_languages() -> None:
 def test_every_text_is_used() -> None:
     texts = page_texts()
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    # These are put together from a part and a word.
+    # The script composes these keys.
     assert {key for key in texts["script"] if f'"{key}"' not in script} == {"group_metal", "group_user", "group_other"}
     template = (TEMPLATES / "report.html.j2").read_text(encoding="utf-8")
     unused = {key for key in texts["page"] if f'"{key}"' not in template and f"page.{key}" not in template}
@@ -177,15 +176,15 @@ def test_every_text_is_used() -> None:
         code = sources[Path(module.__file__)]
         if module is view_texts:
             code += sources[Path(str(figures.__file__))]
-        # Some are put together from a word and a code: f"verdict_{...}".
+        # The code composes some keys from a prefix and a code: f"verdict_{...}".
         families = tuple(re.findall(r'f"(\w+_)\{', code))
-        # The heading and the reason of an empty section are for the page.
+        # The page template uses the heading and the reason of an empty section.
         keys = set(own_texts(module)) - {"title", "empty"}
         assert {key for key in keys if f'"{key}"' not in code and not key.startswith(families)} == set(), module
 
 
 def accepted_values(model: str, column: str) -> set[str]:
-    """Read which codes a column of the marts may hold."""
+    """Return the codes that the contract of a mart accepts in a column."""
     contract = yaml.safe_load((MODELS / f"{model}.yml").read_text(encoding="utf-8"))
     columns = {entry["name"]: entry for entry in contract["models"][0]["columns"]}
     tests = [test for test in columns[column]["data_tests"] if isinstance(test, dict)]
@@ -201,7 +200,7 @@ def accepted_values(model: str, column: str) -> set[str]:
         ("tariffs", "status", "rpt_tariff_exposure", "status"),
     ],
 )
-def test_every_code_of_the_marts_has_its_words(section: str, prefix: str, model: str, column: str) -> None:
+def test_every_mart_code_has_a_text(section: str, prefix: str, model: str, column: str) -> None:
     labels = own_texts(SECTIONS[section])
     assert {key.removeprefix(f"{prefix}_") for key in labels if key.startswith(f"{prefix}_")} == accepted_values(
         model, column
@@ -215,16 +214,14 @@ def test_every_code_of_the_marts_has_its_words(section: str, prefix: str, model:
         ("tariffs", "confidence", "tariff_events", "confidence", set()),
     ],
 )
-def test_every_code_of_the_seeds_has_its_words(
-    section: str, prefix: str, seed: str, column: str, beside: set[str]
-) -> None:
+def test_every_seed_code_has_a_text(section: str, prefix: str, seed: str, column: str, beside: set[str]) -> None:
     labels = own_texts(SECTIONS[section])
     with (PROJECT / "reference" / f"{seed}.csv").open(encoding="utf-8", newline="") as handle:
         codes = {row[column] for row in csv.DictReader(handle)} | beside
     assert {key.removeprefix(f"{prefix}_") for key in labels if key.startswith(f"{prefix}_")} == codes
 
 
-def test_views_are_ordered_metal_first_and_the_default_is_metal(make_report: MakeReport) -> None:
+def test_metal_view_comes_first_and_is_the_default(make_report: MakeReport) -> None:
     data = page_data(make_report())
     assert [view["key"] for view in data["views"]] == [METAL, MINE, TOTALS]
     assert data["default"] == METAL
@@ -248,7 +245,7 @@ def test_headline_is_the_12_month_share_with_its_change(make_views: MakeViews) -
     assert view["total_eur"] == 2_500_000_000
 
 
-def test_page_gets_the_figures_of_a_view_as_they_are_shown(make_report: MakeReport) -> None:
+def test_page_receives_formatted_figures(make_report: MakeReport) -> None:
     raise_share = """
         update marts.rpt_destination_shares set share_r12 = 0.2345
         where destination_code = 'DE' and month = '2026-01-01' and scope_code = 'metal_core_hs'
@@ -269,7 +266,7 @@ def test_change_is_missing_without_the_year_before(make_views: MakeViews) -> Non
     assert make_views(forget)[METAL]["top"]["change_pp"] is None
 
 
-def test_chart_has_the_top_8_and_the_united_states_in_colours_of_their_own(make_views: MakeViews) -> None:
+def test_chart_gives_the_top_8_and_the_united_states_distinct_colours(make_views: MakeViews) -> None:
     lines = make_views()[METAL]["lines"]
     assert [line["code"] for line in lines] == ["DE", "BE", "FR", "IT", "PL", "GB", "ES", "SE", "US"]
     assert len({line["colour"] for line in lines}) == 9
@@ -281,7 +278,7 @@ def test_gap_in_a_series_stays_a_gap(make_views: MakeViews) -> None:
     assert view["lines"][0]["month"][view["months"].index(date(2024, 6, 1))] is None
 
 
-def test_months_alone_are_shown_where_no_12_months_exist(make_views: MakeViews) -> None:
+def test_view_without_12_months_falls_back_to_single_months(make_views: MakeViews) -> None:
     view = make_views()[MINE]
     assert view["basis"] == "month"
     assert view["top"] == {"code": "DE", "share": 0.2, "change_pp": None}
@@ -289,7 +286,7 @@ def test_months_alone_are_shown_where_no_12_months_exist(make_views: MakeViews) 
     assert view["concentration"] is None
 
 
-def test_totals_alone_make_no_ranking(make_views: MakeViews) -> None:
+def test_view_with_only_totals_has_no_ranking(make_views: MakeViews) -> None:
     view = make_views()[TOTALS]
     assert view["top"] is None
     assert view["lines"] == []
@@ -313,7 +310,7 @@ def test_growth_from_a_small_base_is_marked(make_views: MakeViews) -> None:
     assert [row["code"] for row in rows if row["small_base"]] == ["FI"]
 
 
-def test_rest_is_set_apart_and_not_ranked(make_views: MakeViews) -> None:
+def test_unallocated_rest_is_listed_last_without_a_rank(make_views: MakeViews) -> None:
     rows = make_views()[METAL]["rows"]
     assert rows[-1]["code"] == "unallocated"
     assert rows[-1]["rank"] is None
@@ -348,7 +345,7 @@ def test_every_reason_of_the_marts_has_its_text_in_both_languages(make_report: M
             assert texts[reason][language] in section, f"{reason}, {language}"
 
 
-def test_neighbouring_months_are_written_as_one_range(make_report: MakeReport) -> None:
+def test_adjacent_months_are_shown_as_one_range(make_report: MakeReport) -> None:
     more = """
         update marts.rpt_destination_shares set is_complete = false, share = null, incomplete_reason = 'mixed_vintages'
         where scope_code = 'metal_core_hs' and month in ('2024-11-01', '2024-12-01', '2025-01-01', '2025-03-01')
@@ -361,18 +358,18 @@ def test_status_shows_loads_and_the_newest_run_of_each_gate(make_report: MakeRep
     status = html[html.index('<section id="status"') : html.index('<section id="notes"')]
     assert "1.234.560" in status
     assert "2,100" in status
-    # Each dataset passes the gate on its own, so each has a newest run of its own.
+    # Each dataset passes the gate separately, so each has its own newest run.
     assert "run-0" in status
     assert "run-2" in status
     assert "run-1" not in status
     assert "old_failure" not in status
     assert "few_rows" in status
     assert "fewer rows &amp; &lt;less&gt; than before" in status
-    # CBS has no freshness row: a dash, not a made up month.
+    # CBS has no freshness row: a dash, not an invented month.
     assert '<span class="nl" lang="nl">\u2013</span>' in status
 
 
-def test_what_is_not_all_there_stands_in_the_head(make_report: MakeReport) -> None:
+def test_page_header_lists_gaps(make_report: MakeReport) -> None:
     html = make_report()
     head = html[html.index('id="as-of"') : html.index("<noscript>")]
     gaps = head[head.index('id="gaps"') : head.index("</div>")]
@@ -384,11 +381,11 @@ def test_what_is_not_all_there_stands_in_the_head(make_report: MakeReport) -> No
     assert "cbs_85429ned" not in gaps
     assert 'id="unmapped"' not in head
     assert 'id="gaps"' not in make_report("update ops.slices set state = 'loaded'")
-    # A publication of an earlier version has no such table.
+    # Publications of earlier versions lack this table.
     assert 'id="gaps"' not in make_report("drop table ops.slices")
 
 
-def test_countries_that_no_list_knows_are_named_with_their_largest_share(make_report: MakeReport) -> None:
+def test_unmapped_country_codes_are_listed_with_their_largest_share(make_report: MakeReport) -> None:
     html = make_report(
         "update marts.rpt_destination_shares set destination_code = 'unmapped' where destination_code = 'FI'"
     )
@@ -398,7 +395,7 @@ def test_countries_that_no_list_knows_are_named_with_their_largest_share(make_re
     assert "1.33%" in told
 
 
-def test_publication_is_shown_when_the_file_has_it(make_report: MakeReport) -> None:
+def test_publication_is_shown_if_the_file_records_it(make_report: MakeReport) -> None:
     assert 'id="publication"' not in make_report()
     html = make_report(
         "create table ops.publication as select 'abc-20260321T120000' as publish_id, 'f00d' as content_sha256, "
@@ -417,7 +414,7 @@ def test_publication_is_shown_when_the_file_has_it(make_report: MakeReport) -> N
         "timestamp '2026-03-21 12:00:00' as published_at",
     ],
 )
-def test_simulated_data_says_so(make_report: MakeReport, change: str) -> None:
+def test_simulated_data_is_marked(make_report: MakeReport, change: str) -> None:
     html = make_report(change)
     assert 'class="is-simulated"' in html
     assert html.count(">Gesimuleerde gegevens / Simulated data<") == 2
@@ -486,7 +483,7 @@ def test_page_stays_small(make_report: MakeReport) -> None:
         "update marts.rpt_destination_shares set is_complete = false, share = null, share_r12 = null, total_eur = null",
     ],
 )
-def test_page_without_a_complete_month_says_so(make_report: MakeReport, change: str) -> None:
+def test_page_states_that_no_month_is_complete(make_report: MakeReport, change: str) -> None:
     html = make_report(change)
     assert "Er zijn nog geen aandelen" in html
     assert "There are no shares yet" in html
@@ -535,7 +532,7 @@ def test_report_is_replaced_whole_and_readable(make_marts: Callable[..., Path], 
     assert marts.read_bytes() == before
 
 
-def test_colours_can_be_read_on_white() -> None:
+def test_colours_are_readable_on_white() -> None:
     def luminance(colour: str) -> float:
         parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
         red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
@@ -545,8 +542,8 @@ def test_colours_can_be_read_on_white() -> None:
         assert 1.05 / (luminance(colour) + 0.05) >= 4.5, colour
 
 
-def test_an_office_is_named_after_what_was_loaded_of_it(make_report: MakeReport) -> None:
-    """A declared dataset without a load has no origin to name."""
+def test_as_of_lists_only_loaded_datasets(make_report: MakeReport) -> None:
+    """A declared dataset without a load has no origin to show."""
     on_request = (
         "insert into marts.dim_dataset (dataset_code, source_code, title_en, title_nl, n_loads)"
         " values ('eurostat_ert_bil_eur_m', 'EUROSTAT', 'Exchange rates', 'Wisselkoersen', 0)"
@@ -565,7 +562,7 @@ def section_of(html: str, name: str) -> str:
     return found[0]
 
 
-def test_sections_say_which_view_they_speak_of(make_report: MakeReport) -> None:
+def test_each_section_names_its_view(make_report: MakeReport) -> None:
     html = make_report()
     for name in SECTIONS:
         section = section_of(html, name)
@@ -588,7 +585,7 @@ def test_every_chart_is_described_with_figures_and_has_a_table(make_report: Make
 
 
 @pytest.mark.parametrize("table", sorted({section.TABLES[0] for section in SECTIONS.values()}))
-def test_a_section_without_rows_says_why(make_report: MakeReport, table: str) -> None:
+def test_section_without_rows_states_the_reason(make_report: MakeReport, table: str) -> None:
     html = make_report(f"delete from marts.{table}")
     if table == "rpt_destination_shares":
         assert "Er zijn nog geen aandelen" in html
@@ -599,7 +596,7 @@ def test_a_section_without_rows_says_why(make_report: MakeReport, table: str) ->
         assert ("This part is empty" in section) == (module.TABLES[0] == table), name
 
 
-def test_a_file_without_a_table_says_what_to_do(make_report: MakeReport) -> None:
+def test_section_without_its_table_states_the_remedy(make_report: MakeReport) -> None:
     tables = sorted({table for section in SECTIONS.values() for table in section.TABLES} - {"rpt_destination_shares"})
     html = make_report(*(f"drop table marts.{table}" for table in tables))
     for name, module in SECTIONS.items():
@@ -609,11 +606,11 @@ def test_a_file_without_a_table_says_what_to_do(make_report: MakeReport) -> None
         assert ("Build and publish again" in section) == bool(absent), name
         for table in absent:
             assert table in section
-    # The growth of the total stands in one of them; without it the sentence says so.
+    # One of these tables holds the growth of the total; without it the sentence reports the gap.
     assert "een vergelijking met een jaar eerder is niet mogelijk" in section_of(html, "month")
 
 
-def test_moves_are_beside_the_usual_revision(make_report: MakeReport) -> None:
+def test_moves_are_compared_with_the_usual_revision(make_report: MakeReport) -> None:
     section = section_of(make_report(), "month")
     assert "the share of Germany fell from 21.25% to 20.00% (\u22121.25 percentage points)" in section
     assert "That is more than the usual revision of that share (0.020 percentage points)." in section
@@ -625,7 +622,7 @@ def test_moves_are_beside_the_usual_revision(make_report: MakeReport) -> None:
     assert ">unknown<" in of["Belgium"]
 
 
-def test_month_that_is_far_from_its_own_history_is_told(make_report: MakeReport) -> None:
+def test_month_far_from_its_own_history_is_marked_unusual(make_report: MakeReport) -> None:
     assert "↯" not in without_library(make_report()).split('id="report-data"')[0]
     html = make_report(
         "update marts.rpt_destination_shares set is_unusual = true, value_to_expected_ratio = 7.14"
@@ -635,7 +632,7 @@ def test_month_that_is_far_from_its_own_history_is_told(make_report: MakeReport)
     assert "Ongewoon (↯): Polen had 7,1 keer" in html
 
 
-def test_map_names_what_is_too_small_to_draw(make_report: MakeReport) -> None:
+def test_map_lists_destinations_too_small_to_draw(make_report: MakeReport) -> None:
     small = """
         insert into marts.rpt_destination_shares by name
         select
@@ -654,11 +651,11 @@ def test_map_is_shaded_by_the_share(make_report: MakeReport) -> None:
     assert shades["DE"] == map_section.SHADES[-1]
     assert shades["US"] == map_section.SHADES[3]
     assert shades["NL"] == map_section.REPORTER
-    # Portugal has no figure, which is not a share of zero.
+    # Portugal has no figure; that is not a share of zero.
     assert "PT" not in shades
 
 
-def test_countries_of_the_map_are_those_of_the_warehouse() -> None:
+def test_warehouse_knows_every_country_on_the_map() -> None:
     with (PROJECT / "reference" / "countries.csv").open(encoding="utf-8", newline="") as handle:
         known = {row["country_code"] for row in csv.DictReader(handle)}
     drawn = charts.countries_on_map()
@@ -701,7 +698,7 @@ def test_ledger_gives_the_verdict_in_words(make_report: MakeReport) -> None:
     assert "For comparison" not in section
 
 
-def test_other_offices_are_said_where_only_they_are_there(make_report: MakeReport) -> None:
+def test_sections_name_the_remaining_offices_without_eurostat_shares(make_report: MakeReport) -> None:
     html = make_report("delete from marts.rpt_destination_shares where source_code = 'EUROSTAT'")
     assert page_data(html)["default"] == TOTALS
     assert "Dit deel is leeg" in section_of(html, "month")
@@ -709,14 +706,14 @@ def test_other_offices_are_said_where_only_they_are_there(make_report: MakeRepor
     assert "In januari 2026 telt Eurostat" in section_of(html, "reconciliation")
 
 
-def test_section_is_one_file(make_report: MakeReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_file_adds_a_section(make_report: MakeReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = re.findall(r'<section id="(\w+)"', make_report())
     page = (PROJECT / "docs" / "contributing.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```python\n(.*?)^```", page, re.S | re.M)
     (tmp_path / "sections").mkdir()
     (tmp_path / "sections" / "largest.py").write_text(example, encoding="utf-8")
     monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path / "sections")])
-    # The same marts, drawn anew.
+    # `select 1` leaves the marts unchanged but bypasses the cached report.
     html = make_report("select 1")
     monkeypatch.delitem(sys.modules, "publish.report.sections.largest")
     assert '<a href="#largest">' in html
@@ -727,7 +724,7 @@ def test_section_is_one_file(make_report: MakeReport, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("name", list(SECTIONS))
-def test_section_has_what_a_section_needs(name: str) -> None:
+def test_section_has_the_required_attributes(name: str) -> None:
     module = SECTIONS[name]
     assert module.TABLES
     assert module.__doc__

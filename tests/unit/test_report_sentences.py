@@ -1,4 +1,4 @@
-"""The sentences of the report: figures missing, negative, equal; in both languages."""
+"""Report sentences with missing, negative and equal figures, in both languages."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_largest_move_without_a_second_release() -> None:
     assert "Changes in the table" not in told
 
 
-def test_moves_that_look_equal_are_a_tie() -> None:
+def test_moves_that_round_equal_are_a_tie() -> None:
     rows = [move("DE", "Y", 0.301), move("FR", "Z", -0.299), move("BE", "W", 0.1)]
     assert read(month.describe_moves(rows)) == (
         "The largest changes are equally large: Y (+0.30 percentage points) and Z (−0.30 percentage points) "
@@ -134,7 +134,7 @@ def test_united_states() -> None:
     assert "not known" in read(month.describe_united_states({**row, "share": None}))
 
 
-def test_map_with_one_country_of_weight() -> None:
+def test_map_with_one_country_above_one_percent() -> None:
     rows = [move("DE", "Y", 0, shown=0.4), move("FR", "Z", 0, shown=0.002)]
     assert read(map.describe_map(rows, [])) == (
         "One country has a share of at least 1%. The largest are Y (40.0%) and Z (0.2%). "
@@ -168,7 +168,7 @@ def test_shares_of_a_view() -> None:
         (12.0, "That is less concentrated than a year earlier (12.0 equal markets)."),
         (13.0, "That is more concentrated than a year earlier (13.0 equal markets)."),
         (12.54, "That is as concentrated as a year earlier."),
-        # What looks the same is the same.
+        # Figures that round to the same value count as equal.
         (12.45, "That is as concentrated as a year earlier."),
         (None, "The figure a year earlier is not known."),
     ],
@@ -270,7 +270,7 @@ def test_verdict(verdict: str, reason: str | None, told: str) -> None:
     assert told in frontloading.describe_verdict(ledger(verdict=verdict, verdict_reason=reason))["en"]
 
 
-def test_opportunities_that_look_equal_are_named() -> None:
+def test_opportunities_that_round_equal_are_a_tie() -> None:
     row = move(
         "MX",
         "M",
@@ -358,7 +358,7 @@ def test_revisions_and_status() -> None:
 
 def test_numbers_in_both_languages() -> None:
     assert formats.number(-1234567.891, 2) == {"nl": "−1.234.567,89", "en": "−1,234,567.89"}
-    # Half away from zero, as the offices round.
+    # Round half away from zero, as the offices do.
     assert formats.number(1.25, 1) == {"nl": "1,3", "en": "1.3"}
     assert formats.number(-1.25, 1) == {"nl": "−1,3", "en": "−1.3"}
     assert formats.number(-0.001, 2, signed=True) == {"nl": "0,00", "en": "0.00"}
@@ -369,6 +369,6 @@ def test_numbers_in_both_languages() -> None:
     assert texts.in_sentence("GB", {"nl": "VK", "en": "UK"}) == {"nl": "het VK", "en": "the UK"}
 
 
-def test_a_sentence_that_lacks_a_value_is_an_error() -> None:
+def test_sentence_without_a_value_is_an_error() -> None:
     with pytest.raises(KeyError, match="month"):
         month.text("total_up", value="1", growth="1")

@@ -1,4 +1,4 @@
-"""Which PostgreSQL server serves the marts: the environment and its secrets."""
+"""Settings of the PostgreSQL server that serves the marts: the environment and its secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PG = {"PGHOST": "other", "PGOPTIONS": "-c x=1", "PGSSLMODE": "disable", "PGSERVI
 ADDRESS = "postgresql://db.example:5433/marts"
 
 
-def test_a_password_comes_from_a_variable_or_from_a_file(tmp_path: Path) -> None:
+def test_password_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
     expected = PostgresServer("db.example", 5433, "marts", LOADER, "se:cret")
     assert serving.marts_server({serving.URL: ADDRESS, serving.PASSWORD: "se:cret"}) == expected
     secret = tmp_path / "secret"
@@ -27,12 +27,12 @@ def test_a_password_comes_from_a_variable_or_from_a_file(tmp_path: Path) -> None
     assert "se:cret" not in repr(expected)
 
 
-def test_the_server_has_usual_defaults() -> None:
+def test_server_has_the_usual_defaults() -> None:
     server = serving.admin_server({serving.ADMIN_URL: "postgresql://db/postgres", serving.ADMIN_PASSWORD: "x"})
     assert server == PostgresServer("db", 5432, "postgres", "postgres", "x")
 
 
-def test_serving_is_off_where_no_server_is_named() -> None:
+def test_serving_is_off_without_a_server() -> None:
     assert not serving.is_served({})
     assert serving.is_served({serving.URL: ADDRESS})
 
@@ -54,7 +54,7 @@ def test_options_of_the_address_are_kept() -> None:
         ("postgresql://db/marts?password=hunter2", "holds a password"),
     ],
 )
-def test_an_address_with_a_slip_is_refused_by_its_cause(url: str, problem: str) -> None:
+def test_address_error_names_its_cause(url: str, problem: str) -> None:
     with pytest.raises(SettingsError, match=problem) as refused:
         serving.marts_server({serving.URL: url, serving.PASSWORD: "x"})
     assert serving.URL in str(refused.value)
@@ -62,10 +62,10 @@ def test_an_address_with_a_slip_is_refused_by_its_cause(url: str, problem: str) 
 
 
 class _AskedError(Exception):
-    """The connection was asked for."""
+    """A connection was requested."""
 
 
-def test_a_connection_is_what_the_address_says_and_not_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_follows_the_address_not_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, str] = {}
 
     def connect(conninfo: str, **_: object) -> None:
@@ -89,18 +89,18 @@ def test_a_connection_is_what_the_address_says_and_not_the_environment(monkeypat
 
 
 @pytest.mark.parametrize("url", ["", "db.example", "mysql://db/marts", "postgresql://db", "postgresql:///marts"])
-def test_an_address_that_makes_no_sense_is_refused(url: str) -> None:
+def test_invalid_address_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match=r"not postgresql://\[user@\]host\[:port\]/database"):
         serving.marts_server({serving.URL: url, serving.PASSWORD: "x"})
 
 
-def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+def test_password_in_the_address_is_refused_and_not_repeated() -> None:
     with pytest.raises(SettingsError, match="METAALEXPORT_POSTGRES_PASSWORD") as refused:
         serving.marts_server({serving.URL: "postgresql://loader:hunter2@db/marts"})
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_missing_password_says_what_to_set(tmp_path: Path) -> None:
+def test_missing_password_error_states_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=f"set {serving.READER_PASSWORD}, or {serving.READER_PASSWORD}_FILE"):
         serving.reader_password({})
     with pytest.raises(SettingsError, match="cannot be read"):

@@ -1,4 +1,4 @@
-"""The model behind the simulated offices: identities, anchors, determinism, and the shock that is put in."""
+"""The economic model of the simulated offices: identities, anchors, determinism, and the injected shock."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def product_row(code: str) -> int:
     return PRODUCTS.index(code)
 
 
-def test_a_release_dates_both_offices() -> None:
+def test_release_dates_both_offices() -> None:
     assert RELEASE.eurostat_stamp == "2026-10-15T11:00:00+0200"
     assert RELEASE.cbs_version == "202610020630"
     assert month_label(RELEASE.eurostat_months - 1) == "2026-08"
@@ -49,7 +49,7 @@ def test_a_release_dates_both_offices() -> None:
         Release(0)
 
 
-def test_shares_of_the_leaves_add_up_to_all_trade() -> None:
+def test_leaf_shares_add_up_to_one() -> None:
     assert sum(leaf.share for leaf in LEAVES) == pytest.approx(1.0)
     for leaf in LEAVES:
         assert sum(leaf.sections) == pytest.approx(1.0)
@@ -67,7 +67,7 @@ def test_world_is_the_exact_sum_of_countries_and_unallocated(economy: Economy, c
     assert cube.value[product_row(TOTAL), codes.index("NL")].sum() == 0
 
 
-def test_a_parent_holds_at_least_its_children(economy: Economy, comext: ComextTrade) -> None:
+def test_parent_is_at_least_the_sum_of_its_children(economy: Economy, comext: ComextTrade) -> None:
     value = comext.cube("NL", EXPORT, RELEASE).value
     for parent in PRODUCTS:
         length = 0 if parent == TOTAL else len(parent)
@@ -99,7 +99,7 @@ def test_small_cells_are_absent(comext: ComextTrade) -> None:
     assert ((cube.value > 0) | (cube.quantity == 0)).all()
 
 
-def test_two_economies_with_one_seed_are_equal_and_another_seed_differs(comext: ComextTrade) -> None:
+def test_equal_seeds_give_equal_economies_and_another_seed_differs(comext: ComextTrade) -> None:
     again = Economy()
     other = Economy(EconomyParameters(seed=2))
     own = comext.cube("NL", EXPORT, RELEASE)
@@ -108,8 +108,8 @@ def test_two_economies_with_one_seed_are_equal_and_another_seed_differs(comext: 
     assert (own.value != ComextTrade(other).cube("NL", EXPORT, RELEASE).value).any()
 
 
-def test_the_union_is_the_sum_of_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Three members say as much as 27, and take a ninth of the time.
+def test_union_is_the_sum_of_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Three members test as much as 27, in a ninth of the time.
     members = ("BE", "LU", "NL")
     monkeypatch.setattr("simulator.eurostat.trade.EU_MEMBERS", members)
     comext = ComextTrade(Economy())
@@ -120,7 +120,7 @@ def test_the_union_is_the_sum_of_its_members(monkeypatch: pytest.MonkeyPatch) ->
     assert (union.pieces == sum(part.pieces for part in parts)).all()
 
 
-def test_a_later_release_adds_a_month_and_revises_the_last_twelve(economy: Economy, comext: ComextTrade) -> None:
+def test_later_release_adds_a_month_and_revises_the_last_twelve(economy: Economy, comext: ComextTrade) -> None:
     first = comext.cube("NL", EXPORT, RELEASE).value
     second = comext.cube("NL", EXPORT, Release(RELEASE.number + 1)).value
     assert second.shape[2] == first.shape[2] + 1
@@ -137,7 +137,7 @@ def test_a_later_release_adds_a_month_and_revises_the_last_twelve(economy: Econo
     assert (comext.cube("NL", EXPORT, RELEASE).value == first).all()
 
 
-def test_front_loading_and_payback_are_what_the_parameters_say(economy: Economy, comext: ComextTrade) -> None:
+def test_front_loading_and_payback_match_the_parameters(economy: Economy, comext: ComextTrade) -> None:
     with_tariff = comext.truth("NL", EXPORT, MONTHS)
     without = comext.truth("NL", EXPORT, MONTHS, shocked=False)
     us = economy.partners.codes.index("US")
@@ -155,7 +155,7 @@ def test_front_loading_and_payback_are_what_the_parameters_say(economy: Economy,
     assert min(tariff.payback) == tariff.effective_month
 
 
-def test_the_tariff_can_be_switched_off(economy: Economy) -> None:
+def test_tariff_can_be_switched_off(economy: Economy) -> None:
     calm = Economy(EconomyParameters(front_loading=False))
     flows = calm.true_flows("NL", EXPORT, MONTHS)
     assert (flows == economy.true_flows("NL", EXPORT, MONTHS, shocked=False)).all()
@@ -170,7 +170,7 @@ def test_emerging_markets_grow_by_the_known_rate(economy: Economy) -> None:
         assert relative[12] / relative[0] == pytest.approx(1.0 + growth)
 
 
-def test_cbs_totals_meet_the_published_anchors(economy: Economy, cbs: CbsTrade) -> None:
+def test_cbs_totals_match_the_published_anchors(economy: Economy, cbs: CbsTrade) -> None:
     _, values = cbs.published_values(RELEASE)
     for year in range(2021, 2026):
         first = month_index(f"{year}-01")
@@ -180,7 +180,7 @@ def test_cbs_totals_meet_the_published_anchors(economy: Economy, cbs: CbsTrade) 
         assert totals[0] == pytest.approx(totals[1:4].sum())
 
 
-def test_cbs_truth_does_not_move_with_the_release(cbs: CbsTrade) -> None:
+def test_cbs_truth_does_not_depend_on_the_release(cbs: CbsTrade) -> None:
     early = cbs.truth(Release(1).cbs_months)
     late = cbs.truth(RELEASE.cbs_months)
     np.testing.assert_allclose(early.values, late.values[..., : early.values.shape[-1]], rtol=1e-12)
@@ -209,7 +209,7 @@ def test_replies_do_not_depend_on_the_instance() -> None:
         ("/eurostat/api/comext/dissemination/sdmx/2.1/contentconstraint/ESTAT/DS-045409", ""),
     )
     first, second = Simulator(seed=7), Simulator(seed=7)
-    # The order of the questions must not matter either.
+    # The order of the requests must not matter either.
     replies = {request: first.answer(*request).body for request in requests}
     for request in reversed(requests):
         assert second.answer(*request).body == replies[request], request
@@ -222,10 +222,10 @@ def test_imports_and_exports_are_different_draws(economy: Economy, comext: Comex
     assert imports[china].sum() > 0.5 * imports[germany].sum()
 
 
-# -- what CBS needs beside its border-crossing table ------------------------------------------------------
+# -- CBS tables other than border crossing ----------------------------------------------------------------
 
 
-def test_ownership_meets_the_published_anchors(economy: Economy, cbs: CbsTrade) -> None:
+def test_ownership_matches_the_published_anchors(economy: Economy, cbs: CbsTrade) -> None:
     truth = cbs.ownership_truth(RELEASE.cbs_months)
     states = truth.lands.index("L008778")
     row = {measure: i for i, measure in enumerate(truth.measures)}
@@ -241,7 +241,7 @@ def test_ownership_meets_the_published_anchors(economy: Economy, cbs: CbsTrade) 
     assert not truth.suppressed[:, -1].any()
 
 
-def test_ownership_keeps_the_partners_of_the_border(cbs: CbsTrade) -> None:
+def test_ownership_correlates_with_border_crossing_by_partner(cbs: CbsTrade) -> None:
     owned = cbs.ownership_truth(RELEASE.cbs_months)
     crossed = cbs.truth(RELEASE.cbs_months)
     assert owned.lands == crossed.lands
@@ -251,7 +251,7 @@ def test_ownership_keeps_the_partners_of_the_border(cbs: CbsTrade) -> None:
     assert np.corrcoef(np.log(border[border > 1]), np.log(mine[border > 1]))[0, 1] > 0.98
 
 
-def test_numbers_of_cbs_do_not_move_with_the_release(economy: Economy, cbs: CbsTrade) -> None:
+def test_cbs_figures_do_not_depend_on_the_release(economy: Economy, cbs: CbsTrade) -> None:
     early, late = Release(1).cbs_months, RELEASE.cbs_months
     owned = cbs.ownership_truth(early).values
     np.testing.assert_allclose(owned, cbs.ownership_truth(late).values[..., :early], rtol=1e-12)
@@ -267,7 +267,7 @@ def test_numbers_of_cbs_do_not_move_with_the_release(economy: Economy, cbs: CbsT
     assert index[:12].mean() == pytest.approx(100.0)
 
 
-def test_a_good_does_not_depend_on_the_others(cbs: CbsTrade) -> None:
+def test_good_does_not_depend_on_the_others(cbs: CbsTrade) -> None:
     goods = [good for good in GOODS if good.code.startswith("76")]
     together, _ = cbs.goods(goods, EXPORT, MONTHS)
     for i, good in enumerate(goods):
@@ -275,7 +275,7 @@ def test_a_good_does_not_depend_on_the_others(cbs: CbsTrade) -> None:
         assert (alone[0] == together[i]).all()
 
 
-def test_goods_are_never_more_than_their_section(cbs: CbsTrade) -> None:
+def test_goods_never_exceed_their_section(cbs: CbsTrade) -> None:
     truth = cbs.truth(MONTHS)
     leaf_of = {leaf.parents[0]: leaf for leaf in LEAVES}
     for flow, measure in ((IMPORT, "D001607"), (EXPORT, "D001636")):
@@ -290,8 +290,8 @@ def test_goods_are_never_more_than_their_section(cbs: CbsTrade) -> None:
             assert (values[rows].sum(axis=0) <= whole[:, section] * (1 + 1e-5) + 1e-9).all()
 
 
-def test_the_tariff_shows_in_goods_of_metal(economy: Economy, cbs: CbsTrade) -> None:
-    """The year totals are published figures, so the level of 2025 is fixed: the shape within the year is the tariff."""
+def test_tariff_shows_in_metal_goods(economy: Economy, cbs: CbsTrade) -> None:
+    """Published figures fix the year totals, so the tariff changes only the shape within 2025."""
     calm = CbsTrade(Economy(EconomyParameters(front_loading=False)))
     truth = cbs.truth(MONTHS)
     states = truth.lands.index("L008778")

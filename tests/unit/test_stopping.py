@@ -1,4 +1,4 @@
-"""A signal ends a process within seconds, with its exit code, and with all that it started."""
+"""A signal ends a process and all its children within seconds, with the signal's exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START = """
 from metaalexport import __main__, cli, stopping
 start, stopping.GRACE_SECONDS = __main__.main, 0.5
 """
-# Prints when it is there, so that the signal does not come before.
+# Each prints when it is ready, so that the signal does not come too early.
 WORK = {
     "a sleep": "import time; cli.main = lambda: (print('ready', flush=True), time.sleep(60)); start()",
     "an error that swallows it": (
@@ -46,7 +46,7 @@ WORK = {
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("name", WORK)
-def test_a_signal_ends_it_whole(name: str, number: signal.Signals) -> None:
+def test_signal_ends_the_process_and_its_children(name: str, number: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", START + WORK[name]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -64,7 +64,7 @@ def test_a_signal_ends_it_whole(name: str, number: signal.Signals) -> None:
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
 
 
-def test_what_a_process_started_ends_with_it() -> None:
+def test_children_end_with_their_process() -> None:
     command = (
         "import subprocess, sys; subprocess.Popen(['sleep', '3600'], start_new_session=True);"
         " print(1, flush=True); sys.stdin.read()"
@@ -74,7 +74,7 @@ def test_what_a_process_started_ends_with_it() -> None:
     process.stdout.readline()
     (child,) = psutil.Process(process.pid).children(recursive=True)
     code = f"from metaalexport.stopping import end_whole; end_whole({process.pid}, 2**22 - 3)"
-    # From another process: psutil reaps what it waits for.
+    # From another process: psutil reaps the processes that it waits for.
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
     process.wait(timeout=10)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE

@@ -1,4 +1,4 @@
-"""Archives that are read as they are unpacked: whole ones give every byte, all others an error and never a hang."""
+"""Archives read while they are unpacked: complete ones give every byte, all others an error and never a hang."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from extract.streams import (
 )
 from tests.contract.loading import seven_zip
 
-# Longer than a pipe holds, and not to be packed away to nothing.
+# Longer than a pipe's buffer, and not compressible to almost nothing.
 LINES = "".join(f"{number},{random.Random(number).random()}\n" for number in range(20_000)).encode()
 
 
@@ -75,7 +75,7 @@ def test_piped_without_a_reader_does_not_hang() -> None:
 
 
 @pytest.mark.timeout(60)
-def test_piped_reader_that_leaves_early_is_no_error() -> None:
+def test_piped_reader_may_stop_early() -> None:
     def write(output: BinaryIO) -> None:
         for _ in range(100):
             output.write(b"x" * 100_000)
@@ -84,7 +84,7 @@ def test_piped_reader_that_leaves_early_is_no_error() -> None:
         assert content.read(3) == b"xxx"
 
 
-def test_piped_writer_that_fails_is_an_archive_error_at_the_end() -> None:
+def test_piped_writer_failure_is_an_archive_error_at_the_end() -> None:
     def write(output: BinaryIO) -> None:
         output.write(b"half")
         raise ValueError("the disk went away")
@@ -94,12 +94,12 @@ def test_piped_writer_that_fails_is_an_archive_error_at_the_end() -> None:
 
 
 @pytest.mark.timeout(60)
-def test_piped_reader_that_fails_keeps_its_own_error() -> None:
+def test_piped_reader_failure_keeps_its_own_error() -> None:
     with pytest.raises(KeyError, match="mine"), piped(write_lines):
         raise KeyError("mine")
 
 
-def test_zip_members_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+def test_zip_members_are_in_numeric_order(tmp_path: Path) -> None:
     names = ["Observations.csv", "Observations10.csv", "Observations2.csv", "sub/Observations1.csv", "Other.csv"]
     path = write_zip(tmp_path / "a.zip", dict.fromkeys(names, b"x\n"))
     assert zip_members(path, "Observations") == [
@@ -112,7 +112,7 @@ def test_zip_members_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize("is_open", [True, False], ids=["last line open", "last line ended"])
-def test_zip_several_members_are_one_file_with_one_header(tmp_path: Path, end: bytes, *, is_open: bool) -> None:
+def test_zip_several_members_are_joined_under_one_header(tmp_path: Path, end: bytes, *, is_open: bool) -> None:
     last = b"" if is_open else end
     members = {"O1.csv": b"a;b" + end + b"1;2" + end + b"3;4" + last, "O2.csv": b"a;b" + end + b"5;6" + last}
     path = write_zip(tmp_path / "a.zip", members)
@@ -120,7 +120,7 @@ def test_zip_several_members_are_one_file_with_one_header(tmp_path: Path, end: b
     assert unpack_zip(path, ["O1.csv"]) == members["O1.csv"]
 
 
-def test_zip_cut_anywhere_is_an_archive_error(tmp_path: Path) -> None:
+def test_zip_truncated_anywhere_is_an_archive_error(tmp_path: Path) -> None:
     whole = write_zip(tmp_path / "whole.zip", {"Observations.csv": LINES}).read_bytes()
     for size in (0, 3, len(whole) // 3, len(whole) // 2, len(whole) - 1):
         cut = tmp_path / f"{size}.zip"
@@ -139,13 +139,13 @@ def test_zip_with_a_changed_byte_is_an_archive_error_when_read(tmp_path: Path) -
         unpack_zip(path, ["Observations.csv"])
 
 
-def test_seven_zip_whole_gives_every_byte(tmp_path: Path) -> None:
+def test_seven_zip_complete_gives_every_byte(tmp_path: Path) -> None:
     path = seven_zip(tmp_path / "a.7z", {"full_202601.dat": LINES})
     assert seven_zip_member(path) == "full_202601.dat"
     assert unpack_seven_zip(path) == LINES
 
 
-def test_a_folder_in_a_seven_zip_is_no_member(tmp_path: Path) -> None:
+def test_seven_zip_folder_is_not_a_member(tmp_path: Path) -> None:
     folder = tmp_path / "COMEXT"
     folder.mkdir()
     (folder / "full_202601.dat").write_bytes(LINES)
@@ -158,9 +158,7 @@ def test_a_folder_in_a_seven_zip_is_no_member(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("members", [{}, {"a.dat": b"x", "b.dat": b"y"}], ids=["none", "two"])
-def test_seven_zip_with_another_number_of_members_is_an_error_that_time_does_not_heal(
-    tmp_path: Path, members: dict[str, bytes]
-) -> None:
+def test_seven_zip_with_another_number_of_members_is_not_retryable(tmp_path: Path, members: dict[str, bytes]) -> None:
     path = seven_zip(tmp_path / "a.7z", members)
     with pytest.raises(ArchiveContentError, match="not one member"):
         seven_zip_member(path)
@@ -169,7 +167,7 @@ def test_seven_zip_with_another_number_of_members_is_an_error_that_time_does_not
     assert not verdict.retryable
 
 
-def test_seven_zip_cut_anywhere_is_an_archive_error(tmp_path: Path) -> None:
+def test_seven_zip_truncated_anywhere_is_an_archive_error(tmp_path: Path) -> None:
     whole = seven_zip(tmp_path / "whole.7z", {"full.dat": LINES}).read_bytes()
     for size in (0, 5, 6, 20, 31, 32, 33, len(whole) // 2, len(whole) - 40, len(whole) - 1):
         cut = tmp_path / f"{size}.7z"
@@ -179,7 +177,7 @@ def test_seven_zip_cut_anywhere_is_an_archive_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_seven_zip_with_a_changed_byte_never_gives_all_its_content(tmp_path: Path) -> None:
+def test_seven_zip_with_a_changed_byte_is_an_archive_error(tmp_path: Path) -> None:
     whole = seven_zip(tmp_path / "whole.7z", {"full.dat": LINES}).read_bytes()
     for position in range(0, len(whole), len(whole) // 40):
         body = bytearray(whole)
@@ -191,14 +189,14 @@ def test_seven_zip_with_a_changed_byte_never_gives_all_its_content(tmp_path: Pat
 
 
 @pytest.mark.timeout(60)
-def test_seven_zip_reader_of_one_line_leaves_the_rest_packed(tmp_path: Path) -> None:
+def test_seven_zip_reader_of_one_line_leaves_the_rest_compressed(tmp_path: Path) -> None:
     path = seven_zip(tmp_path / "a.7z", {"full.dat": LINES * 5})
     with piped(lambda output: write_seven_zip(path, output)) as (pipe,), pipe.open("rb") as content:
         assert content.readline() == LINES.split(b"\n", 1)[0] + b"\n"
 
 
 @pytest.mark.timeout(60)
-def test_database_reads_a_member_and_an_error_of_its_own_ends_it(tmp_path: Path) -> None:
+def test_database_reads_a_member_and_its_own_error_ends_the_read(tmp_path: Path) -> None:
     path = seven_zip(tmp_path / "a.7z", {"full.dat": LINES})
     options = "header = false, auto_detect = false, columns = {'a': 'INTEGER', 'b': 'DOUBLE'}"
     with duckdb.connect() as connection:

@@ -1,4 +1,4 @@
-"""The files of the gates: what an analyst can get wrong in them is said with the check's name."""
+"""The files of the gates: an analyst's mistake in them is reported with the check's name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("gate", ["landing", "candidate"])
-def test_every_check_is_named_once_and_has_one_of_two_severities(gate: str) -> None:
+def test_every_check_has_a_unique_name_and_one_of_two_severities(gate: str) -> None:
     checks = read_gate(gate)["checks"]
     names = [check["name"] for check in checks]
     assert len(names) > 15
@@ -36,7 +36,7 @@ def test_every_check_is_named_once_and_has_one_of_two_severities(gate: str) -> N
         ("}", "'rows_are_there' is malformed"),
     ],
 )
-def test_entry_that_is_no_check_is_named(folder: Path, rest: str, problem: str) -> None:
+def test_malformed_entry_is_named(folder: Path, rest: str, problem: str) -> None:
     (folder / "broken.yml").write_text(CHECK + rest + "\n", encoding="utf-8")
     with pytest.raises(ValueError, match=problem) as caught:
         read_suite("broken", (), {})

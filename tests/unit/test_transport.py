@@ -1,4 +1,4 @@
-"""Connections without a network: which address is tried, and in which order."""
+"""Connections without a network: the addresses tried, and their order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ V6 = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2001:db8::1", 80, 0, 0))
 
 
 def resolve_with(monkeypatch: pytest.MonkeyPatch, resolve: Callable[..., Any]) -> None:
-    """Give the transport a resolver, and nobody else: the blocked one of the whole process is to stay in its place."""
+    """Give only the transport a resolver; the blocked one of the whole process must stay in place."""
     ours = SimpleNamespace(
         **{name: getattr(socket, name) for name in ("SOCK_STREAM", "AF_INET", "SHUT_RDWR", "gaierror")},
         getaddrinfo=resolve,
@@ -29,7 +29,7 @@ def resolve_with(monkeypatch: pytest.MonkeyPatch, resolve: Callable[..., Any]) -
 
 
 class Network:
-    """Says which addresses a host has, and which of them answer; remembers what was tried."""
+    """Network with the addresses of a host and their failures; records the attempts."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, found: list[Any], **problems: OSError) -> None:
         self.tried: list[tuple[str, Any]] = []
@@ -58,33 +58,33 @@ def get(timeout: float = 3.0) -> requests.Response:
         return session.get("http://office.example/x", timeout=(timeout, 5.0))
 
 
-def test_ipv4_is_tried_first_whatever_the_resolver_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ipv4_is_tried_first_whatever_the_resolver_order(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, [V6, V4])
     assert get().text == "ok"
     assert [host for host, _ in network.tried] == ["192.0.2.1"]
 
 
-def test_ipv6_that_swallows_packets_is_never_asked_where_ipv4_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ipv6_that_drops_packets_is_never_tried_if_ipv4_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, [V6, V6, V4], v6=TimeoutError("swallowed"))
     assert get().status_code == 200
     assert len(network.tried) == 1
 
 
-def test_ipv6_is_asked_where_ipv4_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ipv6_is_tried_if_ipv4_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, [V6, V4, OTHER_V4], v4=OSError("no route"))
     assert get().text == "ok"
     assert [host for host, _ in network.tried] == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
 
 
-def test_address_that_hangs_costs_its_own_turn_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_address_costs_only_its_own_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(monkeypatch, [V4, V4, V6], v4=TimeoutError("late"), v6=TimeoutError("late"))
     with pytest.raises(requests.ConnectTimeout, match=r"no connection to office\.example"):
         get(timeout=3.0)
-    # Each address once, each with the whole time of a connection and no more.
+    # Each address is tried once, with the full connect timeout.
     assert network.tried == [("192.0.2.1", 3.0), ("2001:db8::1", 3.0)]
 
 
-def test_refused_connection_is_an_error_that_names_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_connection_error_names_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     Network(monkeypatch, [V4], v4=ConnectionRefusedError("refused"))
     with pytest.raises(requests.ConnectionError, match=r"no connection to office\.example: refused"):
         get()
@@ -96,7 +96,7 @@ def test_host_without_an_address_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         get()
 
 
-def test_host_that_cannot_be_resolved_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unresolvable_host_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: Any, **__: Any) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
