@@ -1,4 +1,4 @@
-"""What README and docs say exists: commands, targets, links, tables, columns, files. Nothing is run but help texts."""
+"""README and docs name existing commands, targets, links, tables, columns and files. Only help texts are run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
-# Hosts that a reader may be sent to, or that a page may name; not those of package registries or of this machine.
+# Hosts that a page may link to or name; package registries and this machine are excluded.
 HOSTS = {
     "creativecommons.org",
     "datasets.cbs.nl",
@@ -51,7 +51,7 @@ HOSTS = {
     "schemas.xmlsoap.org",
     "semver.org",
 }
-# The address of a registry or of a proxy; a person may well be told to set one.
+# Machine paths and addresses of registries and proxies; a page may still ask the reader to set a proxy.
 FORBIDDEN = re.compile(r"/(?:work|home|root|tmp|mnt|Users)/|pypi|index-url|artifactory|proxy[.:/]", re.IGNORECASE)
 
 
@@ -62,7 +62,7 @@ def _no_socket() -> None:
 
 @pytest.fixture(params=NAMES)
 def page(request: pytest.FixtureRequest) -> str:
-    """The text of one page."""
+    """Return the text of one page."""
     return read(request.param)
 
 
@@ -78,7 +78,7 @@ def generator() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def published(generator: ModuleType) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty published file, made from the contracts and the table macros."""
+    """Yield an empty published file, built from the contracts and the table macros."""
     with duckdb.connect() as connection:
         for schema in ("marts", "ops"):
             connection.execute(f"create schema {schema}")
@@ -158,7 +158,7 @@ def sql_statements() -> list[tuple[str, str]]:
 
 
 def slug(heading: str) -> str:
-    """The anchor that GitHub gives a heading."""
+    """Return the anchor that GitHub gives a heading."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
@@ -168,7 +168,7 @@ def test_command_and_options_exist(name: str, arguments: list[str]) -> None:
     subcommand, *rest = arguments
     assert runner.invoke(app, [subcommand, "--help"]).exit_code == 0, f"{name}: no such subcommand {subcommand}"
     group = typer.main.get_command(app)
-    # Parses the arguments and runs nothing.
+    # Parse the arguments without running the command.
     group.commands[subcommand].make_context(subcommand, rest)  # type: ignore[attr-defined]
 
 
@@ -195,7 +195,7 @@ def test_make_targets_exist_and_are_listed() -> None:
     assert named <= helped
 
 
-def test_links_and_images_lead_somewhere(page: str, request: pytest.FixtureRequest) -> None:
+def test_links_and_images_resolve(page: str, request: pytest.FixtureRequest) -> None:
     folder = (ROOT / request.node.callspec.params["page"]).parent
     for target in re.findall(r"!?\[[^\]]*\]\(([^)\s]+)\)", FENCE.sub("", page)):
         if urlsplit(target).scheme:
@@ -216,7 +216,7 @@ def test_every_page_is_linked() -> None:
 
 
 def page_of(dataset: Dataset) -> str:
-    """The text of the one page of a dataset: named after it, or that of its family, with the code first in a row."""
+    """Return the page of a dataset: its own, or the family page with a table row that starts with its code."""
     pages = sorted((ROOT / "docs" / "data-sources").glob("*.md"))
     own = [path for path in pages if path.stem == dataset.code]
     family = [path for path in pages if re.search(rf"^\| `{dataset.code}` \|", path.read_text("utf-8"), re.MULTILINE)]
@@ -232,19 +232,19 @@ def test_every_dataset_has_a_page(code: str) -> None:
     for fact in (code, dataset.identifier, dataset.licence, dataset.citation, *dataset.measure_codes):
         assert fact in text, fact
     for measure in dataset.measures:
-        # An empty unit was not seen yet.
+        # An empty unit has not been observed yet.
         assert measure.unit.lower() in text.lower(), measure.unit
-    assert "copyright-notice" in text or dataset.office == "cbs", "the carve-outs of the licence"
-    assert "not verified" in text.lower(), "what nobody has seen"
+    assert "copyright-notice" in text or dataset.office == "cbs", "the page omits the carve-outs of the licence"
+    assert "not verified" in text.lower(), "the page does not state what is not verified"
 
 
-def test_pages_of_data_sources_speak_of_datasets() -> None:
+def test_data_source_pages_name_datasets() -> None:
     for path in (ROOT / "docs" / "data-sources").glob("*.md"):
         text = path.read_text(encoding="utf-8")
         assert [code for code in load_registry() if f"`{code}`" in text or path.stem == code], path.name
 
 
-def test_page_of_datasets_lists_each_of_them_with_what_the_registry_says() -> None:
+def test_datasets_page_matches_the_registry() -> None:
     table = read("docs/datasets.md").partition("## Datasets")[2].partition("Pages:")[0]
     listed = {
         code: (cells[3], cells[4])
@@ -266,14 +266,14 @@ def test_sql_names_existing_tables_and_columns(published: duckdb.DuckDBPyConnect
     assert plan
 
 
-def test_query_over_the_products_of_a_scope_names_their_nomenclature() -> None:
-    """Divisions of SITC and chapters of the CN share their numbers."""
+def test_scope_product_queries_name_the_nomenclature() -> None:
+    """SITC divisions and CN chapters share numbers."""
     queries = [(name, s) for name, s in sql_statements() if re.search(r"product_code in \(select product_code", s)]
     assert len(queries) >= 3
     assert [name for name, statement in queries if "nomenclature_code = 'CN'" not in statement] == []
 
 
-def test_notebooks_are_kept_without_outputs() -> None:
+def test_notebooks_have_no_outputs() -> None:
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
     assert paths
     for path in paths:
@@ -285,7 +285,7 @@ def test_notebooks_are_kept_without_outputs() -> None:
         assert not FORBIDDEN.search(path.read_text(encoding="utf-8"))
 
 
-def test_page_of_tables_lists_all_of_them(generator: ModuleType) -> None:
+def test_tables_page_lists_every_table(generator: ModuleType) -> None:
     page = generator.fill(read("docs/marts.md"))
     models = read_models(ROOT / "dbt_project", "marts", "ops")
     assert set(re.findall(r"^### (\w+\.\w+)$", page, re.MULTILINE)) == {
@@ -295,7 +295,9 @@ def test_page_of_tables_lists_all_of_them(generator: ModuleType) -> None:
     assert len(re.findall(r"^\| `\w+` \| [a-z]", page, re.MULTILINE)) > sum(len(model.columns) for model in models)
 
 
-def test_publication_is_described_as_it_is_written(generator: ModuleType, published: duckdb.DuckDBPyConnection) -> None:
+def test_publication_description_matches_the_written_table(
+    generator: ModuleType, published: duckdb.DuckDBPyConnection
+) -> None:
     section = read("docs/marts.md").partition("### ops.publication")[2]
     described = re.findall(r"^\| `(\w+)` \| (\w+) \|", section, re.MULTILINE)
     written = published.execute("select column_name, lower(column_type) from (describe ops.publication)").fetchall()
@@ -326,7 +328,7 @@ def test_decisions_are_numbered_without_gaps() -> None:
 
 
 def gate_1_checks(dataset: Dataset) -> set[str]:
-    """The names of all checks that a later load of all partners of a dataset meets."""
+    """Return the names of all landing gate checks for a later load of all partners of a dataset."""
     manifest = LoadManifest(
         load_id="load",
         dataset=dataset.code,
@@ -354,8 +356,8 @@ def test_gate_checks_are_in_the_runbook() -> None:
     runbook = read("docs/runbook.md")
     assert {name for name in names if f"`{name}`" not in runbook} == set()
     named = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`\w+`.*?) \|", runbook, re.MULTILINE))))
-    # Other tables of the page begin with the rules of contracts, the outcomes of `doctor`, alerts and their settings,
-    # findings of `health` and tasks of maintenance.
+    # Other tables of the page start with contract rules, `doctor` outcomes, alerts and their settings, `health`
+    # findings and maintenance tasks.
     others = {*alerts.SECTIONS, alerts.MAIL, alerts.WEBHOOK, *FINDINGS, *TASKS}
     others |= {
         *CONTRACT_MODES,
@@ -370,7 +372,7 @@ def test_gate_checks_are_in_the_runbook() -> None:
     assert named - names - others == set(), "the runbook names checks that no gate has"
 
 
-def test_rules_of_contracts_have_a_remedy_and_are_described_with_their_modes() -> None:
+def test_contract_rules_have_a_remedy_and_documented_modes() -> None:
     runbook = read("docs/runbook.md")
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", read("docs/architecture.md"), re.MULTILINE))
     for rule, modes in CONTRACT_MODES.items():
@@ -378,7 +380,7 @@ def test_rules_of_contracts_have_a_remedy_and_are_described_with_their_modes() -
         assert tuple(re.findall(r"`(\w+)`", rows[rule])) == modes, rule
 
 
-def test_errors_that_a_reader_meets_are_in_the_runbook() -> None:
+def test_user_facing_errors_are_in_the_runbook() -> None:
     kinds = {
         kind.__name__
         for module in (errors, politeness)
@@ -394,23 +396,23 @@ def test_environment_variables_exist_and_are_documented() -> None:
     modules = [f"metaalexport/{name}.py" for name in ("settings", "serving", "airflow_home", "airflow_run", "alerts")]
     settings = {word for module in modules for word in re.findall(r'"(METAALEXPORT_[A-Z_]+)"', read(module))}
     settings |= {"METAALEXPORT_CBS_URL", "METAALEXPORT_EUROSTAT_URL"}
-    # Whose value is a secret can also be the name of a file that holds it.
+    # A secret can also be given as the name of a file that contains it.
     settings |= {f"{name}_FILE" for name in settings if name.endswith("_PASSWORD") and "AIRFLOW" not in name}
     named = {word for name in NAMES for word in re.findall(r"METAALEXPORT_[A-Z_]+", read(name))}
-    # Airflow knows which options and connections there are.
+    # Airflow defines its own options and connections.
     named = {word for word in named if not inherited.for_airflow({word: ""})}
     assert named <= settings
     assert settings <= set(re.findall(r"METAALEXPORT_[A-Z_]+", read("docs/architecture.md")))
 
 
-def test_files_of_the_repository_that_are_named_exist(page: str) -> None:
+def test_named_repository_files_exist(page: str) -> None:
     folders = "dags|dbt_project|docs|expectations|extract|metaalexport|publish|simulator|tests"
     for code in inline_code(page):
         if re.fullmatch(rf"(?:{folders})/[\w./-]*", code):
             assert (ROOT / code).exists(), code
 
 
-def test_no_registry_host_and_no_machine_path(page: str) -> None:
+def test_pages_contain_no_registry_host_or_machine_path(page: str) -> None:
     assert not FORBIDDEN.search(page), FORBIDDEN.search(page)
     hosts = {urlsplit(url).hostname for url in re.findall(r"https?://[^\s`)\]>\"]+", page)}
     assert hosts <= HOSTS

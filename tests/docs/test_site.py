@@ -1,4 +1,4 @@
-"""The documentation site: it builds without a warning, holds every page, and fetches nothing from elsewhere."""
+"""The documentation site: it builds without warnings, contains every page, and loads nothing external."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the site; links to pages and headings that are not there are errors."""
+    """Build the site; links to missing pages and headings are errors."""
     folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [str(Path(sys.executable).with_name("mkdocs")), "build", "--strict", "--site-dir", str(folder)],
@@ -36,7 +36,7 @@ def test_every_page_of_the_documentation_is_in_the_site(site: Path) -> None:
     assert all(page in start for page in ("questions.html", "methodology.html", "team.html", "changelog.html"))
 
 
-def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
+def test_pages_load_nothing_external(site: Path) -> None:
     loaded = {
         url
         for page in site.rglob("*.html")
@@ -47,7 +47,7 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
     assert any(site.rglob("*.css"))
 
 
-def test_links_between_pages_have_a_file(site: Path) -> None:
+def test_links_between_pages_resolve(site: Path) -> None:
     broken = set()
     checked = 0
     for page in site.rglob("*.html"):
