@@ -29,7 +29,7 @@ def admin() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def server(admin: PostgresServer) -> Iterator[PostgresServer]:
-    """Prepare an empty database of the marts; give it as the role that fills it."""
+    """Prepare an empty database of the marts; yield it as the role that fills it."""
     prepare_server(admin, database=DATABASE, loader_password=LOADER_PASSWORD, reader_password=READER_PASSWORD)
     yield replace(admin, database=DATABASE, user=LOADER, password=LOADER_PASSWORD)
     with admin.connect() as connection:
@@ -57,7 +57,7 @@ def connect_reader(server: PostgresServer, *, autocommit: bool = True) -> psycop
 
 
 def make_publication(folder: Path, number: int, *, rows: int = 1000, profile: str = "simulator") -> Path:
-    """Publish made-up shares and facts that tell their publication by every number; return the file.
+    """Publish made-up shares and facts that identify their publication; return the file.
 
     Shares of each month sum to 1; every row of every table holds `number`.
     """
@@ -91,7 +91,7 @@ def make_publication(folder: Path, number: int, *, rows: int = 1000, profile: st
 
 
 def publish(candidate: Path, target: Path, number: int, profile: str) -> Publication:
-    """Publish a candidate on the day of its number."""
+    """Publish a candidate at the time given by its number."""
     return publish_duckdb(
         candidate,
         target,

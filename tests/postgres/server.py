@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own, for tests that need a real one."""
+"""A separate PostgreSQL server for tests that need a real one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _binary(name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
+    """Return a free port of the loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -34,8 +34,8 @@ def free_port() -> int:
 
 @contextmanager
 def running_server() -> Iterator[PostgresServer]:
-    """Start an empty server on a free port of the loopback; give it as its superuser, and remove it afterwards."""
-    # The server refuses to run as root, and its user cannot look into pytest's folders.
+    """Start an empty server on a free port of the loopback; yield it as its superuser, and remove it afterwards."""
+    # The server refuses to run as root, and its user cannot read pytest's folders.
     as_server_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     folder = Path(tempfile.mkdtemp(prefix="metaalexport-postgres-"))
     password_file = folder / "password"

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.postgres
 
 @pytest.fixture
 def connection(server: PostgresServer, extensions: Path, tmp_path: Path) -> str:
-    """Serve a publication; return a connection string for it."""
+    """Serve a publication and return its connection string."""
     publish_postgres(make_publication(tmp_path, 7), server, extensions=extensions, progress=lambda message: None)
     return (
         f"Driver={{PostgreSQL Unicode}};Server={server.host};Port={server.port};Database={server.database};"
@@ -26,7 +26,7 @@ def connection(server: PostgresServer, extensions: Path, tmp_path: Path) -> str:
 
 
 class RefusedError(Exception):
-    """The server did not run a statement."""
+    """The server refused a statement."""
 
 
 def ask(connection: str, statement: str) -> list[list[str]]:
@@ -37,13 +37,13 @@ def ask(connection: str, statement: str) -> list[list[str]]:
         input=f"{statement}\n", capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    # Its exit code is of the connection alone.
+    # The exit code of isql reports only the connection.
     if "Could not SQLExecute" in done.stderr:
         raise RefusedError(statement)
     return [line.split(",") for line in done.stdout.splitlines() if line]
 
 
-def test_values_arrive(connection: str) -> None:
+def test_values_are_read(connection: str) -> None:
     heading, *rows = ask(
         connection,
         "select month, share, value_eur, generation from marts.rpt_destination_shares"

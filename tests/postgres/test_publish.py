@@ -1,4 +1,4 @@
-"""Serving from PostgreSQL: what is written, who may do what, and that readers never see a half."""
+"""Serving from PostgreSQL: the written tables, the roles' privileges, and no partial publication for readers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def schemas(server: PostgresServer) -> list[str]:
     return [row[0] for row in rows]
 
 
-def test_tables_come_with_rows_types_keys_indexes_and_comments(
+def test_tables_have_rows_types_keys_indexes_and_comments(
     server: PostgresServer, reader: psycopg.Connection, extensions: Path, tmp_path: Path
 ) -> None:
     messages: list[str] = []
@@ -86,7 +86,7 @@ def test_tables_come_with_rows_types_keys_indexes_and_comments(
     assert schemas(server) == ["marts", "ops", "serving"]
 
 
-def test_a_connection_is_as_the_address_says_whatever_the_environment_does(
+def test_connection_follows_the_address_not_the_environment(
     server: PostgresServer, extensions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = {
@@ -107,7 +107,7 @@ def test_a_connection_is_as_the_address_says_whatever_the_environment_does(
         replace(server, options={"sslmode": "require"}).connect()
 
 
-def test_the_same_publication_is_not_written_twice(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
+def test_same_publication_is_not_written_twice(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
     published = make_publication(tmp_path, 1)
     first = publish_postgres(published, server, extensions=extensions, progress=silent)
     again = publish_postgres(published, server, extensions=extensions, progress=silent)
@@ -116,7 +116,7 @@ def test_the_same_publication_is_not_written_twice(server: PostgresServer, exten
     assert serving.served_publication(server) == {"publish_id": first.publish_id, "profile": "simulator"}
 
 
-def test_another_kind_of_data_is_refused(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
+def test_another_profile_is_refused(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
     simulated = publish_postgres(make_publication(tmp_path, 1), server, extensions=extensions, progress=silent)
     live = make_publication(tmp_path, 2, profile="live")
     with pytest.raises(PostgresServingError, match=r"serves profile 'simulator', this is 'live'"):
@@ -126,7 +126,7 @@ def test_another_kind_of_data_is_refused(server: PostgresServer, extensions: Pat
     assert served["publish_id"] == simulated.publish_id
 
 
-def test_a_reader_can_read_and_nothing_else(
+def test_reader_can_only_read(
     server: PostgresServer, admin: PostgresServer, reader: psycopg.Connection, extensions: Path, tmp_path: Path
 ) -> None:
     publish_postgres(make_publication(tmp_path, 1), server, extensions=extensions, progress=silent)
@@ -157,14 +157,14 @@ def test_a_reader_can_read_and_nothing_else(
         f"set role {LOADER}",
         "create extension dblink",
     ]
-    # The default is advisory: a session may switch it off, and then rights alone protect.
+    # The default is advisory: a session may switch it off, and then only privileges protect.
     reader.execute("set default_transaction_read_only = off")
     for statement in forbidden:
         with pytest.raises(psycopg.errors.InsufficientPrivilege), reader.transaction():
             reader.execute(statement)
 
 
-def test_a_reader_has_limits(server: PostgresServer, reader: psycopg.Connection, admin: PostgresServer) -> None:
+def test_reader_has_limits(server: PostgresServer, reader: psycopg.Connection, admin: PostgresServer) -> None:
     shown = {name: reader.execute(f"show {name}").fetchone() for name in READER_SETTINGS}
     assert shown == {
         "default_transaction_read_only": ("on",),
@@ -191,22 +191,18 @@ def test_passwords_are_renewed_and_never_shown(server: PostgresServer, admin: Po
     assert stored.startswith("SCRAM-SHA-256$")
 
 
-def test_a_server_that_was_not_prepared_says_what_to_do(
-    admin: PostgresServer, extensions: Path, tmp_path: Path
-) -> None:
+def test_unprepared_server_error_states_the_remedy(admin: PostgresServer, extensions: Path, tmp_path: Path) -> None:
     with pytest.raises(PostgresServingError, match="metaalexport prepare-postgres"):
         publish_postgres(make_publication(tmp_path, 1), admin, extensions=extensions, progress=silent)
 
 
-def test_a_server_that_is_down_says_where_it_was_looked_for(
-    admin: PostgresServer, extensions: Path, tmp_path: Path
-) -> None:
+def test_unreachable_server_error_names_the_address(admin: PostgresServer, extensions: Path, tmp_path: Path) -> None:
     gone = replace(admin, port=1)
     with pytest.raises(PostgresServingError, match=r"PostgreSQL at 127\.0\.0\.1:1, database postgres"):
         publish_postgres(make_publication(tmp_path, 1), gone, extensions=extensions, progress=silent)
 
 
-def test_two_publishes_do_not_meet(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
+def test_concurrent_publish_is_refused(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
     with (
         serving._publish_alone(server),
         pytest.raises(PostgresServingError, match="another publish to database marts is running"),
@@ -217,7 +213,7 @@ def test_two_publishes_do_not_meet(server: PostgresServer, extensions: Path, tmp
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read"])
 @pytest.mark.parametrize("has_read", [True, False], ids=["after-a-read", "after-another-statement"])
-def test_an_idle_transaction_sees_one_publication_and_does_not_hold_the_next_up(
+def test_idle_transaction_sees_one_publication_and_does_not_block_the_next(
     server: PostgresServer, extensions: Path, tmp_path: Path, isolation: str, has_read: bool
 ) -> None:
     publish_postgres(make_publication(tmp_path, 1), server, extensions=extensions, progress=silent)
@@ -233,7 +229,7 @@ def test_an_idle_transaction_sees_one_publication_and_does_not_hold_the_next_up(
         assert served.is_new
         assert time.monotonic() - started < 30
         if has_read or isolation == "repeatable read":
-            # It would see a mixture, or empty tables: it is ended, and told so.
+            # The session would see a mixture or empty tables: the publish ends and reports it.
             assert len(served.ended) == 1
             assert "bi_reader" in served.ended[0]
             with pytest.raises(psycopg.OperationalError):
@@ -246,7 +242,7 @@ def test_an_idle_transaction_sees_one_publication_and_does_not_hold_the_next_up(
     assert schemas(server) == ["marts", "ops", "serving"]
 
 
-def test_a_publish_waits_for_a_short_transaction(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
+def test_publish_waits_for_a_short_transaction(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
     publish_postgres(make_publication(tmp_path, 1), server, extensions=extensions, progress=silent)
     script = (
         "import sys, time; from tests.postgres.test_publish import short_transaction;"
@@ -264,7 +260,7 @@ def test_a_publish_waits_for_a_short_transaction(server: PostgresServer, extensi
 
 
 def short_transaction(port: int, seconds: float) -> None:
-    """Read a table, wait, read another one in the same transaction, and print what each said."""
+    """Read a table, wait, read another one in the same transaction, and print both generations."""
     server = PostgresServer("127.0.0.1", port, DATABASE, READER, READER_PASSWORD)
     with server.connect() as connection, connection.transaction():
         print(connection.execute("select max(generation) from marts.fct_exports").fetchall()[0][0], flush=True)
@@ -272,7 +268,7 @@ def short_transaction(port: int, seconds: float) -> None:
         print(connection.execute("select max(generation) from marts.rpt_destination_shares").fetchall()[0][0])
 
 
-def test_a_killed_publish_leaves_the_old_and_the_next_one_cleans_up(
+def test_killed_publish_leaves_the_old_tables_and_the_next_one_cleans_up(
     server: PostgresServer, extensions: Path, tmp_path: Path
 ) -> None:
     publish_postgres(make_publication(tmp_path, 1), server, extensions=extensions, progress=silent)
@@ -297,14 +293,14 @@ def test_a_killed_publish_leaves_the_old_and_the_next_one_cleans_up(
             served = publish_postgres(published, server, extensions=extensions, progress=silent)
             break
         except PostgresServingError:
-            # The server notices after a moment that the killed publisher is gone.
+            # The server needs a moment to notice that the killed publisher is gone.
             assert time.monotonic() < deadline
             time.sleep(0.5)
     assert served.is_new
     assert schemas(server) == ["marts", "ops", "serving"]
 
 
-def test_former_generations_are_told_then_dropped_and_what_is_served_stays(
+def test_former_generations_are_listed_then_dropped_and_served_schemas_stay(
     server: PostgresServer, extensions: Path, tmp_path: Path
 ) -> None:
     publish_postgres(make_publication(tmp_path, 1), server, extensions=extensions, progress=silent)
@@ -319,7 +315,7 @@ def test_former_generations_are_told_then_dropped_and_what_is_served_stays(
     assert schemas(server) == ["marts", "ops", "serving"]
 
 
-def test_a_former_generation_stays_when_its_reader_and_its_drop_wait_for_each_other(
+def test_former_generation_stays_if_its_reader_and_its_drop_deadlock(
     admin: PostgresServer, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     former = "marts_until_20260101"
@@ -327,7 +323,7 @@ def test_a_former_generation_stays_when_its_reader_and_its_drop_wait_for_each_ot
         connection.execute(f"create schema {former}")
         for number in range(5):
             connection.execute(f"create table {former}.t{number} (x integer)")
-    # Time for the reader to ask for what the drop holds, before PostgreSQL looks whether the drop waits in vain.
+    # The reader needs time to request a lock that the drop holds, before PostgreSQL checks the drop for a deadlock.
     monkeypatch.setattr(swap, "_DROP_WAIT", "60s")
     with admin.connect() as connection:
         connection.execute(f"alter role {LOADER} set deadlock_timeout = '3s'")
@@ -355,7 +351,7 @@ def test_a_former_generation_stays_when_its_reader_and_its_drop_wait_for_each_ot
 
 
 def publish_to(port: int, published: str, extensions: str) -> None:
-    """Publish from a process of its own."""
+    """Publish from a separate process."""
     server = PostgresServer("127.0.0.1", port, DATABASE, LOADER, LOADER_PASSWORD)
     publish_postgres(
         Path(published), server, extensions=Path(extensions), progress=lambda message: print(message, flush=True)
@@ -373,8 +369,8 @@ READER_QUERIES = (
 
 
 def read_without_pause(number: int, has_transactions: bool, port: int, begin: Any, stop: Any, results: Any) -> None:
-    """Query as a BI tool, statement by statement or in transactions of several; report what was seen, and how fast."""
-    # Each begins with another table, so that of transactions some hold what others want.
+    """Query like a BI tool, in single statements or in transactions; report errors, generations and latencies."""
+    # Each reader begins with a different table, so that some transactions hold tables that others need.
     first = number % len(READER_QUERIES)
     queries = READER_QUERIES[first:] + READER_QUERIES[:first]
     errors: list[str] = []
@@ -407,7 +403,7 @@ def read_without_pause(number: int, has_transactions: bool, port: int, begin: An
 def readers_at_work(
     server: PostgresServer, *, in_statements: int, in_transactions: int
 ) -> Iterator[Callable[[], list[Any]]]:
-    """Start readers and wait until all read; give a function that stops them and returns what each reports."""
+    """Start readers and wait until all read; yield a function that stops them and returns their reports."""
     context = multiprocessing.get_context("spawn")
     stop, results = context.Event(), context.Queue()
     kinds = [False] * in_statements + [True] * in_transactions
@@ -433,7 +429,7 @@ def readers_at_work(
 
 
 @pytest.mark.timeout(420)
-def test_eight_clients_see_no_error_and_no_half_while_twenty_publishes_run(
+def test_eight_clients_see_no_error_and_no_mixture_during_twenty_publishes(
     server: PostgresServer, extensions: Path, tmp_path: Path
 ) -> None:
     publish_postgres(make_publication(tmp_path, 1, rows=50_000), server, extensions=extensions, progress=silent)
@@ -467,9 +463,7 @@ def test_eight_clients_see_no_error_and_no_half_while_twenty_publishes_run(
     )
 
 
-def test_readers_that_never_pause_do_not_hold_a_publish_up(
-    server: PostgresServer, extensions: Path, tmp_path: Path
-) -> None:
+def test_continuous_readers_do_not_block_a_publish(server: PostgresServer, extensions: Path, tmp_path: Path) -> None:
     publish_postgres(make_publication(tmp_path, 1, rows=50_000), server, extensions=extensions, progress=silent)
     messages: list[str] = []
     with readers_at_work(server, in_statements=0, in_transactions=8) as outcomes:
@@ -486,7 +480,7 @@ def test_readers_that_never_pause_do_not_hold_a_publish_up(
         found = outcomes()
     assert [error for errors, *_ in found for error in errors] == []
     assert {number for *_, seen, _ in found for number in seen} >= {1, 4}
-    # What a transaction could have seen is said.
+    # The publish reports each swap during which a transaction may have seen both generations.
     assert sum("may see both" in message for message in messages) == exact.count(False)
     if all(exact):
         assert sum(mixtures for _, mixtures, *_ in found) == 0

@@ -1,4 +1,4 @@
-"""The findings of `health` that need a server: their remedy as it is written, and they are gone."""
+"""Findings of `health` that need a server: their documented remedy removes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.mark.parametrize("name", ["served_is_older", "server_is_away"])
-def test_a_server_that_is_behind_is_filled(
+def test_remedy_removes_the_finding(
     server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("METAALEXPORT_PROFILE", "simulator")
