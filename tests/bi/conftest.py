@@ -1,4 +1,4 @@
-"""Superset as a team has it: provisioned over marts in a real PostgreSQL, which keeps its metadata as well."""
+"""Superset as a team uses it: provisioned over marts in a real PostgreSQL, which also stores its metadata."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from tests.states import large_state, settings_of
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv-bi" / "bin"
 PASSWORD = "of-the-test"
-# Two releases, so that there are revisions; the Union, so that there are peers; three years before the tariff's news.
 
 
 @dataclass
@@ -32,11 +31,11 @@ class Superset:
     Attributes
     ----------
     url : str
-        Its address, without a slash at the end.
+        Its address, without a trailing slash.
     environment : dict of str to str
-        The environment that it was started with.
+        Environment of its process.
     user : str
-        Who calls; all have the same password here.
+        Calling user; all users have the same password here.
     """
 
     url: str
@@ -44,7 +43,7 @@ class Superset:
     user: str = "admin"
 
     def provision(self) -> str:
-        """Provision it again; return what that printed."""
+        """Provision it again and return the output."""
         done = subprocess.run(
             [BIN / "python", "-m", "bi.provision"],
             env=self.environment, capture_output=True, text=True, timeout=240, check=False,
@@ -66,13 +65,13 @@ class Superset:
             return session.request(method, f"{self.url}/api/v1{path}", timeout=60, **arguments)
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Call an endpoint; return the JSON."""
+        """Call an endpoint and return its JSON."""
         reply = self.request(method, path, **arguments)
         assert reply.ok, f"{method} {path}: {reply.status_code} {reply.text[:2000]}"
         return reply.json()
 
     def ask_sql(self, database: int, sql: str) -> Any:
-        """Run a statement as SQL Lab does; return the JSON, of an error as well."""
+        """Run a statement as SQL Lab does; return the JSON, also of an error."""
         body = {"database_id": database, "sql": sql, "runAsync": False, "client_id": f"{time.monotonic_ns():x}"[-10:]}
         return self.request("POST", "/sqllab/execute/", json=body).json()
 
@@ -86,7 +85,7 @@ class Superset:
         return {item[name]: item["id"] for item in reply["result"]}
 
     def rows(self, dataset: str, columns: list[str], metrics: list[str], where: str = "") -> list[dict[str, Any]]:
-        """Ask a dataset as a chart does; return the rows."""
+        """Query a dataset as a chart does and return the rows."""
         query = {"columns": columns, "metrics": metrics, "row_limit": 10_000, "extras": {"where": where}}
         reply = self.call(
             "POST",
@@ -98,13 +97,16 @@ class Superset:
 
 @pytest.fixture(scope="session")
 def published() -> Path:
-    """Return the published file of the warehouse that the tests of the marts compute again."""
+    """Return the published file of the warehouse that the mart tests recompute.
+
+    It has two releases, for revisions; the Union, for peers; and three years before the tariff's news.
+    """
     return settings_of(large_state()).published
 
 
 @pytest.fixture(scope="session")
 def admin(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """Serve the marts, and make the database of Superset as deploy/postgres does."""
+    """Serve the marts, and create Superset's database as deploy/postgres does."""
     with running_server() as server:
         prepare_server(server, database="marts", loader_password=PASSWORD, reader_password=PASSWORD)
         publish_postgres(

@@ -1,4 +1,4 @@
-"""Superset over the marts: what the dashboard shows, what its metrics refuse, and that provisioning can be repeated."""
+"""Superset over the marts: dashboard content, metrics that refuse mixed views, and repeatable provisioning."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ DASHBOARD = "/superset/dashboard/metal-exports/"
 VIEW = (
     "source_code = 'EUROSTAT' and concept_code = 'community' and scope_code = 'metal_core_hs' and reporter_code = 'NL'"
 )
-# As bi/provision.py names it; its module needs Superset's environment.
+# Repeated from bi/provision.py, whose import needs Superset's environment.
 VIEWER_ROLE = "Marts viewer"
-# Everything is on the screen at once, so that every chart asks for its data.
+# Everything fits on the screen, so that every chart requests its data.
 HEIGHT = 7200
 
 pytestmark = [pytest.mark.bi, pytest.mark.timeout(600)]
 
 
 class Visit:
-    """A visit to the dashboard, and what its charts were told."""
+    """A visit to the dashboard, with the replies to its charts."""
 
     def __init__(self, page: Page, superset: Superset) -> None:
         self.page = page
@@ -59,7 +59,7 @@ class Visit:
     def _note_answer(self, response: Response) -> None:
         query = parse_qs(urlsplit(response.url).query).get("form_data")
         if query and ("/chart/data" in response.url or "/explore_json/" in response.url):
-            # Reading the content lets other things happen: nobody may meet a list that waits for its first answer.
+            # Reading the content lets other handlers run: read it first, so that no list is ever empty.
             answer = (response.status, response.json())
             self.answers.setdefault(json.loads(query[0])["slice_id"], []).append(answer)
 
@@ -76,7 +76,7 @@ class Visit:
             is_loading = self.page.locator(".loading, [data-test=loading-indicator]").count()
             if len(self.answers) >= len(CHARTS) and not is_loading:
                 break
-        # Charts grow into place.
+        # The charts end with an animation.
         self.page.wait_for_timeout(3000)
 
 
@@ -93,7 +93,7 @@ def visit(superset: Superset) -> Any:
 
 
 def rows_of(answer: Any) -> list[int]:
-    """Return the number of rows of each query in an answer, of today's kind of chart or of the older one."""
+    """Return the number of rows of each query in an answer, of a current or a legacy chart."""
     if "result" in answer:
         return [result["rowcount"] for result in answer["result"]]
     return [answer["rowcount"]]
@@ -116,13 +116,13 @@ def test_every_chart_of_the_dashboard_has_rows(visit: Visit, superset: Superset)
     assert visit.errors == []
 
 
-def test_the_page_asks_for_nothing_outside(visit: Visit) -> None:
+def test_page_requests_nothing_external(visit: Visit) -> None:
     assert visit.left_the_machine == []
-    # Superset's page wants to count its visitors; its Content Security Policy is what stops that.
+    # Superset's page tries to count its visitors; its Content Security Policy blocks that.
     assert all(entry.startswith("csp ") or visit.superset.url in entry for entry in visit.blocked)
 
 
-def test_the_filters_choose_one_view_and_the_newest_month(visit: Visit, superset: Superset, published: Path) -> None:
+def test_filters_select_one_view_and_the_newest_month(visit: Visit, superset: Superset, published: Path) -> None:
     (newest,) = query(
         published,
         "select source_code, concept_code, scope_code, reporter_code, strftime(month, '%Y-%m')"
@@ -134,11 +134,11 @@ def test_the_filters_choose_one_view_and_the_newest_month(visit: Visit, superset
     assert tuple(row[name] for name in names) == newest
 
 
-def test_the_page_says_that_figures_are_simulated(visit: Visit) -> None:
+def test_page_states_that_figures_are_simulated(visit: Visit) -> None:
     assert visit.page.get_by_text("SIMULATED: invented by this project's simulator").is_visible()
 
 
-def test_metrics_are_the_figures_of_the_marts(superset: Superset, published: Path) -> None:
+def test_metrics_equal_the_figures_of_the_marts(superset: Superset, published: Path) -> None:
     expected = dict(
         query(
             published,
@@ -162,7 +162,7 @@ def test_metrics_are_the_figures_of_the_marts(superset: Superset, published: Pat
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_sum_of_euros_is_that_of_the_marts(superset: Superset, published: Path) -> None:
+def test_sum_of_euros_equals_that_of_the_marts(superset: Superset, published: Path) -> None:
     ((expected,),) = query(
         published,
         f"select sum(value_eur) from marts.rpt_destination_shares where {VIEW} and destination_code = 'US'",
@@ -172,7 +172,7 @@ def test_a_sum_of_euros_is_that_of_the_marts(superset: Superset, published: Path
 
 
 @pytest.mark.parametrize("metric", ["share_of_one_row", "share_r12_of_one_row", "value_eur_sum"])
-def test_a_mixture_of_views_shows_nothing(superset: Superset, metric: str) -> None:
+def test_mixed_views_show_nothing(superset: Superset, metric: str) -> None:
     rows = superset.rows(
         "rpt_destination_shares", ["destination_code"], [metric], "destination_code in ('BE', 'DE', 'US')"
     )
@@ -190,7 +190,7 @@ def test_sql_lab_reads_and_cannot_write(superset: Superset) -> None:
 
 @pytest.fixture(scope="module")
 def viewer(superset: Superset) -> Superset:
-    """Add a person who looks, with the command of docs/bi.md."""
+    """Add a viewer, with the command of docs/bi.md."""
     subprocess.run(
         [BIN / "superset", "fab", "create-user", "--role", VIEWER_ROLE, "--username", "viewer", "--firstname", "V",
          "--lastname", "W", "--email", "viewer@example.org", "--password", PASSWORD],
@@ -199,7 +199,7 @@ def viewer(superset: Superset) -> Superset:
     return replace(superset, user="viewer")
 
 
-def test_a_viewer_sees_every_chart(viewer: Superset, visit: Visit) -> None:
+def test_viewer_sees_every_chart(viewer: Superset, visit: Visit) -> None:
     assert set(viewer.listed("dashboard")) == {"Metal exports by destination"}
     charts = viewer.listed("chart")
     assert set(charts) == set(CHARTS)
@@ -208,7 +208,7 @@ def test_a_viewer_sees_every_chart(viewer: Superset, visit: Visit) -> None:
     assert len(rows) > 100
 
 
-def test_a_viewer_changes_nothing_that_is_provided(viewer: Superset, superset: Superset) -> None:
+def test_viewer_cannot_change_provisioned_objects(viewer: Superset, superset: Superset) -> None:
     dashboard = superset.listed("dashboard")["Metal exports by destination"]
     chart = superset.listed("chart")["Selected view"]
     dataset = superset.listed("dataset")["rpt_destination_shares"]
@@ -231,7 +231,7 @@ def test_a_viewer_changes_nothing_that_is_provided(viewer: Superset, superset: S
     assert superset.listed("dashboard") == {"Metal exports by destination": dashboard}
 
 
-def test_the_picture_shows_the_dashboard(visit: Visit, tmp_path: Path) -> None:
+def test_screenshot_shows_the_dashboard(visit: Visit, tmp_path: Path) -> None:
     picture = Path(os.environ.get("BI_PICTURE", tmp_path / "dashboard.png"))
     visit.page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": 1400, "height": 1725})
     assert 50_000 < picture.stat().st_size < 400_000
@@ -239,7 +239,7 @@ def test_the_picture_shows_the_dashboard(visit: Visit, tmp_path: Path) -> None:
     assert visit.page.get_by_text("Unexpected error").count() == 0
 
 
-def test_another_view_can_be_chosen_and_is_one_view(visit: Visit, superset: Superset) -> None:
+def test_another_single_view_can_be_selected(visit: Visit, superset: Superset) -> None:
     options = visit.page.locator(".ant-select-dropdown:not(.ant-select-dropdown-hidden) .ant-select-item-option")
     chosen = ("CBS", "border_crossing_excl_transit", "all_goods")
     for position, text in enumerate(chosen):
