@@ -1,4 +1,4 @@
-"""docker-compose.yml as a team starts it: from a checkout and one .env to marts that a BI role can read."""
+"""docker-compose.yml as a team uses it: from a checkout and one .env to marts that a BI role can read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Stack:
     environment: dict[str, str]
 
     def run(self, *command: str, timeout: int = 900) -> str:
-        """Run a command of compose; return what it printed."""
+        """Run a compose command and return its output."""
         done = subprocess.run(
             [*self.compose, *command], cwd=self.folder, capture_output=True, text=True, timeout=timeout, check=False
         )
@@ -54,11 +54,11 @@ class Stack:
 
     @property
     def engine(self) -> str:
-        """Docker or podman."""
+        """Return the container engine: docker or podman."""
         return "docker" if self.compose[0] == "docker" else "podman"
 
     def containers(self) -> list[dict[str, Any]]:
-        """Return what the engine says of each container of the stack."""
+        """Return the engine's description of each container of the stack."""
         names = subprocess.run(
             [self.engine, "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}"],
             capture_output=True, text=True, check=True, timeout=60,
@@ -69,7 +69,7 @@ class Stack:
         return list(json.loads(shown))
 
     def container(self, service: str) -> dict[str, Any]:
-        """Return what the engine says of the container of a service."""
+        """Return the engine's description of a service's container."""
         (found,) = [
             container
             for container in self.containers()
@@ -78,11 +78,11 @@ class Stack:
         return found
 
     def started_at(self, service: str) -> datetime:
-        """Return when the container of a service was last started."""
+        """Return the last start time of a service's container."""
         return datetime.fromisoformat(self.container(service)["State"]["StartedAt"])
 
     def last_words(self) -> str:
-        """Return the end of each container's log, for a test that failed."""
+        """Return the end of each container's log, for a failed test."""
         words = []
         for container in self.containers():
             done = subprocess.run(
@@ -94,7 +94,7 @@ class Stack:
         return "\n".join(words)
 
     def wait_until(self, what: str, is_so: Callable[[], bool], seconds: float, every: float = 3) -> None:
-        """Wait for something; fail with its name and the logs when it does not come."""
+        """Wait until a condition holds; on timeout, fail with its name and the logs."""
         deadline = time.monotonic() + seconds
         last: Exception | None = None
         while time.monotonic() < deadline:
@@ -116,18 +116,18 @@ class Stack:
 
 
 class Airflow:
-    """Airflow's public API."""
+    """Client of Airflow's public API."""
 
     def __init__(self, stack: Stack) -> None:
         self._url = f"http://127.0.0.1:{PORTS['AIRFLOW_PORT']}"
         self._password = stack.environment["AIRFLOW_ADMIN_PASSWORD"]
 
     def token_reply(self, password: str) -> requests.Response:
-        """Ask for a token."""
+        """Request a token."""
         return requests.post(f"{self._url}/auth/token", json={"username": "admin", "password": password}, timeout=60)
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Call an endpoint; return the JSON."""
+        """Call an endpoint and return its JSON."""
         token = self.token_reply(self._password).json()["access_token"]
         reply = requests.request(
             method, f"{self._url}/api/v2{path}", headers={"Authorization": f"Bearer {token}"}, timeout=60, **arguments
@@ -142,7 +142,7 @@ class Airflow:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Copy the checkout, make .env as the documentation says, build and start; remove all afterwards."""
+    """Copy the checkout, make .env as documented, build and start; remove everything afterwards."""
     engine = os.environ.get("TEST_COMPOSE", "").split()
     assert engine, "run `make test-compose`, which finds a container engine"
     folder = tmp_path_factory.mktemp("checkout")
@@ -183,9 +183,9 @@ def airflow(stack: Stack) -> Airflow:
 
 @pytest.fixture(scope="module")
 def published(stack: Stack, airflow: Airflow) -> str:
-    """Restart the scheduler while dbt builds the first candidate; return the publish id of what is served then.
+    """Restart the scheduler while dbt builds the first candidate; return the publish id that is served afterwards.
 
-    Nobody triggers anything: the DAGs load when they are first started, and a load starts the build.
+    No trigger is needed: the DAGs load at their first start, and a load starts the build.
     """
 
     def first_run(dag: str) -> dict[str, Any]:
@@ -213,12 +213,12 @@ def published(stack: Stack, airflow: Airflow) -> str:
         assert first_run(dag)["state"] == "success"
     path = f"/dags/build_warehouse/dagRuns/{first_run('build_warehouse')['dag_run_id']}/taskInstances"
     built = airflow.call("GET", f"{path}/build_candidate")
-    # The try that was cut off, and the one that built: had it been skipped, nothing would be published.
+    # Try 1 was interrupted and try 2 built the candidate; a skipped task would publish nothing.
     assert (built["state"], built["try_number"]) == ("success", 2)
     states = {task["task_id"]: task["state"] for task in airflow.call("GET", path)["task_instances"]}
     assert (len(states), set(states.values())) == (7, {"success"})
 
-    # The first build can have begun before the other office's load was committed.
+    # The first build may have started before the other office's load was committed.
     def both_are_served() -> bool:
         with stack.reader() as reader:
             found = reader.execute("select distinct source_code from marts.rpt_destination_shares where is_complete")
@@ -230,7 +230,7 @@ def published(stack: Stack, airflow: Airflow) -> str:
     return str(publish_id)
 
 
-def test_nothing_starts_without_secrets(stack: Stack, tmp_path: Path) -> None:
+def test_stack_does_not_start_without_secrets(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "docker-compose.yml").write_bytes((stack.folder / "docker-compose.yml").read_bytes())
     done = subprocess.run(
         [*stack.compose, "config"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
@@ -238,7 +238,7 @@ def test_nothing_starts_without_secrets(stack: Stack, tmp_path: Path) -> None:
     assert "run deploy/new-env first" in done.stdout + done.stderr
 
 
-def test_marts_are_served_after_a_restart_in_mid_run(stack: Stack, published: str) -> None:
+def test_marts_are_served_after_a_restart_during_a_run(stack: Stack, published: str) -> None:
     with stack.reader() as reader:
         rows = reader.execute(
             "select month, sum(share) from marts.rpt_destination_shares"
@@ -265,10 +265,10 @@ def test_marts_are_served_after_a_restart_in_mid_run(stack: Stack, published: st
             server.connect()
 
 
-def test_a_look_is_triggered_over_the_api_and_outlasts_an_api_server_that_is_away(
+def test_poll_triggered_over_the_api_survives_an_api_server_outage(
     stack: Stack, airflow: Airflow, published: str
 ) -> None:
-    # As at a first start whose scheduler is ready long before the API server.
+    # Simulate a first start whose scheduler is ready long before the API server.
     stack.run("stop", "scheduler", timeout=120)
     run = airflow.call("POST", "/dags/ingest_cbs/dagRuns", json={"logical_date": None})
     stack.run("stop", "api-server", timeout=120)
@@ -286,7 +286,7 @@ def test_a_look_is_triggered_over_the_api_and_outlasts_an_api_server_that_is_awa
     assert airflow.call("GET", path)["state"] == "success"
     tasks = airflow.call("GET", f"{path}/taskInstances")["task_instances"]
     (plan,) = [task for task in tasks if task["task_id"].startswith("plan_")]
-    # A second try would come five minutes later: a first start must not cost them.
+    # A second try would come five minutes later; a first start must not cost that time.
     assert (plan["state"], plan["try_number"]) == ("success", 1)
     # The office has nothing newer.
     loads = [task for task in tasks if task["task_id"].startswith("load_")]
@@ -318,7 +318,7 @@ def test_superset_is_prepared_and_reads_the_marts(stack: Stack, published: str) 
     assert len(reply["result"][0]["data"]) == 1
 
 
-def test_ports_are_on_the_loopback_and_nobody_is_root(stack: Stack, published: str) -> None:
+def test_ports_bind_to_loopback_and_no_container_runs_as_root(stack: Stack, published: str) -> None:
     containers = stack.containers()
     assert len(containers) >= 8
     published_on = {
@@ -334,9 +334,7 @@ def test_ports_are_on_the_loopback_and_nobody_is_root(stack: Stack, published: s
 
 
 @pytest.mark.parametrize("service", ["postgres", "api-server", "scheduler", "dag-processor", "triggerer", "superset"])
-def test_a_container_writes_only_where_it_must_and_can_gain_no_rights(
-    stack: Stack, published: str, service: str
-) -> None:
+def test_container_is_read_only_and_cannot_gain_privileges(stack: Stack, published: str, service: str) -> None:
     assert stack.container(service)["HostConfig"]["ReadonlyRootfs"]
     status = stack.run("exec", "-T", service, "grep", "-E", "^(NoNewPrivs|CapBnd):", "/proc/1/status")
     found = dict(line.split(":") for line in status.splitlines() if line.startswith(("NoNewPrivs", "CapBnd")))
@@ -344,7 +342,7 @@ def test_a_container_writes_only_where_it_must_and_can_gain_no_rights(
     assert bin(int(found["CapBnd"], 16)).count("1") == (5 if service == "postgres" else 0)
 
 
-def test_no_secret_is_in_an_image_or_a_log(stack: Stack, published: str) -> None:
+def test_images_and_logs_contain_no_secret(stack: Stack, published: str) -> None:
     secrets = {
         name: value
         for name, value in stack.environment.items()
