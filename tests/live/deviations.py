@@ -1,7 +1,7 @@
-"""What an office may do on the day of a run, and what `metaalexport run` makes of it: tried, and written as a table.
+"""Deviations of an office on the day of a run and the result of `metaalexport run`, measured and written as a table.
 
-``python -m tests.live.deviations`` tries everything and writes ``docs/deviations.md``; the tests try it again and
-compare.
+``python -m tests.live.deviations`` runs every deviation and writes ``docs/deviations.md``; the tests repeat the runs
+and compare.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.live.proxy import Deviate, Exchange, Proxy, UnmarkedSimulator, as_it_
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "deviations.md"
 RELEASE = 12
 FIRST_MONTH = "2025-01"
-# Of each kind of protocol and use one: metal, sections, an industry series of each office.
+# One dataset per protocol and use: metal, sections, an industry series of each office.
 DATASETS = ("cbs_85429ned", "cbs_81234ned", "eurostat_ds_045409", "eurostat_ds_059331", "eurostat_sts_inpr_m")
 REPORTERS = ("NL", "DE", "EU27_2020")
 METAL = """
@@ -36,7 +36,7 @@ METAL = """
     where scope_code = 'metal_core_hs' and reporter_code = '{}' and concept_code = 'community' and share is not null
 """
 RUN_SECONDS = 600
-# Of the screen's lines the page shows the first: three slices.
+# The page shows only the first lines of the screen: three slices.
 MOST_LINES = 9
 INTRODUCTION = """<!-- Written by `python -m tests.live.deviations`; `make test-long` compares it with what happens. -->
 
@@ -75,24 +75,24 @@ MAINTENANCE = b"<!doctype html><html><body>The site is under maintenance.</body>
 
 @dataclass(frozen=True)
 class Deviation:
-    """One way in which the offices differ from what is declared.
+    """One difference between the offices and their declaration.
 
     Attributes
     ----------
     name : str
         Short name, in the office's own terms.
     what : str
-        What the office does, in words.
+        Description of the office's behaviour.
     deviate : callable
-        What becomes of a reply.
+        Change to a reply.
     is_away : bool
-        Whether nothing answers at the offices' addresses.
+        True if nothing answers at the offices' addresses.
     route : callable
-        What the simulator is asked for in place of a path.
+        Path to request from the simulator in place of a path.
     faults : tuple of dict
-        Faults of the simulator. Such a run asks it directly: a proxy would mend what is wrong with a transfer.
+        Faults of the simulator. Such a run bypasses the proxy, which would repair transfer faults.
     is_first : bool
-        Whether nothing was loaded before; else the release before is published.
+        True if nothing was loaded before; otherwise the previous release is published.
     """
 
     name: str
@@ -106,20 +106,20 @@ class Deviation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """Result of a run.
 
     Attributes
     ----------
     exit_code : int
-        Of ``metaalexport run``.
+        Exit code of ``metaalexport run``.
     metal : dict of str to str
-        Newest month of the metal shares that are published, by reporter; empty where there are none.
+        Newest month of the published metal shares by reporter; empty if none are published.
     lines : list of str
-        What a person sees of each slice that is not all there.
+        Lines that a user sees for each incomplete slice.
     output : str
-        All that the run printed.
+        Everything that the run printed.
     was_met : bool
-        Whether a reply had one of the faults.
+        True if a reply had one of the faults.
     """
 
     exit_code: int
@@ -130,7 +130,7 @@ class Outcome:
 
     @property
     def published(self) -> str:
-        """What of the metal shares is published, in words."""
+        """Describe the published metal shares."""
         months = sorted({month for month in self.metal.values() if month}, reverse=True)
         there = [
             f"to {month} of {', '.join(reporter for reporter, newest in self.metal.items() if newest == month)}"
@@ -140,7 +140,7 @@ class Outcome:
 
 
 def _on(part: str, change: Callable[[Exchange], Exchange]) -> Deviate:
-    """Return a deviation of the replies whose address holds a text."""
+    """Return a deviation of the successful replies whose path contains a text."""
     return lambda exchange: change(exchange) if part in exchange.path and exchange.status == 200 else exchange
 
 
@@ -170,7 +170,7 @@ def _with_new_aggregate(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _without_world(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Take WORLD away; what it holds stands within and outside the Union."""
+    """Remove WORLD; the intra-EU and extra-EU aggregates still hold its content."""
     return [row for row in rows if row["partner"] != "WORLD"]
 
 
@@ -239,13 +239,13 @@ DEVIATIONS = (
 
 VICTIMS = "85429NED|DS-045409/M.DE|sts_inpr_m"
 LASTING = 1_000_000
-# What a person who waits can bear in a test; all else is as the simulator has it.
+# Delays that suit a test; all other options keep the simulator's defaults.
 OPTIONS: dict[str, dict[str, Any]] = {
     "timeout": {"delay_seconds": 5},
     "slow": {"delay_seconds": 0.5},
     "slow_drip": {"interval_seconds": 0.2, "bytes_at_once": 20_000},
     "http_429": {"retry_after": 0},
-    # A second release within a run is told by the release day's own test.
+    # The release-day test covers a second release within a run.
     "release_mid_run": {"times": 1},
 }
 FIGURES = (
@@ -271,7 +271,7 @@ def _fault(kind: str, *, is_first: bool) -> Deviation:
     return Deviation(name, describe_kinds()[kind] + here, faults=(fault,), is_first=is_first)
 
 
-# Files of all reporters are asked for on request alone.
+# Files of all reporters are loaded only on demand.
 OF_FILES = ("crlf", "truncate_7z")
 FAULTS = tuple(_fault(kind, is_first=False) for kind in sorted(describe_kinds()) if kind not in OF_FILES)
 FIRST_FAULTS = tuple(_fault(kind, is_first=True) for kind in FIGURES)
@@ -285,15 +285,15 @@ class Offices:
     Attributes
     ----------
     simulator : Simulator
-        What answers, and as which release.
+        Simulator of both offices, at a given release.
     url : str
-        Where it answers as it is.
+        Address of its unchanged replies.
     proxy : Proxy
-        Where its replies deviate.
+        Proxy that makes its replies deviate.
     prepared : Path
         A state without a load.
     loaded : Path
-        A state that has published the release before; made when it is first asked for.
+        A state that has published the previous release; created on first access.
     """
 
     simulator: Simulator
@@ -328,7 +328,7 @@ def running_offices() -> Iterator[Offices]:
 
 
 def environment_of(offices: Offices, root: Path, deviation: Deviation = DEVIATIONS[0]) -> dict[str, str]:
-    """Return a user's environment for a live run whose offices are the simulated ones."""
+    """Return a user's environment for a live run against the simulated offices."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
     # Nothing listens on the discard port.
     address = "http://127.0.0.1:9" if deviation.is_away else offices.url if deviation.faults else offices.proxy.url
@@ -347,7 +347,7 @@ def environment_of(offices: Offices, root: Path, deviation: Deviation = DEVIATIO
 
 
 def run(offices: Offices, deviation: Deviation, root: Path) -> Outcome:
-    """Run the whole pipeline once, as a person does, while the offices deviate."""
+    """Run the whole pipeline once, as a user does, while the offices deviate."""
     if not root.exists():
         shutil.copytree(offices.prepared if deviation.is_first else offices.loaded, root)
     environment = environment_of(offices, root, deviation)
@@ -381,7 +381,7 @@ def run(offices: Offices, deviation: Deviation, root: Path) -> Outcome:
 
 
 def summarise(outcome: Outcome) -> tuple[str, str, str]:
-    """Return the cells of a row of the page: exit code, what is published, what a person sees."""
+    """Return the cells of a page row: exit code, published shares, user-visible lines."""
     shown = [_plain(line) for line in outcome.lines[:MOST_LINES]]
     if len(outcome.lines) > MOST_LINES:
         shown.append("…")
@@ -390,7 +390,6 @@ def summarise(outcome: Outcome) -> tuple[str, str, str]:
 
 
 def write_page(rows: dict[str, tuple[str, str, str]]) -> None:
-    """Write the page."""
     text = ""
     for title, deviations in ((INTRODUCTION, DEVIATIONS), (AFTER_A_GOOD_RUN, FAULTS), (IN_THE_FIRST_RUN, FIRST_FAULTS)):
         lines = [
@@ -414,17 +413,17 @@ def read_page() -> dict[str, tuple[str, str, str]]:
 
 
 def _plain(line: str) -> str:
-    """Return a line without what differs from run to run: ports, jobs, digests of replies that hold addresses."""
+    """Return a line without the parts that vary by run: ports, jobs, digests of replies that contain addresses."""
     line = re.sub(r"http://127\.0\.0\.1:\d+", "<office>", line)
     line = re.sub(r"(__\d{8}T\d{4})__[0-9a-f]{10}", r"\1__<digest>", line)
     line = re.sub(r"job [0-9a-f-]{36} is still PROCESSING after \d+ s", "job is still PROCESSING", line)
-    # Which of the slices that are asked side by side met the office first is chance.
+    # Concurrent slices reach the office in random order.
     line = re.sub(r"\d+ attempts failed", "attempts failed", line)
     return line.strip().replace("|", "\\|").replace("<", "&lt;")
 
 
 def main(names: Sequence[str]) -> None:
-    """Try all, or those named, and write the page."""
+    """Run all deviations, or the named ones, and write the page."""
     rows = {}
     with running_offices() as offices, TemporaryDirectory() as folder:
         for deviation in ALL:
@@ -433,7 +432,7 @@ def main(names: Sequence[str]) -> None:
                 rows[deviation.name] = summarise(outcome)
                 shutil.rmtree(Path(folder) / deviation.name)
                 print(deviation.name, *rows[deviation.name], sep="\n  ", flush=True)
-    # Two processes may share the work.
+    # Keep the other rows: two processes may share the work.
     write_page((read_page() if PAGE.exists() else {}) | rows)
 
 

@@ -1,4 +1,4 @@
-"""A simulator that a live run takes for the offices, and a proxy before it whose replies deviate as real ones do."""
+"""A simulator that a live run accepts as the offices, behind a proxy whose replies deviate as real ones do."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from simulator.server import Simulator
 
 _MARK = b"x-simulated"
-# Of a response only what says something of the body; the connection is the proxy's own.
+# Only headers about the content are passed on; those of the connection are the proxy's own.
 _KEPT_HEADERS = ("Content-Type", "Last-Modified", "Retry-After")
 _TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and the reply to it, before it is passed on.
+    """A request and its reply, before the proxy passes it on.
 
     Attributes
     ----------
@@ -46,11 +46,11 @@ class Exchange:
         return replace(self, status=status, body=body, headers={"Content-Type": media_type})
 
     def rewritten(self, old: str, new: str) -> Exchange:
-        """Return the exchange with a text of its body in place of another, whether it is compressed or not."""
+        """Return the exchange with a text of its body replaced, compressed or not."""
         return self.mapped(lambda text: text.replace(old, new))
 
     def mapped(self, change: Callable[[str], str]) -> Exchange:
-        """Return the exchange with its text changed, whether it is compressed or not."""
+        """Return the exchange with its text changed, compressed or not."""
         if self.body[:2] == b"PK":
             return replace(self, body=_zip_mapped(self.body, change))
         is_gzip = self.body[:2] == b"\x1f\x8b"
@@ -59,7 +59,7 @@ class Exchange:
         return replace(self, body=gzip.compress(body, 1) if is_gzip else body)
 
     def rows(self, change: Callable[[list[dict[str, str]]], Sequence[dict[str, str]]]) -> Exchange:
-        """Return the exchange with the rows of its CSV changed; columns are those of the first row."""
+        """Return the exchange with the rows of its CSV changed; the first row gives the columns."""
 
         def rewrite(text: str) -> str:
             reader = csv.DictReader(io.StringIO(text))
@@ -74,7 +74,7 @@ class Exchange:
         return self.mapped(rewrite)
 
 
-# Returns the exchange as it is passed on; the same object where it does not deviate.
+# Returns the exchange to pass on; the same object if it does not deviate.
 Deviate = Callable[[Exchange], Exchange]
 
 
@@ -96,14 +96,14 @@ class UnmarkedSimulator(Simulator):
     """A simulator without the mark by which a live run refuses its replies."""
 
     def app(self) -> Starlette:
-        """Return the application of all hosts; its replies are those of an office to the last header."""
+        """Return the application of all hosts; its replies have exactly an office's headers."""
         app = super().app()
         app.add_middleware(_Unmarking)
         return app
 
 
 class _Unmarking:
-    """Takes the mark out of the headers, and passes on all else as it comes."""
+    """Middleware that removes the mark from the headers and passes on everything else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -120,7 +120,7 @@ class _Unmarking:
 
 @dataclass
 class Proxy:
-    """The addresses of both offices, how their replies deviate, and where the simulator has what is asked for."""
+    """Address of both offices, deviation of their replies, and mapping of requested paths to simulator paths."""
 
     url: str
     deviate: Deviate = as_it_is
@@ -129,7 +129,7 @@ class Proxy:
 
 @contextmanager
 def running_proxy(simulator_url: str) -> Iterator[Proxy]:
-    """Serve what a simulator says, or what it deviates into."""
+    """Serve a simulator's replies, or their deviations."""
     session = requests.Session()
     session.trust_env = False
 
@@ -143,7 +143,7 @@ def running_proxy(simulator_url: str) -> Iterator[Proxy]:
                 timeout=_TIMEOUT_SECONDS,
             )
             headers = {name: reply.headers[name] for name in _KEPT_HEADERS if name in reply.headers}
-            # Links lead to the next page: they have to lead through the proxy.
+            # Links to the next page must lead through the proxy.
             body = reply.content
             if b"nextLink" in body[:2000] or b"nextLink" in body[-2000:]:
                 body = body.replace(simulator_url.encode(), proxy.url.encode())
@@ -156,7 +156,7 @@ def running_proxy(simulator_url: str) -> Iterator[Proxy]:
             self.wfile.write(exchange.body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""Whatever one office, one table or one code does on the day: what passed is published, and the rest is named."""
+"""Deviations of one office, table or code on the day: what passes is published, and the rest is named."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tests.live.deviations import (
 )
 
 pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(900)]
-# In one run of `everything` already, which fails where any of them does.
+# Covered by the run of `everything`, which fails if any of them does.
 IN_EVERYTHING = ("new_aggregate", "no_world", "cbs_404", "new_country", "no_flags", "cbs_measure", "sitc_150")
-# They fail in the same place as another one: another office, another status. The contract tests try each new column,
-# unit, repeated row and page of maintenance with every protocol.
+# These fail in the same place as another one: another office, another status. The contract tests try each new column,
+# unit, repeated row and maintenance page with every protocol.
 LIKE_ANOTHER = (
     "no_network", "cbs_unit", "maintenance", "new_column", "repeated_row", "not_listed", "cbs_html",
     "cbs_503",
 )  # fmt: skip
 LEFT_OUT = (*IN_EVERYTHING, *LIKE_ANOTHER)
-# What every change is tried on: one of each way in which an office deviates, and a fault of the transfer.
+# Run for every change: one deviation of each kind, and a transfer fault.
 QUICK = (*(each.name for each in DEVIATIONS if each.name not in LEFT_OUT), "later_truncate")
 
 
@@ -44,16 +44,16 @@ def _cases() -> list[Any]:
 
 
 @pytest.mark.parametrize("deviation", _cases())
-def test_run_ends_as_the_page_says(offices: Offices, deviation: Deviation, tmp_path: Path) -> None:
+def test_run_matches_the_page(offices: Offices, deviation: Deviation, tmp_path: Path) -> None:
     outcome = run(offices, deviation, tmp_path / "var")
     assert "Traceback" not in outcome.output
     assert summarise(outcome) == read_page()[deviation.name], outcome.output[-3000:]
-    # What is said of a slice is on the screen.
+    # Every line about a slice is on the screen.
     assert all(line in outcome.output for line in outcome.lines)
 
 
 @pytest.mark.thorough
-def test_a_deviation_after_a_good_run_takes_nothing_away(offices: Offices, tmp_path: Path) -> None:
+def test_deviation_after_a_good_run_removes_nothing(offices: Offices, tmp_path: Path) -> None:
     by_name = {each.name: each for each in DEVIATIONS}
     first = run(offices, by_name["none"], tmp_path / "var")
     assert first.exit_code == 0
@@ -67,11 +67,11 @@ def test_a_deviation_after_a_good_run_takes_nothing_away(offices: Offices, tmp_p
     assert "eurostat_ds_045409 NL stays at the release of 2026-10-15" in second.output
 
 
-def test_page_has_every_deviation_and_metal_is_published_in_each_that_leaves_it() -> None:
+def test_page_has_every_deviation_and_metal_is_published_where_possible() -> None:
     said = read_page()
     assert [*said] == [each.name for each in ALL]
-    # Only where nobody can be asked for it is there no metal of the Netherlands.
-    # The newest month, or the one after it where the office publishes meanwhile.
+    # Dutch metal shares are missing only if their office is unreachable. They end at the newest month, or at the next
+    # one if the office publishes during the run.
     newest = ("metal shares to 2026-07 of NL", "metal shares to 2026-08 of NL")
     without = {name for name, (_, what, _) in said.items() if not what.startswith(newest)}
     assert without == {"eurostat_503", "no_network"}

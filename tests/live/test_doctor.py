@@ -1,4 +1,4 @@
-"""`doctor --live` foretells what a run does, and what it writes into the overlay corrects what can be corrected."""
+"""`doctor --live` forecasts a run, and the overlay that it writes corrects what can be corrected."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SITC = tuple(f"eurostat_ds_059331 {reporter}" for reporter in REPORTERS)
 INDUSTRY = ("eurostat_sts_inpr_m NL", "eurostat_sts_inpr_m DE")
 EUROSTAT = (*(f"{METAL} {reporter}" for reporter in REPORTERS), *SITC, *INDUSTRY)
 SLICES = (*CBS, *EUROSTAT)
-# Slices that a run would not load, by deviation; of the others it misses none.
+# Slices that a run would not load, by deviation; the other deviations miss none.
 MISSING: dict[str, tuple[str, ...]] = {
     "cbs_404": CBS[1:],
     "no_flags": INDUSTRY,
@@ -66,7 +66,7 @@ MISSING: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Said:
-    """How a command ended, and all it said; the last line of `doctor` is its sentence."""
+    """Exit code and output of a command; the last line of `doctor` is its forecast."""
 
     code: int
     output: str
@@ -77,7 +77,7 @@ class Said:
 
     @property
     def metal(self) -> dict[str, bool]:
-        """Whether the sentence says that metal of a reporter would be published."""
+        """True for each reporter whose metal shares would be published, by the forecast."""
         return {name: f"{name} metal yes" in self.sentence for name in REPORTERS}
 
 
@@ -120,9 +120,7 @@ def live(offices: Offices, root: Path) -> Settings:
     "deviation",
     [pytest.param(each, id=each.name, marks=() if each.name in QUICK else pytest.mark.thorough) for each in DEVIATIONS],
 )
-def test_doctor_foretells_what_a_run_would_publish_and_names_what_it_would_not(
-    offices: Offices, deviation: Deviation, tmp_path: Path
-) -> None:
+def test_doctor_forecasts_published_and_missing_slices(offices: Offices, deviation: Deviation, tmp_path: Path) -> None:
     offices.proxy.deviate, offices.proxy.route = deviation.deviate, deviation.route
     said = call(offices, tmp_path, "doctor", "--live", deviation=deviation)
     missing = MISSING.get(deviation.name, ())
@@ -134,7 +132,7 @@ def test_doctor_foretells_what_a_run_would_publish_and_names_what_it_would_not(
     assert list(Landing(live(offices, tmp_path).landing).committed()) == []
 
 
-def test_what_doctor_foretells_is_what_runs_did() -> None:
+def test_doctor_forecast_matches_the_recorded_runs() -> None:
     if not PAGE.exists():
         pytest.skip("docs/deviations.md is not written yet")
     for name, (code, what, _) in read_page().items():
@@ -145,7 +143,7 @@ def test_what_doctor_foretells_is_what_runs_did() -> None:
             assert metal == {name: f"{METAL} {name}" not in missing for name in REPORTERS}, name
 
 
-def test_doctor_names_a_reporter_without_any_total_and_only_that(offices: Offices, tmp_path: Path) -> None:
+def test_doctor_names_only_the_reporter_without_any_total(offices: Offices, tmp_path: Path) -> None:
     def without_totals(rows: list[dict[str, str]]) -> list[dict[str, str]]:
         return [row for row in rows if row["partner"] not in TOTALS]
 
@@ -161,8 +159,8 @@ def test_doctor_names_a_reporter_without_any_total_and_only_that(offices: Office
     )
 
 
-def test_doctor_tells_how_far_totals_of_cbs_are_from_published_figures(offices: Offices, tmp_path: Path) -> None:
-    # The simulated re-exports are not those of 2024 and 2025, and only a live run is held against real figures.
+def test_doctor_compares_cbs_totals_with_published_figures(offices: Offices, tmp_path: Path) -> None:
+    # The simulated re-exports differ from those of 2024 and 2025; only a live run is compared with real figures.
     live_run = doctor(offices, tmp_path, datasets=("cbs_85427ned",))
     assert live_run.code == 0, live_run.output
     assert re.search(
@@ -170,9 +168,7 @@ def test_doctor_tells_how_far_totals_of_cbs_are_from_published_figures(offices: 
     )
 
 
-def test_doctor_writes_a_new_country_for_a_person_to_complete_and_the_completed_line_counts(
-    offices: Offices, tmp_path: Path
-) -> None:
+def test_doctor_writes_a_new_country_and_uses_the_line_that_a_user_completes(offices: Offices, tmp_path: Path) -> None:
     offices.proxy.deviate = NEW_COUNTRY
     said = doctor(offices, tmp_path, "--write", datasets=(METAL,))
     assert said.code == 0, said.output
@@ -187,7 +183,7 @@ def test_doctor_writes_a_new_country_for_a_person_to_complete_and_the_completed_
     completed = doctor(offices, tmp_path, datasets=(METAL,))
     assert completed.code == 0
     assert "QN" not in completed.output
-    # What a person mistypes is told with file and line.
+    # A typing error is reported with file and line.
     path.write_text(before.decode().replace("QN,unmapped,,", "QN,country,Vietnam,"), encoding="utf-8")
     wrong = doctor(offices, tmp_path, datasets=(METAL,))
     assert wrong.code == 1
@@ -195,7 +191,7 @@ def test_doctor_writes_a_new_country_for_a_person_to_complete_and_the_completed_
     assert str(path) in wrong.output.replace("\n", "")
 
 
-def test_unit_that_the_office_changed_is_healed_by_what_doctor_writes(offices: Offices, tmp_path: Path) -> None:
+def test_overlay_written_by_doctor_corrects_a_changed_unit(offices: Offices, tmp_path: Path) -> None:
     offices.proxy.deviate = OTHER_UNIT
     said = doctor(offices, tmp_path, datasets=(BORDER,))
     assert said.code == 1
@@ -209,7 +205,7 @@ def test_unit_that_the_office_changed_is_healed_by_what_doctor_writes(offices: O
     assert (healed.code, f"{BORDER} yes" in healed.sentence, "nothing to write" in healed.output) == (0, True, True)
     loaded = call(offices, tmp_path, *load)
     assert loaded.code == 0, loaded.output
-    # The rules changed: what the landing gate had stopped is judged again, without a download.
+    # The rules changed: the landing gate checks the stopped load again, without a download.
     assert "nothing downloaded" in loaded.output
     (manifest,) = Landing(live(offices, tmp_path).landing).committed()
     measures = tmp_path / "live" / "landing" / BORDER / manifest.load_id / "measures.parquet"
@@ -217,9 +213,7 @@ def test_unit_that_the_office_changed_is_healed_by_what_doctor_writes(offices: O
     assert factors == [("1 000 euro", 1000.0)]
 
 
-def test_table_that_moved_is_found_by_its_title_and_loaded_after_the_overlay_says_where(
-    offices: Offices, tmp_path: Path
-) -> None:
+def test_moved_table_is_found_by_its_title_and_loaded_through_the_overlay(offices: Offices, tmp_path: Path) -> None:
     def deviate(exchange: Exchange) -> Exchange:
         if "85429NED" in exchange.path:
             return exchange.answered(404, b'{"error": {"code": "404", "message": "Not found"}}', "application/json")
@@ -236,7 +230,7 @@ def test_table_that_moved_is_found_by_its_title_and_loaded_after_the_overlay_say
     assert healed.code == 0, healed.output
     assert call(offices, tmp_path, "load", BORDER, "--from", "2025-01").code == 0
     assert len(list(Landing(live(offices, tmp_path).landing).committed(BORDER))) == 1
-    # What was seen is kept with its requests, and counts for the declaration that was seen.
+    # The evidence is kept with its requests and holds only for the examined declaration.
     verified = json.loads((tmp_path / "live" / "verified.json").read_text(encoding="utf-8"))
     assert any("/85999NED/" in url for url in verified[BORDER]["requests"].values())
     overlay.unlink()
@@ -247,7 +241,7 @@ def test_table_that_moved_is_found_by_its_title_and_loaded_after_the_overlay_say
 
 
 @pytest.mark.thorough
-def test_run_that_doctor_foretold_after_writing_happens(offices: Offices, tmp_path: Path) -> None:
+def test_run_matches_the_forecast_after_doctor_writes_the_overlay(offices: Offices, tmp_path: Path) -> None:
     root = tmp_path / "var"
     environment_of(offices, root)
     assert call(offices, root, "prepare", METAALEXPORT_AIRFLOW_ADMIN_PASSWORD="of-the-tests").code == 0
