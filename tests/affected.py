@@ -1,6 +1,6 @@
-"""The unit tests that a change of files may break: those that speak of what changed, by name.
+"""Unit tests that a change of files may break: those that name a changed file.
 
-``python -m tests.affected <path>...`` prints them. It looks one step far, for quick feedback; all tests run in CI.
+``python -m tests.affected <path>...`` prints them. It follows one step only, for quick feedback; CI runs all tests.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def affected(changed: Iterable[str]) -> list[str]:
-    """Return unit tests that are among the files, import one of them or name it (or the folder of a file of data)."""
+    """Return unit tests that are among the files, import one of them or name it (or the folder of a data file)."""
     paths = [PurePosixPath(path) for path in changed]
     everything = any(path.name in {"conftest.py", "pyproject.toml"} for path in paths)
     spoken = re.compile("|".join(filter(None, map(_names, paths))) or r"(?!)")
@@ -28,7 +28,7 @@ def affected(changed: Iterable[str]) -> list[str]:
 
 
 def _names(path: PurePosixPath) -> str:
-    """Return an expression for what a test calls a file."""
+    """Return a regular expression for the names by which tests refer to a file."""
     if path.suffix != ".py":
         parts = [path.name] if path.parent.name in ("", ".") else [path.name, path.parts[0]]
         return "|".join(rf'["/]{re.escape(part)}["/]' for part in parts)

@@ -1,4 +1,4 @@
-"""What all tests share: the recorded payloads, a blocked network, and an environment without settings."""
+"""Shared by all tests: the recorded payloads, a blocked network, and an environment without settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOOPBACK = ["127.0.0.1", "localhost"]
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Return the folder of real payloads, which stands beside the repository and never in it."""
+    """Return the folder of real payloads, which is next to the repository and never in it."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the recorded payloads are not on this machine: {SHARED_DATA} is absent")
     return SHARED_DATA
@@ -23,7 +23,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _blocked_network(request: pytest.FixtureRequest) -> None:
-    """Give unit tests no socket at all, and all other tests the loopback only. pytest-socket undoes it itself."""
+    """Allow unit tests no socket and all other tests only the loopback. pytest-socket undoes this itself."""
     if request.path.is_relative_to(TESTS / "unit"):
         disable_socket(allow_unix_socket=True)
     else:
@@ -31,10 +31,10 @@ def _blocked_network(request: pytest.FixtureRequest) -> None:
 
 
 def pytest_configure() -> None:
-    """Keep the settings of the shell (or of make) out of the tests, and the tests off the offices and the disk."""
+    """Remove the settings of the shell (or of make), and keep the tests off the offices and the disk."""
     for name in [name for name in os.environ if name.startswith("METAALEXPORT_")]:
         if name != "METAALEXPORT_TEST_COMPOSE":
             del os.environ[name]
     os.environ["METAALEXPORT_PROFILE"] = "simulator"
-    # No test takes the power away, and a load waits for the disk 70 times. Commands in processes of their own do wait.
+    # No test simulates a power cut, and a load would sync the disk 70 times. Commands in separate processes do sync.
     os.fsync = lambda fd: None

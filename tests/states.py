@@ -1,6 +1,6 @@
-"""Warehouses that test runs share: each is built once for a state of the code, and changed by nobody.
+"""Warehouses that test runs share: each is built once per state of the code and never changed.
 
-Whole pipelines cost most of the time of the tests. What is built lies in ``var/tests/<hash of the code>/``.
+Whole pipelines take most of the test time. The warehouses are in ``var/tests/<hash of the code>/``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from simulator.server import run_simulator
 
 ROOT = Path(__file__).resolve().parents[1]
 _STATES = ROOT / "var" / "tests"
-# What decides what is built.
+# Inputs that determine the warehouses.
 _CODE = (
     "common",
     "dbt_project",
@@ -38,7 +38,7 @@ _CODE = (
     "tests/states.py",
 )
 _SUFFIXES = {".py", ".sql", ".yml", ".csv", ".json", ".j2", ".lock"}
-# Both releases of the large state; the small one is of the first.
+# The large state has both releases; the small one has the first.
 RELEASES = (11, 12)
 SMALL = {
     "reporters": ("NL",),
@@ -48,7 +48,7 @@ SMALL = {
 
 
 def load_all(settings: Settings, run_id: str, progress: Callable[[str], None] = lambda message: None) -> list[Any]:
-    """Load every slice of every dataset of the settings; None in the list for an unchanged one."""
+    """Load every slice of the settings' datasets; the list has None for an unchanged slice."""
     return [
         ingest.load_slice(Run(settings, run_id, progress), part)
         for dataset in settings.datasets_to_load()
@@ -57,7 +57,7 @@ def load_all(settings: Settings, run_id: str, progress: Callable[[str], None] = 
 
 
 def build_and_publish(settings: Settings, run_id: str) -> Any:
-    """Build, test, gate, publish."""
+    """Build, test, gate and publish the candidate."""
     building.build_candidate(Run(settings, run_id))
     building.test_candidate(Run(settings, run_id))
     building.gate_candidate(Run(settings, run_id, lambda message: None))
@@ -84,10 +84,10 @@ def small_state() -> Path:
 
 
 def large_state() -> Path:
-    """Return the state of a published warehouse of two releases of both offices, with all that is loaded by default.
+    """Return the state of a published warehouse with two releases of both offices and all default datasets.
 
-    With ``MARTS_STATE`` in the environment it is the state in that folder: what is published there if there is
-    anything, else a build of what is loaded there.
+    With ``MARTS_STATE`` in the environment, it is the state in that folder: its published file if there is one,
+    otherwise a build of its loads.
     """
     given = os.environ.get("MARTS_STATE")
 
@@ -104,17 +104,17 @@ def large_state() -> Path:
 
 
 def _made_once(name: str, make: Callable[[Path], None], given: str | None = None) -> Path:
-    """Return a folder that the process of the tests which asks first has filled; the others wait for it."""
+    """Return a folder that the first test process fills while the others wait."""
     folder = _STATES / _code_hash()
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
-    # Of code that nobody tests any more.
+    # Remove states of code that is no longer tested.
     remove_left_behind(_STATES)
     state, done = Path(given or folder / name), folder / f"{name}.done"
     with FileLock(folder / f"{name}.lock"):
         if not done.exists():
             if not given:
-                # What a killed test run left.
+                # Remove the leftovers of a killed test run.
                 shutil.rmtree(state, ignore_errors=True)
             make(state)
             done.touch()
