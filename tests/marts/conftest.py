@@ -16,14 +16,14 @@ from tests.states import large_state, settings_of
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A published warehouse, what it was made from, and the economy whose parameters are known.
+    """A published warehouse, its landing area, and the economy with known parameters.
 
     Attributes
     ----------
     published : Path
         The published DuckDB file.
     landing : Path
-        The landing area: Parquet as both offices sent it.
+        The landing area: the replies of both offices as Parquet.
     economy : Economy
         The simulator's model, with its true parameters.
     """
@@ -51,5 +51,5 @@ def warehouse() -> Warehouse:
 
 @pytest.fixture(scope="session")
 def recomputed(warehouse: Warehouse) -> Recomputed:
-    """Return what the offices sent, worked out anew without the models."""
+    """Return the offices' figures, recomputed without the models."""
     return Recomputed(warehouse.landing)

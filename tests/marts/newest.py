@@ -1,4 +1,4 @@
-"""What the offices say now, worked out with pandas from the landing area alone."""
+"""The offices' newest figures, computed with pandas from the landing area alone."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pandas as pd
 from tests.marts.conftest import Warehouse
 from tests.marts.recompute import NOT_CELL
 
-# The main host of Eurostat has its own code of Greece.
+# Eurostat's main host has its own code for Greece.
 COUNTRIES = {"EL": "GR"}
 
 
 def newest_cells(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
-    """Return each cell of a dataset with its newest value, and the stamp of the vintage that brought it.
+    """Return each cell of a dataset with its newest value, and the vintage that published it.
 
-    A cell that was withdrawn, or that has no value any more, is not among them.
+    Cells that were withdrawn or no longer have a value are excluded.
     """
     manifests = [
         json.loads(path.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""The tables of the marts again with NumPy and pandas, from the landing area and the seeds alone.
+"""Independent recomputation of the marts with NumPy and pandas, from the landing area and the seeds alone.
 
-Nothing here reads a model or a macro. Money is counted in whole cents and weights in whole grams, so that sums are
-exact; months are counted from the year 0 (`12 * year + month - 1`), so that a year earlier is 12 less.
+This module reads no model or macro. Money is in whole cents and weights are in whole grams, so that sums are exact.
+Months are counted from the year 0 (`12 * year + month - 1`), so that a year earlier is 12 less.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
 NOT_CELL = ("load_id", "request_no", "change_kind", "value", "status", "confidentiality")
-# Datasets that the facts read, with the nomenclature of their products.
+# Datasets that the fact tables read, with the nomenclature of their products.
 COMEXT = {"eurostat_ds_045409": "CN", "eurostat_ds_059331": "SITC", "eurostat_ds_059366": "CPA22"}
 CBS = ("cbs_85429ned", "cbs_85427ned")
 SERIES = ["source_code", "concept_code", "scope_code", "reporter_code"]
 EU = "EU27_2020"
 NOT_COUNTRIES = ("unallocated", "not_loaded")
-# A month is complete with half of the usual cells or half of the usual value, where six months tell what is usual.
+# A month is complete if it has half of the usual cells or half of the usual value; six months define what is usual.
 USUAL_MONTHS, FEWEST_MONTHS, LEAST_OF_USUAL = 12, 6, 0.5
 
 
@@ -48,7 +48,7 @@ def seed(name: str) -> pd.DataFrame:
 
 
 def month_number(labels: pd.Series) -> pd.Series:
-    """Count months of ``YYYY-MM`` or ``YYYYMMnn`` (CBS) from the year 0; a year of CBS stands at its January."""
+    """Count months of ``YYYY-MM`` or ``YYYYMMnn`` (CBS) from the year 0; a CBS year counts as its January."""
     text = labels.astype(str)
     years = text.str[:4].astype(int)
     months = text.str[-2:].astype(int)
@@ -62,7 +62,7 @@ def first_day(month: int) -> np.datetime64:
 
 
 def month_starts(months: pd.Series) -> pd.Series:
-    """Return the first days of months as pandas writes them."""
+    """Return the first days of months as pandas timestamps."""
     return pd.to_datetime(pd.DataFrame({"year": months // 12, "month": months % 12 + 1, "day": 1}, index=months.index))
 
 
@@ -74,20 +74,20 @@ def numbered(published: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:
-    """Divide; what is divided by zero, or by nothing, is missing."""
+    """Divide; return NaN for a zero or missing denominator."""
     numerator, denominator = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(denominator == 0, np.nan, numerator / denominator)
 
 
 def growth_pct(value: Any, base: Any) -> Any:
-    """Return the growth on a base in per cent; there is none without a base above zero."""
+    """Return the growth on a base in per cent; NaN unless the base is above zero."""
     value, base = np.asarray(value, dtype=np.float64), np.asarray(base, dtype=np.float64)
     return np.where(base > 0, 100 * (ratio(value, base) - 1), np.nan)
 
 
 def whole_cents(euros: Any) -> Floats:
-    """Return whole cents of amounts in euros; half a cent goes away from zero."""
+    """Return whole cents of amounts in euros; half a cent rounds away from zero."""
     cents = 100 * np.asarray(euros, dtype=np.float64)
     return np.asarray(np.trunc(cents + np.copysign(0.5, cents)), dtype=np.float64)
 
@@ -101,20 +101,20 @@ def compare(
     ratios: Sequence[str] = (),
     exact: Sequence[str] = (),
 ) -> None:
-    """Hold a published table against what was worked out: its rows, and each column of every row.
+    """Compare a published table with the expected one: its rows, and each column of every row.
 
     Parameters
     ----------
     published, expected
         Both tables. Amounts of money are in euros in the first and in whole cents in the second.
     key
-        Columns that name a row.
+        Columns that identify a row.
     money
         Columns that must agree to the cent, missing values included.
     ratios
-        Columns that must agree to 1e-9, of the number itself where that is above one.
+        Columns that must agree to 1e-9, relative for values above one.
     exact
-        Columns that must be the same.
+        Columns that must be equal.
     """
     assert len(published) > 0
     assert len(expected) > 0
@@ -139,7 +139,7 @@ def compare(
 
 
 def check_columns(published: pd.DataFrame, checked: Sequence[str], *, left_out: Sequence[str] = ()) -> None:
-    """Assert that every column of a table is checked, or left out by name, and that none is empty throughout."""
+    """Assert that every column of a table is checked or explicitly left out, and that no column is entirely empty."""
     assert set(published.columns) == {*checked, *left_out}
     assert [name for name in published.columns if published[name].isna().all()] == []
 
@@ -159,16 +159,16 @@ class Panel:
     cents : array
         By destination and month; missing is NaN.
     total, unallocated, not_loaded, taken_out : array
-        By month, cents; missing where the month is not complete: the office's total, what is not known of the members
-        of the scope, and what is not known of the goods that are taken out of them.
+        By month, in cents; missing if the month is not complete. The office's total, the unknown amounts of the members
+        of the scope, and the unknown amount of the goods that the scope subtracts.
     is_listed, is_complete : array
-        Whether anything of the scope was published in the month, and whether it carries shares.
+        True if anything of the scope was published in the month, and true if the month carries shares.
     reasons : list
         Why a month is not complete.
     goods : array
-        A number for the goods that the scope holds: months of one number can be added up and compared.
+        A number for the set of goods in the scope: months with the same number can be summed and compared.
     vintages : array
-        Newest stamp of the office on what was asked for.
+        Newest vintage of the office for the requested products.
     """
 
     key: tuple[str, str, str, str]
@@ -192,34 +192,33 @@ class Panel:
 
     @cached_property
     def countries(self) -> Booleans:
-        """Which destinations are countries."""
+        """True for destinations that are countries."""
         return np.array([name not in NOT_COUNTRIES for name in self.destinations])
 
     @cached_property
     def complete_cents(self) -> Floats:
-        """What can be added up: months that carry shares."""
+        """Cents of the months that carry shares, which can be summed."""
         return np.where(self.is_complete, self.cents, np.nan)
 
     def holds_same_goods(self, column: int, earlier: int) -> bool:
-        """Tell whether two months hold the same goods."""
-        # What came before the first month held what the first month holds: only a dated scope changes, and it does so
-        # within the calendar.
+        """Return True if two months hold the same goods."""
+        # Months before the first one hold its goods: only a dated scope changes, and it does so within the calendar.
         return bool(self.goods[column] == self.goods[max(earlier, 0)])
 
     def has_window(self, column: int, length: int) -> bool:
-        """Tell whether the months up to this one are all there, are complete, and hold the same goods."""
+        """Return True if all months of the window exist, are complete and hold the same goods."""
         start = column - length + 1
         return start >= 0 and bool(self.is_complete[start : column + 1].all()) and self.holds_same_goods(column, start)
 
     def windows(self, length_of: Callable[[int], int], *, back: int = 0) -> tuple[Floats, Floats]:
-        """Return sums over the months up to each one, by destination and in total; NaN where one is missing.
+        """Return sums over the months up to each one, by destination and in total; NaN if a month is missing.
 
         Parameters
         ----------
         length_of
             Number of months, by the number of the month.
         back
-            Months between the month and the end of its window; the window and those months must all be there.
+            Months between the month and the end of its window; the window and those months must all be complete.
         """
         values, totals = np.full(self.cents.shape, np.nan), np.full(self.total.shape, np.nan)
         for column, month in enumerate(self.months):
@@ -243,7 +242,7 @@ class Panel:
 
     @cached_property
     def year_before(self) -> tuple[Floats, Floats]:
-        """The same month a year earlier, by destination and in total, where it is complete and holds the same goods."""
+        """The same month a year earlier, by destination and in total, if it is complete and holds the same goods."""
         values, totals = np.full(self.cents.shape, np.nan), np.full(self.total.shape, np.nan)
         for column in range(12, len(self.total)):
             if self.is_listed[column] and self.holds_same_goods(column, column - 12):
@@ -253,7 +252,7 @@ class Panel:
 
     @cached_property
     def keeps(self) -> Booleans:
-        """Cells that are rows of a report: there is a value, or was one in the past year."""
+        """True for cells that are rows of a report: they have a value, or had one in the past year."""
         known = [self.cents, self.r12[0], self.ytd[0], self.year_before[0]]
         return np.asarray(self.is_listed & ~np.isnan(np.stack(known)).all(axis=0))
 
@@ -269,17 +268,17 @@ class Panel:
 
 
 def sum_known(values: Floats) -> Floats:
-    """Sum along the last axis what is known; missing where nothing is."""
+    """Sum the known values along the last axis; NaN if there are none."""
     return np.where(np.isnan(values).all(axis=-1), np.nan, np.nansum(values, axis=-1))
 
 
 class Recomputed:
-    """All that the reports are made of, worked out anew; each part once, when it is first asked for."""
+    """Recomputed inputs of all reports, each part computed once on first use."""
 
     def __init__(self, landing: Path) -> None:
         self.landing = landing
 
-    # -- What the offices say ----------------------------------------------------------------------------------------
+    # -- What the offices published ----------------------------------------------------------------------------------
 
     @cached_property
     def loads(self) -> pd.DataFrame:
@@ -291,7 +290,7 @@ class Recomputed:
         ]
         columns = ["load_id", "dataset", "reporter", "vintage_at", "retrieved_at", "panel", "request_ids"]
         loads = pd.DataFrame([{name: load[name] for name in columns} for load in manifests])
-        # Every load here asked for all partners; what is left of a total is then not allocated.
+        # Every load here requests all partners, so the rest of a total is unallocated.
         assert set(loads["panel"]) == {"*"}
         loads["vintage_at"] = pd.to_datetime(loads["vintage_at"]).dt.tz_convert(None)
         assert not loads.duplicated(["dataset", "reporter", "vintage_at"]).any()
@@ -299,12 +298,12 @@ class Recomputed:
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """Dataset, reporter, nomenclature, product and month that a load asked for, with its vintage: once a load."""
+        """Requested dataset, reporter, nomenclature, product and month, with the vintage: one row per load."""
         parts = []
         for dataset in (*CBS, *COMEXT):
             asked = landed(self.landing, dataset, "coverage").assign(dataset_code=dataset)
             if dataset in CBS:
-                # All products are asked for at once.
+                # One request covers all products.
                 assert set(asked["product_code"]) == {"*"}
                 seen = landed(self.landing, dataset)["product"].unique()
                 asked = asked.drop(columns="product_code").merge(pd.DataFrame({"product_code": seen}), how="cross")
@@ -327,17 +326,17 @@ class Recomputed:
 
     @cached_property
     def newest_asked(self) -> pd.DataFrame:
-        """The newest load that asked for a product in a month."""
+        """The newest load that requested a product in a month."""
         key = ["dataset_code", "reporter_code", "nomenclature_code", "product_code", "month"]
         return self.coverage.sort_values("vintage_at").drop_duplicates(key, keep="last")
 
     @cached_property
     def partners(self) -> pd.DataFrame:
-        """Office, its code of a partner, and what that is to us."""
+        """Office, its partner code, and the kind and destination that the code maps to."""
         return seed("office_partners")[["office", "office_code", "member_kind", "destination_code"]]
 
     def said(self, dataset: str) -> pd.DataFrame:
-        """Return all that an office ever said of a dataset, oldest first, in whole cents or grams."""
+        """Return everything an office ever published in a dataset, oldest first, in whole cents or grams."""
         changes = landed(self.landing, dataset)
         for name in changes.columns:
             if name not in ("value", "request_no"):
@@ -345,7 +344,7 @@ class Recomputed:
         if dataset in COMEXT:
             changes = changes[(changes["freq"] == "M") & (changes["flow"] == "2")]
         else:
-            # Quarters and the like overlap with months.
+            # Quarters and other periods overlap with months.
             changes = changes[changes["period"].str[4:6].isin(["MM", "JJ"])]
         factors = landed(self.landing, dataset, "measures")[["load_id", "measure_code", "factor"]]
         changes = changes.merge(factors.rename(columns={"measure_code": "measure"}), on=["load_id", "measure"])
@@ -355,8 +354,8 @@ class Recomputed:
     def figures(self, dataset: str, said: pd.DataFrame, through: pd.Timestamp) -> pd.DataFrame:
         """Return leaf members and totals of a dataset as of a vintage, in the codes of the warehouse.
 
-        Columns: concept, flow kind, reporter, member (``total`` is the office's own), nomenclature, product, period
-        type, month, cents, grams.
+        Columns: concept, flow kind, reporter, member (``total`` is the office's own total), nomenclature, product,
+        period type, month, cents, grams.
         """
         cell = [name for name in said.columns if name not in (*NOT_CELL, "factor", "vintage_at", "retrieved_at")]
         known = said[said["vintage_at"] <= through].drop_duplicates(cell, keep="last")
@@ -370,24 +369,24 @@ class Recomputed:
         office = "cbs" if dataset in CBS else "eurostat"
         meaning = self.partners[self.partners["office"] == office].set_index("office_code")
         kinds = rows["partner"].astype(str).map(meaning["member_kind"])
-        # What no seed knows and is longer than two letters is an aggregate of Comext.
+        # A code longer than two letters that no seed lists is a Comext aggregate.
         kinds = kinds.where(kinds.notna() | (rows["partner"].str.len() <= 2), "aggregate")
         assert kinds.notna().all()
         rows["member"] = rows["partner"].map(meaning["destination_code"]).astype(object)
         rows.loc[kinds == "total", "member"] = "total"
-        # Aggregates and parts of a country overlap with countries; of years only totals are published.
+        # Aggregates and parts of a country overlap with countries; for years, only totals are published.
         rows = rows[(kinds == "total") | (kinds.isin(["country", "unallocated"]) & (rows["period_type"] == "month"))]
         summed = rows.groupby([*key, "member"], observed=True)[["cents", "grams"]].sum(min_count=1).reset_index()
         return self._with_rest(summed, key)
 
     @staticmethod
     def _with_rest(figures: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-        """Put into ``unallocated`` what a total of a month has beyond its members."""
+        """Put the excess of a monthly total over its members into ``unallocated``."""
         monthly = figures[figures["period_type"] == "month"]
         totals = monthly[monthly["member"] == "total"].set_index(key)[["cents", "grams"]]
         members = monthly[monthly["member"] != "total"].groupby(key, observed=True)[["cents", "grams"]].sum()
         rest = totals - members.reindex(totals.index).fillna(0)
-        # A weight of the rest is known where that of the total is.
+        # The rest has a weight only if the total has one.
         rest = rest[rest["cents"] != 0].reset_index().assign(member="unallocated", is_derived=True)
         own = figures.assign(is_derived=False, own_cents=figures["cents"])
         both = pd.concat([own, rest], ignore_index=True)
@@ -401,12 +400,12 @@ class Recomputed:
         is_value = known["measure"].astype(str).str.startswith("VALUE")
         values = known[is_value].assign(cents=np.rint(100 * known["value"] * known["factor"]))[[*cell, "cents"]]
         weights = known[~is_value].assign(grams=np.rint(1000 * known["value"] * known["factor"]))[[*cell, "grams"]]
-        # A weight counts beside a value.
+        # A weight counts only alongside a value.
         rows = values.merge(weights, on=cell, how="left", validate="one_to_one")
         rows["month"] = rows["period"].map(dict(_numbers(rows["period"]))).astype(int)
         rows = rows.rename(columns={"reporter": "reporter_code", "product": "product_code"})
         rows["partner"] = rows["partner"].astype(str)
-        # All members together have no total of their own: it is what they trade among themselves and beyond.
+        # All members together have no total of their own: it is the sum of trade among them and beyond.
         place = ["reporter_code", "product_code", "period", "month"]
         has_total = rows[rows["partner"] == "WORLD"].set_index(place).index
         parts = rows[rows["partner"].isin(["INT_EU27_2020", "EXT_EU27_2020"])]
@@ -441,7 +440,7 @@ class Recomputed:
         cell = ["partner", "reporter_code", "nomenclature_code", "product_code", "period_type", "month"]
         parts = rows[rows["flow_kind"].isin(["re_export", "domestic_product"])]
         both = parts.groupby(cell, observed=True)["cents"].agg(["sum", "size"]).reset_index()
-        # Without transit there is a total where both parts are published.
+        # Excluding transit, there is a total if both parts are published.
         both = both[both["size"] == 2].rename(columns={"sum": "cents"}).drop(columns="size")
         return pd.concat(
             [
@@ -486,7 +485,8 @@ class Recomputed:
                 before = now
             parts.append(before)
         newest = pd.concat(parts, ignore_index=True)
-        # What is published as it stands leads to the reply that says it, also where a rest beside it is gone since.
+        # A figure published as is points to its own reply, even if an unallocated rest next to it has since
+        # disappeared.
         newest["changed_at"] = newest["changed_at"].where(newest["is_derived"], newest["own_changed_at"])
         for name in ("reporter_code", "product_code"):
             newest[name] = newest[name].astype(str)
@@ -504,7 +504,7 @@ class Recomputed:
 
     @cached_property
     def statuses(self) -> pd.DataFrame:
-        """How final CBS calls a period in a load."""
+        """Status that CBS gives a period in a load."""
         words = {"Definitief": "final", "NaderVoorlopig": "revised_provisional", "Voorlopig": "provisional"}
         codes = pd.concat([landed(self.landing, dataset, "codes") for dataset in CBS], ignore_index=True)
         periods = codes[(codes["dimension"] == "Perioden") & codes["code"].str[4:6].isin(["MM", "JJ"])]
@@ -515,14 +515,14 @@ class Recomputed:
                 "period_type": np.where(is_month, "month", "year"),
                 "month": month_number(periods["code"]),
                 "cbs_status": periods["status"].map(words),
-                # The running year is called after its months so far.
+                # The title of the running year includes its months so far.
                 "is_complete_period": is_month | (periods["title"].str.strip() == periods["code"].str[:4]),
             }
         )
 
     @cached_property
     def closing(self) -> pd.DataFrame:
-        """Whether Eurostat is done with a month in a vintage: from October of the next year on."""
+        """Status of a month in a vintage of Eurostat: final from October of the next year on."""
         pairs = self.newest_asked[["vintage_at", "month"]].drop_duplicates()
         closes = pd.to_datetime((pairs["month"] // 12 + 1).astype(str) + "-10-01")
         return pairs.assign(comext_status=np.where(pairs["vintage_at"] >= closes, "final", "provisional"))
@@ -531,9 +531,9 @@ class Recomputed:
 
     @cached_property
     def members(self) -> pd.DataFrame:
-        """Members of the scopes, with the good that each counts for: itself, or what it is taken out of."""
+        """Members of the scopes, with the good that each counts towards: itself, or the good it is subtracted from."""
         members = seed("metal_scope_members").astype({"sign": int})
-        # Goods of eight digits would have to be followed through the lists of each year.
+        # Goods of eight digits would require the yearly lists.
         assert members.loc[members["nomenclature_code"] == "CN", "product_code"].ne("TOTAL").any()
         assert not (members["product_code"].str.len() == 8).any()
         items = []
@@ -588,10 +588,11 @@ class Recomputed:
 
     @cached_property
     def scope_exports(self) -> pd.DataFrame:
-        """Exports of the goods of scopes by destination and month, one row a member of the scope."""
+        """Exports of the goods of scopes by destination and month, one row per member of the scope."""
         columns = ["source_code", "concept_code", "reporter_code", "destination_code", "nomenclature_code"]
         rows = self.of_scopes(self.exports[[*columns, "product_code", "month", "cents", "grams"]])
-        # A part can be taken out of a good where that is published. Of a secret good it is in what is not allocated.
+        # A part is subtracted from a good only if the good is published. For a secret good, the part is in the
+        # unallocated rest.
         good = [*SERIES, "destination_code", "item_code", "month"]
         parts = rows[rows["sign"] == -1]
         wholes = pd.MultiIndex.from_frame(rows.loc[rows["sign"] == 1, good])
@@ -601,7 +602,7 @@ class Recomputed:
 
     @cached_property
     def panels(self) -> dict[tuple[str, ...], Panel]:
-        """Exports of each scope by destination and month, with what each month can carry."""
+        """Exports of each scope by destination and month, with the completeness of each month."""
         exports = self.scope_exports
         signed = exports.assign(cents=exports["sign"] * exports["cents"])
         by_cell = signed.groupby([*SERIES, "destination_code", "month"])["cents"].sum().reset_index()
@@ -633,7 +634,7 @@ class Recomputed:
 
     @cached_property
     def scope_months(self) -> pd.DataFrame:
-        """Total of each scope in each month of which anything was published, and why it may not carry shares."""
+        """Total of each scope in each month with published figures, and the reason if the month carries no shares."""
         product = ["dataset_code", "source_code", "concept_code", "reporter_code", "nomenclature_code", "product_code"]
         totals = self.totals.set_index([*product, "month"])[["cents", "vintage_at"]].rename(columns={"cents": "total"})
         exports = self.exports
@@ -679,7 +680,7 @@ class Recomputed:
         return months
 
     def _with_goods(self, months: pd.DataFrame) -> pd.DataFrame:
-        """Number the goods that a scope is to hold in a month, and count them."""
+        """Number and count the goods that a scope is to hold in a month."""
         dated = set(seed("metal_scopes").query("is_dated == 'true'")["scope_code"])
         nomenclatures = self.newest_asked.groupby("dataset_code")["nomenclature_code"].agg(set)
         numbers: dict[Any, int] = {}
@@ -731,14 +732,14 @@ class Recomputed:
 
     @cached_property
     def items(self) -> pd.DataFrame:
-        """Goods of the scopes by destination and month: cents and grams, each less what is taken out of it."""
+        """Goods of the scopes by destination and month: cents and grams, each net of what is subtracted from it."""
         rows = self.scope_exports
         rows = rows.assign(cents=rows["sign"] * rows["cents"], grams=rows["sign"] * rows["grams"])
         grouped = rows.groupby([*SERIES, "destination_code", "item_code", "month"])
         items = grouped.agg(
             cents=("cents", "sum"), grams=("grams", "sum"), n=("cents", "size"), n_weights=("grams", "count")
         ).reset_index()
-        # A weight that is missing in one part is not known of the whole.
+        # If one part lacks a weight, so does the whole.
         items["grams"] = items["grams"].where(items["n"] == items["n_weights"])
         return items.drop(columns=["n", "n_weights"])
 
@@ -746,7 +747,7 @@ class Recomputed:
 
     @cached_property
     def releases(self) -> pd.DataFrame:
-        """Total of each scope and month as each release had it, where all its goods were asked for and had totals."""
+        """Total of each scope and month in each release that requested all its goods and has all their totals."""
         key = [*SERIES, "month"]
         parts = []
         for dataset, by_vintage in self.history.items():
@@ -789,7 +790,7 @@ class Recomputed:
 
     @cached_property
     def share_revisions(self) -> pd.Series:
-        """Usual change of a share, in points: mean size of what later releases did to months first seen young."""
+        """Usual change of a share, in points: mean absolute revision by later releases of months first seen young."""
         releases = self.releases
         key = [*SERIES, "month"]
         grouped = releases.groupby(key)
@@ -828,5 +829,5 @@ def _numbers(labels: pd.Series) -> Iterator[tuple[str, int]]:
 
 
 def holds_on(rows: pd.DataFrame, day: Any) -> pd.Series:
-    """Tell which rows hold on a day: from `valid_from` to `valid_to`, both included."""
+    """Return True for rows valid on a day: from `valid_from` to `valid_to`, both inclusive."""
     return (rows["valid_from"] <= day) & (rows["valid_to"].isna() | (rows["valid_to"] >= day))

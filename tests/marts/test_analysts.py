@@ -1,4 +1,4 @@
-"""What analysts use, on a whole warehouse: table macros, the commands and code of docs/analysts.md, the notebook."""
+"""The analysts' tools on a whole warehouse: table macros, the commands and code of docs/analysts.md, the notebook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.docs.test_docs import fences, read
 from tests.marts.conftest import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
-# The prompt needs a terminal: tests/integration/test_prompt.py.
+# The prompt needs a terminal: see tests/integration/test_prompt.py.
 COMMANDS = [block for block in fences(read("docs/analysts.md"), "sh") if block != ".venv/bin/metaalexport sql\n"]
 DEFAULT_VIEW = (
     "source_code = 'EUROSTAT' and concept_code = 'community' and scope_code = 'metal_core_hs' and reporter_code = 'NL'"
@@ -27,7 +27,7 @@ DEFAULT_VIEW = (
 
 @pytest.fixture
 def checkout(warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder like the repository after `make run`: its environment and its state."""
+    """Return a folder like the repository after `make run`, with its environment and its state."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "simulator").symlink_to(warehouse.published.parent.resolve())
@@ -37,7 +37,7 @@ def checkout(warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_commands_and_code_of_the_page_work(checkout: Path) -> None:
-    """In the order of the page: later code reads what an earlier command exported."""
+    """Run the blocks in the order of the page: later code reads the exports of an earlier command."""
     assert len(COMMANDS) >= 3
     for block in COMMANDS:
         done = subprocess.run(
@@ -68,7 +68,7 @@ def test_commands_and_code_of_the_page_work(checkout: Path) -> None:
         assert len(names["shares"]) > 24
 
 
-def test_notebook_runs_and_its_numbers_are_those_of_the_marts(checkout: Path, warehouse: Warehouse) -> None:
+def test_notebook_numbers_match_the_marts(checkout: Path, warehouse: Warehouse) -> None:
     notebook = nbformat.read(ROOT / "notebooks" / "metal_exports.ipynb", as_version=4)  # type: ignore[no-untyped-call]
     (checkout / "notebooks").mkdir()
     resources = {"metadata": {"path": str(checkout / "notebooks")}}
@@ -133,11 +133,11 @@ def test_destination_share_is_a_view_of_the_shares(warehouse: Warehouse) -> None
         "top_destinations(to_month := date '1999-01-01')",
     ],
 )
-def test_value_that_does_not_exist_gives_no_rows(warehouse: Warehouse, call: str) -> None:
+def test_unknown_value_returns_no_rows(warehouse: Warehouse, call: str) -> None:
     assert warehouse.frame(f"from marts.{call}").empty
 
 
-def test_top_destinations_are_the_largest_of_the_newest_or_the_given_month(warehouse: Warehouse) -> None:
+def test_top_destinations_ranks_the_newest_or_given_month(warehouse: Warehouse) -> None:
     newest = warehouse.frame("from marts.top_destinations()")
     assert newest.destination_rank_r12.tolist() == [*range(1, 11)]
     assert newest.value_r12_eur.is_monotonic_decreasing

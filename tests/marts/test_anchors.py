@@ -1,4 +1,4 @@
-"""Every published figure beside ours again, with pandas, from what both offices sent."""
+"""Every published figure compared with the warehouse, recomputed with pandas from the replies of both offices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def seed(name: str) -> pd.DataFrame:
 
 
 def members_of_the_eu() -> list[str]:
-    """Return the members since February 2020 without the Netherlands: no figure of the Union is older."""
+    """Return the members since February 2020 without the Netherlands: no published EU figure is older."""
     rows = seed("country_groups")
     members = rows[(rows["group_code"] == "EU") & (rows["valid_to"] == "") & (rows["country_code"] != "NL")]
     assert len(members) == 26
@@ -42,7 +42,7 @@ def destinations_of(office: str) -> dict[str, str]:
 
 
 def cbs(warehouse: Warehouse, dataset: str, concept: str) -> pd.DataFrame:
-    """Return the months of a table of CBS in euros, in the words of the seed."""
+    """Return the months of a CBS table in euros, in the codes of the seed."""
     products = seed("office_products")
     names = dict(
         zip(products["office_code"], products["nomenclature_code"] + " " + products["product_code"], strict=True)
@@ -64,7 +64,7 @@ def cbs(warehouse: Warehouse, dataset: str, concept: str) -> pd.DataFrame:
 
 
 def comext(warehouse: Warehouse) -> pd.DataFrame:
-    """Return the monthly exports of Comext by CN in euros, in the words of the seed."""
+    """Return the monthly exports of Comext by CN in euros, in the codes of the seed."""
     rows = newest_cells(warehouse, "eurostat_ds_045409")
     rows = rows[(rows["freq"] == "M") & (rows["flow"] == "2") & (rows["measure"] == "VALUE_IN_EUROS")]
     return pd.DataFrame(
@@ -83,7 +83,7 @@ def comext(warehouse: Warehouse) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def cells(warehouse: Warehouse) -> pd.Series[float]:
-    """Return euros by cell, as the newest vintage has them."""
+    """Return euros by cell, from the newest vintage."""
     including = cbs(warehouse, "cbs_85429ned", "border_crossing_incl_transit")
     parts = including[including["flow_kind"].isin(["re_export", "domestic_product"])]
     key = ["product", "destination_code", "month"]
@@ -98,7 +98,7 @@ def cells(warehouse: Warehouse) -> pd.Series[float]:
 
 
 def total_of(cells: pd.Series[float], row: dict[str, str], **other: str) -> float:
-    """Return euros of a figure's period; missing where a month or a destination is."""
+    """Return euros of a figure's period; NaN if a month or a destination is missing."""
     wanted = {**row, "product": f"{row['nomenclature_code']} {row['product_code']}", **other}
     members = members_of_the_eu() if wanted["destination_code"] == "EU" else [wanted["destination_code"]]
     months = pd.date_range(row["period_from"], row["period_to"], freq="MS")
@@ -111,9 +111,9 @@ def total_of(cells: pd.Series[float], row: dict[str, str], **other: str) -> floa
 
 
 def ours(cells: pd.Series[float], row: dict[str, str]) -> float:
-    """Return what landing says of a figure, in its unit; missing where it does not say."""
+    """Return a figure from landing, in its unit; NaN if landing does not have it."""
     if row["scope_code"]:
-        # Scopes are figures of 2017 and 2018 only: no product of those years is loaded.
+        # Scope figures are of 2017 and 2018 only: no product of those years is loaded.
         assert row["period_to"] < "2021"
         assert cells.index.get_level_values("month").min() >= pd.Timestamp("2021-01-01")
         return float("nan")
@@ -126,7 +126,7 @@ def ours(cells: pd.Series[float], row: dict[str, str]) -> float:
 
 
 def bounds(row: dict[str, str]) -> tuple[float, float]:
-    """Return the least and the most that ours may be."""
+    """Return the lower and upper bound of the warehouse's figure."""
     factor = 1e6 if row["unit_code"] == "mln_eur" else 1.0
     if row["lower_value"]:
         return float(row["lower_value"]) * factor, float(row["upper_value"]) * factor
@@ -136,7 +136,7 @@ def bounds(row: dict[str, str]) -> tuple[float, float]:
     return value * (1 - tolerance) - rounding, value * (1 + tolerance) + rounding
 
 
-def test_every_figure_is_compared_as_landing_has_it(warehouse: Warehouse, cells: pd.Series[float]) -> None:
+def test_published_figures_are_compared_with_landing(warehouse: Warehouse, cells: pd.Series[float]) -> None:
     found = warehouse.frame("select * from ops.anchors").set_index("anchor_code")
     figures = seed("published_figures").to_dict("records")
     assert len(figures) == len(found) == 160
@@ -161,13 +161,13 @@ def test_every_figure_is_compared_as_landing_has_it(warehouse: Warehouse, cells:
     assert compared == 120
 
 
-def test_simulator_meets_all_figures_that_it_is_made_to_meet(warehouse: Warehouse) -> None:
+def test_simulator_meets_every_figure_it_claims(warehouse: Warehouse) -> None:
     claimed = warehouse.frame("select anchor_code, outcome from ops.anchors where holds_in_simulation")
     assert len(claimed) == 50
     assert set(claimed["outcome"]) == {"within"}
 
 
-def test_some_figures_of_the_real_world_are_outside_and_stop_no_simulated_candidate(warehouse: Warehouse) -> None:
+def test_real_figures_out_of_bounds_do_not_block_a_simulated_candidate(warehouse: Warehouse) -> None:
     outside = warehouse.frame("select anchor_code, holds_in_simulation from ops.anchors where outcome = 'outside'")
     assert "N28.total" in set(outside["anchor_code"])
     assert not outside["holds_in_simulation"].any()
@@ -180,8 +180,8 @@ def test_some_figures_of_the_real_world_are_outside_and_stop_no_simulated_candid
     assert checks["is_passed"].all()
 
 
-def test_sums_of_cbs_hold_to_the_rounded_unit(warehouse: Warehouse, cells: pd.Series[float]) -> None:
-    """Without our models: kinds of flow, and sections."""
+def test_cbs_sums_agree_within_rounding(warehouse: Warehouse, cells: pd.Series[float]) -> None:
+    """Check CBS's flow kinds and sections against its totals, without the models."""
     rows = cells.reset_index()
     rows = rows[(rows["source_code"] == "CBS") & (rows["destination_code"] == "total")]
     rows["mln"] = rows["eur"] / 1e6

@@ -1,4 +1,4 @@
-"""Every row of fct_exports and fct_export_totals again, from what both offices sent."""
+"""Every row of fct_exports and fct_export_totals, recomputed from the replies of both offices."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SAME = ["status_code", "is_provisional", "dataset_code", "load_id", "vintage_at"
 
 
 def with_status(figures: pd.DataFrame) -> pd.DataFrame:
-    """Add how final a figure is: CBS says so itself."""
+    """Add the status of each figure: CBS publishes its own, Comext's depends on the date."""
     is_cbs = figures["source_code"] == "CBS"
     status = figures["cbs_status"].where(is_cbs, figures["comext_status"])
     return figures.assign(status_code=status, is_provisional=status != "final", quantity_kg=figures["grams"])
 
 
-def test_every_destination_has_what_the_office_says_now(warehouse: Warehouse, recomputed: Recomputed) -> None:
+def test_exports_match_the_newest_vintage(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.fct_exports"))
     assert len(published) > 500_000
     newest = recomputed.newest
@@ -52,7 +52,7 @@ def test_every_destination_has_what_the_office_says_now(warehouse: Warehouse, re
     assert published["destination_code"].eq("unallocated").any()
 
 
-def test_every_total_is_what_the_office_says_now(warehouse: Warehouse, recomputed: Recomputed) -> None:
+def test_export_totals_match_the_newest_vintage(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.fct_export_totals"), "period_start")
     published = published.rename(columns={"period_start": "month"})
     assert set(published["period_type"]) == {"month", "year"}
@@ -71,7 +71,7 @@ def test_every_total_is_what_the_office_says_now(warehouse: Warehouse, recompute
     )
 
 
-def test_every_figure_leads_to_a_request_of_its_load(warehouse: Warehouse, recomputed: Recomputed) -> None:
+def test_every_figure_links_to_a_request_of_its_load(warehouse: Warehouse, recomputed: Recomputed) -> None:
     requests = recomputed.loads.explode("request_ids").rename(columns={"request_ids": "request_id"})
     known = set(zip(requests["load_id"], requests["request_id"], strict=True))
     assert known

@@ -1,4 +1,4 @@
-"""The front-loading ledger: worked out again from landing for every row, and held against what the simulator did."""
+"""The front-loading ledger: recomputed from landing for every row, and compared with the simulator's true effect."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COMEXT = {
     "eurostat_ds_059331": ("SITC", "VALUE_EUR"),
     "eurostat_ds_059366": ("CPA22", "VALUE_EUR"),
 }
-# Concept, table, and the measures that add up to all exports.
+# Concept, table, and the measures that sum to all exports.
 CBS = (
     ("border_crossing_incl_transit", "cbs_85429ned", ("D001636",)),
     ("border_crossing_excl_transit", "cbs_85429ned", ("M001648", "M001632")),
@@ -56,7 +56,7 @@ def seed(name: str) -> pd.DataFrame:
         return pd.DataFrame(list(csv.DictReader(handle)))
 
 
-# -- the figures again, from landing ----------------------------------------------------------------------
+# -- figures recomputed from landing ----------------------------------------------------------------------
 
 
 def country_of(office: str) -> dict[str, str]:
@@ -110,7 +110,7 @@ def landed_products(warehouse: Warehouse) -> pd.DataFrame:
 
 
 def landed_scopes(warehouse: Warehouse) -> pd.DataFrame:
-    """Return euros by scope, destination and month, for the scopes that an event has."""
+    """Return euros by scope, destination and month, for the scopes of events."""
     members = seed("metal_scope_members")
     members = members[members["scope_code"].isin(seed("frontloading_event_scopes")["scope_code"])]
     rows = landed_products(warehouse).merge(
@@ -128,19 +128,20 @@ def landed_scopes(warehouse: Warehouse) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Fit:
-    """One method's baseline of one market, and how sure it is; months from the first of the fit on."""
+    """One method's baseline of one market and its uncertainty, by month from the start of the fit."""
 
     baseline: Floats
     spread: float
     growth: float
     degrees: int
-    # Part of the noise variance that two months share when they stand on one calendar month; their own included or not.
+    # Share of the noise variance that two months of the same calendar month have in common; with or without the month
+    # itself.
     shared: float
     shares_with_itself: bool
 
 
 def seasonal_fit(value: Floats) -> Fit:
-    """Mean of the calendar month in three years, at the level of the last year."""
+    """Fit the mean of the calendar month in three years, at the level of the last year."""
     months = np.arange(len(value))
     years = value[:36].reshape(3, 12)
     level = years.sum(axis=1) / years.sum(axis=1).mean()
@@ -157,7 +158,7 @@ def seasonal_fit(value: Floats) -> Fit:
 
 
 def control_fit(value: Floats, control: Floats) -> Fit:
-    """The same month before the news, moved as the control group moved."""
+    """Fit the same month before the news, moved with the control group."""
     months = np.arange(len(value))
     before = np.where(months < 36, months - 12, 24 + months % 12)
     baseline = np.where(months < 12, np.nan, value[before] * control / control[before])
@@ -189,7 +190,7 @@ def interval(fit: Fit, months: NDArray[np.int64]) -> tuple[float, float, int]:
 
 
 def summary_of(value: Floats, fit: Fit, n_window: int) -> dict[str, Any]:
-    """Return the columns of a market in which all months before the tariff have figures."""
+    """Return the columns of a market that has figures for all months before the tariff."""
     excess = value - fit.baseline
     window = np.arange(36, 36 + n_window)
     known = np.isfinite(excess[36:])
@@ -241,7 +242,7 @@ def verdict_of(both: list[dict[str, Any]], payback_months: int) -> tuple[str, st
 
 @dataclass(frozen=True)
 class Again:
-    """Both tables, worked out here."""
+    """Both tables, recomputed here."""
 
     summary: pd.DataFrame
     months: pd.DataFrame
@@ -249,9 +250,9 @@ class Again:
 
 @pytest.fixture(scope="module")
 def again(warehouse: Warehouse) -> Again:
-    """Work out every market of every event from landing."""
+    """Recompute every market of every event from landing."""
     exports = landed_scopes(warehouse)
-    # Which months carry shares, and the offices' totals, are tested with the shares.
+    # test_shares.py tests which months carry shares, and the offices' totals.
     totals = warehouse.frame(
         f"select distinct {', '.join(SCOPE)}, month, is_complete, total_eur from marts.rpt_destination_shares"
     )
@@ -271,7 +272,7 @@ def again(warehouse: Warehouse) -> Again:
             ].replace("", None)
         )
         changes = changes[changes > calendar[0]]
-        # A member counts on the first day of a month.
+        # Membership is decided on the first day of a month.
         same_goods = np.array([event.scope_code not in dated or not (changes <= month).any() for month in calendar])
         for scope, whole in totals[totals["scope_code"] == event.scope_code].groupby(SCOPE):
             whole = whole.set_index("month").reindex(calendar)
@@ -356,7 +357,7 @@ def ledger_of(value: Floats, fit: Fit) -> pd.DataFrame:
 
 
 def compare(published: pd.DataFrame, expected: pd.DataFrame, key: list[str]) -> None:
-    """Assert that both have the same rows, and the same in every column that is worked out."""
+    """Assert that both tables have the same rows and agree in every recomputed column."""
     assert len(expected) > 0
     both = published.merge(expected, on=key, how="outer", suffixes=("", "_again"), indicator=True)
     assert (both["_merge"] == "both").all(), both[both["_merge"] != "both"][[*key, "_merge"]]
@@ -365,7 +366,7 @@ def compare(published: pd.DataFrame, expected: pd.DataFrame, key: list[str]) -> 
         if pd.api.types.is_bool_dtype(wanted) or not pd.api.types.is_numeric_dtype(wanted):
             same = (found == wanted) | (found.isna() & wanted.isna())
         else:
-            # An excess is a small difference of large amounts: it is as exact as they are.
+            # An excess is a small difference of large amounts and inherits their precision.
             scale = both["baseline_eur"].fillna(0) if column.endswith("_eur") else 0.0
             found = found.astype(float)
             same = (found.isna() & wanted.isna()) | (
@@ -374,7 +375,7 @@ def compare(published: pd.DataFrame, expected: pd.DataFrame, key: list[str]) -> 
         assert same.all(), (column, both[~same][[*key, column, f"{column}_again"]])
 
 
-def test_every_row_of_the_summary_is_what_numpy_makes_of_landing(warehouse: Warehouse, again: Again) -> None:
+def test_summary_matches_recomputation_from_landing(warehouse: Warehouse, again: Again) -> None:
     published = warehouse.frame("from marts.rpt_frontloading")
     missing = set(published.columns) - set(again.summary.columns)
     assert missing == {
@@ -384,17 +385,17 @@ def test_every_row_of_the_summary_is_what_numpy_makes_of_landing(warehouse: Ware
     compare(published, again.summary, KEY)
 
 
-def test_every_row_of_the_ledger_is_what_numpy_makes_of_landing(warehouse: Warehouse, again: Again) -> None:
+def test_ledger_matches_recomputation_from_landing(warehouse: Warehouse, again: Again) -> None:
     published = warehouse.frame("from marts.rpt_frontloading_months")
     missing = set(published.columns) - set(again.months.columns)
     assert missing == {"destination_name_en", "destination_name_nl", "is_event_market", "phase", "vintage_at"}
     compare(published, again.months, [*KEY, "month"])
 
 
-# -- what the simulator did, and what was found of it ------------------------------------------------------
+# -- the simulator's true effect against the findings ------------------------------------------------------
 
 
-def test_front_loading_is_found_in_the_market_of_the_tariff_and_nowhere_else(warehouse: Warehouse) -> None:
+def test_only_the_tariff_market_shows_front_loading(warehouse: Warehouse) -> None:
     found = warehouse.frame("from marts.rpt_frontloading")
     metal = found[found["event_code"] == "us_s232_metal_2025_03"]
     assert set(metal["scope_code"]) == {
@@ -409,7 +410,7 @@ def test_front_loading_is_found_in_the_market_of_the_tariff_and_nowhere_else(war
     others = metal[~metal["is_event_market"]]
     assert others.groupby(SCOPE)["destination_code"].nunique().min() > 15
     assert set(others["verdict"]) == {"none_found", "not_detectable"}
-    # Machinery was not hit.
+    # The tariff did not hit machinery.
     machinery = found[found["event_code"] == "us_ieepa_baseline_2025_04"]
     assert set(machinery["source_code"]) == {"CBS", "EUROSTAT"}
     assert set(machinery["verdict"]) == {"none_found", "not_detectable"}
@@ -447,7 +448,7 @@ def test_true_front_loading_and_payback_lie_within_the_intervals(
 
 @pytest.fixture(scope="module")
 def without_tariff(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build file of Dutch exports in an economy in which the tariff did nothing."""
+    """Build Dutch exports in an economy in which the tariff had no effect; return the build file."""
     state = tmp_path_factory.mktemp("without") / "simulator"
     settings = Settings(
         profile="simulator",
@@ -465,14 +466,14 @@ def without_tariff(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return settings.warehouse
 
 
-def test_nothing_is_found_where_nothing_happened(without_tariff: Path) -> None:
+def test_economy_without_effect_has_no_findings(without_tariff: Path) -> None:
     with duckdb.connect(str(without_tariff), read_only=True) as connection:
         found = connection.sql("from marts.rpt_frontloading").df()
     assert set(METAL) < set(found["scope_code"])
     assert len(found) > 200
     assert set(found["verdict"]) == {"none_found", "not_detectable"}
-    # The market of the tariff is not too noisy to tell.
+    # The noise in the market of the tariff is low enough for a verdict.
     steady = found[found["is_event_market"] & (found["scope_code"] == "metal_core_hs")]
     assert set(steady["verdict"]) == {"none_found"}
-    # One method's label alone would have called some: that is why it is not the verdict.
+    # One method's label alone would have flagged some markets, which is why the verdict needs both methods.
     assert found["is_labelled"].sum() > 0

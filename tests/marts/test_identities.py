@@ -20,7 +20,7 @@ from metaalexport.state import prepare_state
 
 pytestmark = pytest.mark.integration
 
-# In the order in which they stand on each other.
+# In order of dependency.
 MODELS = (
     "intermediate.int_scope_items",
     "intermediate.int_scope_exports",
@@ -34,14 +34,14 @@ MODELS = (
     "marts.rpt_share_change",
     "marts.rpt_eu_peer_position",
 )
-# The third is a part of the first, which one scope leaves out.
+# The third is a part of the first; one scope subtracts it.
 GOODS = ("72", "76", "7204")
 SCOPES = {"metal": (1, 1, 0), "all_goods": (1, 1, 0), "metal_without_scrap": (1, 1, -1)}
 COUNTRIES = ("AR", "BR", "CL", "MX", "PE", "UY")
 N_MONTHS = 25
 FIRST_MONTH = pd.Timestamp("2023-01-01")
 CENTS = 100
-# Enough examples to meet gaps, one market, no unallocated rest and all of them together.
+# Enough examples to cover gaps, a single market, no unallocated rest, and all of them together.
 RANDOM = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 Integers = NDArray[np.int64]
@@ -49,13 +49,13 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Exports:
-    """What two reporters truly sold, and how much of it the office tells by country; whole cents.
+    """True exports of two reporters, and how much of them the office publishes by country; whole cents.
 
     Attributes
     ----------
     told, hidden : array
-        By reporter, good, country and month: what is published under the country, and what is in the unallocated rest.
-        A cell that is told as -1 is not published.
+        By reporter, good, country and month: the amount published under the country, and the amount in the unallocated
+        rest. -1 in ``told`` is a cell that is not published.
     kilograms : array
         Same axes; 0 where no weight is published.
     """
@@ -66,20 +66,20 @@ class Exports:
 
     @property
     def true(self) -> Integers:
-        """What was sold."""
+        """True exports."""
         true: Integers = np.maximum(self.told, 0) + self.hidden
         return true
 
     def sold(self, scope: str) -> Integers:
-        """Return what was sold of a scope, by reporter, country and month."""
+        """Return true exports of a scope, by reporter, country and month."""
         sold: Integers = np.einsum("g,rgcm->rcm", np.array(SCOPES[scope]), self.true)
         return sold
 
 
 @st.composite
 def exports(draw: st.DrawFn) -> Exports:
-    """Draw the exports of NL, and of the Union with it."""
-    # The bulk comes from one drawn seed: a draw of each of some thousand cells would take minutes.
+    """Draw the exports of NL, and of the Union including it."""
+    # One drawn seed generates the bulk: drawing each of some thousand cells would take minutes.
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n_countries = draw(st.integers(1, len(COUNTRIES)))
     largest = draw(st.sampled_from([3, 10_000, 10**11]))
@@ -88,13 +88,13 @@ def exports(draw: st.DrawFn) -> Exports:
     shape = (2, 2, n_countries, N_MONTHS)
     told = generator.integers(0, largest, shape, endpoint=True)
     told[generator.random(shape) < gaps] = -1
-    # In each month something is sold.
+    # Every month has exports.
     told[:, 0, 0] = np.maximum(told[:, 0, 0], 1)
     hidden = np.where(generator.random(shape) < secrecy, generator.integers(0, largest, shape, endpoint=True), 0)
-    # A part of the first good; it can be secret where the whole is told, and the other way round.
+    # A part of the first good; it can be secret while the whole is published, and vice versa.
     whole = np.maximum(told[:, :1], 0) + hidden[:, :1]
     part = np.floor(whole * generator.random(whole.shape)).astype(np.int64)
-    # What is told of the part is told of the whole, unless all of that is secret.
+    # The published part is included in the published whole, unless all of the whole is secret.
     is_secret = (generator.random(whole.shape) < secrecy) | ((told[:, :1] >= 0) & (part > told[:, :1]))
     told = np.concatenate([told, np.where(is_secret | (part == 0), -1, part)], axis=1)
     hidden = np.concatenate([hidden, np.where(is_secret, part, 0)], axis=1)
@@ -111,7 +111,7 @@ def months() -> pd.DatetimeIndex:
 
 
 def rows_of(drawn: Exports) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return destinations and totals as the models read them."""
+    """Return destinations and totals in the form that the models read."""
     reporters, calendar = ("NL", "EU27_2020"), months()
     cells, totals = [], []
     for r, reporter in enumerate(reporters):
@@ -192,7 +192,7 @@ class Models:
         )
 
     def build(self, drawn: Exports) -> None:
-        """Fill the tables that the models stand on, and run the models."""
+        """Fill the tables that the models read, and run the models."""
         cells, totals = rows_of(drawn)
         assert not cells.empty
         frame = {"cells": cells.reindex(columns=[*cells.columns.union(["quantity_kg"])]), "totals": totals}
@@ -221,7 +221,7 @@ class Models:
             self.connection.execute(f"create or replace table warehouse.{model} as {query}")
 
     def frame(self, query: str) -> pd.DataFrame:
-        """Return the rows of a query; there must be some."""
+        """Return the rows of a query; fail if there are none."""
         rows = self.connection.execute(query).df()
         assert not rows.empty
         return rows
@@ -264,7 +264,7 @@ def test_shares_and_contributions_add_up(models: Models, drawn: Exports) -> None
 
 @RANDOM
 @given(drawn=exports())
-def test_bounds_hold_the_true_share(models: Models, drawn: Exports) -> None:
+def test_bounds_contain_the_true_share(models: Models, drawn: Exports) -> None:
     models.build(drawn)
     rows = models.frame(
         """
@@ -280,23 +280,23 @@ def test_bounds_hold_the_true_share(models: Models, drawn: Exports) -> None:
         month = months().get_indexer(told["month"])
         everything = true[reporter, :, month].sum(axis=1)
         share = true[reporter, country, month] / everything
-        # Of the Union a part of a cell can be secret, and another one told.
+        # For the Union, one part of a cell can be secret and another published.
         assert (told.loc[told["reporter_code"] == "NL", "share"].dropna() >= 0).all()
         assert (told["share_lower"] <= share + 1e-12).all()
         assert (share <= told["share_upper"] + 1e-12).all()
-        # Bounds are no wider than what is not told, of what is in the scope and of what it leaves out.
+        # Bounds are no wider than the unpublished amount in the scope and in what it subtracts.
         hidden = drawn.hidden[:, np.array(SCOPES[scope]) != 0].sum(axis=1)[reporter, :, month].sum(axis=1)
         assert (told["share_upper"] - told["share_lower"] <= hidden / everything + 1e-12).all()
 
 
 def size_of(rows: pd.DataFrame, *names: str) -> pd.Series:
-    """Return the largest of some terms by row, at least one: where exports all but vanish, huge terms offset."""
+    """Return the largest absolute term by row, at least one: if exports all but vanish, huge terms offset."""
     return rows[list(names)].abs().max(axis=1).clip(lower=1)
 
 
 @RANDOM
 @given(drawn=exports())
-def test_changes_of_shares_are_split_without_a_rest(models: Models, drawn: Exports) -> None:
+def test_share_changes_decompose_exactly(models: Models, drawn: Exports) -> None:
     models.build(drawn)
     rows = models.frame("select * from warehouse.marts.rpt_share_change")
     left = rows["own_growth_pp"] + rows["rest_growth_pp"] - rows["share_change_pp"]
@@ -318,7 +318,7 @@ def test_changes_of_shares_are_split_without_a_rest(models: Models, drawn: Expor
 
 @RANDOM
 @given(drawn=exports())
-def test_terms_of_constant_market_shares_add_up_to_the_change(models: Models, drawn: Exports) -> None:
+def test_constant_market_share_terms_sum_to_the_change(models: Models, drawn: Exports) -> None:
     models.build(drawn)
     whole_goods = drawn.told[0, :2]
     told = whole_goods.sum(axis=0, where=whole_goods >= 0)
@@ -347,7 +347,7 @@ def test_terms_of_constant_market_shares_add_up_to_the_change(models: Models, dr
 
 @RANDOM
 @given(drawn=exports())
-def test_indices_of_concentration_keep_their_limits(models: Models, drawn: Exports) -> None:
+def test_concentration_indices_stay_within_limits(models: Models, drawn: Exports) -> None:
     models.build(drawn)
     rows = models.frame("select * from warehouse.marts.rpt_market_concentration")
     assert {"month", "r12"} == set(rows["basis"])

@@ -1,4 +1,4 @@
-"""Every row of rpt_industry_context again, with pandas, from what both offices sent."""
+"""Every row of rpt_industry_context, recomputed with pandas from the replies of both offices."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ EUROSTAT = {
     "eurostat_sts_inppd_m": "producer_price_domestic",
     "eurostat_sts_inppnd_m": "producer_price_export",
 }
-# Of these only the sister table is recorded: the table has to own up to it.
+# Only the sister table of these is recorded; the mart must mark them as unverified.
 UNVERIFIED = {"production_index", "production_calendar_adjusted_index"}
 GROWN = (
     "production",
@@ -64,7 +64,7 @@ def cbs_months(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def long_form(warehouse: Warehouse) -> pd.DataFrame:
-    """Return source, reporter, activity, figure, month, value and vintage of all that both offices say now."""
+    """Return source, reporter, activity, figure, month, value and vintage of both offices' newest figures."""
     production = cbs_months(newest_cells(warehouse, "cbs_85806ned"))
     production = production.assign(
         activity_code=production["activity"].map(BRANCHES), figure=production["measure"].map(PRODUCTION)
@@ -104,7 +104,7 @@ def expected(warehouse: Warehouse) -> pd.DataFrame:
     return long_form(warehouse)
 
 
-def test_every_figure_is_what_the_office_says_now(table: pd.DataFrame, expected: pd.DataFrame) -> None:
+def test_figures_match_the_newest_vintage(table: pd.DataFrame, expected: pd.DataFrame) -> None:
     assert not expected.isna().any().any(), "a code without a meaning"
     wide = expected.pivot(index=KEY, columns="figure", values="value").sort_index()
     assert len(wide.columns) == 12
@@ -113,7 +113,7 @@ def test_every_figure_is_what_the_office_says_now(table: pd.DataFrame, expected:
     )
 
 
-def test_every_growth_is_on_the_same_month_a_year_earlier(table: pd.DataFrame, expected: pd.DataFrame) -> None:
+def test_growth_compares_with_the_same_month_a_year_earlier(table: pd.DataFrame, expected: pd.DataFrame) -> None:
     wide = expected.pivot(index=KEY, columns="figure", values="value").sort_index()
     earlier = wide.reset_index()
     earlier["month"] = earlier["month"] + pd.DateOffset(years=1)
@@ -128,7 +128,7 @@ def test_every_growth_is_on_the_same_month_a_year_earlier(table: pd.DataFrame, e
     assert checked > 2000
 
 
-def test_every_row_names_what_is_unverified_and_its_newest_vintage(table: pd.DataFrame, expected: pd.DataFrame) -> None:
+def test_rows_name_unverified_figures_and_newest_vintage(table: pd.DataFrame, expected: pd.DataFrame) -> None:
     guessed = expected[(expected["source_code"] == "CBS") & expected["figure"].isin(UNVERIFIED)]
     named = guessed.groupby(KEY)["figure"].agg(lambda figures: ", ".join(sorted(figures)))
     assert not named.empty

@@ -1,4 +1,4 @@
-"""Each law of the marts, a test of dbt over all rows, holds and finds the fault that it is there for."""
+"""Each singular dbt test of the marts holds, and detects the fault that it guards against."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metaalexport.settings import DBT_PROJECT
 from metaalexport.state import prepare_state
 from tests.states import large_state, settings_of
 
-# By law: a relation that it reads, and that relation with a fault in it.
+# By test: a relation that it reads, and that relation with a fault in it.
 FAULTS = {
     "cells_say_one_thing_at_a_time": (
         "intermediate.int_goods_statements",
@@ -53,7 +53,7 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def laws(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the query of each law, as dbt compiles it."""
+    """Return the query of each test, as compiled by dbt."""
     settings = settings_of(tmp_path_factory.mktemp("laws") / "simulator")
     prepare_state(settings)
     run_dbt(settings, ["compile", "--select", "test_type:singular"])
@@ -69,12 +69,12 @@ def candidate() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def test_each_law_has_a_fault_here(laws: dict[str, str]) -> None:
+def test_every_law_has_a_fault(laws: dict[str, str]) -> None:
     assert laws.keys() == FAULTS.keys() == {path.stem for path in Path(DBT_PROJECT / "tests").glob("*.sql")}
 
 
 @pytest.mark.parametrize("law", FAULTS)
-def test_a_law_holds_and_finds_its_fault(law: str, laws: dict[str, str], candidate: duckdb.DuckDBPyConnection) -> None:
+def test_law_holds_and_detects_its_fault(law: str, laws: dict[str, str], candidate: duckdb.DuckDBPyConnection) -> None:
     schema, _, name = FAULTS[law][0].partition(".")
     relation = f'"warehouse"."{schema}"."{name}"'
     assert relation in laws[law]

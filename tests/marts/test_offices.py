@@ -1,4 +1,4 @@
-"""Every row of rpt_revisions and rpt_source_reconciliation again, from what both offices sent."""
+"""Every row of rpt_revisions and rpt_source_reconciliation, recomputed from the replies of both offices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.marts.test_shares import with_names
 pytestmark = pytest.mark.integration
 
 
-def test_every_release_is_held_against_the_one_before(warehouse: Warehouse, recomputed: Recomputed) -> None:
+def test_revisions_compare_each_release_with_the_one_before(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.rpt_revisions"))
     assert set(published["vintage_no"]) == {1, 2}
     rows = recomputed.releases.join(recomputed.revision_sizes, on=[*SERIES, "age_months"])
@@ -42,7 +42,7 @@ def test_every_release_is_held_against_the_one_before(warehouse: Warehouse, reco
 
 
 def still_to_come(recomputed: Recomputed, source: str, concept: str, rows: pd.DataFrame) -> pd.Series:
-    """Return what an office usually still changes in figures of a month and vintage, per cent; missing if unknown."""
+    """Return the revision an office usually still makes to a month in a vintage, in per cent; NaN if unknown."""
     sizes = recomputed.revision_sizes["mean_abs"].to_dict()
     known: dict[tuple[str, int, pd.Timestamp], float] = {}
     for reporter, month, vintage in (
@@ -60,7 +60,7 @@ def still_to_come(recomputed: Recomputed, source: str, concept: str, rows: pd.Da
     )
 
 
-def test_every_difference_of_the_offices_has_its_bounds(warehouse: Warehouse, recomputed: Recomputed) -> None:
+def test_reconciliation_differences_have_their_bounds(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.rpt_source_reconciliation"))
     assert len(published) > 10_000
     key = ["reporter_code", "destination_code", "section_code", "month"]
@@ -68,7 +68,7 @@ def test_every_difference_of_the_offices_has_its_bounds(warehouse: Warehouse, re
     totals = recomputed.totals.assign(destination_code="total")
     rows = pd.concat([recomputed.exports[recomputed.exports["destination_code"] != "not_loaded"], totals])
     is_section = (rows["nomenclature_code"] == "SITC") & (rows["product_code"].str.len() == 1)
-    # Of all goods Comext has a total by CN only.
+    # For all goods, Comext has a total by CN only.
     all_goods = np.where(rows["source_code"] == "CBS", "SITC", "CN")
     is_all = (rows["product_code"] == "TOTAL") & (rows["nomenclature_code"] == all_goods)
     rows = rows[is_section | is_all].rename(columns={"product_code": "section_code"})[columns]

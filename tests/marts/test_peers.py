@@ -1,4 +1,4 @@
-"""Every row of rpt_eu_peer_position and rpt_market_opportunities again, from what both offices sent."""
+"""Every row of rpt_eu_peer_position and rpt_market_opportunities, recomputed from the replies of both offices."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EFFECTS = ["growth_effect_eur", "product_effect_eur", "market_effect_eur"]
 
 
 def year_sums(recomputed: Recomputed) -> pd.DataFrame:
-    """Return exports of each scope by country over 12 months, and those of all destinations together."""
+    """Return exports of each scope by country over 12 months, and those to all destinations together."""
     parts = []
     for panel in recomputed.panels.values():
         values, totals = panel.r12
@@ -43,7 +43,7 @@ def year_sums(recomputed: Recomputed) -> pd.DataFrame:
 
 
 def good_sums(recomputed: Recomputed) -> pd.DataFrame:
-    """Return goods by country over 12 months and over those a year before, where both are complete; cents."""
+    """Return goods by country over 12 months and over the 12 before, if both are complete; cents."""
     items = recomputed.items[~recomputed.items["destination_code"].isin(NOT_COUNTRIES)]
     parts = []
     for key, rows in items.groupby(SERIES):
@@ -62,9 +62,9 @@ def good_sums(recomputed: Recomputed) -> pd.DataFrame:
 
 
 def constant_market_shares(goods: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the terms of each member by market, and what the Union sold to the market a year before; cents.
+    """Return the terms of each member by market, and the Union's exports to the market a year before; cents.
 
-    Both orders of the classical split are worked out one after the other, and their mean is taken.
+    Both orders of the classical decomposition are computed, and their mean is returned.
     """
     union = goods[goods["reporter_code"] == EU].copy()
     everything = ["source_code", "concept_code", "scope_code", "month"]
@@ -84,7 +84,7 @@ def constant_market_shares(goods: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
     base = rows["before"] / 100
     goods_first = (rows["good"] - rows["all"]) * base, (rows["cell"] - rows["good"]) * base
     markets_first = (rows["cell"] - rows["market"]) * base, (rows["market"] - rows["all"]) * base
-    # Where the Union sold nothing a year before, nothing is known of its growth.
+    # If the Union sold nothing a year before, its growth is unknown.
     rows["growth_effect_eur"] = np.nan_to_num(whole_cents(rows["all"] * base))
     rows["product_effect_eur"] = np.nan_to_num(whole_cents((goods_first[0] + markets_first[0]) / 2))
     rows["market_effect_eur"] = np.nan_to_num(whole_cents((goods_first[1] + markets_first[1]) / 2))
@@ -100,7 +100,7 @@ def position_rows(recomputed: Recomputed) -> pd.DataFrame:
     """Return the rows of rpt_eu_peer_position, amounts in cents."""
     sums = year_sums(recomputed)
     is_union = sums["reporter_code"] == EU
-    # Figures of one release are compared.
+    # Only figures of the same release are comparable.
     rows = sums[~is_union].merge(
         sums[is_union].drop(columns="reporter_code"),
         on=[*PEERS, "vintage_at"],
@@ -134,7 +134,7 @@ def position_rows(recomputed: Recomputed) -> pd.DataFrame:
     )
 
 
-def test_every_position_is_held_against_all_members_together(warehouse: Warehouse, positions: pd.DataFrame) -> None:
+def test_peer_positions_match_recomputation(warehouse: Warehouse, positions: pd.DataFrame) -> None:
     published = numbered(warehouse.frame("from marts.rpt_eu_peer_position"))
     assert {"NL", "DE"} == set(published["reporter_code"])
     money = [name for name in published.columns if name.endswith("_eur")]
@@ -150,7 +150,7 @@ def test_every_position_is_held_against_all_members_together(warehouse: Warehous
 
 
 def access_by_month(markets: pd.DataFrame) -> pd.DataFrame:
-    """Return the widest agreement that is there on the last day of a month, by market and month."""
+    """Return the widest agreement that is in place on the last day of a month, by market and month."""
     statuses = seed("trade_agreement_statuses").sort_values("valid_from", kind="stable")
     names = seed("trade_agreements").set_index("agreement_code")["agreement_name_en"]
     scores = seed("agreement_status_access").set_index("status")["access_score"].astype(float)
@@ -160,7 +160,7 @@ def access_by_month(markets: pd.DataFrame) -> pd.DataFrame:
         if market not in history:
             continue
         begins_after = f"{(month + 1) // 12:04}-{(month + 1) % 12 + 1:02}-01"
-        # The newest status of each agreement is the one that holds.
+        # The newest status of each agreement applies.
         now = {row.agreement_code: row.status for row in history[market].itertuples() if row.valid_from < begins_after}
         if now:
             score, code = min((-scores[status], code) for code, status in now.items())
@@ -170,12 +170,12 @@ def access_by_month(markets: pd.DataFrame) -> pd.DataFrame:
 
 
 def places(values: pd.Series, group: list[pd.Series]) -> pd.Series:
-    """Return the place of each value among its group: the share of the others that are below it."""
+    """Return the percentile rank of each value in its group: the share of the others that are below it."""
     grouped = values.groupby(group)
     return ratio(grouped.rank(method="min") - 1, grouped.transform("size") - 1)
 
 
-def test_every_market_is_scored_by_what_speaks_for_it(
+def test_market_scores_match_recomputation(
     warehouse: Warehouse, recomputed: Recomputed, positions: pd.DataFrame
 ) -> None:
     published = numbered(warehouse.frame("from marts.rpt_market_opportunities"))
@@ -187,7 +187,7 @@ def test_every_market_is_scored_by_what_speaks_for_it(
     rows = rows.assign(is_eu_member=pd.MultiIndex.from_frame(rows[["destination_code", "month"]]).isin(members))
     alike = rows.groupby([*SERIES, "month", "is_eu_member"])[["value_r12_eur", "eu_value_r12_eur"]].transform("sum")
     rows["usual_share_in_eu_exports"] = ratio(alike["value_r12_eur"], alike["eu_value_r12_eur"])
-    # Where the Union sells nothing there is no gap.
+    # If the Union sells nothing, there is no gap.
     short = (rows["usual_share_in_eu_exports"] - rows["share_in_eu_exports"]).clip(lower=0).fillna(0)
     rows["gap_eur"] = whole_cents(short * (rows["eu_value_r12_eur"] / 100))
     rows["eu_growth_pct"] = growth_pct(rows["eu_value_r12_eur"], rows["eu_value_r12_before_eur"])
@@ -196,7 +196,7 @@ def test_every_market_is_scored_by_what_speaks_for_it(
     status = rows["agreement_status"].fillna("none")
     rows["access_status"] = status.where(~rows["is_eu_member"], "single_market")
     rows["access_score"] = rows["score"].fillna(0).where(~rows["is_eu_member"], 1)
-    # A market below a million euros is listed without a place.
+    # A market below a million euros is listed without a rank.
     placed = rows[rows["eu_growth_pct"].notna() & (rows["eu_value_r12_eur"] >= 1e8)]
     group = [placed[name] for name in [*SERIES, "month"]]
     scores = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Every row of rpt_share_change and rpt_price_volume again, from what both offices sent."""
+"""Every row of rpt_share_change and rpt_price_volume, recomputed from the replies of both offices."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ pytestmark = pytest.mark.integration
 KEY = [*SERIES, "destination_code", "month"]
 NAMES = ["destination_name_en", "destination_name_nl"]
 EFFECTS = ["price", "volume", "mix", "unmatched"]
-# Cells that are no comparison: more than 4 robust standard deviations from the median of at least 5 destinations, or
-# beyond a factor of 5; unit values of less than 100 kg are not looked at.
+# Cells that are not comparable: more than 4 robust standard deviations from the median of at least 5 destinations, or
+# beyond a factor of 5. Unit values of less than 100 kg are excluded.
 MOST_DEVIATIONS, FEWEST_CELLS, MOST_FACTOR, LEAST_GRAMS = 4, 5, 5, 100_000
 NORMAL = 1.4826
 
 
 def bennet(items: pd.DataFrame) -> pd.DataFrame:
-    """Return what prices and volumes of goods with a weight in both years did, by destination and month, in cents."""
+    """Return the price and volume effects of goods with a weight in both years, by destination and month, in cents."""
     known = items[(items["cents"] > 0) & (items["grams"] > 0)]
     earlier = known.assign(month=known["month"] + 12)
     both = known.merge(earlier, on=[*KEY, "item_code"], suffixes=("", "_before"))
@@ -48,7 +48,7 @@ def bennet(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def share_change_rows(panel: Panel) -> pd.DataFrame:
-    """Return amounts and totals of both years, where there are exports in both."""
+    """Return amounts and totals of both years, if there are exports in both."""
     before, total_before = panel.year_before
     rows = panel.frame(
         value_eur=panel.complete_cents,
@@ -60,7 +60,7 @@ def share_change_rows(panel: Panel) -> pd.DataFrame:
     return rows[rows[["value_eur", "value_year_before_eur", "total", "total_before"]].notna().all(axis=1)]
 
 
-def test_every_change_of_a_share_is_split_exactly(warehouse: Warehouse, recomputed: Recomputed) -> None:
+def test_share_changes_match_recomputation(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.rpt_share_change"))
     rows = with_names(pd.concat([share_change_rows(panel) for panel in recomputed.panels.values()]))
     rows = rows.join(bennet(recomputed.items), on=KEY)
@@ -77,7 +77,7 @@ def test_every_change_of_a_share_is_split_exactly(warehouse: Warehouse, recomput
     rest_share = 1 - rows["share_year_before"]
     is_alone = total_before == before
     rows["own_growth_pp"] = 100 * rows["share_year_before"] * rest_share * growth.fillna(0) / (1 + growth_of_all)
-    # Without a base the share from nothing is all of it.
+    # Without a base, the whole share is growth from zero.
     from_nothing = 100 * rest_share * (value - before) / total
     rows["own_growth_pp"] = rows["own_growth_pp"].where(before > 0, from_nothing)
     rows["rest_growth_pp"] = (-100 * rows["share_year_before"] * rest_share * rest_growth / (1 + growth_of_all)).where(
@@ -110,7 +110,7 @@ def test_every_change_of_a_share_is_split_exactly(warehouse: Warehouse, recomput
 
 
 def price_relatives(recomputed: Recomputed) -> pd.DataFrame:
-    """Return unit values over their mean of the year before, by good, destination and month or year.
+    """Return unit values relative to their mean of the year before, by good, destination and month or year.
 
     Columns: key of the good, ``period`` (a month's number, or a year), ``is_year``, ``year``, cents and grams of the
     period and of the year before, ``relative``, ``is_outlier``.
@@ -190,14 +190,14 @@ def index_numbers(relatives: pd.DataFrame) -> pd.DataFrame:
 
 
 def chained(months: pd.DataFrame, years: pd.DataFrame) -> list[float]:
-    """Return the index of each month on the mean of the first year of its scope, over the links of whole years."""
+    """Return the index of each month on the mean of its scope's first year, chained over the links of whole years."""
     fisher = years.set_index([*SERIES, "destination_code", "year"])["fisher"].to_dict()
     first_year = years.groupby(SERIES)["year"].min().to_dict()
     result = []
     for row in months.itertuples():
         key = (row.source_code, row.concept_code, row.scope_code, row.reporter_code)
         if key not in first_year or row.year < first_year[key]:
-            # Before any link of the scope: the year before is the first year, where there is one.
+            # Before any link of the scope: the year before is the first year, if there is one.
             result.append(np.nan)
             continue
         links = [fisher.get((*key, row.destination_code, year), np.nan) for year in range(first_year[key], row.year)]
@@ -205,9 +205,7 @@ def chained(months: pd.DataFrame, years: pd.DataFrame) -> list[float]:
     return result
 
 
-def test_every_index_of_unit_values_is_fisher_of_what_is_comparable(
-    warehouse: Warehouse, recomputed: Recomputed
-) -> None:
+def test_unit_value_indices_match_recomputed_fisher(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.rpt_price_volume"))
     assert published["n_outliers"].sum() > 100
     relatives = price_relatives(recomputed)

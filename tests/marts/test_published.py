@@ -1,4 +1,4 @@
-"""What every published table must be, and every query of the documentation must give, on a whole warehouse."""
+"""Requirements on every published table, and answers to every documented query, on a whole warehouse."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def key_of(table: str) -> list[str]:
 
 
 @pytest.mark.skipif("MARTS_STATE" in os.environ, reason="the answer in the README is that of two simulated releases")
-def test_answer_in_the_readme_is_what_its_query_gives(warehouse: Warehouse) -> None:
+def test_readme_answer_matches_its_query(warehouse: Warehouse) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (query, table) = re.findall(r'metaalexport sql "\n(.*?)"\n```\n\n(.*?)\n\n', text, re.DOTALL)[0]
     header, _, *rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.splitlines()]
@@ -57,7 +57,7 @@ def test_collections_are_not_empty() -> None:
 
 
 @pytest.mark.parametrize("table", REPORTS)
-def test_report_has_rows_and_no_column_without_a_value(warehouse: Warehouse, table: str) -> None:
+def test_report_has_rows_and_no_empty_column(warehouse: Warehouse, table: str) -> None:
     with duckdb.connect(str(warehouse.published), read_only=True) as connection:
         names = [row[0] for row in connection.execute(f"describe marts.{table}").fetchall()]
         counts = connection.execute(
@@ -81,12 +81,12 @@ def test_key_is_unique_and_complete(warehouse: Warehouse, table: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "query"), QUERIES, ids=[name for name, _ in QUERIES])
-def test_query_of_the_documentation_has_an_answer(warehouse: Warehouse, name: str, query: str) -> None:
+def test_documented_query_returns_rows(warehouse: Warehouse, name: str, query: str) -> None:
     with duckdb.connect(str(warehouse.published), read_only=True) as connection:
         assert connection.execute(query).fetchone(), f"{name} gives no row"
 
 
-def test_everything_that_is_published_has_a_comment(warehouse: Warehouse) -> None:
+def test_every_published_object_has_a_comment(warehouse: Warehouse) -> None:
     frame = warehouse.frame(
         """
         select schema_name, table_name as name, comment from duckdb_tables()
@@ -103,7 +103,7 @@ def test_everything_that_is_published_has_a_comment(warehouse: Warehouse) -> Non
 
 
 def test_a_share_names_its_source_concept_and_scope(warehouse: Warehouse) -> None:
-    """Another denominator is another row: each labelled share is value over total of its own label."""
+    """A different denominator is a different row: each share is value over total of its own labels."""
     frame = warehouse.frame(
         """
         select source_code, concept_code, scope_code, count(distinct total_eur) as n_totals,

@@ -1,4 +1,4 @@
-"""What was put into the simulated economy comes back out of the reports: revisions, transit, and secret cells."""
+"""The reports recover the parameters of the simulated economy: revisions, transit, and secret cells."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.integration
 
 FIRST_MONTH = 12 * 2021
 MILLION = 1e6
-# Sections of SITC that are scopes of their own.
+# SITC sections that are scopes.
 SECTIONS = {"manufactures_sitc6": 6, "machinery_transport_sitc7": 7}
 
 
 def published_totals(economy: Economy, release: Release) -> Floats:
-    """Return Dutch exports of all goods by month as Eurostat has them in a release: final value times factor by age."""
+    """Return Dutch exports of all goods by month in a Eurostat release: final value times factor by age."""
     months = release.eurostat_months
     final = ComextTrade(economy).truth("NL", EXPORT, months)[PRODUCTS.index("TOTAL")]
     factors = economy.parameters.revision_factors
@@ -38,7 +38,7 @@ def published_totals(economy: Economy, release: Release) -> Floats:
     return total
 
 
-def test_revisions_are_the_factors_of_the_ages(warehouse: Warehouse) -> None:
+def test_revisions_match_the_simulated_factors_by_age(warehouse: Warehouse) -> None:
     rows = numbered(
         warehouse.frame(
             """
@@ -50,7 +50,7 @@ def test_revisions_are_the_factors_of_the_ages(warehouse: Warehouse) -> None:
     )
     first, newest = (published_totals(warehouse.economy, Release(number)) for number in RELEASES)
     months = rows["month"] - FIRST_MONTH
-    # The newest month of a release has no total yet: one release less speaks of it.
+    # The newest month of a release has no total yet, so one release fewer covers it.
     both = rows[rows["vintage_no"] == 2]
     assert len(both) > 12
     at = both["month"] - FIRST_MONTH
@@ -58,7 +58,7 @@ def test_revisions_are_the_factors_of_the_ages(warehouse: Warehouse) -> None:
     np.testing.assert_allclose(both["value_eur"], newest[at], rtol=1e-7)
     np.testing.assert_allclose(both["revision_pct"], 100 * (newest[at] / first[at] - 1), rtol=0, atol=1e-5)
     assert (both["revision_pct"].abs() > 0.01).sum() >= 10
-    # All months are asked for again each month, so only the newest is there once.
+    # Every release requests all months again, so only the newest month has a single vintage.
     once = rows[(rows["vintage_no"] == 1) & rows["is_newest"]]
     assert [*once["month"]] == [rows["month"].max()]
     final = published_totals(warehouse.economy, Release(RELEASES[-1]))
@@ -67,7 +67,7 @@ def test_revisions_are_the_factors_of_the_ages(warehouse: Warehouse) -> None:
 
 @pytest.fixture(scope="module")
 def cbs_cells(warehouse: Warehouse) -> pd.DataFrame:
-    """Return true exports by destination, section and month before rounding, mln euro, and what of them is secret."""
+    """Return true exports by destination, section and month before rounding, mln euro, with their secret cells."""
     release = Release(RELEASES[-1])
     truth, values = CbsTrade(warehouse.economy).published_values(release)
     partners = seed("office_partners").query("office == 'cbs'").set_index("office_code")
@@ -84,14 +84,14 @@ def cbs_cells(warehouse: Warehouse) -> pd.DataFrame:
             "n_lands": 1,
         }
     )
-    # Two codes of CBS can stand for one country.
+    # Two CBS codes can map to one country.
     cells = cells.groupby(["destination_code", "section", "month"]).sum().reset_index()
     assert (cells["is_secret"] > 0).sum() > 1000
     return cells.astype({"is_secret": bool})
 
 
-def test_transit_is_what_passes_through(warehouse: Warehouse, cbs_cells: pd.DataFrame) -> None:
-    """As published it is the rounded flow; in the reconciliation three rounded figures stand between both offices."""
+def test_transit_matches_the_simulated_flow(warehouse: Warehouse, cbs_cells: pd.DataFrame) -> None:
+    """The published flow is rounded; the reconciliation accumulates the rounding of three figures."""
     key = ["destination_code", "section", "month"]
     known = cbs_cells[(cbs_cells["destination_code"] != "unallocated") & ~cbs_cells["is_secret"]].set_index(key)
     stated = numbered(
@@ -125,7 +125,7 @@ def test_transit_is_what_passes_through(warehouse: Warehouse, cbs_cells: pd.Data
 
 
 def test_true_shares_lie_within_their_bounds(warehouse: Warehouse, cbs_cells: pd.DataFrame) -> None:
-    """A secret cell has no row; what it can be at most is what is not allocated."""
+    """A secret cell has no row; the unallocated rest is its upper bound."""
     rows = numbered(
         warehouse.frame(
             """

@@ -1,4 +1,4 @@
-"""Every row of rpt_destination_shares and rpt_market_concentration again, from what both offices sent."""
+"""Every row of rpt_destination_shares and rpt_market_concentration, recomputed from the replies of both offices."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ CONCENTRATION = [
 
 
 def ranks(shares: Floats, countries: Any) -> Floats:
-    """Return 1 for the largest share of a country in each month, and so on; alike have the same rank."""
+    """Return the rank of each country's share in its month, 1 for the largest; equal shares have the same rank."""
     result = np.full(shares.shape, np.nan)
     for column in range(shares.shape[1]):
         rows = np.flatnonzero(countries & ~np.isnan(shares[:, column]))
@@ -79,7 +79,7 @@ def ranks(shares: Floats, countries: Any) -> Floats:
 
 
 def seasonal_factors(values: Floats, panel: Panel) -> Floats:
-    """Return the usual season of each month of the calendar, by row; missing where too little is known of it.
+    """Return the seasonal factor of each calendar month, by row; NaN if there is too little data.
 
     Ratio to the centred mean over 12 months: the median of at least three in the last five years, with a mean of 1.
     """
@@ -160,21 +160,21 @@ def with_names(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def test_every_share_is_a_ratio_of_what_the_office_says(warehouse: Warehouse, recomputed: Recomputed) -> None:
+def test_shares_match_recomputation(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.rpt_destination_shares"))
     assert len(published) > 100_000
     expected = with_names(
         pd.concat([share_rows(panel, recomputed.share_revisions) for panel in recomputed.panels.values()])
     )
     compare(published, expected, KEY, **SHARES)
-    # What is unusual is tested beside its model.
+    # Unusual months are tested with their model.
     unusual = ["value_to_expected_ratio", "unit_value_to_expected_ratio", "is_unusual"]
     checked = [*KEY, *(column for columns in SHARES.values() for column in columns)]
     check_columns(published, checked, left_out=unusual)
 
 
-def test_the_reasons_for_a_missing_share_are_there(recomputed: Recomputed) -> None:
-    """What the comparison above compares holds incomplete months of both kinds, and dated goods."""
+def test_data_include_every_kind_of_missing_share(recomputed: Recomputed) -> None:
+    """The comparison above covers incomplete months of both kinds, and dated goods."""
     reasons = {reason for panel in recomputed.panels.values() for reason in panel.reasons}
     assert {"office_total_missing", "mixed_vintages"} & reasons
     dated = recomputed.panels["EUROSTAT", "community", "us232_exposed", "NL"]
@@ -182,7 +182,7 @@ def test_the_reasons_for_a_missing_share_are_there(recomputed: Recomputed) -> No
 
 
 def index_rows(panel: Panel) -> list[dict[str, Any]]:
-    """Return the indices of concentration of one scope, by month and basis."""
+    """Return the concentration indices of one scope, by month and basis."""
     offices = seed("office_partners")
     office = "cbs" if panel.key[0] == "CBS" else "eurostat"
     listed = offices[(offices["office"] == office) & (offices["member_kind"] == "country") & offices["valid_to"].isna()]
@@ -220,7 +220,7 @@ def index_rows(panel: Panel) -> list[dict[str, Any]]:
     return rows
 
 
-def test_every_index_of_concentration_is_of_its_shares(warehouse: Warehouse, recomputed: Recomputed) -> None:
+def test_concentration_indices_match_recomputation(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.rpt_market_concentration"))
     assert set(published["basis"]) == {"month", "r12"}
     expected = pd.DataFrame([row for panel in recomputed.panels.values() for row in index_rows(panel)])
@@ -229,7 +229,7 @@ def test_every_index_of_concentration_is_of_its_shares(warehouse: Warehouse, rec
     check_columns(published, [*key, *CONCENTRATION, *exact])
 
 
-def test_destinations_are_countries_or_say_why_not(warehouse: Warehouse) -> None:
+def test_destinations_are_countries_or_special_codes(warehouse: Warehouse) -> None:
     codes = set(warehouse.frame("select distinct destination_code from marts.rpt_destination_shares").iloc[:, 0])
     assert len(codes) > 100
     assert codes - set(NOT_COUNTRIES) <= set(seed("countries")["country_code"])

@@ -1,4 +1,4 @@
-"""Every row of rpt_sme_exports again, with pandas, from what Eurostat sent."""
+"""Every row of rpt_sme_exports, recomputed with pandas from Eurostat's replies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BELOW_250 = ("0-9", "10-49", "50-249")
 
 
 def expected_rows(warehouse: Warehouse) -> pd.DataFrame:
-    """Return exporters, euros, shares and averages of each class, and of those below 250 persons together."""
+    """Return exporters, euros, shares and averages of each class, and of all classes below 250 persons together."""
     cells = newest_cells(warehouse, "eurostat_ext_tec01")
     cells = cells[(cells["freq"] == "A") & (cells["flow"] == "EXP")].assign(year=cells["period"].astype(int))
     names = {"reporter": "reporter_code", "activity": "activity_code", "partner": "partner_group_code"}
@@ -27,7 +27,7 @@ def expected_rows(warehouse: Warehouse) -> pd.DataFrame:
     rows["vintage_at"] = cells.groupby(KEY)["vintage_at"].max()
     rows = rows.reset_index()
     small = rows[rows["size_class_code"].isin(BELOW_250)].groupby(GROUP)
-    # With fewer than all three figures there is no sum.
+    # The sum requires all three figures.
     sums = small[["n_exporters", "value_eur"]].sum(min_count=len(BELOW_250)).assign(size_class_code="LT250")
     sums["vintage_at"] = small["vintage_at"].max()
     rows = pd.concat([rows, sums.reset_index()], ignore_index=True)
@@ -46,10 +46,10 @@ def table(warehouse: Warehouse) -> pd.DataFrame:
     return rows.set_index(KEY).sort_index()
 
 
-def test_every_row_is_what_eurostat_says_now(warehouse: Warehouse, table: pd.DataFrame) -> None:
+def test_rows_match_the_newest_vintage(warehouse: Warehouse, table: pd.DataFrame) -> None:
     expected = expected_rows(warehouse)
     assert list(table.index) == list(expected.index)
-    # Money and numbers exactly, missing ones included; ratios to the ninth decimal.
+    # Money and counts exactly, missing ones included; ratios to the ninth decimal.
     for name in ("n_exporters", "value_eur"):
         pd.testing.assert_series_equal(
             table[name].astype("float64"), expected[name].astype("float64"), check_exact=True, check_index_type=False
@@ -62,8 +62,8 @@ def test_every_row_is_what_eurostat_says_now(warehouse: Warehouse, table: pd.Dat
     assert (table["vintage_at"] == expected["vintage_at"]).all()
 
 
-def test_classes_make_up_all_enterprises_and_the_small_ones_are_among_them(table: pd.DataFrame) -> None:
-    """In the simulator nothing of NL and DE is secret: the classes are the whole, in rounded thousands of euros."""
+def test_size_classes_sum_to_all_enterprises(table: pd.DataFrame) -> None:
+    """No NL or DE figure is secret in the simulator: the classes sum to the total, in rounded thousands of euros."""
     sizes = table.reset_index()
     sizes = sizes[sizes["reporter_code"].isin(["NL", "DE"])]
     members = sizes[sizes["size_kind"].isin(["small_or_medium", "large", "unknown"])].groupby(GROUP)
@@ -77,7 +77,7 @@ def test_classes_make_up_all_enterprises_and_the_small_ones_are_among_them(table
     assert (small["exporters_share"] < 1).all()
 
 
-def test_groups_of_partners_make_up_the_world_in_value_and_not_in_enterprises(table: pd.DataFrame) -> None:
+def test_partner_groups_sum_to_world_in_value_only(table: pd.DataFrame) -> None:
     values = (
         table.reset_index()
         .pivot(
@@ -90,7 +90,7 @@ def test_groups_of_partners_make_up_the_world_in_value_and_not_in_enterprises(ta
     assert not values.empty
     euros, exporters = values["value_eur"].astype("float64"), values["n_exporters"].astype("float64")
     assert ((euros["INT_EU"] + euros["EXT_EU"] - euros["WORLD"]).abs() <= 5 * 1000).all()
-    # An enterprise that exports to both is one exporter.
+    # An enterprise that exports to both counts as one exporter.
     assert (exporters["INT_EU"] + exporters["EXT_EU"] >= exporters["WORLD"]).all()
     assert (exporters.max(axis=1) == exporters["WORLD"]).all()
 

@@ -1,4 +1,4 @@
-"""Every row of rpt_diversification_stress again, from what both offices sent."""
+"""Every row of rpt_diversification_stress, recomputed from the replies of both offices."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ LARGEST, YEARS_OF_RISK = 10, 36
 
 
 def quarters(values: Floats) -> Floats:
-    """Return sums over three months; missing where one of them is."""
+    """Return sums over three months; NaN if one is missing."""
     result = np.full(values.shape, np.nan)
     result[..., 2:] = values[..., 2:] + values[..., 1:-1] + values[..., :-2]
     return result
 
 
 def covariance(markets: Floats, everything: Floats, column: int) -> Floats | None:
-    """Return the covariance of the growth of the markets of a portfolio over the three years up to a month.
+    """Return the covariance of the growth of a portfolio's markets over the three years up to a month.
 
-    Growth is that of three months on a year earlier, in logarithms. The rows of the result are the markets and, last,
-    all others as one. There is none without four complete years of each.
+    Growth is the log change of three-month sums on a year earlier. The rows of the result are the markets and, last,
+    all others as one. Returns None without four complete years of each.
     """
     if column < YEARS_OF_RISK + 11:
         return None
@@ -42,13 +42,13 @@ def covariance(markets: Floats, everything: Floats, column: int) -> Floats | Non
 
 
 def stress_rows(panel: Panel) -> list[dict[str, Any]]:
-    """Return the fall of each of the ten largest markets of a scope, by month."""
+    """Return the loss in each of the ten largest markets of a scope, by month and shock."""
     countries = panel.countries
     names = np.array(panel.destinations, dtype=object)[countries]
     sums = panel.r12[0][countries]
     months = panel.complete_cents[countries]
     by_quarter = quarters(months)
-    # Countries without exports in a month are there with nothing; a month without any country is missing.
+    # A country without exports in a month counts as zero; a month without any country is missing.
     all_by_quarter = quarters(np.where(np.isnan(months).all(axis=0), np.nan, np.nansum(months, axis=0)))
     rows = []
     for column, month in enumerate(panel.months):
@@ -95,9 +95,7 @@ def stress_rows(panel: Panel) -> list[dict[str, Any]]:
     return rows
 
 
-def test_every_fall_of_a_market_is_worked_out_on_the_whole_portfolio(
-    warehouse: Warehouse, recomputed: Recomputed
-) -> None:
+def test_stress_rows_match_recomputation(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.rpt_diversification_stress"))
     expected = with_names(pd.DataFrame([row for panel in recomputed.panels.values() for row in stress_rows(panel)]))
     assert expected["volatility_before_pct"].notna().sum() > 1000

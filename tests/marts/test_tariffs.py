@@ -1,4 +1,4 @@
-"""Every row of rpt_tariff_exposure again, from what both offices sent and the seeds of events."""
+"""Every row of rpt_tariff_exposure, recomputed from the replies of both offices and the event seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PANEL = ["source_code", "reporter_code", "month"]
 
 
 def day(text: Any) -> date | None:
-    """Read a day of a seed."""
+    """Parse a date of a seed."""
     return date.fromisoformat(text) if isinstance(text, str) else None
 
 
@@ -32,7 +32,7 @@ def days_of(month: int) -> list[date]:
 
 
 def status_of(month: int, announced: date | None, first: date, last: date | None) -> tuple[str, int]:
-    """Return where a measure stands in a month, and the days on which it applies, counted one by one."""
+    """Return the status of a measure in a month, and the days on which it applies, counted one by one."""
     days = days_of(month)
     in_force = sum(first <= one and (last is None or one <= last) for one in days)
     if in_force:
@@ -59,7 +59,7 @@ def exposure_rows(recomputed: Recomputed) -> pd.DataFrame:
             continue
         product = ["nomenclature_code", "product_code"]
         n_asked = asked.merge(of_event, on=product).groupby(PANEL).size()
-        # A sum without one of the goods is not the measure's.
+        # If one of the goods is missing, the sum does not cover the measure.
         all_asked = n_asked[n_asked == len(of_event)].rename("n_asked").reset_index()
         rows = exports[exports["destination_code"] == event["imposed_by_code"]].merge(of_event, on=product)
         rows = rows.merge(all_asked, on=PANEL)
@@ -91,7 +91,7 @@ def exposure_rows(recomputed: Recomputed) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def test_every_exposure_is_value_times_rate_on_the_days_in_force(warehouse: Warehouse, recomputed: Recomputed) -> None:
+def test_exposure_is_value_times_rate_for_days_in_force(warehouse: Warehouse, recomputed: Recomputed) -> None:
     published = numbered(warehouse.frame("from marts.rpt_tariff_exposure"))
     assert {"before", "announced", "effective", "expired"} == set(published["status"])
     expected = with_names(exposure_rows(recomputed))
