@@ -1,4 +1,4 @@
-"""An office of our own making, and a loader: what every test of a reply on its way to the landing needs."""
+"""A fake office and a loader, shared by all tests that carry a reply to the landing area."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MOST_REQUESTS = 400
 
 @dataclass(frozen=True)
 class Reply:
-    """One made-up reply of an office."""
+    """One fake reply of an office."""
 
     body: bytes | Path
     status: int = 200
@@ -47,12 +47,12 @@ Answer = bytes | Path | Reply | Exception
 
 
 def plain(url: str) -> str:
-    """Return a URL with its escapes undone, so that two spellings of one request are equal."""
+    """Return a URL without percent-encoding, so that two spellings of one request are equal."""
     return unquote(url)
 
 
 class CountingAdapter(BaseAdapter):
-    """Answers a URL with the next of its replies each time; the last one stays. Counts what it is asked."""
+    """Answers each URL with its next reply, repeating the last one, and records the requests."""
 
     def __init__(self, answers: Mapping[str, Iterable[Answer]]) -> None:
         super().__init__()
@@ -61,13 +61,13 @@ class CountingAdapter(BaseAdapter):
 
     @property
     def asked(self) -> Counter[str]:
-        """How often each URL was asked."""
+        """Number of requests by URL."""
         return Counter(self.urls)
 
     def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
         url = plain(request.url or "")
         self.urls.append(url)
-        assert len(self.urls) <= MOST_REQUESTS, "the client asks without end"
+        assert len(self.urls) <= MOST_REQUESTS, "the client sends requests without end"
         answer: Answer = Reply(b'{"error": "nothing is known of this URL"}', 404)
         if replies := self.answers.get(url):
             answer = replies.pop(0) if len(replies) > 1 else replies[0]
@@ -82,11 +82,11 @@ class CountingAdapter(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no connection to close."""
 
 
 class Loader:
-    """Fetches, stages and commits a dataset with a short patience, and shows what landed."""
+    """Fetches, stages and commits a dataset with few retries, and returns the landed rows."""
 
     def __init__(self, dataset: Dataset, folder: Path, transport: str = "live") -> None:
         self.dataset = dataset
@@ -112,7 +112,7 @@ class Loader:
         return load.fetch(self.session(adapter), self.hosts, self.dataset, part)
 
     def load(self, adapter: BaseAdapter, part: Slice, *, declared: Codes | None = None) -> LoadManifest:
-        """Fetch and stage; whatever was read is loaded or rejected."""
+        """Fetch and stage; assert that every row read is loaded or rejected."""
         return self.stage(part, self.fetch(adapter, part), declared=declared)
 
     def stage(self, part: Slice, fetched: Fetched, *, declared: Codes | None = None) -> LoadManifest:
@@ -140,7 +140,7 @@ class Loader:
         return int(self.rows(manifest, "count(*)", table)[0][0])
 
     def rules(self, manifest: LoadManifest) -> dict[str, int]:
-        """Return how many rows were rejected by each rule."""
+        """Return the number of rejected rows by rule."""
         return dict(self.rows(manifest, "rule, count(*)", "rejects", "true group by rule"))
 
     def findings(self, manifest: LoadManifest) -> list[tuple[str, str, str]]:
@@ -148,11 +148,11 @@ class Loader:
         return self.rows(manifest, "rule, subject, mode", "findings")
 
     def failed_checks(self, manifest: LoadManifest, names: Iterable[str]) -> set[str]:
-        """Run these queries of the landing gate on a staged load, and return the names of those that find rows."""
+        """Run the named landing checks on a staged load, and return the names of those that find rows."""
         folder, _ = self.landing.staged(manifest.load_id)
         previous = folder / "previous.parquet"
         gate = compared_gate_input(self.landing, self.dataset, manifest, folder, folder)
-        # Our own replies have no total of all partners to add up to.
+        # Fake replies have no total of all partners to reconcile with.
         gate = replace(gate, total_partner="", partners={}, thresholds=DEFAULT_THRESHOLDS)
         database = folder / "gate.duckdb"
         database.unlink(missing_ok=True)
@@ -170,7 +170,7 @@ class Loader:
         return failed
 
     def keeps_contract(self, manifest: LoadManifest) -> bool:
-        """Whether the landing gate would let the load through as far as its contract goes."""
+        """Return True if the load passes the landing gate's contract check."""
         return not self.failed_checks(manifest, ["contract_is_kept"])
 
 

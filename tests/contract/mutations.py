@@ -1,4 +1,4 @@
-"""Ways in which a reply can be broken: each takes a good body and gives a bad one, the same for the same seed."""
+"""Mutations of a reply: each returns a broken version of a good body, deterministic for a seed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MARK = "@@here@@"
 
 
 def flip(rng: random.Random, body: bytes) -> bytes:
-    """Change some bits."""
+    """Flip some bits."""
     changed = bytearray(body)
     for _ in range(rng.choice((1, 1, 2, 20))):
         changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
@@ -37,30 +37,30 @@ def flip(rng: random.Random, body: bytes) -> bytes:
 
 
 def cut(rng: random.Random, body: bytes) -> bytes:
-    """End too early."""
+    """Truncate the end."""
     return body[: rng.randrange(len(body))]
 
 
 def behead(rng: random.Random, body: bytes) -> bytes:
-    """Begin too late."""
+    """Truncate the start."""
     return body[rng.randrange(1, len(body) + 1) :]
 
 
 def remove(rng: random.Random, body: bytes) -> bytes:
-    """Lose some bytes in between."""
+    """Remove some bytes in the middle."""
     start = rng.randrange(len(body))
     return body[:start] + body[start + rng.choice((1, 2, 10, 100)) :]
 
 
 def repeat(rng: random.Random, body: bytes) -> bytes:
-    """Say a slice twice."""
+    """Repeat a range of bytes."""
     start = rng.randrange(len(body))
     end = min(len(body), start + rng.choice((1, 5, 50, 500, len(body))))
     return body[:end] + body[start:]
 
 
 def insert(rng: random.Random, body: bytes) -> bytes:
-    """Put bytes in between that belong into no text, or that a parser may trip over."""
+    """Insert bytes that are invalid in text, or that may trip a parser."""
     place = rng.choice((0, 0, len(body), rng.randrange(len(body))))
     pieces = (
         b"\x00",
@@ -80,13 +80,13 @@ def insert(rng: random.Random, body: bytes) -> bytes:
 
 
 def recode(rng: random.Random, body: bytes) -> bytes:
-    """Write it in another encoding."""
+    """Change the encoding."""
     encoding = rng.choice(("utf-16", "utf-16-be", "utf-32", "utf-7", "utf-8-sig", "cp037"))
     return body.decode("utf-8", "replace").encode(encoding, "replace")
 
 
 def as_page(rng: random.Random, body: bytes) -> bytes:
-    """Wrap it in an HTML page, or send another one."""
+    """Wrap the body in an HTML page, or send another page."""
     pages = (
         b"<html><body>" + body + b"</body></html>",
         b"<!doctype html><p>maintenance",
@@ -96,7 +96,7 @@ def as_page(rng: random.Random, body: bytes) -> bytes:
 
 
 def another_kind(rng: random.Random, body: bytes) -> bytes:
-    """Send something that is well formed and something else."""
+    """Send a body that is well formed but of another kind."""
     return rng.choice(
         (
             *(
@@ -146,7 +146,7 @@ def another_kind(rng: random.Random, body: bytes) -> bytes:
 
 
 def drop_key(rng: random.Random, body: bytes) -> bytes:
-    """Leave a member of a JSON object out, or an element of a list."""
+    """Remove a member of a JSON object, or an element of a list."""
 
     def change(parent: Any, key: Any) -> None:
         del parent[key]
@@ -155,7 +155,7 @@ def drop_key(rng: random.Random, body: bytes) -> bytes:
 
 
 def other_type(rng: random.Random, body: bytes) -> bytes:
-    """Put a JSON value of another type in the place of one."""
+    """Replace a JSON value with one of another type."""
 
     def change(parent: Any, key: Any) -> None:
         value = parent[key]
@@ -170,7 +170,7 @@ def other_type(rng: random.Random, body: bytes) -> bytes:
 
 
 def other_number(rng: random.Random, body: bytes) -> bytes:
-    """Put something that is no usable number in the place of a JSON value."""
+    """Replace a JSON value with an unusable number."""
 
     def change(parent: Any, key: Any) -> None:
         parent[key] = _MARK
@@ -180,7 +180,7 @@ def other_number(rng: random.Random, body: bytes) -> bytes:
 
 
 def same_key_twice(rng: random.Random, body: bytes) -> bytes:
-    """Say a JSON member twice, with two values."""
+    """Repeat a JSON member with another value."""
 
     def change(parent: Any, key: Any) -> None:
         if isinstance(parent, dict):
@@ -201,7 +201,7 @@ def nest(rng: random.Random, body: bytes) -> bytes:
 
 
 def other_field(rng: random.Random, body: bytes) -> bytes:
-    """Put something else in the place of a field of a text table, or leave it out."""
+    """Replace or remove a field of a text table."""
     for separator in (b"\t", b";", b","):
         if separator in body:
             fields = body.split(separator)
@@ -226,12 +226,12 @@ TEXT_MUTATORS: tuple[Mutator, ...] = (
     another_kind,
     other_field,
 )
-# A figure that they change is no figure any more; so what lands is some of what lands of the good body.
+# These mutations leave no changed figure readable, so the landed rows are a subset of the good body's rows.
 ADD_NO_ROWS = frozenset(m.__name__ for m in (cut, as_page, another_kind, *JSON_MUTATORS))
 
 
 def fitting(body: bytes) -> tuple[Mutator, ...]:
-    """Return the mutators that suit a body."""
+    """Return the mutators that apply to a body."""
     is_json = body.lstrip(b"\xef\xbb\xbf ")[:1] == b"{"
     return (*TEXT_MUTATORS, *JSON_MUTATORS, *JSON_MUTATORS) if is_json else TEXT_MUTATORS
 
@@ -240,7 +240,7 @@ def _in_json(rng: random.Random, body: bytes, change: Callable[[Any, Any], None]
     content = json.loads(body.decode("utf-8-sig"))
     places = list(_places(content))
     if places:
-        # As many of the outer places as of the many inner ones.
+        # Pick outer places as often as the far more numerous inner ones.
         outer = [place for place in places if place[0] is content]
         change(*rng.choice(rng.choice((places, outer or places, places[: 1 + len(places) // 50]))))
     return json.dumps(content).encode()

@@ -1,4 +1,4 @@
-"""Small offices of our own making: one complete set of replies for each protocol, to be changed by a test."""
+"""Small fake offices: one complete set of replies per protocol, for tests to modify."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def as_text(value: Any) -> str:
 
 
 def cbs_csv(rows: list[dict[str, Any]], delimiter: str = ";") -> bytes:
-    """Write observations as the bulk file does: decimal comma, the value behind the dimensions."""
+    """Write observations in the format of the bulk file: decimal comma, the value after the dimensions."""
     order = ("Id", "Measure", *CBS.dimensions, "Value", "StringValue", "ValueAttribute")
     names = [*order, *(name for name in rows[0] if name not in order)] if rows else list(order)
     names = [name for name in names if not rows or name in rows[0]]
@@ -202,7 +202,7 @@ def tec_office(body: Answer) -> Answers:
 
 BULK = get_dataset("eurostat_comext_bulk")
 BULK_PART = Slice(BULK.code, "*", "2024-02", "2024-02")
-# The header and the two rows that were seen in a file of today.
+# The header and two rows observed in a current file.
 BULK_HEADER = (
     "REPORTER,PARTNER,TRADE_TYPE,PRODUCT_NC,PRODUCT_SITC,PRODUCT_CPA21,PRODUCT_CPA22,PRODUCT_BEC,PRODUCT_BEC5,"
     "PRODUCT_SECTION,FLOW,STAT_PROCEDURE,SUPPL_UNIT,PERIOD,VALUE_EUR,VALUE_NAC,QUANTITY_KG,QUANTITY_SUPPL_UNIT"
@@ -219,7 +219,7 @@ def bulk_body(*rows: str, header: str = BULK_HEADER) -> bytes:
 
 @dataclass(frozen=True)
 class BulkOffice:
-    """Where the archive of a month lies, and all replies."""
+    """URLs of the listing and of a month's archive, and all replies."""
 
     listing: str
     file: str

@@ -1,7 +1,7 @@
-"""CBS from reply to landing: the recorded payload of 85429NED, variants of it that are broken, and paging.
+"""CBS from reply to landing: the recorded payload of 85429NED, broken variants of it, and paging.
 
-The broken variants are made here, in a temporary folder, from the recorded payload; the small recordings of several
-pages are our own, in its shape.
+The tests derive the broken variants from the recorded payload, in a temporary folder. The small multi-page recordings
+are synthetic, in the recorded format.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from extract.verdicts import Inspector
 from metaalexport.settings import REFERENCE
 from tests.contract.loading import Answer, CountingAdapter, Loader, as_json, plain
 
-# Pages of JSON alone; the bulk zip and OData v3 have tests of their own.
+# Pages of JSON alone; the bulk zip and OData v3 have their own tests.
 DATASET = replace(get_dataset("cbs_85429ned"), bulk=False, fallback="")
 HOSTS = CbsOffice().hosts()
 TABLE = f"{HOSTS['v4']}/85429NED"
 PAGE = "observations-page-1.json"
-# CBS uses codes of its own here; ISO 3166-1 has one code for both enclaves, and another for Serbia.
+# CBS has its own codes here; ISO 3166-1 has one code for both enclaves, and another for Serbia.
 ISO_OF_CBS = {"XC": "EA", "XL": "EA", "XS": "RS"}
 
 
@@ -57,7 +57,7 @@ def recorded(shared_data: Path) -> Path:
 
 @pytest.fixture
 def variant(recorded: Path, tmp_path: Path) -> Path:
-    """Copy the recording to where it may be broken; its code lists are shortened, which saves time."""
+    """Copy the recording so that tests can break it; shorten its code lists to save time."""
     folder = Path(shutil.copytree(recorded, tmp_path / "recording"))
     for name in ("codes-Landen.json", "codes-Perioden.json"):
         codes = read_json(folder / name)
@@ -90,7 +90,7 @@ def seed(name: str) -> dict[str, dict[str, str]]:
 # --- the recorded payload ---------------------------------------------------------------------------------------
 
 
-def test_recorded_slice_is_the_one_that_was_captured(recorded: Path) -> None:
+def test_recorded_slice_matches_the_capture(recorded: Path) -> None:
     (part,) = open_replay(recorded, DATASET, ("NL",)).slices
     assert (part.reporter, part.partners, part.products) == ("NL", ("T001047",), ("T001082",))
     assert len(part.recorded_urls) == 1
@@ -106,14 +106,14 @@ def test_recorded_payload_lands_the_four_export_measures(recorded: Path, loader:
     assert loader.waits == []
 
 
-def test_recorded_payload_values_of_2024_are_those_of_the_file(recorded: Path, loader: Loader) -> None:
+def test_recorded_payload_lands_the_values_of_2024(recorded: Path, loader: Loader) -> None:
     manifest = replay(loader, recorded)
     found = dict(loader.rows(manifest, "measure, value", where="period = '2024JJ00'"))
     assert found == {"D001636": 850697, "M001648": 312431, "M001632": 333604, "M007897": 204662}
     assert found["D001636"] == sum(value for measure, value in found.items() if measure != "D001636")
 
 
-def test_recorded_payload_every_value_equals_an_independent_reading(recorded: Path, loader: Loader) -> None:
+def test_recorded_payload_values_match_an_independent_parser(recorded: Path, loader: Loader) -> None:
     manifest = replay(loader, recorded)
     expected = sorted(
         (row["Measure"], row["Perioden"], float(row["Value"]))
@@ -123,13 +123,13 @@ def test_recorded_payload_every_value_equals_an_independent_reading(recorded: Pa
     assert loader.rows(manifest, "measure, period, value") == expected
 
 
-def test_recorded_payload_units_are_stated_as_the_registry_declares(recorded: Path, loader: Loader) -> None:
+def test_recorded_payload_units_match_the_registry(recorded: Path, loader: Loader) -> None:
     manifest = replay(loader, recorded)
     rows = loader.rows(manifest, "measure_code, stated_unit, declared_unit, canonical_unit, factor", "measures")
     assert rows == [(code, "mln euro", "mln euro", "EUR", 1_000_000.0) for code in sorted(DATASET.measure_codes)]
 
 
-def test_recorded_payload_code_lists_land_whole(recorded: Path, loader: Loader) -> None:
+def test_recorded_payload_code_lists_land_completely(recorded: Path, loader: Loader) -> None:
     manifest = replay(loader, recorded)
     counts = dict(loader.rows(manifest, "dimension, count(*)", "codes", "true group by dimension"))
     assert counts == {"Landen": 254, "SITC": 11, "Perioden": 148}
@@ -137,7 +137,7 @@ def test_recorded_payload_code_lists_land_whole(recorded: Path, loader: Loader) 
     assert newest == [("2026 januari-april", "Voorlopig")]
 
 
-def test_recorded_payload_coverage_names_partner_and_newest_month(recorded: Path, loader: Loader) -> None:
+def test_recorded_payload_coverage_has_partner_set_and_newest_month(recorded: Path, loader: Loader) -> None:
     manifest = replay(loader, recorded)
     ((product, first, last, all_partners),) = loader.rows(
         manifest, "product_code, first_month::varchar, last_month::varchar, has_all_partners", "coverage"
@@ -152,7 +152,7 @@ def test_recorded_payload_twice_gives_the_same_load(recorded: Path, tmp_path: Pa
     assert first.retrieved_at == "2026-07-17T16:27:09.800Z"
 
 
-def test_recorded_payload_every_row_leads_to_its_request(recorded: Path, loader: Loader) -> None:
+def test_recorded_payload_rows_link_to_their_request(recorded: Path, loader: Loader) -> None:
     manifest = replay(loader, recorded)
     ((number,),) = loader.rows(manifest, "distinct request_no")
     request = {record.request_id: record for record in loader.raw.records()}[manifest.request_ids[number]]
@@ -184,12 +184,12 @@ def test_recorded_countries_are_in_the_seed_with_kind_and_alpha2(recorded: Path)
     assert wrong == []
 
 
-def test_recorded_countries_kinds_are_counted_as_in_the_code_list() -> None:
+def test_seeded_partner_kinds_have_expected_counts() -> None:
     kinds = Counter(row["member_kind"] for row in seed("office_partners").values())
     assert kinds == {"total": 1, "aggregate": 8, "country": 238, "unallocated": 7}
 
 
-def test_recorded_sections_are_in_the_seed_under_their_own_digit(recorded: Path) -> None:
+def test_recorded_sections_are_in_the_seed_by_digit(recorded: Path) -> None:
     codes = read_json(recorded / "codes-SITC.json")["value"]
     assert len(codes) == 11
     expected = {row["Identifier"].strip(): row["Title"][0] for row in codes if row["Identifier"] != "T001082"}
@@ -203,7 +203,7 @@ def test_recorded_sections_are_in_the_seed_under_their_own_digit(recorded: Path)
 # The row that variants change: total exports of January 2015.
 THIRD = "measure = 'D001636' and period = '2015MM01'"
 
-# --- broken variants of it ----------------------------------------------------------------------------------------
+# --- broken variants ----------------------------------------------------------------------------------------------
 
 
 def assert_names_dataset_and_place(error: ExtractError, place: str) -> None:
@@ -222,9 +222,7 @@ def assert_names_dataset_and_place(error: ExtractError, place: str) -> None:
         ("codes-Landen.json", "/LandenCodes"),
     ],
 )
-def test_broken_json_cut_in_a_word_is_tried_again_and_then_given_up(
-    variant: Path, loader: Loader, file: str, place: str
-) -> None:
+def test_json_cut_within_a_token_is_retried_then_fails(variant: Path, loader: Loader, file: str, place: str) -> None:
     body = (variant / file).read_bytes()
     (variant / file).write_bytes(body[: len(body) // 2].rstrip(b"} \n"))
     with pytest.raises(TransientOfficeError, match="the JSON is cut off") as caught:
@@ -234,7 +232,7 @@ def test_broken_json_cut_in_a_word_is_tried_again_and_then_given_up(
 
 
 @pytest.mark.parametrize("file", [PAGE, "measure-codes.json", "dimensions.json", "codes-Landen.json"])
-def test_broken_json_cut_behind_a_row_is_an_extract_error(variant: Path, loader: Loader, file: str) -> None:
+def test_json_cut_after_a_row_is_an_extract_error(variant: Path, loader: Loader, file: str) -> None:
     text = (variant / file).read_text("utf-8")
     (variant / file).write_text(text[: text.rindex("}", 0, len(text) * 2 // 3) + 1], encoding="utf-8")
     with pytest.raises(ExtractError) as caught:
@@ -243,14 +241,14 @@ def test_broken_json_cut_behind_a_row_is_an_extract_error(variant: Path, loader:
 
 
 @pytest.mark.parametrize("file", [PAGE, "properties.json", "codes-SITC.json"])
-def test_broken_html_instead_of_json_is_transient(variant: Path, loader: Loader, file: str) -> None:
+def test_html_instead_of_json_is_transient(variant: Path, loader: Loader, file: str) -> None:
     (variant / file).write_text("<!DOCTYPE html>\n<html><body>Gepland onderhoud</body></html>", encoding="utf-8")
     with pytest.raises(TransientOfficeError, match="Gepland onderhoud") as caught:
         replay(loader, variant)
     assert_names_dataset_and_place(caught.value, TABLE)
 
 
-def test_broken_odata_error_with_200_is_a_bad_reply_in_the_offices_words(variant: Path, loader: Loader) -> None:
+def test_odata_error_with_status_200_is_a_bad_reply(variant: Path, loader: Loader) -> None:
     (variant / PAGE).write_text('{"error": {"code": "", "message": "Filter is te lang"}}', encoding="utf-8")
     with pytest.raises(BadReplyError, match="Filter is te lang") as caught:
         replay(loader, variant)
@@ -258,7 +256,7 @@ def test_broken_odata_error_with_200_is_a_bad_reply_in_the_offices_words(variant
     assert loader.waits == []
 
 
-def test_broken_csv_instead_of_json_is_a_bad_reply(variant: Path, loader: Loader) -> None:
+def test_csv_instead_of_json_is_a_bad_reply(variant: Path, loader: Loader) -> None:
     (variant / PAGE).write_text("Id;Measure;Value\n1;D001636;40725\n", encoding="utf-8")
     with pytest.raises(BadReplyError, match="not JSON") as caught:
         replay(loader, variant)
@@ -266,14 +264,14 @@ def test_broken_csv_instead_of_json_is_a_bad_reply(variant: Path, loader: Loader
 
 
 @pytest.mark.parametrize(("inspect", "body"), [(inspect_json, b"Id;Value"), (inspect_count, b"vijf")])
-def test_reply_in_a_wrong_format_says_what_to_do_next(tmp_path: Path, inspect: Inspector, body: bytes) -> None:
+def test_reply_in_a_wrong_format_has_a_next_step(tmp_path: Path, inspect: Inspector, body: bytes) -> None:
     (tmp_path / "body").write_bytes(body)
     verdict = inspect(tmp_path / "body", "application/json")
     assert verdict is not None
     assert verdict.next_step != ""
 
 
-def test_broken_missing_row_differs_from_the_offices_count(variant: Path, loader: Loader) -> None:
+def test_missing_row_differs_from_the_count(variant: Path, loader: Loader) -> None:
     page = read_json(variant / PAGE)
     page["value"].pop(500)
     (variant / PAGE).write_text(json.dumps(page), encoding="utf-8")
@@ -282,14 +280,14 @@ def test_broken_missing_row_differs_from_the_offices_count(variant: Path, loader
     assert_names_dataset_and_place(caught.value, "/Observations")
 
 
-def test_broken_empty_page_differs_from_the_offices_count(variant: Path, loader: Loader) -> None:
+def test_empty_page_differs_from_the_count(variant: Path, loader: Loader) -> None:
     (variant / PAGE).write_text('{"value": []}', encoding="utf-8")
     with pytest.raises(TornReadError, match="counts 1,132 observations and sent 0"):
         replay(loader, variant)
 
 
 @pytest.mark.parametrize("field", ["Value", "Measure", "ValueAttribute", "Landen", "SITC", "Perioden"])
-def test_broken_renamed_field_is_a_bad_reply_that_names_it(variant: Path, loader: Loader, field: str) -> None:
+def test_renamed_field_is_a_bad_reply_that_names_it(variant: Path, loader: Loader, field: str) -> None:
     change_text(variant / PAGE, f'"{field}":', f'"{field}New":')
     with pytest.raises(BadReplyError, match=f"lack the fields \\['{field}'\\]") as caught:
         replay(loader, variant)
@@ -297,7 +295,7 @@ def test_broken_renamed_field_is_a_bad_reply_that_names_it(variant: Path, loader
     assert f"{field}New" in str(caught.value)
 
 
-def test_broken_dimension_unlike_the_registry_is_a_bad_reply(variant: Path, loader: Loader) -> None:
+def test_dimension_unlike_the_registry_is_a_bad_reply(variant: Path, loader: Loader) -> None:
     change_text(variant / "dimensions.json", '"Identifier": "SITC"', '"Identifier": "SITCRev4"')
     with pytest.raises(BadReplyError, match="SITCRev4") as caught:
         replay(loader, variant)
@@ -305,14 +303,14 @@ def test_broken_dimension_unlike_the_registry_is_a_bad_reply(variant: Path, load
 
 
 @pytest.mark.parametrize("version", ["", "2026-07-02", "20260702"])
-def test_broken_version_is_a_bad_reply_that_shows_it(variant: Path, loader: Loader, version: str) -> None:
+def test_malformed_version_is_a_bad_reply_that_quotes_it(variant: Path, loader: Loader, version: str) -> None:
     change_text(variant / "properties.json", '"202607020630"', json.dumps(version))
     with pytest.raises(BadReplyError, match=f"Properties.Version is '{version}'") as caught:
         replay(loader, variant)
     assert_names_dataset_and_place(caught.value, "/Properties")
 
 
-def test_broken_version_that_is_no_moment_is_a_bad_reply(variant: Path, loader: Loader) -> None:
+def test_version_with_an_invalid_date_is_a_bad_reply(variant: Path, loader: Loader) -> None:
     change_text(variant / "properties.json", '"202607020630"', '"202613020630"')
     with pytest.raises(BadReplyError):
         replay(loader, variant)
@@ -331,7 +329,7 @@ def test_broken_version_that_is_no_moment_is_a_bad_reply(variant: Path, loader: 
         ({"Value": None}, "value_missing_without_reason"),
     ],
 )
-def test_broken_row_is_rejected_with_its_rule_and_all_others_load(
+def test_broken_row_is_rejected_and_others_load(
     variant: Path, loader: Loader, change: dict[str, Any], rule: str
 ) -> None:
     change_row(variant, 2, **change)
@@ -344,7 +342,7 @@ def test_broken_row_is_rejected_with_its_rule_and_all_others_load(
     assert loader.rows(manifest, "value", where=THIRD) == []
 
 
-def test_broken_three_rows_of_two_kinds_are_counted_exactly(variant: Path, loader: Loader) -> None:
+def test_three_broken_rows_are_counted_by_rule(variant: Path, loader: Loader) -> None:
     change_row(variant, 2, Value="x")
     change_row(variant, 3, Value="y")
     change_row(variant, 4, Perioden="2015W101")
@@ -354,14 +352,14 @@ def test_broken_three_rows_of_two_kinds_are_counted_exactly(variant: Path, loade
     assert rules == {"not_a_number": 2, "unknown_period": 1}
 
 
-def test_row_without_value_but_with_a_reason_is_loaded_without_value(variant: Path, loader: Loader) -> None:
+def test_row_with_a_reason_loads_without_a_value(variant: Path, loader: Loader) -> None:
     change_row(variant, 2, Value=None, ValueAttribute="Impossible")
     manifest = replay(loader, variant)
     assert (manifest.rows_loaded, manifest.rows_rejected) == (592, 0)
     assert loader.rows(manifest, "value, status", where=THIRD) == [(None, "Impossible")]
 
 
-def test_row_with_number_as_text_and_padded_codes_is_loaded(variant: Path, loader: Loader) -> None:
+def test_row_with_number_as_text_and_padded_codes_loads(variant: Path, loader: Loader) -> None:
     change_row(variant, 2, Value="40725.5", Measure="D001636 ", Landen="T001047  ")
     manifest = replay(loader, variant)
     rows = loader.rows(manifest, "measure, partner, value", where=THIRD)
@@ -377,24 +375,24 @@ def test_byte_order_mark_on_every_reply_changes_no_row(variant: Path, recorded: 
     assert loader.rows(manifest, "value", where="period = '2024JJ00' and measure = 'D001636'") == [(850697,)]
 
 
-def test_changed_unit_lands_as_stated_beside_what_is_declared(variant: Path, loader: Loader) -> None:
+def test_changed_unit_lands_next_to_the_declared_unit(variant: Path, loader: Loader) -> None:
     change_text(variant / "measure-codes.json", '"Unit": "mln euro"', '"Unit": "1 000 euro"')
     manifest = replay(loader, variant)
     assert loader.rows(manifest, "distinct stated_unit, declared_unit", "measures") == [("1 000 euro", "mln euro")]
 
 
-def test_recording_of_another_table_offers_no_slice(variant: Path) -> None:
+def test_recording_of_another_table_has_no_slices(variant: Path) -> None:
     change_text(variant / "index.json", '"tableId": "85429NED"', '"tableId": "85429ned"')
     assert open_replay(variant, DATASET, ("NL",)).slices == ()
 
 
-def test_replay_folder_that_is_absent_is_named(tmp_path: Path) -> None:
+def test_missing_replay_folder_error_names_it(tmp_path: Path) -> None:
     with pytest.raises(ExtractError, match="does not exist") as caught:
         open_replay(tmp_path / "absent", DATASET, ("NL",))
     assert str(tmp_path / "absent") in str(caught.value)
 
 
-# --- an office that changes, and pages: small recordings of our own ------------------------------------------------
+# --- versions that change, and pages: small synthetic recordings ---------------------------------------------------
 
 
 def own_rows(first: int, last: int) -> list[dict[str, Any]]:
@@ -439,13 +437,13 @@ def page(rows: list[dict[str, Any]], following: str | None = None, *, before: bo
     return as_json(**(named | {"value": rows} if before else {"value": rows} | named))
 
 
-def test_replayed_version_that_changes_while_reading_is_a_torn_read(recorded: Path, loader: Loader) -> None:
+def test_replayed_version_changed_during_the_read_is_a_torn_read(recorded: Path, loader: Loader) -> None:
     found = open_replay(recorded, DATASET, ("NL",))
     properties = (recorded / "properties.json").read_bytes()
     changed = properties.replace(b'"202607020630"', b'"202607030630"')
     assert changed != properties
     bodies: dict[str, list[Answer]] = {url: [r.body] for url, r in found.adapter._recordings.items()}
-    # Each new start finds the older one first, as no office would; it is given up then.
+    # Each restart finds the older version first, which no real office would serve, so the load fails in the end.
     bodies[f"{TABLE}/Properties"] = [properties, changed] * (RESTARTS + 1)
     with pytest.raises(TornReadError, match="version 202607030630 while version 202607020630") as caught:
         loader.load(CountingAdapter(bodies), found.slices[0])
@@ -454,7 +452,7 @@ def test_replayed_version_that_changes_while_reading_is_a_torn_read(recorded: Pa
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["link after the rows", "link before the rows"])
-def test_two_pages_give_the_same_rows_as_one(tmp_path: Path, *, before: bool) -> None:
+def test_two_pages_yield_the_same_rows_as_one(tmp_path: Path, *, before: bool) -> None:
     one = own_office({FIRST: page(own_rows(0, 5))}, 5)
     two = own_office({FIRST: page(own_rows(0, 3), SECOND, before=before), SECOND: page(own_rows(3, 5))}, 5)
     found = []
@@ -481,27 +479,27 @@ def test_next_link_with_escaped_characters_is_followed(loader: Loader) -> None:
     assert loader.load(adapter, PART).rows_loaded == 5
 
 
-def test_last_page_missing_differs_from_the_offices_count(loader: Loader) -> None:
+def test_missing_last_page_differs_from_the_count(loader: Loader) -> None:
     with pytest.raises(TornReadError, match="counts 5 observations and sent 3") as caught:
         loader.load(CountingAdapter(own_office({FIRST: page(own_rows(0, 3))}, 5)), PART)
     assert_names_dataset_and_place(caught.value, "/Observations")
 
 
-def test_next_page_that_is_refused_is_named_in_the_offices_words(loader: Loader) -> None:
+def test_refused_next_page_error_quotes_the_office(loader: Loader) -> None:
     adapter = CountingAdapter(own_office({FIRST: page(own_rows(0, 3), SECOND)}, 5))
     with pytest.raises(OfficeRefusedError, match="nothing is known of this URL") as caught:
         loader.load(adapter, PART)
     assert_names_dataset_and_place(caught.value, "skiptoken=3")
 
 
-def test_page_sent_twice_differs_from_the_offices_count(loader: Loader) -> None:
+def test_page_sent_twice_differs_from_the_count(loader: Loader) -> None:
     third = f"{FIRST}&$skiptoken=6"
     pages = {FIRST: page(own_rows(0, 3), SECOND), SECOND: page(own_rows(0, 3), third), third: page(own_rows(3, 5))}
     with pytest.raises(TornReadError, match="counts 5 observations and sent 8"):
         loader.load(CountingAdapter(own_office(pages, 5)), PART)
 
 
-def test_page_sent_twice_in_the_place_of_another_is_a_torn_read(loader: Loader) -> None:
+def test_page_sent_twice_instead_of_another_is_a_torn_read(loader: Loader) -> None:
     pages = {FIRST: page(own_rows(0, 3), SECOND), SECOND: page(own_rows(0, 3))}
     with pytest.raises(TornReadError, match="counts 6 observations and sent 6, 3 of them different"):
         loader.load(CountingAdapter(own_office(pages, 6)), PART)
@@ -520,7 +518,7 @@ def test_next_link_back_to_an_earlier_page_is_a_torn_read(loader: Loader) -> Non
         loader.load(CountingAdapter(own_office(pages, 5)), PART)
 
 
-def test_passing_trouble_on_a_page_heals_and_loads_everything(loader: Loader) -> None:
+def test_transient_page_error_is_retried_and_everything_loads(loader: Loader) -> None:
     bodies = own_office({FIRST: page(own_rows(0, 3), SECOND), SECOND: page(own_rows(3, 5))}, 5)
     bodies[SECOND].insert(0, b"<html>Even geduld</html>")
     adapter = CountingAdapter(bodies)
@@ -530,14 +528,14 @@ def test_passing_trouble_on_a_page_heals_and_loads_everything(loader: Loader) ->
 
 
 @pytest.mark.parametrize("body", [b"vijf", b"-1", b"1.132"])
-def test_count_that_is_no_number_is_tried_again_and_then_given_up(loader: Loader, body: bytes) -> None:
+def test_non_numeric_count_is_retried_then_fails(loader: Loader, body: bytes) -> None:
     bodies = own_office({FIRST: page(own_rows(0, 5))}, 5) | {COUNT: [body]}
     with pytest.raises(TransientOfficeError, match="not a count"):
         loader.load(CountingAdapter(bodies), PART)
     assert len(loader.waits) == 1
 
 
-def test_table_without_a_row_gives_an_empty_load(loader: Loader) -> None:
+def test_table_without_rows_is_an_empty_load(loader: Loader) -> None:
     manifest = loader.load(CountingAdapter(own_office({FIRST: page([])}, 0)), PART)
     assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (0, 0, 0)
     assert loader.rows(manifest, "product_code, last_month", "coverage") == [("*", None)]
@@ -556,7 +554,7 @@ def test_table_without_a_row_gives_an_empty_load(loader: Loader) -> None:
         ),
     ],
 )
-def test_observation_filter_asks_for_the_slice(part: Slice, expected: str) -> None:
+def test_observation_filter_selects_the_slice(part: Slice, expected: str) -> None:
     measures = "Measure in ('D001636','M001648','M001632','M007897')"
     assert observation_filter(DATASET, part) == measures + expected
 

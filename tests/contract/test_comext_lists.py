@@ -1,4 +1,4 @@
-"""The lists of Comext from listing to landing: what is an entry, what is refused, and what a later release changes."""
+"""Comext code lists from listing to landing: entries, rejected lines, refused files and later releases."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def whole(dataset: Dataset) -> Slice:
 
 
 def urls(dataset: Dataset) -> tuple[str, str]:
-    """Return the addresses of the listing and of the file."""
+    """Return the URLs of the listing and of the file."""
     path = f"{comext_lists.FOLDER}/{dataset.identifier}"
     folder = quote(path.rpartition("/")[0], safe="")
     return (
@@ -83,7 +83,7 @@ def listing(dataset: Dataset, size: int | str, modified: str = MODIFIED) -> byte
 def office(
     dataset: Dataset, *replies: Answer, size: int | str | None = None, modified: str = MODIFIED
 ) -> CountingAdapter:
-    """Serve a list; unless `size` says otherwise its listing is right."""
+    """Serve a list; its listing is correct unless `size` overrides it."""
     if size is None:
         first = replies[0]
         assert isinstance(first, bytes)
@@ -113,7 +113,7 @@ def test_titles_land_as_entries_with_plain_codes_and_iso_days(tmp_path: Path) ->
     assert failed_checks(loader.landing, TITLES, manifest) == []
 
 
-def test_titles_with_days_of_their_own_keep_a_code_for_each_title(tmp_path: Path) -> None:
+def test_titles_with_their_own_dates_keep_one_entry_per_title(tmp_path: Path) -> None:
     lines = (
         "7318\t01/01/1988\t31/12/2500\tScrews\t01/01/1988\t31/12/2006",
         "7318\t01/01/1988\t31/12/2500\tScrews, bolts\t01/01/2007\t31/12/2011",
@@ -129,7 +129,7 @@ def test_titles_with_days_of_their_own_keep_a_code_for_each_title(tmp_path: Path
     assert failed_checks(loader.landing, TITLES, manifest) == []
 
 
-def test_successions_land_as_pairs_with_the_day_of_the_change(tmp_path: Path) -> None:
+def test_successions_land_as_pairs_with_the_date_of_change(tmp_path: Path) -> None:
     loader = Loader(SUCCESSIONS, tmp_path)
     manifest = loader.load(office(SUCCESSIONS, good(SUCCESSIONS)), whole(SUCCESSIONS))
     assert loader.rows(manifest, "predecessor, successor, valid_from, period, measure, value") == [
@@ -154,7 +154,7 @@ def test_successions_land_as_pairs_with_the_day_of_the_change(tmp_path: Path) ->
     ],
     ids=["BOM", "LF", "both line ends", "last line open", "blank lines", "blanks that do not break", "padded"],
 )
-def test_list_written_another_way_lands_the_same_entries(
+def test_equivalent_encoding_lands_the_same_entries(
     tmp_path: Path, dataset: Dataset, change: Callable[[bytes], bytes]
 ) -> None:
     found = []
@@ -166,12 +166,12 @@ def test_list_written_another_way_lands_the_same_entries(
     assert found[0] == found[1]
 
 
-def test_list_asked_for_from_a_year_on_lands_what_begins_since(tmp_path: Path) -> None:
+def test_list_from_a_given_year_lands_entries_beginning_since(tmp_path: Path) -> None:
     loader = Loader(TITLES, tmp_path)
     text = good(TITLES) + body("7208\tunknown\t31/12/2500\tFlat-rolled")
     manifest = loader.load(office(TITLES, text), Slice(TITLES.code, "EU", "2017-01", "2020-12"))
     assert loader.rows(manifest, "product") == [("73181568",)]
-    # What has no first day may have begun in these years.
+    # An entry without a valid first day may have begun in these years.
     assert loader.rules(manifest) == {"not_a_date": 1}
     assert loader.rows(manifest, "first_month::varchar, last_month::varchar", "coverage") == [
         ("2017-01-01", "2020-12-01")
@@ -216,7 +216,7 @@ def _broken() -> Iterator[object]:
 
 
 @pytest.mark.parametrize(("dataset", "line", "rule"), _broken())
-def test_line_that_breaks_a_rule_is_rejected_as_it_is_and_stops_at_gate_1(
+def test_invalid_line_is_rejected_verbatim_and_fails_the_landing_gate(
     tmp_path: Path, dataset: Dataset, line: str, rule: str
 ) -> None:
     first, *others = LINES[dataset.code]
@@ -224,12 +224,12 @@ def test_line_that_breaks_a_rule_is_rejected_as_it_is_and_stops_at_gate_1(
     manifest = loader.load(office(dataset, body(first, line, *others)), whole(dataset))
     assert (manifest.rows_read, manifest.rows_loaded) == (4, 3)
     assert loader.rows(manifest, "rule, (row_content->'fields')::varchar[]", "rejects") == [(rule, line.split("\t"))]
-    # One of four is too much; of the thousands of a real list it is a warning.
+    # One of four exceeds the threshold; one in the thousands of a real list is a warning.
     assert failed_checks(loader.landing, dataset, manifest) == ["few_rows_are_rejected"]
 
 
 @BOTH
-def test_entry_that_stands_twice_stops_at_gate_1(tmp_path: Path, dataset: Dataset) -> None:
+def test_duplicate_entry_fails_the_landing_gate(tmp_path: Path, dataset: Dataset) -> None:
     loader = Loader(dataset, tmp_path)
     lines = LINES[dataset.code]
     manifest = loader.load(office(dataset, body(*lines, lines[1])), whole(dataset))
@@ -257,7 +257,7 @@ REFUSALS: dict[str, tuple[Callable[[bytes], bytes], type[ExtractError], str]] = 
 
 @BOTH
 @pytest.mark.parametrize(("change", "kind", "words"), REFUSALS.values(), ids=list(REFUSALS))
-def test_reply_that_is_no_whole_list_lands_nothing(
+def test_incomplete_list_lands_nothing(
     tmp_path: Path, dataset: Dataset, change: Callable[[bytes], bytes], kind: type[ExtractError], words: str
 ) -> None:
     loader = Loader(dataset, tmp_path)
@@ -267,19 +267,19 @@ def test_reply_that_is_no_whole_list_lands_nothing(
         loader.load(adapter, whole(dataset))
     assert caught.value.dataset == dataset.code
     assert not any((loader.landing.root / dataset.code).glob("*"))
-    # What is retryable is asked for twice, as the session allows; all else once.
+    # The session allows two attempts for a retryable error, and one for any other.
     assert adapter.asked[urls(dataset)[1].replace("%2F", "/")] == (2 if kind is TransientOfficeError else 1)
 
 
 @BOTH
-def test_list_that_is_cut_once_is_asked_for_again(tmp_path: Path, dataset: Dataset) -> None:
+def test_truncated_list_is_requested_again(tmp_path: Path, dataset: Dataset) -> None:
     loader = Loader(dataset, tmp_path)
     text = good(dataset)
     manifest = loader.load(office(dataset, text[:20], text, size=len(text)), whole(dataset))
     assert (manifest.rows_loaded, len(loader.waits)) == (3, 1)
 
 
-def test_list_that_is_replaced_while_it_is_read_starts_again(tmp_path: Path) -> None:
+def test_list_replaced_during_the_read_restarts_the_load(tmp_path: Path) -> None:
     loader = Loader(TITLES, tmp_path)
     text = good(TITLES)
     index, file = urls(TITLES)
@@ -302,14 +302,14 @@ def test_list_that_is_replaced_while_it_is_read_starts_again(tmp_path: Path) -> 
     ],
     ids=["other files", "size in words", "time in words", "other columns", "no listing"],
 )
-def test_listing_that_does_not_tell_the_version_is_a_bad_reply(tmp_path: Path, reply: bytes, words: str) -> None:
+def test_listing_without_a_version_is_a_bad_reply(tmp_path: Path, reply: bytes, words: str) -> None:
     loader = Loader(TITLES, tmp_path)
     adapter = CountingAdapter({urls(TITLES)[0]: [reply]})
     with pytest.raises(BadReplyError, match=words):
         OFFICES["eurostat"].probe(loader.session(adapter), loader.hosts, TITLES, whole(TITLES))
 
 
-def test_file_that_is_listed_and_refused_names_the_office_s_words(tmp_path: Path) -> None:
+def test_refused_file_error_quotes_the_office(tmp_path: Path) -> None:
     loader = Loader(TITLES, tmp_path)
     with pytest.raises(ExtractError, match="HTTP 404"):
         loader.load(office(TITLES, Reply(b"<html>File not found</html>", 404), size=9), whole(TITLES))
@@ -333,7 +333,7 @@ def later(loader: Loader, text: bytes, modified: str = NEXT_MODIFIED) -> LoadMan
     return loader.load(office(dataset, text, modified=modified), part)
 
 
-def test_title_that_changes_is_one_entry_withdrawn_and_one_new(tmp_path: Path) -> None:
+def test_changed_title_withdraws_one_entry_and_adds_one(tmp_path: Path) -> None:
     loader = Loader(replace(TITLES, thresholds={"max_vanished_share": 0.5, "min_rows_ratio": 0.5}), tmp_path)
     manifest = later(loader, good(TITLES).replace(b"IRON AND STEEL", b"Iron and steel"))
     assert failed_checks(loader.landing, loader.dataset, manifest) == []
@@ -346,7 +346,7 @@ def test_title_that_changes_is_one_entry_withdrawn_and_one_new(tmp_path: Path) -
     ]
 
 
-def test_code_that_closes_is_the_same_entry_with_another_last_day(tmp_path: Path) -> None:
+def test_closed_code_withdraws_its_entry_and_adds_one_with_the_new_end(tmp_path: Path) -> None:
     loader = Loader(replace(TITLES, thresholds={"max_vanished_share": 0.5, "min_rows_ratio": 0.5}), tmp_path)
     lines = (TITLE_LINES[0].replace("2500", "2025"), *TITLE_LINES[1:], "7299\t01/01/2026\t31/12/2500\tSteel, other")
     committed = loader.commit(later(loader, body(*lines)))
@@ -358,7 +358,7 @@ def test_code_that_closes_is_the_same_entry_with_another_last_day(tmp_path: Path
 
 
 @BOTH
-def test_list_that_lost_many_entries_stops_at_gate_1(tmp_path: Path, dataset: Dataset) -> None:
+def test_list_that_lost_many_entries_fails_the_landing_gate(tmp_path: Path, dataset: Dataset) -> None:
     loader = Loader(dataset, tmp_path)
     manifest = later(loader, body(*LINES[dataset.code][:1]))
     failed = failed_checks(loader.landing, dataset, manifest)
@@ -388,16 +388,15 @@ EXPECTED = {
 
 
 @BOTH
-def test_simulated_list_loads_once_with_four_requests_and_then_with_one(
-    tmp_path: Path, simulated: Office, dataset: Dataset
-) -> None:
+def test_simulated_list_request_counts(tmp_path: Path, simulated: Office, dataset: Dataset) -> None:
     settings = Settings(profile="simulator", state=tmp_path, simulator_url=simulated.url)
     simulated.reset(10)
     (part,) = ingest.plan_loads(Run(settings), dataset.code)
     assert Slice.from_dict(part) == whole(dataset)
     fetched = ingest.fetch_load(Run(settings, "run", lambda _: None), part)
     assert fetched is not None
-    # Listing to see whether it is new; then listing, file, listing. The simulator counts the redirect to the file too.
+    # One listing checks for a new version; then listing, file, listing. The simulator counts the redirect to the file
+    # too.
     assert len(simulated.simulator.requests) == 5
     manifest = run_load(Case(dataset.code, dataset, whole(dataset)), simulated.url, tmp_path)
     assert manifest is not None
@@ -409,7 +408,7 @@ def test_simulated_list_loads_once_with_four_requests_and_then_with_one(
 
 
 @BOTH
-def test_simulated_list_is_what_its_registry_file_declares(tmp_path: Path, simulated: Office, dataset: Dataset) -> None:
+def test_simulated_list_matches_its_registry_file(tmp_path: Path, simulated: Office, dataset: Dataset) -> None:
     simulated.reset(10)
     loader = Loader(dataset, tmp_path, "simulator")
     hosts = Settings(profile="simulator", state=tmp_path, simulator_url=simulated.url).office_hosts(
@@ -426,7 +425,7 @@ def test_simulated_list_is_what_its_registry_file_declares(tmp_path: Path, simul
 
 
 @BOTH
-def test_examination_tells_other_columns(tmp_path: Path, dataset: Dataset) -> None:
+def test_examination_reports_changed_columns(tmp_path: Path, dataset: Dataset) -> None:
     loader = Loader(dataset, tmp_path)
     text = b"7208\tSteel\r\n"
     listed, differs = examine(loader.session(office(dataset, text)), loader.hosts, dataset)
@@ -447,14 +446,14 @@ FAULTS = (
     "truncate_gzip",
 )
 HARMLESS = FAULTS[:3]
-# Both lists come the same way; only what is read otherwise can differ between them.
+# Both lists take the same path; only harmless faults can affect their parsers differently.
 TRIED = [
     (kind, dataset) for kind in FAULTS for dataset in (TITLES, SUCCESSIONS) if kind in HARMLESS or dataset is TITLES
 ]
 
 
 @pytest.mark.parametrize(("kind", "dataset"), TRIED, ids=[f"{kind}-{dataset.code}" for kind, dataset in TRIED])
-def test_fault_at_any_request_loads_the_same_list_or_stops(
+def test_fault_at_any_request_loads_the_same_list_or_fails(
     tmp_path: Path, simulated: Office, dataset: Dataset, kind: str
 ) -> None:
     case = Case(dataset.code, dataset, whole(dataset))
@@ -477,7 +476,7 @@ def test_fault_at_any_request_loads_the_same_list_or_stops(
     assert {*found.values()} != {"does not apply"}
 
 
-def test_inspector_takes_a_list_of_another_unit_of_size_for_whole(tmp_path: Path) -> None:
+def test_inspector_accepts_a_list_larger_than_listed(tmp_path: Path) -> None:
     path = tmp_path / "CN.txt"
     path.write_bytes(good(TITLES))
     judge = partial(comext_lists.inspect_list, ListedFile("CN.txt", "", 1, MODIFIED))

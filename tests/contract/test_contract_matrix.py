@@ -1,7 +1,7 @@
-"""Every rule of a contract in every mode, for every protocol: what is loaded, rejected, reported and let through.
+"""Every contract rule in every mode, for every protocol: rows loaded and rejected, findings and the gate's verdict.
 
-A dataset whose contract says `fail` loads what it can and fails the landing gate, so its rows can be seen; only what
-cannot be read at all is an error before that.
+A dataset with mode `fail` loads the rows it can and fails the landing gate, so its rows remain inspectable. Only an
+unreadable reply raises an error before that.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ from tests.contract.offices_of_ours import (
 )
 
 MODES = ("warn", "quarantine", "fail")
-# SDMX and OData write a missing value as NaN or INF too; the last two do not fit into the facts.
+# SDMX and OData also write missing values as NaN or INF; the last two exceed the range of the fact tables.
 NO_NUMBERS = ("onbekend", "NaN", "INF", "-Infinity", "1e400", "1e15")
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a table is offered by an office of ours.
+    """A table as a fake office serves it.
 
-    `office` gives all replies for rows in the protocol's own shape.
+    `office` returns all replies for rows in the protocol's own format.
     """
 
     dataset: Dataset
@@ -148,7 +148,7 @@ PROTOCOLS = {
     "SDMX-CSV, main host": Protocol(TEC, TEC_PART, main_host),
     "bulk": Protocol(BULK, BULK_PART, bulk),
 }
-# The partners that stand in the rows, and one that does not.
+# The partners in the rows, and one that is absent.
 KNOWN: dict[str, Codes] = {
     "CBS v4": {"partner": frozenset({"L008592", "L008778"})},
     "CBS zip": {"partner": frozenset({"L008592", "L008778"})},
@@ -160,7 +160,7 @@ KNOWN: dict[str, Codes] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a load."""
+    """Result of a load."""
 
     loaded: int
     rejected: dict[str, int]
@@ -187,7 +187,7 @@ def modes_of(rule: str) -> pytest.MarkDecorator:
 every_protocol = pytest.mark.parametrize("name", PROTOCOLS)
 
 
-def test_matrix_speaks_of_every_rule_and_mode() -> None:
+def test_matrix_covers_every_rule_and_mode() -> None:
     assert set(CONTRACT_MODES) == {
         "new_column",
         "missing_column",
@@ -200,19 +200,19 @@ def test_matrix_speaks_of_every_rule_and_mode() -> None:
 
 
 @every_protocol
-def test_reply_as_declared_is_loaded_without_a_finding(tmp_path: Path, name: str) -> None:
+def test_declared_reply_loads_without_findings(tmp_path: Path, name: str) -> None:
     assert outcome(name, tmp_path, "") == Outcome(4, {}, [], passes=True)
 
 
 @every_protocol
 @modes_of("new_column")
-def test_new_column_is_reported_and_its_rows_are_loaded(tmp_path: Path, name: str, mode: str) -> None:
+def test_new_column_is_reported_and_rows_load(tmp_path: Path, name: str, mode: str) -> None:
     found = outcome(name, tmp_path, "new column", new_column=mode)
     assert found == Outcome(4, {}, [("new_column", "EXTRA", mode)], passes=mode != "fail")
 
 
 @modes_of("missing_column")
-def test_missing_column_of_flags_is_reported_and_the_rows_are_loaded(tmp_path: Path, mode: str) -> None:
+def test_missing_flag_column_is_reported_and_rows_load(tmp_path: Path, mode: str) -> None:
     found = outcome("SDMX-CSV, main host", tmp_path, "no column", missing_column=mode)
     assert found == Outcome(4, {}, [("missing_column", "CONF_STATUS", mode)], passes=mode != "fail")
 
@@ -221,9 +221,7 @@ def test_missing_column_of_flags_is_reported_and_the_rows_are_loaded(tmp_path: P
     ("name", "column"), [("CBS v4", "SITC"), ("CBS zip", "SITC"), ("SDMX-CSV", "flow"), ("bulk", "PRODUCT_BEC5")]
 )
 @modes_of("missing_column")
-def test_missing_column_without_which_no_row_can_be_read_stops_in_any_mode(
-    tmp_path: Path, name: str, column: str, mode: str
-) -> None:
+def test_missing_required_column_is_an_error_in_every_mode(tmp_path: Path, name: str, column: str, mode: str) -> None:
     with pytest.raises(BadReplyError, match=f"'{column}'") as caught:
         outcome(name, tmp_path, "no column", missing_column=mode)
     assert "lack" in caught.value.problem
@@ -233,14 +231,14 @@ def test_missing_column_without_which_no_row_can_be_read_stops_in_any_mode(
 @every_protocol
 @pytest.mark.parametrize("text", NO_NUMBERS)
 @modes_of("type_change")
-def test_value_that_is_no_number_is_rejected_and_reported(tmp_path: Path, name: str, text: str, mode: str) -> None:
+def test_non_numeric_value_is_rejected_and_reported(tmp_path: Path, name: str, text: str, mode: str) -> None:
     found = outcome(name, tmp_path, text, type_change=mode)
     assert found == Outcome(3, {"not_a_number": 1}, [("type_change", "value", mode)], passes=mode != "fail")
 
 
 @every_protocol
 @modes_of("new_code")
-def test_new_code_is_reported_and_put_in_quarantine_only_if_so_declared(tmp_path: Path, name: str, mode: str) -> None:
+def test_new_code_is_reported_and_quarantined_only_in_quarantine_mode(tmp_path: Path, name: str, mode: str) -> None:
     found = outcome(name, tmp_path, "new code", new_code={"partner": mode, "default": "warn"})
     rejected = {"unknown_partner": 1} if mode == "quarantine" else {}
     assert found == Outcome(4 - len(rejected), rejected, [("new_code", "partner", mode)], passes=mode != "fail")
@@ -248,9 +246,7 @@ def test_new_code_is_reported_and_put_in_quarantine_only_if_so_declared(tmp_path
 
 @every_protocol
 @modes_of("new_code")
-def test_new_code_of_a_column_that_no_seed_knows_is_compared_with_the_loads_before(
-    tmp_path: Path, name: str, mode: str
-) -> None:
+def test_new_code_without_a_seed_is_compared_with_earlier_loads(tmp_path: Path, name: str, mode: str) -> None:
     protocol = PROTOCOLS[name]
     dataset = with_contract(protocol.dataset, new_code={"partner": mode, "default": "warn"})
     loader = Loader(dataset, tmp_path / "state")
@@ -263,7 +259,7 @@ def test_new_code_of_a_column_that_no_seed_knows_is_compared_with_the_loads_befo
     assert loader.keeps_contract(manifest) is (mode != "fail")
 
 
-def test_what_the_load_before_said_too_does_not_warn_again(tmp_path: Path) -> None:
+def test_repeated_finding_does_not_warn_again(tmp_path: Path) -> None:
     protocol = PROTOCOLS["SDMX-CSV"]
     loader = Loader(with_contract(protocol.dataset, new_column="warn"), tmp_path)
 
@@ -285,7 +281,7 @@ def test_what_the_load_before_said_too_does_not_warn_again(tmp_path: Path) -> No
 
 @every_protocol
 @modes_of("vanished_code")
-def test_code_that_is_gone_is_reported_and_the_rest_is_loaded(tmp_path: Path, name: str, mode: str) -> None:
+def test_vanished_code_is_reported_and_rows_load(tmp_path: Path, name: str, mode: str) -> None:
     protocol = PROTOCOLS[name]
     loader = Loader(with_contract(protocol.dataset, vanished_code=mode), tmp_path / "state")
     declared = KNOWN[name]
@@ -300,7 +296,7 @@ def test_code_that_is_gone_is_reported_and_the_rest_is_loaded(tmp_path: Path, na
 
 @pytest.mark.parametrize("name", ["CBS v4", "CBS zip"])
 @modes_of("unit_change")
-def test_other_unit_puts_its_measure_in_quarantine_or_fails(tmp_path: Path, name: str, mode: str) -> None:
+def test_changed_unit_quarantines_its_measure_or_fails(tmp_path: Path, name: str, mode: str) -> None:
     found = outcome(name, tmp_path, "unit", unit_change=mode)
     rejected = {"unit_change": 1} if mode == "quarantine" else {}
     assert found == Outcome(4 - len(rejected), rejected, [("unit_change", "M001632", mode)], passes=mode != "fail")
@@ -314,7 +310,7 @@ def test_other_unit_puts_its_measure_in_quarantine_or_fails(tmp_path: Path, name
         ("onbekend", {"type_change": "quarantine"}, True),
     ],
 )
-def test_quarantine_of_many_rows_lets_the_others_through_and_many_bad_rows_do_not(
+def test_many_quarantined_rows_pass_but_many_bad_rows_fail(
     tmp_path: Path, kind: str, contract: dict[str, Any], *, fails: bool
 ) -> None:
     protocol = PROTOCOLS["CBS v4"]
@@ -327,7 +323,7 @@ def test_quarantine_of_many_rows_lets_the_others_through_and_many_bad_rows_do_no
 
 
 @pytest.mark.parametrize("name", ["SDMX-CSV", "SDMX-CSV, main host"])
-def test_unit_at_eurostat_is_part_of_the_code_so_another_one_is_an_unknown_measure(tmp_path: Path, name: str) -> None:
+def test_changed_eurostat_unit_is_an_unknown_measure(tmp_path: Path, name: str) -> None:
     protocol = PROTOCOLS[name]
     answers = protocol.office(tmp_path / "office", "")
     (url,) = (url for url in answers if "/data/" in url and "format=SDMX-CSV" in url)
@@ -339,7 +335,7 @@ def test_unit_at_eurostat_is_part_of_the_code_so_another_one_is_an_unknown_measu
     assert (manifest.rows_loaded, loader.rules(manifest)) == (0, {"unknown_measure": 4})
 
 
-def test_unit_that_was_never_seen_is_reported_and_its_rows_are_loaded(tmp_path: Path) -> None:
+def test_undeclared_unit_is_reported_and_rows_load(tmp_path: Path) -> None:
     unseen = replace(CBS, measures=tuple(replace(measure, unit="") for measure in CBS.measures))
     loader = Loader(unseen, tmp_path / "state")
     manifest = loader.load(adapter(cbs_pages(tmp_path, "")), CBS_PART)
@@ -348,7 +344,7 @@ def test_unit_that_was_never_seen_is_reported_and_its_rows_are_loaded(tmp_path: 
     assert loader.keeps_contract(manifest)
 
 
-def test_two_rules_at_once_are_both_reported(tmp_path: Path) -> None:
+def test_violations_of_two_rules_are_both_reported(tmp_path: Path) -> None:
     loader = Loader(with_contract(CBS, type_change="quarantine", new_column="warn"), tmp_path / "state")
     rows = [row | {"EXTRA": 1} for row in cbs_rows("onbekend")]
     rows[0]["Landen"] = "L999999"
@@ -361,7 +357,7 @@ def test_two_rules_at_once_are_both_reported(tmp_path: Path) -> None:
     assert loader.keeps_contract(manifest)
 
 
-def test_code_in_a_row_that_is_rejected_anyway_is_no_new_code(tmp_path: Path) -> None:
+def test_code_in_a_rejected_row_is_not_a_new_code(tmp_path: Path) -> None:
     rows = cbs_rows("onbekend")
     rows[2]["Landen"] = "L999999"
     loader = Loader(CBS, tmp_path / "state")

@@ -1,4 +1,4 @@
-"""Offices that answer slowly or not at all, over the loopback: every exchange ends."""
+"""Offices that answer slowly or never, over the loopback interface: every exchange ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Server:
-    """Talks to each connection in its own way, until it is closed."""
+    """Handles each connection with the given function until closed."""
 
     def __init__(self, talk: Talk) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -50,7 +50,7 @@ class Server:
             try:
                 self._talk(connection)
             except OSError:
-                # The client hung up, as it should.
+                # The client hung up, as expected.
                 return
 
     def close(self) -> None:
@@ -119,11 +119,11 @@ def test_exchange_ends_at_its_deadline_and_leaves_no_bytes(
     ask_until_the_deadline(tmp_path, serve(talk).url)
 
 
-# Of an https address the proxy drips its answer to CONNECT, or says nothing.
+# For an https address, the proxy drips its answer to CONNECT, or stays silent.
 @pytest.mark.parametrize(
     ("scheme", "talk"), [*(("http", talk) for talk in TALKS), ("https", say_nothing), ("https", drip_headers)]
 )
-def test_exchange_ends_at_its_deadline_through_a_proxy_too(
+def test_exchange_through_a_proxy_ends_at_its_deadline(
     tmp_path: Path, serve: Callable[[Talk], Server], monkeypatch: pytest.MonkeyPatch, scheme: str, talk: Talk
 ) -> None:
     monkeypatch.setenv(f"{scheme}_proxy", serve(talk).url)
@@ -136,7 +136,7 @@ def say(status: str) -> Talk:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_proxy_that_wants_a_password_is_asked_once(
+def test_proxy_authentication_error_is_not_retried(
     tmp_path: Path, serve: Callable[[Talk], Server], monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     proxy = serve(say("407 Proxy Authentication Required"))
@@ -147,7 +147,7 @@ def test_proxy_that_wants_a_password_is_asked_once(
     assert proxy.connections == 1
 
 
-def test_proxy_that_cannot_now_is_asked_again(
+def test_unavailable_proxy_is_retried(
     tmp_path: Path, serve: Callable[[Talk], Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = serve(say("503 Service Unavailable"))
@@ -159,7 +159,7 @@ def test_proxy_that_cannot_now_is_asked_again(
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
-def test_this_machine_is_never_asked_through_a_proxy(
+def test_loopback_requests_bypass_the_proxy(
     tmp_path: Path, serve: Callable[[Talk], Server], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     proxy, server = serve(say("502 Bad Gateway")), serve(say("200 OK"))
@@ -172,7 +172,7 @@ def test_this_machine_is_never_asked_through_a_proxy(
     assert proxy.connections == 0
 
 
-def test_simulator_is_found_and_told_past_a_proxy(
+def test_simulator_requests_bypass_the_proxy(
     tmp_path: Path, serve: Callable[[Talk], Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = serve(say("502 Bad Gateway"))
@@ -190,7 +190,7 @@ def test_simulator_is_found_and_told_past_a_proxy(
     assert proxy.connections == 0
 
 
-def test_body_of_unknown_length_that_is_cut_at_the_deadline_is_never_taken_for_whole(
+def test_body_of_unknown_length_cut_at_the_deadline_is_incomplete(
     tmp_path: Path, serve: Callable[[Talk], Server]
 ) -> None:
     office = session(tmp_path)
@@ -199,7 +199,7 @@ def test_body_of_unknown_length_that_is_cut_at_the_deadline_is_never_taken_for_w
     assert {record.outcome[:17] for record in office.records} == {"no complete reply"}
 
 
-def test_slow_reply_within_its_deadline_is_whole(tmp_path: Path, serve: Callable[[Talk], Server]) -> None:
+def test_slow_reply_within_its_deadline_is_complete(tmp_path: Path, serve: Callable[[Talk], Server]) -> None:
     def talk(connection: socket.socket) -> None:
         connection.sendall(UNKNOWN_LENGTH)
         for _ in range(5):
@@ -212,9 +212,7 @@ def test_slow_reply_within_its_deadline_is_whole(tmp_path: Path, serve: Callable
     assert reply.path.read_bytes() == b"1,2\n" * 5
 
 
-def test_silence_ends_at_the_read_timeout_long_before_the_deadline(
-    tmp_path: Path, serve: Callable[[Talk], Server]
-) -> None:
+def test_silence_ends_at_the_read_timeout(tmp_path: Path, serve: Callable[[Talk], Server]) -> None:
     office = session(tmp_path, read_seconds=0.3, deadline_seconds=60.0)
     start = time.monotonic()
     with pytest.raises(TransientOfficeError, match="ReadTimeout"):
@@ -222,9 +220,7 @@ def test_silence_ends_at_the_read_timeout_long_before_the_deadline(
     assert time.monotonic() - start < 4
 
 
-def test_next_attempt_after_a_deadline_gets_a_connection_of_its_own(
-    tmp_path: Path, serve: Callable[[Talk], Server]
-) -> None:
+def test_attempt_after_a_deadline_opens_a_new_connection(tmp_path: Path, serve: Callable[[Talk], Server]) -> None:
     asked: list[int] = []
 
     def talk(connection: socket.socket) -> None:
@@ -241,7 +237,7 @@ def test_next_attempt_after_a_deadline_gets_a_connection_of_its_own(
     assert server.connections == 2
 
 
-def test_body_shorter_than_announced_is_tried_again(tmp_path: Path, serve: Callable[[Talk], Server]) -> None:
+def test_body_shorter_than_announced_is_retried(tmp_path: Path, serve: Callable[[Talk], Server]) -> None:
     def talk(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\nshort")
 

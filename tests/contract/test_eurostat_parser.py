@@ -1,7 +1,4 @@
-"""Eurostat from reply to landing: recorded replies of DS-045409, and replies of our own that are broken.
-
-The broken replies are made here, in the shape of the recorded ones.
-"""
+"""Eurostat from reply to landing: recorded replies of DS-045409, and broken synthetic replies in their format."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ HOSTS = OFFICE.hosts()
 BASE = HOSTS["comext"]
 LISTING = f"{BASE}/sdmx/2.1/dataflow/ESTAT"
 CONSTRAINT = f"{BASE}/sdmx/2.1/contentconstraint/ESTAT/DS-045409"
-# As many partners as the documented example of the office's cost rule counts.
+# Number of partners in the documented example of the office's cost rule.
 PARTNER_POSITIONS = 282
 PARTNERS = ("US", "DE", "WORLD", "QV", *(f"P{number}" for number in range(PARTNER_POSITIONS - 4)))
 PART = Slice(DATASET.code, "NL", "2025-01", "2025-02", products=("76",))
@@ -70,7 +67,7 @@ def constraint(**codes: tuple[str, ...]) -> bytes:
 
 
 def load_bodies(loader: Loader, *bodies: Answer) -> LoadManifest:
-    """Load the slice that needs as many requests as there are bodies."""
+    """Load the slice that needs one request per body."""
     part = months_of_one_product(len(bodies))
     urls, _ = data_urls(BASE, DATASET, part, {"partner": frozenset(PARTNERS)}, "2026-09")
     assert len(urls) == len(bodies)
@@ -94,7 +91,7 @@ def recorded(shared_data: Path) -> Path:
 
 
 def months_of_one_product(requests: int) -> Slice:
-    """Return a slice that needs this many requests."""
+    """Return a slice that needs this number of requests."""
     if requests == 1:
         return Slice(DATASET.code, "NL", "2025-01", "2025-02", products=("76",))
     products = tuple(f"{number:04d}" for number in range((requests - 1) * CODES_PER_REQUEST + 1))
@@ -112,7 +109,7 @@ def body(*lines: str, header: str = HEADER) -> bytes:
 # --- recorded replies ---------------------------------------------------------------------------------------------
 
 
-def test_recorded_bulk_reply_lands_the_dutch_exports_and_nothing_else(recorded: Path, loader: Loader) -> None:
+def test_recorded_bulk_reply_lands_only_dutch_exports(recorded: Path, loader: Loader) -> None:
     with (recorded / BULK).open(encoding="utf-8", newline="") as handle:
         every = list(csv.DictReader(handle))
     wanted = [row for row in every if (row["freq"], row["reporter"], row["flow"]) == ("M", "NL", "2")]
@@ -127,14 +124,14 @@ def test_recorded_bulk_reply_lands_the_dutch_exports_and_nothing_else(recorded: 
     assert manifest.vintage_at == "2026-02-13T10:00:00Z"
 
 
-def test_recorded_bulk_reply_offers_a_slice_for_each_reporter_in_it(recorded: Path) -> None:
+def test_recorded_bulk_reply_has_a_slice_per_reporter(recorded: Path) -> None:
     slices = open_replay(recorded / "bulk-api-2026-02", DATASET, ("NL", "DE", "US")).slices
     assert [part.reporter for part in slices] == ["NL", "DE"]
     assert {(part.first_month, part.last_month) for part in slices} == {("2023-01", "2025-12")}
     assert all(len(part.partners) == 29 for part in slices)
 
 
-def test_recorded_bulk_reply_says_that_not_all_partners_were_asked_for(recorded: Path, loader: Loader) -> None:
+def test_recorded_bulk_reply_coverage_lacks_all_partners(recorded: Path, loader: Loader) -> None:
     manifest = replay(loader, recorded)
     assert loader.rows(manifest, "product_code, has_all_partners", "coverage") == [("39201023", False)]
 
@@ -158,7 +155,7 @@ def test_recorded_listing_probe_reads_the_vintage_in_utc(recorded: Path, loader:
     assert len(session.records) == 1
 
 
-def test_listing_probe_and_data_reply_of_one_release_have_one_vintage(recorded: Path, loader: Loader) -> None:
+def test_listing_probe_and_data_reply_share_the_vintage(recorded: Path, loader: Loader) -> None:
     session = loader.session(listing_adapter(recorded / "api-2026-09" / "comext-dataflows.xml"))
     assert OFFICE.probe(session, HOSTS, DATASET, PART) == parse_last_update(STAMP, DATASET)
 
@@ -170,15 +167,15 @@ def test_listing_without_the_dataset_is_a_bad_reply(recorded: Path, loader: Load
     assert caught.value.where.endswith("/dataflow/ESTAT")
 
 
-def test_listing_cut_off_is_tried_again_and_then_given_up(recorded: Path, loader: Loader) -> None:
+def test_truncated_listing_is_retried_then_fails(recorded: Path, loader: Loader) -> None:
     text = (recorded / "api-2026-09" / "comext-dataflows.xml").read_bytes()
-    cut = text[: text.index(b"https://ec.europa.eu/eurostat/documents") + 70]  # inside a long address
+    cut = text[: text.index(b"https://ec.europa.eu/eurostat/documents") + 70]  # within a long URL
     with pytest.raises(TransientOfficeError, match="the XML is cut off"):
         OFFICE.probe(loader.session(listing_adapter(cut)), HOSTS, DATASET, PART)
     assert len(loader.waits) == 1
 
 
-def test_listing_cut_behind_a_tag_is_an_extract_error(recorded: Path, loader: Loader) -> None:
+def test_listing_cut_after_a_tag_is_an_extract_error(recorded: Path, loader: Loader) -> None:
     text = (recorded / "api-2026-09" / "comext-dataflows.xml").read_bytes()
     cut = text[: text.index(b"</c:Annotation>", len(text) // 2) + len(b"</c:Annotation>")]
     with pytest.raises(ExtractError):
@@ -194,7 +191,7 @@ def test_listing_cut_behind_a_tag_is_an_extract_error(recorded: Path, loader: Lo
     ],
 )
 @pytest.mark.parametrize("content_type", ["application/xml", "application/vnd.sdmx.data+csv", "", "text/html"])
-def test_recorded_fault_is_recognised_whatever_the_content_type(
+def test_recorded_fault_is_recognised_for_any_content_type(
     recorded: Path, file: str, code: str, words: str, content_type: str
 ) -> None:
     verdict = inspect_data(recorded / "api-2026-09" / file, content_type)
@@ -211,7 +208,7 @@ def test_recorded_fault_is_recognised_whatever_the_content_type(
         ("ds-999999-statistics.json", "Eurostat fault 100: ERR_NOT_FOUND_4"),
     ],
 )
-def test_recorded_json_fault_is_told_in_the_offices_words(recorded: Path, file: str, words: str) -> None:
+def test_recorded_json_fault_quotes_the_office(recorded: Path, file: str, words: str) -> None:
     verdict = inspect_data(recorded / "api-2026-09" / file, "application/json")
     assert verdict is not None
     assert verdict.reason.startswith(words)
@@ -219,12 +216,12 @@ def test_recorded_json_fault_is_told_in_the_offices_words(recorded: Path, file: 
     assert verdict.next_step
 
 
-def test_recorded_tsv_and_json_stat_are_data_whatever_the_content_type(recorded: Path) -> None:
+def test_recorded_tsv_and_json_stat_are_data_for_any_content_type(recorded: Path) -> None:
     for name in ("ds-045409-de-us-m-2026-06-07.tsv", "ds-045409-eu27-us-total-2024-01-02.json"):
         assert inspect_data(recorded / "api-2026-09" / name, "text/csv") is None
 
 
-def test_recorded_structures_are_accepted_and_a_fault_is_not(recorded: Path) -> None:
+def test_recorded_structures_are_accepted_but_not_a_fault(recorded: Path) -> None:
     folder = recorded / "api-2026-09"
     for name in ("comext-dataflows.xml", "ds-045409-datastructure.xml", "ds-045409-constraint.trimmed.xml"):
         assert inspect_structure(folder / name, "application/xml") is None
@@ -233,7 +230,7 @@ def test_recorded_structures_are_accepted_and_a_fault_is_not(recorded: Path) -> 
     assert "fault 100" in verdict.reason
 
 
-def test_recorded_structure_definition_has_the_registrys_dimensions_in_order(recorded: Path) -> None:
+def test_recorded_structure_matches_the_registry_dimensions(recorded: Path) -> None:
     root = ElementTree.parse(recorded / "api-2026-09" / "ds-045409-datastructure.xml").getroot()
     found = {
         int(str(element.get("position"))): element.get("id")
@@ -244,10 +241,10 @@ def test_recorded_structure_definition_has_the_registrys_dimensions_in_order(rec
     assert tuple(found[position] for position in sorted(found)) == tuple(DATASET.dimensions)
 
 
-# --- replies of our own -------------------------------------------------------------------------------------------
+# --- synthetic replies --------------------------------------------------------------------------------------------
 
 
-def test_own_reply_lands_text_codes_and_numbers(loader: Loader) -> None:
+def test_synthetic_reply_lands_text_codes_and_numbers(loader: Loader) -> None:
     manifest = load_bodies(loader, body(line("US", "5.5"), line("WORLD", "1e3"), line("QV", "0", product="01")))
     assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (3, 3, 0)
     assert loader.rows(manifest, "partner, product, value, request_no") == [
@@ -269,7 +266,7 @@ def test_own_reply_lands_text_codes_and_numbers(loader: Loader) -> None:
     ],
     ids=["CRLF", "BOM", "BOM and CRLF", "quoted header", "quoted values"],
 )
-def test_reply_written_another_way_lands_the_same_rows(tmp_path: Path, change: Any) -> None:
+def test_equivalent_encoding_lands_the_same_rows(tmp_path: Path, change: Any) -> None:
     plain = body(line("US", "5"), line("WORLD", "7", "2025-02"))
     found = []
     for name, text in (("plain", plain), ("changed", change(plain))):
@@ -281,7 +278,7 @@ def test_reply_written_another_way_lands_the_same_rows(tmp_path: Path, change: A
     assert found[0] == found[1]
 
 
-def test_reply_with_an_extra_column_lands_the_known_ones(loader: Loader) -> None:
+def test_reply_with_an_extra_column_lands_the_known_columns(loader: Loader) -> None:
     manifest = load_bodies(loader, body(line() + ",p", header=HEADER + ",OBS_FLAG"))
     assert loader.rows(manifest, "partner, value") == [("US", 5.0)]
 
@@ -309,7 +306,7 @@ def test_reply_without_last_update_is_a_bad_reply(loader: Loader) -> None:
         load_bodies(loader, text)
 
 
-def test_reply_cut_in_its_last_line_is_tried_again_and_then_given_up(loader: Loader) -> None:
+def test_reply_cut_in_its_last_line_is_retried_then_fails(loader: Loader) -> None:
     with pytest.raises(TransientOfficeError, match="cut off in its last line") as caught:
         load_bodies(loader, body(line("US"), line("DE"))[:-9])
     assert (caught.value.dataset, len(loader.waits)) == (DATASET.code, 1)
@@ -328,7 +325,7 @@ def test_reply_cut_in_its_last_line_is_tried_again_and_then_given_up(loader: Loa
         (line("DE").replace("VALUE_IN_EUROS", "SUPPLEMENTARY_QUANTITY"), "unknown_measure"),
     ],
 )
-def test_wrong_row_is_rejected_with_its_rule_and_all_others_load(loader: Loader, wrong: str, rule: str) -> None:
+def test_invalid_row_is_rejected_and_others_load(loader: Loader, wrong: str, rule: str) -> None:
     manifest = load_bodies(loader, body(line("US"), wrong, line("WORLD")))
     assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (3, 2, 1)
     ((found, content),) = loader.rows(manifest, "rule, row_content", "rejects")
@@ -337,7 +334,7 @@ def test_wrong_row_is_rejected_with_its_rule_and_all_others_load(loader: Loader,
 
 
 @pytest.mark.parametrize("wrong", ["ESTAT:DS-045409(1.0),15/09/26", line("DE") + ",too,many", "half a line"])
-def test_malformed_line_is_rejected_as_it_is(loader: Loader, wrong: str) -> None:
+def test_malformed_line_is_rejected_verbatim(loader: Loader, wrong: str) -> None:
     manifest = load_bodies(loader, body(line("US"), wrong, line("WORLD")))
     assert (manifest.rows_read, manifest.rows_loaded, manifest.rows_rejected) == (3, 2, 1)
     ((rule, content),) = loader.rows(manifest, "rule, row_content", "rejects")
@@ -356,7 +353,7 @@ def test_malformed_lines_of_two_replies_keep_their_request(loader: Loader) -> No
     ]
 
 
-def test_two_stamps_in_one_reply_are_not_one_load(loader: Loader) -> None:
+def test_two_stamps_in_one_reply_are_a_bad_reply(loader: Loader) -> None:
     with pytest.raises(BadReplyError, match="1 of 2 rows carry another stamp") as caught:
         load_bodies(loader, body(line("US"), line("DE", stamp="16/09/26 11:00:00")))
     assert caught.value.dataset == DATASET.code
@@ -373,12 +370,12 @@ def test_stamp_unlike_the_listing_is_a_torn_read(loader: Loader) -> None:
         load_bodies(loader, body(line("US", stamp="16/09/26 11:00:00")))
 
 
-def test_stamp_missing_in_one_row_loads_with_the_others(loader: Loader) -> None:
+def test_row_without_a_stamp_loads(loader: Loader) -> None:
     assert load_bodies(loader, body(line("US"), line("DE", stamp=""))).rows_loaded == 2
 
 
 @pytest.mark.parametrize("stamp", ["2026-09-15T11:00", "31/02/26 11:00:00", "15/09/2026 11:00:00"])
-def test_stamp_written_another_way_is_an_error_that_shows_it(loader: Loader, stamp: str) -> None:
+def test_malformed_stamp_is_an_error_that_quotes_it(loader: Loader, stamp: str) -> None:
     with pytest.raises((BadReplyError, TornReadError)) as caught:
         load_bodies(loader, body(line("US", stamp=stamp)))
     assert caught.value.dataset == DATASET.code
@@ -396,7 +393,7 @@ def test_stamp_written_another_way_is_an_error_that_shows_it(loader: Loader, sta
     ],
     ids=["SOAP fault", "JSON", "XML", "another delimiter"],
 )
-def test_other_content_with_200_is_a_bad_reply_and_not_tried_again(loader: Loader, text: bytes, words: str) -> None:
+def test_other_content_with_status_200_is_not_retried(loader: Loader, text: bytes, words: str) -> None:
     with pytest.raises(BadReplyError, match=re.escape(words)) as caught:
         load_bodies(loader, text)
     assert caught.value.dataset == DATASET.code
@@ -404,25 +401,25 @@ def test_other_content_with_200_is_a_bad_reply_and_not_tried_again(loader: Loade
     assert loader.waits == []
 
 
-def test_soap_fault_of_a_busy_server_is_tried_again(loader: Loader) -> None:
+def test_soap_fault_of_a_busy_server_is_retried(loader: Loader) -> None:
     with pytest.raises(TransientOfficeError, match="Eurostat fault 500"):
         load_bodies(loader, SOAP_100.replace(b"<faultcode>100<", b"<faultcode>500<"))
     assert len(loader.waits) == 1
 
 
-def test_url_that_is_not_known_is_refused(loader: Loader) -> None:
+def test_unknown_url_is_refused(loader: Loader) -> None:
     with pytest.raises(OfficeRefusedError, match="nothing is known of this URL"):
         loader.load(CountingAdapter({}), months_of_one_product(1))
 
 
-def test_reply_with_a_header_only_is_an_empty_load(loader: Loader) -> None:
+def test_reply_with_only_a_header_is_an_empty_load(loader: Loader) -> None:
     manifest = load_bodies(loader, body())
     assert (manifest.rows_read, manifest.rows_loaded) == (0, 0)
-    # The landing gate refuses it by its check `load_has_rows`; its stamp is that of the listing.
+    # The check `load_has_rows` of the landing gate fails this load; its stamp comes from the listing.
     assert manifest.vintage_at == "2026-09-15T09:00:00Z"
 
 
-def test_reply_with_a_header_only_beside_one_with_rows_is_a_load(loader: Loader) -> None:
+def test_reply_with_only_a_header_loads_alongside_rows(loader: Loader) -> None:
     manifest = load_bodies(loader, body(line("US")), body())
     assert (manifest.rows_read, manifest.rows_loaded) == (1, 1)
     assert {row[0] for row in loader.rows(manifest, "last_month::varchar", "coverage")} == {"2025-02-01"}
@@ -433,7 +430,7 @@ def test_replies_with_different_columns_are_a_bad_reply(loader: Loader) -> None:
         load_bodies(loader, body(line("US")), body(line("US", product="01") + ",p", header=HEADER + ",OBS_FLAG"))
 
 
-def test_every_row_of_two_replies_leads_to_its_request(loader: Loader) -> None:
+def test_rows_of_two_replies_link_to_their_request(loader: Loader) -> None:
     manifest = load_bodies(loader, body(line("US", product="0000")), body(line("US", product="0100")))
     urls = {record.request_id: record.url for record in loader.raw.records()}
     found = {
@@ -455,11 +452,11 @@ def test_header_and_stamp_are_read_from_the_body(tmp_path: Path) -> None:
     ("stamp", "expected"),
     [("13/02/26 11:00:00", "2026-02-13T10:00:00Z"), ("15/09/26 11:00:00", "2026-09-15T09:00:00Z")],
 )
-def test_parse_last_update_is_brussels_time_in_winter_and_summer(stamp: str, expected: str) -> None:
+def test_parse_last_update_uses_brussels_time(stamp: str, expected: str) -> None:
     assert parse_last_update(stamp, DATASET).vintage_at == expected
 
 
-# --- what is asked for --------------------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------------------------
 
 
 def urls_of(part: Slice, newest: str = "2026-09") -> list[str]:
@@ -478,7 +475,7 @@ def months_between(first: str, last: str) -> list[str]:
 
 
 def read_url(url: str) -> tuple[list[str], tuple[str, ...], int]:
-    """Return the months and products of a data request and its cost in positions, from the URL alone."""
+    """Return the months and products of a data request and its cost in positions, parsed from the URL alone."""
     parts = urlsplit(url)
     key = dict(zip(DATASET.dimensions, parts.path.rsplit("/", 1)[1].split("."), strict=False))
     query = parse_qs(parts.query)
@@ -494,7 +491,7 @@ month_texts = st.builds(lambda year, month: f"{year}-{month:02d}", st.integers(1
 
 @settings(max_examples=60, deadline=None)
 @given(bounds=st.tuples(month_texts, month_texts).map(sorted), n_products=st.integers(1, 350), is_open=st.booleans())
-def test_data_urls_cover_every_cell_once_below_the_limit(bounds: list[str], n_products: int, *, is_open: bool) -> None:
+def test_data_urls_cover_every_cell_once_within_the_limit(bounds: list[str], n_products: int, *, is_open: bool) -> None:
     first, last = bounds
     products = tuple(f"{number:04d}" for number in range(n_products))
     part = Slice(DATASET.code, "NL", first, last, products=products, partners=() if is_open else PARTNERS[:7])
@@ -507,7 +504,7 @@ def test_data_urls_cover_every_cell_once_below_the_limit(bounds: list[str], n_pr
     assert asked == Counter((month, product) for month in months_between(first, last) for product in products)
 
 
-def test_data_urls_of_few_products_are_one_request_as_written() -> None:
+def test_data_urls_of_few_products_are_one_request() -> None:
     part = Slice(DATASET.code, "NL", "2024-11", "2025-02", products=("72", "76"), partners=("US", "WORLD"))
     assert urls_of(part) == [
         f"{BASE}/sdmx/2.1/data/DS-045409/M.NL.US+WORLD.72+76.2.VALUE_IN_EUROS+QUANTITY_IN_100KG"
@@ -515,7 +512,7 @@ def test_data_urls_of_few_products_are_one_request_as_written() -> None:
     ]
 
 
-def test_data_urls_without_a_last_month_reach_to_the_month_of_the_stamp() -> None:
+def test_data_urls_without_a_last_month_end_at_the_stamp() -> None:
     part = Slice(DATASET.code, "NL", "2026-01", products=("76",))
     assert [read_url(url)[0][-1] for url in urls_of(part, "2026-09")] == ["2026-09"]
 
@@ -525,7 +522,7 @@ def test_data_urls_of_very_many_products_stay_below_the_limit() -> None:
     assert all(read_url(url)[2] <= COST_LIMIT for url in urls_of(part))
 
 
-def test_data_urls_of_annual_data_ask_for_years() -> None:
+def test_data_urls_of_annual_data_request_years() -> None:
     annual = replace(get_dataset("eurostat_ext_tec01"), first_period="2012-01")
     urls, _ = data_urls("https://x.example", annual, Slice(annual.code, "NL", "2012-01"), {}, "2026-09")
     assert [parse_qs(urlsplit(url).query)["startPeriod"] for url in urls] == [["2012"]]
@@ -537,7 +534,7 @@ def test_data_urls_of_all_products_are_refused_with_an_extract_error() -> None:
         urls_of(Slice(DATASET.code, "NL", "2025-01", "2025-02"))
 
 
-def test_data_urls_leave_out_codes_that_are_not_offered_and_say_so() -> None:
+def test_data_urls_drop_unavailable_codes_with_a_finding() -> None:
     part = Slice(DATASET.code, "NL", "2025-01", "2025-01", products=("72", "77"), partners=("US",))
     offered = {"product": frozenset({"72", "73"}), "partner": frozenset({"US"})}
     (url,), (finding,) = data_urls(BASE, DATASET, part, offered, "2026-09")
@@ -550,13 +547,13 @@ def test_data_urls_leave_out_codes_that_are_not_offered_and_say_so() -> None:
     )
 
 
-def test_data_urls_of_codes_none_of_which_is_offered_name_them() -> None:
+def test_data_urls_error_names_codes_if_none_is_available() -> None:
     part = Slice(DATASET.code, "NL", "2025-01", "2025-01", products=("77",), partners=("US",))
     with pytest.raises(ExtractError, match="offers none of the codes requested in product: 77"):
         data_urls(BASE, DATASET, part, {"product": frozenset({"72"})}, "2026-09")
 
 
-def test_data_urls_are_clipped_to_the_periods_that_the_dataset_offers() -> None:
+def test_data_urls_are_clipped_to_available_periods() -> None:
     offered = {"TIME_PERIOD": frozenset({"2020", "2021-01", "2024-12", "2026-12"})}
     part = Slice(DATASET.code, "NL", "2002-01", products=("72",), partners=("US",))
     (url,), (finding,) = data_urls(BASE, DATASET, part, offered, "2026-09")
@@ -567,6 +564,6 @@ def test_data_urls_are_clipped_to_the_periods_that_the_dataset_offers() -> None:
         data_urls(BASE, DATASET, Slice(DATASET.code, "NL", "2002-01", "2003-12", products=("72",)), offered, "2026-09")
 
 
-def test_slice_that_starts_after_the_newest_month_is_an_extract_error() -> None:
+def test_slice_after_the_newest_month_is_an_extract_error() -> None:
     with pytest.raises(ExtractError, match="there are no periods between the first month and the last one, 2026-09"):
         urls_of(Slice(DATASET.code, "NL", "2027-01", "2026-09", products=("76",)))

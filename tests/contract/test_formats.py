@@ -1,7 +1,7 @@
-"""Every format in which an office sends observations: the recorded replies, and variants of them that are broken.
+"""All observation formats of the offices: recorded replies, and broken variants of them.
 
-Each variant either loads what it holds or fails with an error that says so; the loader checks for each load that
-what was read was loaded or rejected. Recorded payloads are not part of the repository.
+Each variant either loads its rows or fails with an error that names the fault; the loader checks that every row read
+was loaded or rejected. Recorded payloads are not part of the repository.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ from tests.contract.offices_of_ours import (
 
 BOM = b"\xef\xbb\xbf"
 Change = Callable[[bytes], bytes]
-# Number of rows loaded, and rules of those rejected; or an error and some of its words.
+# Number of rows loaded and rules of the rejected rows; or an error and part of its message.
 Expected = tuple[int, dict[str, int]] | tuple[type[ExtractError], str]
 
 
 def check(expected: Expected, load: Callable[[], LoadManifest], loader: Loader) -> None:
-    """Compare what became of a load with what is expected."""
+    """Compare the result of a load with the expected one."""
     if isinstance(expected[0], int):
         manifest = load()
         assert (manifest.rows_loaded, loader.rules(manifest)) == expected
@@ -95,7 +95,7 @@ def everywhere(before: bytes, after: bytes) -> Change:
 
 # --- CBS OData v4: the recorded page of a table with other dimensions and with reasons for missing values ----------
 
-# The measures of 80590ned as recorded; their place in the warehouse is of no matter here.
+# The measures of 80590ned as recorded; the warehouse does not use them.
 LABOUR = replace(
     CBS,
     code="labour",
@@ -108,7 +108,7 @@ LABOUR = replace(
 )
 
 
-def test_recorded_table_with_quarters_and_impossible_values_lands_them(shared_data: Path, tmp_path: Path) -> None:
+def test_recorded_table_lands_quarters_and_impossible_values(shared_data: Path, tmp_path: Path) -> None:
     recorded = shared_data / "cbs" / "v4" / "80590ned"
     found = open_replay(recorded, LABOUR, ("NL",))
     loader = Loader(LABOUR, tmp_path, "replay")
@@ -162,7 +162,7 @@ def income_office(body: bytes, count: int) -> Answers:
     }
 
 
-def test_recorded_bulk_member_lands_each_number_with_its_decimal_comma(shared_data: Path, tmp_path: Path) -> None:
+def test_recorded_bulk_member_parses_decimal_commas(shared_data: Path, tmp_path: Path) -> None:
     path = shared_data / "cbs" / "v4_bulk_csv" / "Observations.csv"
     with path.open(encoding="utf-8-sig", newline="") as handle:
         every = list(csv.DictReader(handle, delimiter=";"))
@@ -219,7 +219,7 @@ def test_bulk_zip_variant(tmp_path: Path, change: Change, count: int, expected: 
     check(expected, lambda: loader.load(CountingAdapter(answers), CBS_PART), loader)
 
 
-def test_bulk_zip_that_is_not_whole_is_left_for_pages(tmp_path: Path) -> None:
+def test_incomplete_bulk_zip_falls_back_to_pages(tmp_path: Path) -> None:
     rows = [cbs_row(number, value=f"{number}.5") for number in range(6)]
     loader = Loader(CBS_ZIP, tmp_path)
     short = b"".join(ZIP_BODY.splitlines(keepends=True)[:-1])
@@ -231,7 +231,7 @@ def test_bulk_zip_that_is_not_whole_is_left_for_pages(tmp_path: Path) -> None:
     ]
 
 
-def test_pages_that_are_not_whole_either_are_a_torn_read(tmp_path: Path) -> None:
+def test_incomplete_pages_after_incomplete_zip_are_a_torn_read(tmp_path: Path) -> None:
     rows = [cbs_row(number, value=f"{number}.5") for number in range(5)]
     answers = cbs_office(rows, count=6) | {
         CBS_COUNT: [b"6"],
@@ -241,7 +241,7 @@ def test_pages_that_are_not_whole_either_are_a_torn_read(tmp_path: Path) -> None
         Loader(CBS_ZIP, tmp_path).load(CountingAdapter(answers), CBS_PART)
 
 
-def test_bulk_zip_row_that_stands_twice_fails_gate_1(tmp_path: Path) -> None:
+def test_duplicate_bulk_zip_row_fails_the_landing_gate(tmp_path: Path) -> None:
     loader = Loader(CBS_ZIP, tmp_path)
     body = ZIP_BODY + ZIP_BODY.splitlines(keepends=True)[-1]
     manifest = loader.load(CountingAdapter(cbs_zip_office({"Observations.csv": body}, 7)), CBS_PART)
@@ -249,14 +249,14 @@ def test_bulk_zip_row_that_stands_twice_fails_gate_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n"], ids=["last line open", "last line ended"])
-def test_bulk_zip_of_several_members_lands_the_rows_of_all(tmp_path: Path, end: bytes) -> None:
+def test_bulk_zip_lands_the_rows_of_all_members(tmp_path: Path, end: bytes) -> None:
     halves = [cbs_csv([cbs_row(number) for number in numbers]).rstrip() + end for numbers in (range(3), range(3, 5))]
     loader = Loader(CBS_ZIP, tmp_path)
     answers = cbs_zip_office({"Observations1.csv": halves[0], "Observations2.csv": halves[1]}, 5)
     assert loader.load(CountingAdapter(answers), CBS_PART).rows_loaded == 5
 
 
-def test_bulk_zip_of_members_with_other_columns_is_a_bad_reply(tmp_path: Path) -> None:
+def test_bulk_zip_members_with_different_columns_are_a_bad_reply(tmp_path: Path) -> None:
     loader = Loader(CBS_ZIP, tmp_path)
     other = cbs_csv([cbs_row(3)]).replace(b"Landen;SITC", b"SITC;Landen")
     answers = cbs_zip_office({"Observations1.csv": ZIP_BODY, "Observations2.csv": other}, 7)
@@ -276,7 +276,7 @@ def test_bulk_zip_of_members_with_other_columns_is_a_bad_reply(tmp_path: Path) -
     ],
     ids=["cut", "cut in the first member", "no observations", "no zip", "HTML", "empty"],
 )
-def test_bulk_zip_that_is_none_is_told(tmp_path: Path, body: bytes, kind: type[ExtractError], words: str) -> None:
+def test_invalid_bulk_zip_is_reported(tmp_path: Path, body: bytes, kind: type[ExtractError], words: str) -> None:
     loader = Loader(CBS_ZIP, tmp_path)
     answers: Answers = cbs_zip_office({"Observations.csv": ZIP_BODY}, 6) | {CBS_ZIP_URL: [body]}
     check((kind, words), lambda: loader.load(CountingAdapter(answers), CBS_PART), loader)
@@ -308,7 +308,7 @@ INDUSTRY = replace(
 
 
 def v3_rows(path: Path) -> list[dict[str, Any]]:
-    """Turn a table that was kept as CSV back into rows: numbers as numbers, and null for what is not published."""
+    """Convert a table recorded as CSV back into rows: numbers as numbers, and null for unpublished values."""
     with path.open(encoding="utf-8-sig", newline="") as handle:
         rows: list[dict[str, Any]] = list(csv.DictReader(handle))
     for row in rows:
@@ -316,7 +316,7 @@ def v3_rows(path: Path) -> list[dict[str, Any]]:
             if name in ("ID", "Position") and text:
                 row[name] = int(text)
             elif "_" in name and name.rsplit("_", 1)[1].isdigit():
-                # The untyped set has a point for what is not published, right-aligned; the typed one has null.
+                # An unpublished value is a right-aligned point in the untyped set, and null in the typed set.
                 row[name] = None if text.strip() in ("", ".") else float(text)
     return rows
 
@@ -324,7 +324,7 @@ def v3_rows(path: Path) -> list[dict[str, Any]]:
 def v3_office(
     dataset: Dataset, part: Slice, sets: dict[str, list[dict[str, Any]]], page: int = 10_000, **changed: Answer
 ) -> Answers:
-    """Offer a table on v3 only: v4 has its metadata and no observations."""
+    """Serve a table on v3 only: v4 has its metadata but no observations."""
     feed = f"{CBS_HOSTS['v3']}/ODataFeed/odata/{dataset.identifier}"
     table = f"{CBS_HOSTS['v4']}/{dataset.identifier}"
     codes = [{"Identifier": m.code, "Unit": m.unit} for m in dataset.measures]
@@ -355,7 +355,7 @@ def recorded_sets(folder: Path, dataset: Dataset) -> dict[str, list[dict[str, An
 
 @pytest.mark.parametrize("dataset", [SITC3, INDUSTRY], ids=["7137shih", "81810NED"])
 @pytest.mark.parametrize("page", [100_000, 150], ids=["one page", "several pages"])
-def test_recorded_table_of_v3_lands_where_v4_has_no_observations(
+def test_recorded_v3_table_lands_if_v4_has_no_observations(
     shared_data: Path, tmp_path: Path, dataset: Dataset, page: int
 ) -> None:
     sets = recorded_sets(shared_data / "cbs" / "v3_csv" / dataset.identifier, dataset)
@@ -372,7 +372,7 @@ def test_recorded_table_of_v3_lands_where_v4_has_no_observations(
     assert loader.rows(manifest, f"measure, {', '.join(dataset.columns)}, value") == expected
     assert (manifest.protocol, manifest.rows_rejected) == ("odata_v3", 0)
     assert [finding[0] for finding in loader.findings(manifest) if finding[0] == "fallback_used"] == ["fallback_used"]
-    # 2018-05-03T02:00:00 in the Netherlands, where it was summer, and the like.
+    # 2018-05-03T02:00:00 is summer time in the Netherlands, so the UTC date can be the day before.
     stamp = sets["TableInfos"][0]["Modified"]
     assert manifest.office_version == stamp
     assert manifest.vintage_at[:10] in (stamp[:10], "2018-05-02")
@@ -404,7 +404,7 @@ V3_SETS: dict[str, list[dict[str, Any]]] = {
 V3_PART = Slice(SITC3.code, "NL", SITC3.first_period)
 
 
-def test_v3_null_is_an_absent_cell_and_keys_lose_their_blanks(tmp_path: Path) -> None:
+def test_v3_null_is_an_absent_cell_and_keys_are_stripped(tmp_path: Path) -> None:
     loader = Loader(SITC3, tmp_path)
     manifest = loader.load(CountingAdapter(v3_office(SITC3, V3_PART, V3_SETS)), V3_PART)
     assert (manifest.rows_read, manifest.rows_loaded) == (4, 4)
@@ -447,7 +447,7 @@ def test_v3_variant(tmp_path: Path, sets: dict[str, list[dict[str, Any]]], expec
     check(expected, lambda: loader.load(CountingAdapter(answers), V3_PART), loader)
 
 
-def test_v3_table_that_changes_while_it_is_read_is_a_torn_read(tmp_path: Path) -> None:
+def test_v3_table_changed_during_the_read_is_a_torn_read(tmp_path: Path) -> None:
     answers = v3_office(SITC3, V3_PART, V3_SETS)
     infos = f"{CBS_HOSTS['v3']}/ODataFeed/odata/7137shih/TableInfos?$format=json"
     answers[infos] = [as_json(value=[{"Modified": f"2018-05-0{day}T02:00:00"}]) for day in range(1, 8)]
@@ -455,8 +455,9 @@ def test_v3_table_that_changes_while_it_is_read_is_a_torn_read(tmp_path: Path) -
         Loader(SITC3, tmp_path).load(CountingAdapter(answers), V3_PART)
 
 
-def test_v3_says_of_a_table_that_it_was_stopped(tmp_path: Path) -> None:
-    # Field and value as the offices' own: `OutputStatus` of the specimens, `Gediscontinueerd` of the catalogue.
+def test_v3_reports_a_discontinued_table(tmp_path: Path) -> None:
+    # Field and value as the office publishes them: `OutputStatus` in the specimens, `Gediscontinueerd` in the
+    # catalogue.
     stopped = {"OutputStatus": "Gediscontinueerd", "ReasonDelivery": "Stopgezet"}
     answers = v3_office(SITC3, V3_PART, V3_SETS | {"TableInfos": [V3_SETS["TableInfos"][0] | stopped]})
     answers[f"{CBS_HOSTS['v4']}/7137shih/Properties"] = [Reply(b"busy", 503)]
@@ -465,7 +466,7 @@ def test_v3_says_of_a_table_that_it_was_stopped(tmp_path: Path) -> None:
     assert version.notice == "CBS calls the table Gediscontinueerd: Stopgezet"
 
 
-def test_v3_filter_pads_keys_as_they_are_stored(tmp_path: Path) -> None:
+def test_v3_filter_pads_keys(tmp_path: Path) -> None:
     path = tmp_path / "SITC"
     path.write_bytes(as_json(value=V3_SETS["SITC"]))
     part = replace(V3_PART, products=("T", "tt*"), first_month="2010-01", last_month="2015-06")
@@ -523,7 +524,7 @@ def test_sdmx_csv_variant(tmp_path: Path, change: Change, expected: Expected) ->
     check(expected, lambda: loader.load(CountingAdapter(sdmx_office(change(SDMX_BODY))), SDMX_PART), loader)
 
 
-def test_recorded_extraction_lands_every_row_of_every_reporter_and_flow(shared_data: Path, tmp_path: Path) -> None:
+def test_recorded_extraction_lands_every_row(shared_data: Path, tmp_path: Path) -> None:
     path = shared_data / "eurostat/bulk-api-2026-02/ds-045409_CN39201023_M_2023-01_2025-12.csv"
     everything = replace(SDMX, select={"freq": ("M",)}, slice_by="whole")
     loader = Loader(everything, tmp_path)
@@ -565,7 +566,7 @@ TSV_BODY = (
 )
 
 
-def test_recorded_tsv_lands_each_cell_but_the_missing_one(shared_data: Path, tmp_path: Path) -> None:
+def test_recorded_tsv_lands_all_cells_except_the_missing_one(shared_data: Path, tmp_path: Path) -> None:
     body = (shared_data / "eurostat/api-2026-09/ds-045409-de-us-m-2026-06-07.tsv").read_bytes()
     loader = Loader(IMPORTS, tmp_path)
     manifest = loader.load(CountingAdapter(tsv_office(body)), TSV_PART)
@@ -577,7 +578,7 @@ def test_recorded_tsv_lands_each_cell_but_the_missing_one(shared_data: Path, tmp
         ("010121", "2026-07", 52403),
     ]
     assert manifest.rows_read == 5
-    # It has no stamp of its own: that of the listing stands for it.
+    # The TSV has no stamp, so the listing's stamp applies.
     assert manifest.office_version == "15/09/26 11:00:00"
 
 
@@ -607,14 +608,14 @@ def test_tsv_variant(tmp_path: Path, change: Change, expected: Expected) -> None
     check(expected, lambda: loader.load(CountingAdapter(tsv_office(change(TSV_BODY))), TSV_PART), loader)
 
 
-def test_tsv_flags_stand_beside_their_value(tmp_path: Path) -> None:
+def test_tsv_flags_land_with_their_value(tmp_path: Path) -> None:
     loader = Loader(IMPORTS, tmp_path)
     body = once(b": \t5", b": c\t5")(TSV_BODY)
     manifest = loader.load(CountingAdapter(tsv_office(body)), TSV_PART)
     assert loader.rows(manifest, "value, status", where="status is not null") == [(3.0, "p"), (None, "c")]
 
 
-# The table of 2016 had no frequency, and its newest year first.
+# The table of 2016 had no frequency, and listed its newest year first.
 OLD_TABLE = replace(
     SDMX,
     code="old_table",
@@ -740,7 +741,7 @@ def test_json_stat_variant(tmp_path: Path, change: Change, expected: Expected) -
     check(expected, lambda: loader.load(CountingAdapter(json_office(change(JSON_BODY))), EU_PART), loader)
 
 
-def test_json_stat_confidential_cells_are_no_zeros(tmp_path: Path) -> None:
+def test_json_stat_confidential_cells_are_not_zeros(tmp_path: Path) -> None:
     body = edited(value={"3": ":C"}, status={"2": "e|C"})(JSON_BODY)
     loader = Loader(IMPORTS, tmp_path)
     manifest = loader.load(CountingAdapter(json_office(body)), EU_PART)
@@ -750,7 +751,7 @@ def test_json_stat_confidential_cells_are_no_zeros(tmp_path: Path) -> None:
     ]
 
 
-def test_csv_and_json_stat_of_one_release_are_one_load(tmp_path: Path) -> None:
+def test_csv_and_json_stat_of_one_release_form_one_load(tmp_path: Path) -> None:
     part = replace(SDMX_PART, products=tuple(f"{number:04d}" for number in range(101)), partners=("US",))
     other = JSON_BODY.replace(b"EU27_2020", b"NL").replace(
         b'"flow": {"category": {"index": {"1"', b'"flow": {"category": {"index": {"2"'
@@ -763,13 +764,13 @@ def test_csv_and_json_stat_of_one_release_are_one_load(tmp_path: Path) -> None:
 # --- the asynchronous footer of 2015 ------------------------------------------------------------------------------
 
 
-def test_recorded_footer_names_where_the_answer_will_lie(shared_data: Path) -> None:
+def test_recorded_footer_gives_the_result_url(shared_data: Path) -> None:
     envelope = read_envelope(shared_data / "eurostat/legacy/sdmx21-footer-413-async_2015.xml")
     assert envelope is not None
     assert (envelope.key, envelope.url) == ("", "http://ec.europa.eu/eurostat/SDMX/diss-web/file/wHsvjs7hQCy7Dqf4")
 
 
-def test_recorded_structure_specific_data_are_no_envelope_and_no_rows(shared_data: Path) -> None:
+def test_recorded_structure_specific_data_are_rejected(shared_data: Path) -> None:
     path = shared_data / "eurostat/legacy/sdmx21-structurespecific_NAMA_10_GDP_2022.xml"
     assert read_envelope(path) is None
     verdict = inspect_data(path, "application/xml")
@@ -787,7 +788,7 @@ OLD_BULK_HEADER = (
 OLD_BULK_ROW = "038,AT,043,AD,E,35069190,59229,2462,2052,2052,220,06,2,4,NO_SU,202402,65,3,0"
 
 
-def test_bulk_file_of_today_lands_its_rows_with_all_classifications(tmp_path: Path) -> None:
+def test_current_bulk_file_lands_rows_with_all_classifications(tmp_path: Path) -> None:
     loader = Loader(BULK, tmp_path)
     office = bulk_office(tmp_path, bulk_body(*BULK_ROWS))
     manifest = loader.load(CountingAdapter(office.answers), BULK_PART)
@@ -815,13 +816,13 @@ def masked_row(sitc: str, value: int, product: str = "39XXXXXX") -> str:
     return f"AT,AD,E,{product},{sitc},XXXX,XXXX,700,31XXXX,07,2,1,NO_SU,202402,{value},{value},0,0"
 
 
-def test_bulk_file_rows_of_one_masked_code_are_told_apart_by_their_classes(tmp_path: Path) -> None:
+def test_masked_bulk_rows_are_distinguished_by_their_classes(tmp_path: Path) -> None:
     loader = Loader(BULK, tmp_path)
     body = bulk_body(BULK_ROWS[0], masked_row("582XX", 89), masked_row("893XX", 11))
     manifest = loader.load(CountingAdapter(bulk_office(tmp_path, body).answers), BULK_PART)
     assert loader.failed_checks(manifest, ["key_is_unique"]) == set()
     loader.landing.commit(manifest.load_id, BULK)
-    # One class is revised, one goes; the shown code gets another class, and stays the cell that it was.
+    # One class is revised and one is withdrawn; the unmasked code changes its class but remains the same cell.
     body = bulk_body(BULK_ROWS[0].replace("59229", "59230"), masked_row("582XX", 90))
     later = bulk_office(tmp_path, body, "2024-05-16T11:00:00")
     manifest = loader.load(CountingAdapter(later.answers), BULK_PART)
@@ -842,13 +843,13 @@ def test_bulk_file_rows_of_one_masked_code_are_told_apart_by_their_classes(tmp_p
     [(masked_row("582XX", 89), masked_row("582XX", 11)), (BULK_ROWS[0], BULK_ROWS[0].replace("59229", "59230"))],
     ids=["masked, of one class", "shown, of two classes"],
 )
-def test_bulk_file_rows_that_nothing_tells_apart_fail_gate_1(tmp_path: Path, rows: tuple[str, str]) -> None:
+def test_indistinguishable_bulk_rows_fail_the_landing_gate(tmp_path: Path, rows: tuple[str, str]) -> None:
     loader = Loader(BULK, tmp_path)
     manifest = loader.load(CountingAdapter(bulk_office(tmp_path, bulk_body(*rows)).answers), BULK_PART)
     assert loader.failed_checks(manifest, ["key_is_unique"]) == {"key_is_unique"}
 
 
-def test_bulk_file_of_the_old_layout_lands_under_the_same_columns(tmp_path: Path) -> None:
+def test_old_bulk_layout_lands_in_the_same_columns(tmp_path: Path) -> None:
     loader = Loader(BULK, tmp_path)
     office = bulk_office(tmp_path, bulk_body(OLD_BULK_ROW, header=OLD_BULK_HEADER))
     manifest = loader.load(CountingAdapter(office.answers), BULK_PART)
@@ -894,7 +895,7 @@ def test_bulk_file_variant(tmp_path: Path, change: Change, expected: Expected) -
 
 
 @pytest.mark.parametrize("size", [0, 3, 40, -1, -40])
-def test_bulk_archive_that_is_cut_is_tried_again_and_then_given_up(tmp_path: Path, size: int) -> None:
+def test_truncated_bulk_archive_fails(tmp_path: Path, size: int) -> None:
     loader = Loader(BULK, tmp_path / "state")
     whole = bulk_office(tmp_path, BULK_BODY)
     (archive,) = whole.answers[whole.file]
@@ -906,7 +907,7 @@ def test_bulk_archive_that_is_cut_is_tried_again_and_then_given_up(tmp_path: Pat
     check((kind, words), lambda: loader.load(CountingAdapter(office.answers), BULK_PART), loader)
 
 
-def test_bulk_archive_with_two_members_is_no_month(tmp_path: Path) -> None:
+def test_bulk_archive_with_two_members_is_a_bad_reply(tmp_path: Path) -> None:
     loader = Loader(BULK, tmp_path / "state")
     office = bulk_office(tmp_path, {"a.dat": BULK_BODY, "b.dat": BULK_BODY})
     check(
@@ -927,7 +928,7 @@ def test_bulk_archive_with_a_changed_byte_is_a_bad_reply(tmp_path: Path) -> None
     check((BadReplyError, "cannot be parsed"), lambda: loader.load(CountingAdapter(office.answers), BULK_PART), loader)
 
 
-def test_bulk_file_of_a_month_that_is_not_there_names_the_newest(tmp_path: Path) -> None:
+def test_missing_bulk_month_error_names_the_newest(tmp_path: Path) -> None:
     loader = Loader(BULK, tmp_path / "state")
     office = bulk_office(tmp_path, BULK_BODY)
     part = Slice(BULK.code, "*", "2024-03", "2024-03")

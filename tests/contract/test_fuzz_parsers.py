@@ -1,7 +1,7 @@
-"""Good replies, broken at random: what comes of them is an error of ours with all that it must say, or right rows.
+"""Good replies, broken at random: each raises a complete domain error or yields correct rows.
 
-The same seed gives the same cases in the same order; how many of them are tried is a matter of time:
-``FUZZ_SECONDS`` for all protocols together. A failure names its case, and ``FUZZ_CASE`` tries that one alone.
+A seed gives the same cases in the same order; ``FUZZ_SECONDS`` limits the time for all protocols together. A failure
+names its case, and ``FUZZ_CASE`` runs that case alone.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ from tests.unit import test_doctor as examinations
 SEED = os.environ.get("FUZZ_SEED", "1")
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "20"))
 CASE = os.environ.get("FUZZ_CASE", "")
-# More failures than these tell nothing new.
+# More failures than these add no information.
 MOST_SHOWN = 20
 
 Pack = Callable[[bytes], bytes]
@@ -90,12 +90,12 @@ Run = Callable[[Loader, CountingAdapter, Slice, Codes], Any]
 
 @dataclass(frozen=True)
 class Target:
-    """A set of good replies, and what reads them.
+    """A set of good replies, and the function that reads them.
 
     Attributes
     ----------
     packed : dict of str to (bytes, callable)
-        Replies that are archives: what is in them, and how it is packed.
+        Replies that are archives: their content, and the function that packs it.
     """
 
     dataset: Dataset
@@ -106,7 +106,7 @@ class Target:
 
 
 def load(loader: Loader, adapter: CountingAdapter, part: Slice, codes: Codes) -> list[Any]:
-    """Load as a run does; return the rows that landed, without those whose code is reported as a new one."""
+    """Load as a run does; return the landed rows, excluding those with codes reported as new."""
     if not part.recorded_urls:
         OFFICES[loader.dataset.office].probe(loader.session(adapter), loader.hosts, loader.dataset, part)
     manifest = loader.load(adapter, part, declared=codes)
@@ -117,7 +117,7 @@ def load(loader: Loader, adapter: CountingAdapter, part: Slice, codes: Codes) ->
 
 
 def codes_of(dataset: Dataset, folder: Path) -> Codes:
-    """Return the codes of the good rows, as the seeds know them."""
+    """Return the codes of the good rows, as the seeds would declare them."""
     columns = [column for column in cell_key(dataset) if column not in ("period", "masked_class")]
     (file,) = folder.rglob("observations.parquet")
     with duckdb.connect() as connection:
@@ -127,7 +127,7 @@ def codes_of(dataset: Dataset, folder: Path) -> Codes:
 
 
 def assert_sound(loader: Loader, manifest: Any) -> None:
-    """What landed has the types of every load, whole keys, declared measures and finite values."""
+    """Assert that the landed rows have the types of every load, complete keys, declared measures and finite values."""
     dataset = loader.dataset
     keys = [*dataset.columns]
     assert loader.rows(manifest, "1", where=" or ".join(f"{column} is null" for column in keys)) == []
@@ -149,7 +149,7 @@ def target(
 
 
 def recorded(dataset: Dataset) -> Callable[[Path], Target]:
-    """Take a capture of CBS as it was recorded."""
+    """Replay a recorded CBS capture."""
 
     def make(_: Path) -> Target:
         found = open_replay(SPECIMENS / "cbs" / dataset.identifier, dataset, ("NL",))
@@ -160,7 +160,7 @@ def recorded(dataset: Dataset) -> Callable[[Path], Target]:
 
 
 def bulk(folder: Path) -> Target:
-    """Offer the archive of a month."""
+    """Serve the archive of a month."""
     folder.mkdir(parents=True, exist_ok=True)
     office = bulk_office(folder, bulk_body(*BULK_ROWS))
 
@@ -221,7 +221,7 @@ def months_target(folder: Path) -> Target:
 
 
 def stored(loader: Loader, adapter: CountingAdapter, part: Slice, codes: Codes) -> list[Any]:
-    """Land one reply that was recorded without those before it."""
+    """Land one reply that was recorded without its preceding replies."""
     (url,) = adapter.answers
     reply = loader.session(adapter).get(url, purpose="observations", inspect=inspect_data)
     manifest = loader.stage(part, formats.fetched(reply.record.sha256, "15/09/26 11:00:00"), declared=codes)
@@ -230,7 +230,7 @@ def stored(loader: Loader, adapter: CountingAdapter, part: Slice, codes: Codes) 
 
 
 def refusals(loader: Loader, adapter: CountingAdapter, part: Slice, codes: Codes) -> list[Any]:
-    """Ask for what is refused."""
+    """Send requests that the office refuses, and return the reported problems."""
     problems = []
     for url in adapter.answers:
         try:
@@ -241,7 +241,7 @@ def refusals(loader: Loader, adapter: CountingAdapter, part: Slice, codes: Codes
 
 
 def recorded_v3(dataset: Dataset) -> Callable[[Path], Target]:
-    """Take a table of CBS as it was recorded from v3."""
+    """Serve a CBS table recorded from v3."""
     part = Slice(dataset.code, "NL", dataset.first_period)
     return target(dataset, part, formats.v3_office(dataset, part, v3_sets(dataset)))
 
@@ -330,7 +330,7 @@ def plain_body(answer: Answer) -> bytes | None:
 
 @dataclass(frozen=True)
 class Case:
-    """One broken reply: the target, and the number that with the seed gives all the rest."""
+    """One broken reply: the target, the seed, and the number that determines the rest."""
 
     name: str
     seed: str
@@ -340,7 +340,7 @@ class Case:
         return f"{self.name}:{self.seed}:{self.number}"
 
     def broken(self, good: Target) -> tuple[Answers, str, str]:
-        """Return the replies with one that is broken, its URL and the mutator's name."""
+        """Return the replies including the broken one, its URL and the mutator's name."""
         rng = random.Random(f"{self.name}:{self.seed}:{self.number}")
         bodies = {
             (url, place): plain
@@ -361,7 +361,7 @@ class Case:
 
 @dataclass
 class Outcome:
-    """What became of a case; `problem` is empty if that is as it must be."""
+    """Result of a case; `problem` is empty if the case passes."""
 
     problem: str = ""
     kind: str = ""
@@ -380,7 +380,7 @@ def try_case(case: Case, good: Target, expected: list[Any], codes: Codes, folder
         if isinstance(error.__cause__, LookupError | TypeError | AttributeError):
             return Outcome(f"{label}: nobody looked at the shape\n{trace(error)}", "unforeseen")
         return Outcome()
-    except Exception as error:  # noqa: BLE001 - this is what is looked for
+    except Exception as error:  # noqa: BLE001 - any other exception is a finding
         return Outcome(f"{label}: {type(error).__name__}\n{trace(error)}", type(error).__name__)
     if good.run is load and mutator in ADD_NO_ROWS and (added := [row for row in rows if row not in expected]):
         return Outcome(
@@ -404,7 +404,7 @@ def cases() -> Iterator[Case]:
 
 
 @pytest.mark.timeout(SECONDS + 600)
-def test_broken_reply_is_an_error_of_ours_or_gives_right_rows(tmp_path: Path) -> None:
+def test_broken_reply_raises_a_domain_error_or_yields_correct_rows(tmp_path: Path) -> None:
     end = time.monotonic() + SECONDS
     good: dict[str, tuple[Target, list[Any], Codes]] = {}
     failures: list[str] = []
@@ -415,7 +415,7 @@ def test_broken_reply_is_an_error_of_ours_or_gives_right_rows(tmp_path: Path) ->
         if case.name not in good:
             made = TARGETS[case.name](tmp_path / "packed")
             folder = tmp_path / f"good-{len(good)}"
-            # The good replies are read without an error, or nothing is tested here.
+            # The good replies must load without an error, or the case tests nothing.
             rows = made.run(Loader(made.dataset, folder), CountingAdapter(made.answers), made.part, {})
             assert rows, case.name
             good[case.name] = made, rows, codes_of(made.dataset, folder) if made.run is load else {}

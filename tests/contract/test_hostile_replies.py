@@ -1,6 +1,6 @@
-"""Replies that are meant to do harm, and the smallest ones that once gave an error of the interpreter's.
+"""Hostile replies, and the smallest ones that once raised an error of the interpreter.
 
-Each is an error of ours that names dataset, URL and next step. Random ones: `test_fuzz_parsers`.
+Each raises a domain error that names dataset, URL and next step. Random mutations: `test_fuzz_parsers`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ BODY = sdmx_body(sdmx_line("US"), sdmx_line("DE"))
 
 
 def refused(loader: Loader, answers: Answers, part: Any, words: str, url: str = "") -> ExtractError:
-    """Load, and return the error of ours; `url` is where it happened."""
+    """Load, and return the domain error; `url` is where it occurred."""
     with pytest.raises(ExtractError) as caught:
         loader.load(CountingAdapter(answers), part)
     error = caught.value
@@ -116,7 +116,7 @@ CBS_REPLIES: dict[str, tuple[str, bytes, str]] = {
     "rows are numbers": (CBS_OBSERVATIONS, b'{"value": [1, 2, 3, 4]}', "Expected OBJECT"),
     "row with a member twice": (CBS_OBSERVATIONS, PAGE.replace(b'"Id": 1', b'"Id": 1, "Id": 1'), "duplicate key"),
     "rows twice": (CBS_OBSERVATIONS, PAGE.replace(b"]}", b'], "value": []}'), "Malformed JSON"),
-    # DuckDB does not survive it.
+    # DuckDB crashes on it.
     "nested row": (CBS_OBSERVATIONS, PAGE.replace(b'"Value": 5', b'"Value": ' + DEEP, 1), "nested deeply"),
 }
 
@@ -128,20 +128,20 @@ def test_cbs_reply(tmp_path: Path, url: str, body: bytes, words: str) -> None:
 
 @pytest.mark.parametrize("value", [[], {}], ids=["list", "object"])
 @pytest.mark.parametrize("field", ["Landen", "ValueAttribute"])
-def test_cbs_list_in_the_place_of_a_text_is_a_rejected_row(tmp_path: Path, field: str, value: Any) -> None:
+def test_cbs_list_instead_of_text_rejects_the_row(tmp_path: Path, field: str, value: Any) -> None:
     loader = Loader(CBS, tmp_path)
     manifest = loader.load(CountingAdapter(cbs_office([*ROWS, cbs_row(4, **{field: value})])), CBS_PART)
     assert loader.rules(manifest) == {"malformed_line": 1}
 
 
-def test_cbs_count_in_the_properties_that_is_none(tmp_path: Path) -> None:
+def test_cbs_invalid_count_in_the_properties_is_refused(tmp_path: Path) -> None:
     answers = cbs_zip_office({"Observations.csv": cbs_csv(ROWS)}, 4)
     answers[PROPERTIES] = [as_json(Version="202607020630", ObservationCount=[4])]
     refused(Loader(CBS_ZIP, tmp_path), answers, CBS_PART, "ObservationCount is list, not int", PROPERTIES)
 
 
 @pytest.mark.parametrize("topic", [{"Key": "x"}, {"Key": "x", "ID": [4]}, {"Key": ["x"], "ID": 4}])
-def test_cbs_v3_topic_of_another_shape(tmp_path: Path, topic: dict[str, Any]) -> None:
+def test_cbs_malformed_v3_topic_is_refused(tmp_path: Path, topic: dict[str, Any]) -> None:
     sets = formats.V3_SETS | {"DataProperties": formats.V3_SETS["DataProperties"]}
     answers = formats.v3_office(formats.SITC3, formats.V3_PART, sets)
     url = next(url for url in answers if "DataProperties" in url)
@@ -149,7 +149,7 @@ def test_cbs_v3_topic_of_another_shape(tmp_path: Path, topic: dict[str, Any]) ->
     refused(Loader(formats.SITC3, tmp_path), answers, formats.V3_PART, "", "7137shih")
 
 
-def test_cbs_v3_name_of_a_column_is_never_read_as_sql(tmp_path: Path) -> None:
+def test_cbs_v3_column_name_is_not_executed_as_sql(tmp_path: Path) -> None:
     name = "x\", (select content from read_text('/etc/hostname')) as \"y"
     topics = [dict(row) for row in formats.V3_SETS["DataProperties"]]
     topics[2]["Key"] = name
@@ -205,7 +205,7 @@ def test_json_stat_reply(tmp_path: Path, content: Any, words: str) -> None:
     refused(Loader(formats.IMPORTS, tmp_path), answers, formats.EU_PART, words, COMEXT)
 
 
-def test_tsv_key_with_another_number_of_parts_is_a_rejected_row(tmp_path: Path) -> None:
+def test_tsv_key_with_wrong_number_of_parts_rejects_the_row(tmp_path: Path) -> None:
     loader = Loader(formats.IMPORTS, tmp_path)
     body = formats.TSV_BODY.replace(b"M,DE,", b"M,XX,DE,", 1)
     assert body != formats.TSV_BODY
@@ -237,13 +237,13 @@ def test_xml_reply(tmp_path: Path, url: str, body: bytes, words: str) -> None:
     refused(Loader(SDMX, tmp_path), {**sdmx_office(BODY), url: [body]}, SDMX_PART, words, url)
 
 
-def test_xml_is_nested_as_deeply_as_it_likes(tmp_path: Path) -> None:
+def test_deeply_nested_xml_is_read(tmp_path: Path) -> None:
     path = tmp_path / "deep.xml"
     path.write_bytes(b"<a>" * 200_000 + b"</a>" * 200_000)
     assert read_xml(path).tag == "a"
 
 
-def test_constraint_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> None:
+def test_unreadable_constraint_is_requested_again(tmp_path: Path) -> None:
     loader = Loader(SDMX, tmp_path)
     refused(loader, {**sdmx_office(BODY), CONSTRAINT: [b"<Structure/>"]}, SDMX_PART, "lists no codes", CONSTRAINT)
     assert loader.load(CountingAdapter(sdmx_office(BODY)), SDMX_PART).rows_loaded == 2
@@ -259,7 +259,7 @@ def test_constraint_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> No
     ],
     ids=["name only", "no size", "huge size", "year 1"],
 )
-def test_listing_with_a_line_of_another_shape(tmp_path: Path, line: str, words: str) -> None:
+def test_listing_with_a_malformed_line_is_a_bad_reply(tmp_path: Path, line: str, words: str) -> None:
     name = lists.TITLES.identifier.rpartition("/")[2]
     index, file = lists.urls(lists.TITLES)
     body = f"NAME,TYPE,SIZE,LAST_MODIFIED\n{line}\n".replace("CN.txt", name).encode()
@@ -271,7 +271,7 @@ def test_listing_with_a_line_of_another_shape(tmp_path: Path, line: str, words: 
     assert caught.value.next_step
 
 
-def test_listing_with_a_longer_line_is_read(tmp_path: Path) -> None:
+def test_listing_with_extra_fields_is_read(tmp_path: Path) -> None:
     index, file = lists.urls(lists.TITLES)
     body = lists.good(lists.TITLES)
     listed = lists.listing(lists.TITLES, len(body)).replace(b"OLDER,DIR,,\n", b"OLDER,DIR,,,more,and more\n")
@@ -286,7 +286,7 @@ def footer(target: str) -> bytes:
 
 
 @pytest.mark.parametrize("target", ["https://elsewhere.example/x", "http://ec.europa.eu.elsewhere.example/x"])
-def test_footer_that_leads_elsewhere_is_not_followed(tmp_path: Path, target: str) -> None:
+def test_footer_with_a_foreign_url_is_not_followed(tmp_path: Path, target: str) -> None:
     adapter = CountingAdapter(sdmx_office(footer(target)))
     with pytest.raises(
         BadReplyError, match=r"ec\.europa\.eu leads to .*elsewhere.example/x, which is not at the office"
@@ -296,7 +296,7 @@ def test_footer_that_leads_elsewhere_is_not_followed(tmp_path: Path, target: str
 
 
 @pytest.mark.parametrize("members", [{}, {"a.csv": BODY, "b.csv": BODY}], ids=["none", "two"])
-def test_footer_zip_with_another_number_of_members(tmp_path: Path, members: dict[str, bytes]) -> None:
+def test_footer_zip_with_wrong_number_of_members_is_refused(tmp_path: Path, members: dict[str, bytes]) -> None:
     place = f"{COMEXT}/file"
     answers: Answers = {**sdmx_office(footer(place)), place: [zipped(members)]}
     refused(Loader(SDMX, tmp_path), answers, SDMX_PART, "not one member", place)
@@ -307,7 +307,7 @@ def test_footer_zip_with_another_number_of_members(tmp_path: Path, members: dict
     [(b"\xff" + bulk_body(*BULK_ROWS), "codec can't decode"), (b"A," * (1 << 16), "the first line is longer")],
     ids=["no UTF-8", "no end"],
 )
-def test_bulk_file_with_a_first_line_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) -> None:
+def test_bulk_file_with_unreadable_header_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     office = bulk_office(tmp_path, content)
     refused(Loader(BULK, tmp_path), office.answers, BULK_PART, words, office.file)
 
@@ -318,7 +318,7 @@ def test_bulk_file_with_a_first_line_that_cannot_be_read(tmp_path: Path, content
 def special_zip(
     path: Path, name: str, content: bytes = b"x", *, mode: int = 0, flags: int = 0, method: int = 0
 ) -> Path:
-    """Write a zip with one member that is not as it should be."""
+    """Write a zip with one irregular member."""
     info = zipfile.ZipInfo(name)
     info.external_attr = mode << 16
     with zipfile.ZipFile(path, "w") as archive:
@@ -340,7 +340,7 @@ SPECIAL: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("options", "words"), SPECIAL.values(), ids=list(SPECIAL))
-def test_zip_member_that_cannot_be_used(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+def test_unusable_zip_member_is_not_retryable(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     verdict = inspect_zip(special_zip(tmp_path / "a.zip", "Observations.csv", **options), "")
     assert verdict is not None
     assert words in verdict.reason
@@ -348,7 +348,7 @@ def test_zip_member_that_cannot_be_used(tmp_path: Path, options: dict[str, Any],
 
 
 @pytest.mark.parametrize("name", ["../../Observations.csv", "/tmp/Observations.csv", "..\\Observations.csv"])
-def test_name_of_a_zip_member_leads_nowhere(tmp_path: Path, name: str) -> None:
+def test_zip_member_name_does_not_escape_the_folder(tmp_path: Path, name: str) -> None:
     answers = cbs_zip_office({name: cbs_csv(ROWS)}, 4)
     before = set(tmp_path.parent.rglob("Observations*"))
     loader = Loader(CBS_ZIP, tmp_path / "state")
@@ -361,7 +361,7 @@ def test_name_of_a_zip_member_leads_nowhere(tmp_path: Path, name: str) -> None:
     assert not Path("/tmp/Observations.csv").exists()
 
 
-def test_zip_whose_directory_points_before_the_file(tmp_path: Path) -> None:
+def test_zip_directory_offset_before_the_file_is_retryable(tmp_path: Path) -> None:
     whole = zipped({"Observations.csv": cbs_csv(ROWS)})
     path = tmp_path / "a.zip"
     path.write_bytes(b"PK\x03\x04" + whole[200:])
@@ -370,7 +370,7 @@ def test_zip_whose_directory_points_before_the_file(tmp_path: Path) -> None:
     assert verdict.retryable
 
 
-def test_zip_that_unpacks_to_much_more_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "EXPANSION_FREE_BYTES", 1000)
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({"Observations.csv": b"0" * 1_000_000}))
@@ -378,7 +378,7 @@ def test_zip_that_unpacks_to_much_more_is_not_unpacked(tmp_path: Path, monkeypat
         pass
 
 
-def test_zip_with_too_many_members_is_not_read(tmp_path: Path) -> None:
+def test_zip_with_too_many_members_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({f"Observations{number}.csv": b"" for number in range(limits.MOST_MEMBERS + 1)}))
     verdict = inspect_zip(path, "")
@@ -386,7 +386,7 @@ def test_zip_with_too_many_members_is_not_read(tmp_path: Path) -> None:
     assert "it has 1,001 members" in verdict.reason
 
 
-def test_seven_zip_that_unpacks_to_much_more_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seven_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = seven_zip(tmp_path / "a.7z", {"full.dat": b"0" * 1_000_000})
     monkeypatch.setattr(limits, "EXPANSION_FREE_BYTES", 1000)
     verdict = inspect_seven_zip(path, "")
@@ -395,9 +395,9 @@ def test_seven_zip_that_unpacks_to_much_more_is_not_unpacked(tmp_path: Path, mon
     assert not verdict.retryable
 
 
-def test_seven_zip_that_says_less_than_it_holds_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seven_zip_larger_than_declared_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = seven_zip(tmp_path / "a.7z", {"full.dat": b"0" * 1_000_000})
-    # As if the directory had said less.
+    # Simulate a directory that understates the size.
     monkeypatch.setattr("extract.streams.seven_zip_member", lambda _: "full.dat")
     monkeypatch.setattr(limits, "EXPANSION_FREE_BYTES", 1000)
     with pytest.raises(ArchiveError, match="more than 200 times"), piped(lambda o: write_seven_zip(path, o)) as (pipe,):
@@ -405,7 +405,7 @@ def test_seven_zip_that_says_less_than_it_holds_is_stopped(tmp_path: Path, monke
 
 
 def renamed_seven_zip(path: Path, name: str, content: bytes) -> Path:
-    """Write a 7z archive with a name that the library would not write."""
+    """Write a 7z archive with a name that the library would refuse to write."""
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = "m" * len(name)
     with py7zr.SevenZipFile(path, "w") as archive:
@@ -420,11 +420,11 @@ def renamed_seven_zip(path: Path, name: str, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize("name", ["../../full.dat", "/tmp/full_of_harm.dat", "..\\..\\full.dat"])
-def test_name_of_a_seven_zip_member_leads_nowhere(tmp_path: Path, name: str) -> None:
+def test_seven_zip_member_name_does_not_escape_the_folder(tmp_path: Path, name: str) -> None:
     path = renamed_seven_zip(tmp_path / "a" / "b" / "c.7z", name, bulk_body(*BULK_ROWS))
     assert seven_zip_member(path)
     before = set(tmp_path.rglob("*"))
-    # The library refuses some of them.
+    # The library refuses some of the names.
     with suppress(ArchiveError), piped(lambda output: write_seven_zip(path, output)) as (pipe,):
         assert pipe.read_bytes() in (b"", bulk_body(*BULK_ROWS))
     assert set(tmp_path.rglob("*")) == before
@@ -439,7 +439,7 @@ def test_link_in_a_seven_zip_is_not_followed(tmp_path: Path) -> None:
         seven_zip_member(tmp_path / "a.7z")
 
 
-def test_gzip_file_that_unpacks_to_much_more_is_a_bad_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gzip_bomb_file_is_a_bad_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "EXPANSION_FREE_BYTES", 1000)
     body = gzip.compress(BODY + b"\n" * 1_000_000)
     refused(Loader(SDMX, tmp_path), sdmx_office(body), SDMX_PART, "more than 200 times as many", sdmx_urls()[0])
@@ -452,17 +452,17 @@ def test_gzip_file_that_unpacks_to_much_more_is_a_bad_reply(tmp_path: Path, monk
 # --- limits of reading --------------------------------------------------------------------------------------------
 
 
-def test_nesting_is_told_from_many_rows_and_from_brackets_in_texts() -> None:
+def test_nesting_check_ignores_many_rows_and_brackets_in_text() -> None:
     assert not is_nested_deeply(as_json(value=[{"a": [1, {"b": 2}]}] * 100_000))
     assert not is_nested_deeply(as_json(value=["]{[ (a] [b"] * 20))
     assert is_nested_deeply(b"[" * 300)
     assert is_nested_deeply(b'{"a": [' * 150)
     assert not is_nested_deeply(b"[" * limits.MOST_LEVELS + b"]" * limits.MOST_LEVELS)
-    # Far below what Python reads.
+    # Far below Python's recursion limit.
     assert sys.getrecursionlimit() >= 10 * limits.MOST_LEVELS
 
 
-def test_reply_that_is_too_large_for_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reply_too_large_for_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("extract.replies.MOST_TEXT_BYTES", 1000)
     path = tmp_path / "large.json"
     path.write_bytes(b'{"a": "' + b"a" * 1000 + b'"}')
@@ -482,7 +482,7 @@ def get(folder: Path, answers: Answers, url: str = URL, **options: Any) -> Any:
     try:
         return session.get(url, purpose="properties", inspect=lambda path, kind: None)
     finally:
-        assert session.records, "each attempt is recorded"
+        assert session.records, "every attempt must be recorded"
 
 
 def moved(target: str, status: int = 302) -> list[Any]:
@@ -504,9 +504,7 @@ def moved(target: str, status: int = 302) -> list[Any]:
         ("https://datasets.cbs.nl:port/", "datasets.cbs.nl:port/, which is not at the office"),
     ],
 )
-def test_redirect_elsewhere_names_both_and_is_not_followed(
-    tmp_path: Path, target: str, words: str, status: int
-) -> None:
+def test_foreign_redirect_is_refused_and_names_both_hosts(tmp_path: Path, target: str, words: str, status: int) -> None:
     with pytest.raises(BadReplyError) as caught:
         get(tmp_path, {URL: moved(target, status)})
     assert caught.value.problem.startswith("datasets.cbs.nl leads to ")
@@ -514,13 +512,13 @@ def test_redirect_elsewhere_names_both_and_is_not_followed(
     assert (caught.value.where, bool(caught.value.next_step)) == (URL, True)
 
 
-def test_redirect_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_undecodable_redirect_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExtractError):
         get(tmp_path, {URL: moved("https://elsewhere.example/\xe9\xff")})
 
 
 @pytest.mark.parametrize("target", ["/moved", f"{CBS_HOSTS['v4']}/moved", f"{CBS_HOSTS['v3']}/moved"])
-def test_redirect_at_the_office_is_followed(tmp_path: Path, target: str) -> None:
+def test_redirect_within_the_office_is_followed(tmp_path: Path, target: str) -> None:
     place = "https://datasets.cbs.nl/moved" if target == "/moved" else target
     reply = get(tmp_path, {URL: moved(target), place: [GOOD]}, hosts=CBS_HOSTS.values())
     assert reply.path.read_bytes() == GOOD
@@ -529,22 +527,20 @@ def test_redirect_at_the_office_is_followed(tmp_path: Path, target: str) -> None
 
 def test_body_of_a_redirect_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def content(_: object) -> bytes:
-        raise AssertionError("it may have no end")
+        raise AssertionError("the body may be endless")
 
     monkeypatch.setattr("requests.Response.content", property(content))
     answers: Answers = {URL: [Reply(b"0" * 1000, 302, {"Location": "/moved"})], "https://datasets.cbs.nl/moved": [GOOD]}
     assert get(tmp_path, answers).path.read_bytes() == GOOD
 
 
-def test_redirects_without_an_end_are_given_up(tmp_path: Path) -> None:
+def test_redirect_loop_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TransientOfficeError, match="more than 5 redirects"):
         get(tmp_path, {URL: moved(URL)})
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_body_without_an_end_is_cut_at_the_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, packed: bool
-) -> None:
+def test_endless_body_is_cut_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, packed: bool) -> None:
     monkeypatch.setattr("extract.bodies.MOST_BODY_BYTES", 1_000_000)
     body = b"0" * 2_000_000
     reply = Reply(gzip.compress(body), headers={"Content-Encoding": "gzip"}) if packed else Reply(body)
@@ -555,14 +551,14 @@ def test_body_without_an_end_is_cut_at_the_limit(
     assert not list((tmp_path / "incoming").iterdir())
 
 
-def test_body_that_unpacks_to_much_more_is_a_bad_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compressed_body_bomb_is_a_bad_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "EXPANSION_FREE_BYTES", 1000)
     reply = Reply(gzip.compress(b"0" * 1_000_000), headers={"Content-Encoding": "gzip"})
     with pytest.raises(BadReplyError, match="more than 200 times as many"):
         get(tmp_path, {URL: [reply]})
 
 
-def test_gzip_body_of_any_length_comes_whole(tmp_path: Path) -> None:
+def test_gzip_body_of_any_length_is_read_completely(tmp_path: Path) -> None:
     for size in (0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_000_001):
         body = b"{" + b"0" * size
         packed = gzip.compress(body) + gzip.compress(b"}")
@@ -570,7 +566,7 @@ def test_gzip_body_of_any_length_comes_whole(tmp_path: Path) -> None:
         assert reply.path.read_bytes() == body + b"}"
 
 
-def test_pause_that_is_no_number_is_no_pause(tmp_path: Path) -> None:
+def test_invalid_retry_after_is_ignored(tmp_path: Path) -> None:
     answers: Answers = {
         URL: [Reply(b"busy", 503, {"Retry-After": "\xb2"}), Reply(b"busy", 503, {"Retry-After": "x"}), GOOD]
     }
@@ -584,12 +580,12 @@ def linked(target: str) -> bytes:
 @pytest.mark.parametrize(
     "target", ["https://elsewhere.example/x", "http://169.254.169.254/latest", "file:///etc/hostname"]
 )
-def test_next_page_elsewhere_is_not_asked_for(tmp_path: Path, target: str) -> None:
+def test_foreign_next_page_is_not_requested(tmp_path: Path, target: str) -> None:
     answers: Answers = {**cbs_office(ROWS), CBS_OBSERVATIONS: [linked(target)]}
     refused(Loader(CBS, tmp_path), answers, CBS_PART, f"datasets.cbs.nl leads to {target}, which is not at the office")
 
 
-def test_next_page_over_plain_http_is_asked_for_as_the_page_was(tmp_path: Path) -> None:
+def test_plain_http_next_page_is_requested_over_https(tmp_path: Path) -> None:
     following = f"{CBS_OBSERVATIONS}&$skip=4"
     answers: Answers = {
         **cbs_office(ROWS),
@@ -604,7 +600,7 @@ def test_next_page_over_plain_http_is_asked_for_as_the_page_was(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["../secret.json", "/etc/hostname", "sub/page.json"])
-def test_recording_names_no_file_of_another_folder(tmp_path: Path, name: str) -> None:
+def test_recording_cannot_name_files_outside_its_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.json").write_bytes(b"{}")
     home = tmp_path / "recording"
     home.mkdir()
@@ -623,6 +619,6 @@ def test_recording_names_no_file_of_another_folder(tmp_path: Path, name: str) ->
     assert "not in its own folder" in replay.left_out[0][1]
 
 
-def test_recording_that_is_nested_deeply_is_left_out(tmp_path: Path) -> None:
+def test_deeply_nested_recording_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_bytes(DEEP)
     assert "nested" in open_replay(tmp_path, CBS, ("NL",)).left_out[0][1]

@@ -1,7 +1,7 @@
-"""The public clients of CBS, unmodified, read the simulator: ``cbsodata`` over v3 and ``cbsodata4`` over v4.
+"""The public CBS clients read the simulator unmodified: ``cbsodata`` over v3 and ``cbsodata4`` over v4.
 
-Only the transport is redirected: a request for a host of CBS goes to the simulator, with the name of the real host in
-its ``Host`` header, so the links in the replies lead to the real host again, and are redirected in their turn.
+Only the transport is redirected: a request for a CBS host goes to the simulator with the real host name in its ``Host``
+header. The links in the replies therefore point to the real host, and are redirected in turn.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ pytestmark = pytest.mark.enable_socket
 
 @pytest.fixture(scope="module")
 def simulator() -> Simulator:
-    # Small pages, so that the clients have to follow links.
+    # Small pages force the clients to follow links.
     simulator = Simulator(page_size=1000)
     simulator.cbs.v3.page_size = 500
-    # cbsodata4 waits five seconds for a reply; the first catalogue counts the observations of all tables.
+    # cbsodata4 times out after five seconds; the first catalogue request counts the observations of all tables.
     simulator.answer("/odata/v1/Datasets")
     return simulator
 
@@ -45,7 +45,7 @@ def server(simulator: Simulator) -> Iterator[str]:
 
 @pytest.fixture
 def v3(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lead ``requests`` to the simulator."""
+    """Redirect ``requests`` to the simulator."""
     send = requests.adapters.HTTPAdapter.send
 
     def redirected(self: Any, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
@@ -53,7 +53,7 @@ def v3(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert asked.hostname == "opendata.cbs.nl"
         request.headers["Host"] = str(asked.hostname)
         request.url = urlunsplit(("http", urlsplit(server).netloc, asked.path, asked.query, ""))
-        # The client has no timeout of its own.
+        # The client sets no timeout.
         return send(self, request, *args, **{**options, "timeout": 60, "proxies": {}})
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", redirected)
@@ -61,7 +61,7 @@ def v3(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def v4(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Lead ``httpx`` to the simulator."""
+    """Redirect ``httpx`` to the simulator."""
     handle = httpx.HTTPTransport.handle_request
 
     def redirected(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
@@ -79,7 +79,7 @@ def v4(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def own_rows(simulator: Simulator, path: str, condition: str = "") -> list[dict[str, Any]]:
-    """All rows of a set of the simulator, without HTTP."""
+    """Return all rows of a resource of the simulator, without HTTP."""
     rows: list[dict[str, Any]] = []
     query = "$format=json" if path.startswith("/OData") else ""
     if condition:
@@ -96,7 +96,7 @@ def own_rows(simulator: Simulator, path: str, condition: str = "") -> list[dict[
 
 
 def with_titles(simulator: Simulator, table: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put titles in the place of keys, as the client does."""
+    """Replace keys by titles, as the client does."""
     for name in TABLES[table].dimension_names:
         titles = {r["Key"]: r["Title"] for r in own_rows(simulator, f"/ODataFeed/odata/{table}/{name}")}
         for row in rows:
@@ -118,7 +118,7 @@ def with_titles(simulator: Simulator, table: str, rows: list[dict[str, Any]]) ->
 @pytest.mark.parametrize("typed", [True, False])
 def test_cbsodata_reads_the_same_rows(simulator: Simulator, table: str, condition: str, typed: bool) -> None:
     found = cbsodata.get_data(table, typed=typed, filters=condition or None)
-    # The client takes the set that is asked for off its list, and reads the other one: typed=False gives numbers.
+    # The client excludes the requested set from its list and reads the other one: typed=False returns numbers.
     resource = "UntypedDataSet" if typed else "TypedDataSet"
     ours = own_rows(simulator, f"/ODataFeed/odata/{table}/{resource}", condition)
     assert len(found) > 500
@@ -152,7 +152,7 @@ def test_cbsodata_lists_the_tables() -> None:
 
 
 @pytest.mark.usefixtures("v3")
-def test_cbsodata_says_so_when_there_is_no_such_table() -> None:
+def test_cbsodata_raises_for_an_unknown_table() -> None:
     with pytest.raises(requests.HTTPError, match="404"):
         cbsodata.get_info("99999NED")
 
@@ -161,7 +161,7 @@ def test_cbsodata_says_so_when_there_is_no_such_table() -> None:
 
 
 def same_cells(frame: pd.DataFrame, rows: list[dict[str, Any]]) -> bool:
-    """Whether a frame holds the same observations in the same order; a missing number is NaN in it."""
+    """Return True if a frame holds the same observations in the same order; missing numbers are NaN."""
     columns = [name for name in rows[0] if name != "Value"]
     keys = frame[columns].astype(object).where(frame[columns].notna(), None).to_dict(orient="records")
     values = [None if pd.isna(value) else value for value in frame["Value"]]
@@ -217,7 +217,7 @@ def test_cbsodata4_lists_the_tables() -> None:
 
 
 @pytest.mark.usefixtures("v4")
-def test_cbsodata4_makes_wide_data_with_labels_and_dates(tmp_path: Path) -> None:
+def test_cbsodata4_builds_wide_data_with_labels_and_dates(tmp_path: Path) -> None:
     filters = {"AlleProdComCoderingen": "A014686", "Afzetgebieden": "A044076"}
     wide = cbsodata4.get_wide_data("85770NED", download_dir=tmp_path / "wide", **filters)
     assert len(wide) == 68 + 5

@@ -1,4 +1,4 @@
-"""Public clients of Eurostat read the simulator unmodified: only the host of their requests is another one."""
+"""Public Eurostat clients read the simulator unmodified: only the host of their requests differs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def redirected(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Send what goes to the real host to the simulator, and nothing else anywhere."""
+    """Redirect requests for the real host to the simulator, and fail on any other."""
     send = requests.Session.send
 
     def send_to_simulator(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> Any:
@@ -72,7 +72,7 @@ def names_of(server: str, root: str, code: str) -> list[str]:
 
 
 def read_csv(server: str, root: str, code: str, asked: dict[str, str], start: str) -> dict[tuple[str, ...], float]:
-    """Cells of our own SDMX-CSV by key and period; NaN for a confidential one."""
+    """Return cells of the simulator's SDMX-CSV by key and period; NaN for a confidential cell."""
     names = names_of(server, root, code)
     key = ".".join(asked.get(name, "") for name in names)
     reply = requests.get(
@@ -109,7 +109,7 @@ def test_eurostat_reads_the_same_cells(
         tuple(str(row[name]) for name in (*names, "time")): float("nan" if row["value"] is None else row["value"])
         for row in long.to_dict("records")
     }
-    # It gives every series every period: what is not published is NaN there and absent in ours.
+    # The client gives every series every period: unpublished cells are NaN there and absent in the CSV.
     assert {key for key, value in theirs.items() if not math.isnan(value)} == {
         key for key, value in ours.items() if not math.isnan(value)
     }
@@ -129,7 +129,7 @@ def test_eurostat_reads_flags(redirected: str) -> None:
     assert rows["IE"]["2026-08_flag"] == ": C"
 
 
-def test_eurostat_reads_the_contents(redirected: str) -> None:
+def test_eurostat_reads_the_table_of_contents(redirected: str) -> None:
     main = eurostat.get_toc_df(agency="EUROSTAT").set_index("code")
     assert {"STS_INPR_M", "EXT_TEC01", "EXT_TEC03", "ERT_BIL_EUR_M", "EXT_ST_EU27_2020SITC"} <= set(main.index)
     assert main.loc["STS_INPR_M", "title"] == "Production in industry - monthly data"
@@ -153,7 +153,7 @@ def test_eurostat_reads_structures(redirected: str) -> None:
     assert set(labels) == set(eurostat.get_par_values("sts_inpr_m", "nace_r2"))
 
 
-def test_eurostat_waits_for_an_asynchronous_answer(redirected: str) -> None:
+def test_eurostat_polls_an_asynchronous_job(redirected: str) -> None:
     filters = {"startPeriod": "2024-01", "endPeriod": "2024-12", "freq": "M", "reporter": "NL", "flow": "2"}
     frame = eurostat.get_data_df("DS-045409", filter_pars=filters)
     assert list(frame.columns[-12:]) == [f"2024-{month:02}" for month in range(1, 13)]
@@ -177,13 +177,13 @@ def test_sdmx1_reads_the_same_cells(redirected: str, code: str, root: str, asked
     assert is_same(theirs, ours)
 
 
-def test_sdmx1_reads_the_structure_specific_form(redirected: str) -> None:
+def test_sdmx1_reads_the_structure_specific_format(redirected: str) -> None:
     client = client_of(MAIN)
     structure = client.datastructure("STS_INPR_M").structure["STS_INPR_M"]
     options = {"startPeriod": "2026-06"}
     key = "M.PRD.C24.SCA.I21.IE+NL"
     generic = sdmx.to_pandas(client.data("STS_INPR_M", key=key, params=options))
-    # The client does not let a format be asked for; it reads the file.
+    # The client cannot request a format, but it can read the file.
     body = requests.get(
         f"{redirected}{MAIN}/sdmx/2.1/data/STS_INPR_M/{key}",
         params={**options, "format": "SDMX_2.1_STRUCTURED"},
@@ -219,10 +219,10 @@ def test_sdmx1_reads_structures(redirected: str, code: str, root: str) -> None:
 
 
 def test_sdmx1_fetches_the_file_of_the_retired_footer(redirected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host retired this form in 2023; the client still knows it."""
+    """The host retired this format in 2023, but the client still supports it."""
     fault = {"match": "/data/ERT_BIL_EUR_M", "kind": "async_footer", "times": 1}
     requests.post(f"{redirected}/_simulator/faults", json=fault, timeout=10)
-    # It waits half a minute before it asks for the file.
+    # The client waits half a minute before it requests the file.
     monkeypatch.setattr("sdmx.source.estat.sleep", lambda seconds: None)
     message = client_of(MAIN).data("ERT_BIL_EUR_M", key="M.AVG.NAC.USD", params={"startPeriod": "2026-05"})
     assert len(sdmx.to_pandas(message)) == 4

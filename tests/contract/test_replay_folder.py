@@ -1,4 +1,4 @@
-"""A folder of recordings: files are chosen by what they hold, and one bad file says nothing of the others."""
+"""A folder of recordings: files are selected by content, and one bad file does not affect the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_file_of_years_is_left_out_with_its_frequency(folder: Path) -> None:
+def test_annual_file_is_left_out_with_its_frequency(folder: Path) -> None:
     (folder / "a_years.csv").write_text(HEADER + YEARS, encoding="utf-8")
     replay = open_replay(folder, COMEXT, ("NL",))
     assert [(part.first_month, part.products) for part in replay.slices] == [("2026-03", ("72",))]
@@ -40,7 +40,7 @@ def test_a_file_of_years_is_left_out_with_its_frequency(folder: Path) -> None:
     ],
     ids=["a column is missing", "lines are cut", "a stamp that is none"],
 )
-def test_a_bad_file_is_left_out_and_the_others_are_read(folder: Path, text: str) -> None:
+def test_bad_file_is_left_out_and_others_are_read(folder: Path, text: str) -> None:
     (folder / "a_bad.csv").write_text(text, encoding="utf-8")
     replay = open_replay(folder, COMEXT, ("NL",))
     assert len(replay.slices) == 1
@@ -49,14 +49,14 @@ def test_a_bad_file_is_left_out_and_the_others_are_read(folder: Path, text: str)
     assert reason
 
 
-def test_files_of_other_datasets_are_no_concern(folder: Path) -> None:
+def test_files_of_other_datasets_are_ignored(folder: Path) -> None:
     (folder / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     (folder / "binary.csv").write_bytes(b"\x00\xff" * 100)
     assert open_replay(folder, COMEXT, ("NL",)).left_out == ()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"tableId": "85429NED"}'])
-def test_a_manifest_that_cannot_be_read_is_left_out(tmp_path: Path, text: str) -> None:
+def test_unreadable_manifest_is_left_out(tmp_path: Path, text: str) -> None:
     (tmp_path / "index.json").write_text(text, encoding="utf-8")
     replay = open_replay(tmp_path, CBS, ("NL",))
     assert replay.slices == ()

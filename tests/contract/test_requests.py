@@ -1,4 +1,4 @@
-"""How often an office is asked for one load: exactly so often, and after a trouble not more than needed."""
+"""Number of requests per load: exact in normal operation, and no more than necessary after an error."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_cbs_bulk_zip_costs_eight_requests(tmp_path: Path) -> None:
     assert adapter.asked[CBS_ZIP_URL] == 1
 
 
-def test_cbs_trailing_months_take_pages_even_of_a_table_with_a_zip(tmp_path: Path) -> None:
+def test_cbs_trailing_months_use_pages_even_if_a_zip_exists(tmp_path: Path) -> None:
     part = replace(CBS_PART, first_month="2023-01")
     url = f"{CBS_OBSERVATIONS} and Perioden ge '2023JJ00'"
     answers = cbs_metadata() | {
@@ -112,7 +112,7 @@ def test_cbs_trailing_months_take_pages_even_of_a_table_with_a_zip(tmp_path: Pat
     assert len(adapter.urls) == 9
 
 
-def test_cbs_says_of_a_table_that_it_was_stopped(tmp_path: Path) -> None:
+def test_cbs_reports_a_discontinued_table(tmp_path: Path) -> None:
     answers = cbs_office([cbs_row(0)])
     url = f"{CBS_TABLE}/Properties"
     stopped = {"Status": "Gediscontinueerd", "VersionNotes": "Vervangen door 86000NED."}
@@ -137,7 +137,7 @@ def test_comext_is_searched_by_its_english_titles(tmp_path: Path) -> None:
     assert [(entry.identifier, entry.title) for entry in found] == [("DS-045409", titles["en"])]
 
 
-def test_cbs_trouble_costs_one_request_more_for_each_attempt(tmp_path: Path) -> None:
+def test_cbs_error_costs_one_extra_request_per_retry(tmp_path: Path) -> None:
     answers = cbs_office([cbs_row(0)])
     answers[CBS_OBSERVATIONS].insert(0, Reply(b"busy", 502))
     answers[CBS_COUNT].insert(0, Reply(b"<html>Onderhoud</html>"))
@@ -148,7 +148,7 @@ def test_cbs_trouble_costs_one_request_more_for_each_attempt(tmp_path: Path) -> 
     assert len(loader.waits) == 2
 
 
-def test_cbs_torn_read_starts_again_and_then_loads_the_newer_version(tmp_path: Path) -> None:
+def test_cbs_torn_read_restarts_and_loads_the_newer_version(tmp_path: Path) -> None:
     answers = cbs_office([cbs_row(0)])
     old, new = (as_json(Version=version) for version in ("202607020630", "202607030630"))
     answers[f"{CBS_TABLE}/Properties"] = [old, new]
@@ -165,7 +165,7 @@ def test_cbs_torn_read_starts_again_and_then_loads_the_newer_version(tmp_path: P
     assert any(message.startswith("starting again: CBS published version") for message in loader.messages)
 
 
-def test_cbs_office_that_never_holds_still_is_left_alone_after_so_many_starts(tmp_path: Path) -> None:
+def test_cbs_repeated_torn_reads_stop_after_the_restart_limit(tmp_path: Path) -> None:
     answers = cbs_office([cbs_row(0)])
     answers[f"{CBS_TABLE}/Properties"] = [as_json(Version=f"2026070{day}0630") for day in range(1, 9)]
     adapter = CountingAdapter(answers)
@@ -174,7 +174,7 @@ def test_cbs_office_that_never_holds_still_is_left_alone_after_so_many_starts(tm
     assert short(adapter.urls)["Observations"] == RESTARTS + 1
 
 
-def test_cbs_table_of_another_shape_is_not_read_any_further(tmp_path: Path) -> None:
+def test_cbs_changed_dimensions_stop_the_load(tmp_path: Path) -> None:
     answers = cbs_office([cbs_row(0)])
     answers[f"{CBS_TABLE}/Dimensions"] = [as_json(value=[{"Identifier": "Landen"}])]
     adapter = CountingAdapter(answers)
@@ -183,7 +183,7 @@ def test_cbs_table_of_another_shape_is_not_read_any_further(tmp_path: Path) -> N
     assert short(adapter.urls) == {"Properties": 1, "Dimensions": 1}
 
 
-def test_cbs_wrong_id_is_asked_once_and_not_looked_for_in_v3(tmp_path: Path) -> None:
+def test_cbs_wrong_id_is_requested_once_without_v3_fallback(tmp_path: Path) -> None:
     adapter = CountingAdapter({})
     with pytest.raises(OfficeRefusedError, match="HTTP 404"):
         Loader(replace(CBS, fallback="odata_v3"), tmp_path).load(adapter, CBS_PART)
@@ -209,7 +209,7 @@ def test_sdmx_probe_costs_the_listing(tmp_path: Path) -> None:
     assert version.vintage_at == "2026-09-15T09:00:00Z"
 
 
-def test_sdmx_constraint_is_asked_once_for_each_stamp_of_the_structure(tmp_path: Path) -> None:
+def test_sdmx_constraint_is_requested_once_per_structure_stamp(tmp_path: Path) -> None:
     loader = Loader(SDMX, tmp_path)
     answers = sdmx_office(BODY)
     for structure, asked in (("2026-09-11", 1), ("2026-09-11", 1), ("2026-10-01", 2), ("2026-10-01", 2)):
@@ -220,7 +220,7 @@ def test_sdmx_constraint_is_asked_once_for_each_stamp_of_the_structure(tmp_path:
         assert n_constraints == asked
 
 
-def test_sdmx_constraint_without_a_stamp_is_asked_each_time(tmp_path: Path) -> None:
+def test_sdmx_constraint_without_a_stamp_is_always_requested(tmp_path: Path) -> None:
     loader = Loader(SDMX, tmp_path)
     answers = sdmx_office(BODY) | {LISTING: [listing(structure="")]}
     for _ in range(2):
@@ -228,7 +228,7 @@ def test_sdmx_constraint_without_a_stamp_is_asked_each_time(tmp_path: Path) -> N
     assert sum(record.purpose == "constraint" for record in loader.raw.records()) == 2
 
 
-def test_sdmx_constraint_is_another_one_on_another_host(tmp_path: Path) -> None:
+def test_sdmx_constraint_cache_is_per_host(tmp_path: Path) -> None:
     loader = Loader(SDMX, tmp_path)
     loader.load(CountingAdapter(sdmx_office(BODY)), SDMX_PART)
     loader.hosts = {name: url.replace("ec.europa.eu", "mirror.example") for name, url in loader.hosts.items()}
@@ -248,11 +248,11 @@ def test_sdmx_codes_not_offered_are_dropped_with_a_finding(tmp_path: Path) -> No
         ("code_not_offered", "product", "77", "warn")
     ]
     assert loader.keeps_contract(manifest)
-    # The slice says what was wanted, and so does the coverage.
+    # The slice and the coverage record the requested products.
     assert manifest.slice["products"] == ["72", "76", "77"]
 
 
-def test_sdmx_slice_is_cut_into_requests_below_the_limit(tmp_path: Path) -> None:
+def test_sdmx_slice_is_split_into_requests_below_the_limit(tmp_path: Path) -> None:
     offered = OFFERED | {"partner": tuple(f"P{number}" for number in range(282))}
     part = replace(
         SDMX_PART, first_month="2016-01", last_month="2025-12", products=("72", "73", "74", "75", "76", "78")
@@ -275,7 +275,7 @@ def test_sdmx_slice_is_cut_into_requests_below_the_limit(tmp_path: Path) -> None
     assert len(adapter.urls) == 2 + len(urls)
 
 
-def test_sdmx_chunk_without_an_observation_is_no_error_beside_others(tmp_path: Path) -> None:
+def test_sdmx_empty_chunk_is_an_error_only_if_all_are_empty(tmp_path: Path) -> None:
     part = replace(SDMX_PART, products=tuple(f"{number:04d}" for number in range(150)), partners=("US",))
     offered = {"partner": ("US",)}
     fault = b'<S:Fault xmlns:S="x"><faultcode>100</faultcode><faultstring>No results found</faultstring></S:Fault>'
@@ -286,7 +286,7 @@ def test_sdmx_chunk_without_an_observation_is_no_error_beside_others(tmp_path: P
         Loader(SDMX, tmp_path / "nothing").load(nothing, part)
 
 
-def test_sdmx_data_of_another_release_than_the_listing_start_again(tmp_path: Path) -> None:
+def test_sdmx_data_newer_than_the_listing_restart_the_load(tmp_path: Path) -> None:
     answers = sdmx_office(BODY)
     (url,) = sdmx_urls()
     newer = BODY.replace(b"15/09/26", b"16/09/26")
@@ -298,7 +298,7 @@ def test_sdmx_data_of_another_release_than_the_listing_start_again(tmp_path: Pat
     assert adapter.asked == {plain(LISTING): 2, plain(CONSTRAINT): 1, plain(url): 2}
 
 
-def test_sdmx_table_of_the_main_host_costs_version_constraint_and_data(tmp_path: Path) -> None:
+def test_sdmx_main_host_load_costs_version_constraint_and_data(tmp_path: Path) -> None:
     body = sdmx_body(tec_line(), header=f"{TEC_HEADER},OBS_FLAG,CONF_STATUS")
     adapter = CountingAdapter(tec_office(body))
     Loader(TEC, tmp_path).load(adapter, TEC_PART)
@@ -310,7 +310,7 @@ def test_sdmx_table_of_the_main_host_costs_version_constraint_and_data(tmp_path:
 
 
 def envelope(status: str, job: str = JOB) -> bytes:
-    # As in the office's own example.
+    # Copied from the office's own example.
     return (
         '<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><env:Header xmlns:env="x"/><S:Body>'
         f'<ns0:asyncResponse xmlns:ns0="y"><ns1:status xmlns:ns1="z"><ns1:key>{job}</ns1:key>'
@@ -337,7 +337,7 @@ def jobs(raw: RawStore) -> list[str]:
     [envelope("SUBMITTED"), f"<a><queued><id>{JOB}</id><status>SUBMITTED</status></queued></a>".encode()],
     ids=["envelope", "queued"],
 )
-def test_job_is_polled_until_its_data_are_there(tmp_path: Path, first: bytes) -> None:
+def test_job_is_polled_until_its_data_are_available(tmp_path: Path, first: bytes) -> None:
     answers = async_office([envelope("SUBMITTED"), envelope("PROCESSING"), envelope("AVAILABLE")], [BODY])
     answers[sdmx_urls()[0]] = [first]
     adapter = CountingAdapter(answers)
@@ -350,7 +350,7 @@ def test_job_is_polled_until_its_data_are_there(tmp_path: Path, first: bytes) ->
     assert jobs(loader.raw) == []
 
 
-def test_job_of_a_run_that_was_killed_is_taken_up_without_a_second_data_request(tmp_path: Path) -> None:
+def test_job_of_a_killed_run_resumes_without_a_new_data_request(tmp_path: Path) -> None:
     loader = Loader(SDMX, tmp_path)
     dying = CountingAdapter(async_office([RuntimeError("the machine went down")], [BODY]))
     with pytest.raises(RuntimeError, match="went down"):
@@ -363,7 +363,7 @@ def test_job_of_a_run_that_was_killed_is_taken_up_without_a_second_data_request(
     assert jobs(loader.raw) == []
 
 
-def test_job_that_does_not_end_in_time_is_kept_for_the_next_run(tmp_path: Path) -> None:
+def test_unfinished_job_is_kept_for_the_next_run(tmp_path: Path) -> None:
     loader = Loader(SDMX, tmp_path)
     with pytest.raises(TransientOfficeError, match="is still PROCESSING after") as caught:
         loader.load(CountingAdapter(async_office([envelope("PROCESSING")], [BODY])), SDMX_PART)
@@ -374,7 +374,7 @@ def test_job_that_does_not_end_in_time_is_kept_for_the_next_run(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("gone", [envelope("EXPIRED"), fault("UNKNOWN_REQUEST")], ids=["expired", "unknown"])
-def test_job_that_is_gone_is_asked_for_again(tmp_path: Path, gone: Answer) -> None:
+def test_lost_job_is_submitted_again(tmp_path: Path, gone: Answer) -> None:
     answers = async_office([gone], [BODY])
     (url,) = sdmx_urls()
     answers[url] = [envelope("SUBMITTED"), BODY]
@@ -385,7 +385,7 @@ def test_job_that_is_gone_is_asked_for_again(tmp_path: Path, gone: Answer) -> No
     assert jobs(loader.raw) == []
 
 
-def test_jobs_that_are_gone_one_after_the_other_end_the_load(tmp_path: Path) -> None:
+def test_repeatedly_lost_jobs_end_the_load(tmp_path: Path) -> None:
     answers = async_office([envelope("EXPIRED")], [BODY])
     (url,) = sdmx_urls()
     answers[url] = [envelope("SUBMITTED")]
@@ -398,7 +398,7 @@ def test_jobs_that_are_gone_one_after_the_other_end_the_load(tmp_path: Path) -> 
     assert jobs(loader.raw) == []
 
 
-def test_job_that_is_available_and_then_not_yet_is_waited_for(tmp_path: Path) -> None:
+def test_available_job_without_data_is_polled_again(tmp_path: Path) -> None:
     adapter = CountingAdapter(async_office([envelope("AVAILABLE")], [fault("DATA_NOT_YET_AVAILABLE"), BODY]))
     loader = Loader(SDMX, tmp_path)
     assert loader.load(adapter, SDMX_PART).rows_loaded == 2
@@ -413,12 +413,12 @@ def test_answer_without_a_key_is_refused_with_a_next_step(tmp_path: Path) -> Non
     assert caught.value.next_step
 
 
-def test_footer_of_the_old_shape_is_followed_to_its_zip(shared_data: Path, tmp_path: Path) -> None:
+def test_old_style_footer_is_followed_to_its_zip(shared_data: Path, tmp_path: Path) -> None:
     footer = (shared_data / "eurostat/legacy/sdmx21-footer-413-async_2015.xml").read_bytes()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("data.csv", BODY)
-    # The footer names plain HTTP; the office is asked as before.
+    # The footer names plain HTTP; the request still uses HTTPS.
     place = "https://ec.europa.eu/eurostat/SDMX/diss-web/file/wHsvjs7hQCy7Dqf4"
     answers = sdmx_office(footer)
     answers[place] = [Reply(b"not there yet", 404), packed.getvalue()]
@@ -427,7 +427,7 @@ def test_footer_of_the_old_shape_is_followed_to_its_zip(shared_data: Path, tmp_p
     manifest = loader.load(adapter, SDMX_PART)
     assert manifest.rows_loaded == 2
     assert adapter.asked[place] == 2
-    # The row leads to the request that was made, whose reply was taken out of the zip.
+    # The row points to the original request, although its reply was extracted from the zip.
     records = {record.request_id: record for record in loader.raw.records()}
     assert records[manifest.request_ids[0]].url == next(url for url in sdmx_office(footer) if "/data/" in url)
 
@@ -442,7 +442,7 @@ def test_bulk_month_costs_two_listings_and_the_file(tmp_path: Path) -> None:
     assert adapter.asked == {plain(office.listing): 2, plain(office.file): 1}
 
 
-def test_bulk_file_that_is_replaced_meanwhile_is_read_again(tmp_path: Path) -> None:
+def test_bulk_file_replaced_during_the_load_is_read_again(tmp_path: Path) -> None:
     office = bulk_office(tmp_path, bulk_body(*BULK_ROWS))
     (archive,) = office.answers[office.file]
     assert isinstance(archive, bytes)
@@ -454,7 +454,7 @@ def test_bulk_file_that_is_replaced_meanwhile_is_read_again(tmp_path: Path) -> N
     assert adapter.asked == {plain(office.listing): 4, plain(office.file): 2}
 
 
-def test_bulk_months_to_load_are_those_of_the_listing_and_no_years(tmp_path: Path) -> None:
+def test_bulk_months_to_load_exclude_annual_files(tmp_path: Path) -> None:
     office = bulk_office(tmp_path, bulk_body(*BULK_ROWS))
     body = b"NAME,TYPE,SIZE,MODIFIED\n" + b"".join(
         f"{name},FILE,9,2024-04-16T11:00:00\n".encode()
@@ -468,19 +468,19 @@ def test_bulk_months_to_load_are_those_of_the_listing_and_no_years(tmp_path: Pat
 
 
 @pytest.mark.parametrize("body", [b"NAME,TYPE\nfull_v2_202402.7z,FILE\n", b"NAME,SIZE,TIME\n"])
-def test_bulk_listing_of_another_shape_is_a_bad_reply(tmp_path: Path, body: bytes) -> None:
+def test_malformed_bulk_listing_is_a_bad_reply(tmp_path: Path, body: bytes) -> None:
     office = bulk_office(tmp_path, bulk_body(*BULK_ROWS))
     office.answers[office.listing] = [body]
     with pytest.raises(BadReplyError, match="not a name, a size and a time"):
         Loader(BULK, tmp_path / "state").load(CountingAdapter(office.answers), BULK_PART)
 
 
-def test_sdmx_constraint_that_lists_nothing_is_a_bad_reply(tmp_path: Path) -> None:
+def test_empty_sdmx_constraint_is_a_bad_reply(tmp_path: Path) -> None:
     answers = sdmx_office(BODY) | {CONSTRAINT: [constraint({})]}
     with pytest.raises(BadReplyError, match="the constraint lists no codes"):
         Loader(SDMX, tmp_path).load(CountingAdapter(answers), SDMX_PART)
 
 
-def test_slice_of_a_dataset_of_one_reporter_asks_for_no_reporter(tmp_path: Path) -> None:
+def test_slice_of_all_reporters_omits_the_reporter_code(tmp_path: Path) -> None:
     part = Slice(SDMX.code, "*", "2025-01", "2025-02", products=("72",))
     assert sdmx_urls(part)[0].split("/")[-1].split(".")[1] == ""

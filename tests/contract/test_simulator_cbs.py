@@ -1,4 +1,4 @@
-"""The simulated CBS host speaks OData v4 as the recorded payloads of 85429NED do."""
+"""The simulated CBS host matches the OData v4 format of the recorded payloads of 85429NED."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def add_fault(table: str, kind: str, match: str = "Observations", **options: Any
         ("Observations", "observations-page-1.json"),
     ],
 )
-def test_reply_has_the_recorded_shape(table: str, resource: str, name: str) -> None:
+def test_reply_matches_the_recorded_format(table: str, resource: str, name: str) -> None:
     real = recorded(name)
     options = {"filter": TOTALS} if resource == "Observations" else {}
     reply = get(f"{table}/{resource}", **options)
@@ -91,7 +91,7 @@ def test_reply_has_the_recorded_shape(table: str, resource: str, name: str) -> N
             assert isinstance(ours["value"][-1][field], kind | float if kind is int else kind), field
 
 
-def test_code_lists_are_the_recorded_ones(table: str) -> None:
+def test_code_lists_match_the_recorded_ones(table: str) -> None:
     for dimension, fields in (
         ("Landen", ("Identifier", "Index", "Title", "DimensionGroupId")),
         ("SITC", ("Identifier", "Index", "Title", "Description", "DimensionGroupId")),
@@ -110,7 +110,7 @@ def test_code_lists_are_the_recorded_ones(table: str) -> None:
         assert [record[name] for record in measures] == [record[name] for record in real_measures]
 
 
-def test_periods_carry_status_and_a_partial_year(table: str) -> None:
+def test_periods_have_status_and_a_partial_year(table: str) -> None:
     periods = get(f"{table}/PeriodenCodes").json()["value"]
     assert [record["Index"] for record in periods] == list(range(1, len(periods) + 1))
     assert len(periods) == 67 + 6
@@ -126,7 +126,7 @@ def test_periods_carry_status_and_a_partial_year(table: str) -> None:
     ]
 
 
-def test_properties_state_the_release(table: str) -> None:
+def test_properties_describe_the_release(table: str) -> None:
     properties = get(f"{table}/Properties").json()
     assert properties["Version"] == "202610020630"
     assert properties["Modified"] == "2026-10-02T06:30:00+02:00"
@@ -134,14 +134,14 @@ def test_properties_state_the_release(table: str) -> None:
     assert properties["ObservationCount"] == int(get(f"{table}/Observations/$count").text)
 
 
-def test_service_document_lists_what_is_served(table: str) -> None:
+def test_service_document_lists_the_resources(table: str) -> None:
     names = [entry["url"] for entry in get(table).json()["value"]]
     assert "Observations" in names
     for name in names:
         assert get(f"{table}/{name}", top="1").status_code == 200
 
 
-def test_groups_hold_every_group_of_the_codes(table: str) -> None:
+def test_group_lists_cover_the_groups_of_the_codes(table: str) -> None:
     for dimension in ("Landen", "SITC", "Perioden"):
         groups = {record["Id"] for record in get(f"{table}/{dimension}Groups").json()["value"]}
         codes = get(f"{table}/{dimension}Codes").json()["value"]
@@ -193,7 +193,7 @@ def test_pages_cover_every_row_once() -> None:
         assert found == sorted(found)
 
 
-def test_top_and_skip_reach_over_pages() -> None:
+def test_top_and_skip_span_pages() -> None:
     with run_simulator(page_size=10) as server:
         table = f"{server}/odata/v1/CBS/85429NED"
         first = get(f"{table}/Observations", top="25").json()
@@ -226,7 +226,7 @@ def test_top_and_skip_reach_over_pages() -> None:
         ),
     ],
 )
-def test_filter_keeps_what_it_says(table: str, condition: str, holds: Any) -> None:
+def test_filter_returns_matching_rows(table: str, condition: str, holds: Any) -> None:
     found = rows(table, filter=condition)
     assert found
     assert all(holds(record) for record in found)
@@ -245,7 +245,7 @@ def test_or_binds_weaker_than_and(table: str) -> None:
     "condition",
     ["Land eq 'x'", "Landen eq", "Landen like 'x'", "(Landen eq 'x'", "Landen eq 'x' Landen", "Id eq 'abc'"],
 )
-def test_a_wrong_filter_is_refused(table: str, condition: str) -> None:
+def test_invalid_filter_is_refused(table: str, condition: str) -> None:
     reply = get(f"{table}/Observations", filter=condition)
     assert reply.status_code == 400
     assert reply.json()["error"]["message"]
@@ -267,7 +267,7 @@ def test_count_is_a_bare_integer(table: str) -> None:
     assert int(reply.text) == 8 * 73 - 2 * 13
 
 
-def test_totals_are_within_half_a_percent_of_the_published_ones(table: str) -> None:
+def test_totals_are_within_half_a_percent_of_published_figures(table: str) -> None:
     published = {
         2021: (714212, 271005, 293999, 149208),
         2022: (917540, 359426, 363640, 194475),
@@ -282,8 +282,8 @@ def test_totals_are_within_half_a_percent_of_the_published_ones(table: str) -> N
             assert values[str(year), measure] == pytest.approx(anchor, rel=0.005)
 
 
-def test_published_cells_obey_the_identities(table: str, simulator: Simulator) -> None:
-    """Export parts add up to exports; sections and partners, withheld ones included, to their totals."""
+def test_published_cells_satisfy_the_identities(table: str, simulator: Simulator) -> None:
+    """Export parts sum to exports; sections and partners, including suppressed ones, sum to their totals."""
     found = rows(table, filter="Perioden eq '2025JJ00' or Perioden eq '2026MM03'")
     cells = {(r["Perioden"], r["Landen"], r["SITC"], r["Measure"]): r["Value"] for r in found}
     assert all(isinstance(r["Value"], int) for r in found if r["Measure"] not in ("M001608", "M001609"))
@@ -312,13 +312,13 @@ def test_published_cells_obey_the_identities(table: str, simulator: Simulator) -
             assert sum(shown) + values[withheld].sum() == pytest.approx(expected, abs=0.5 * len(shown) + 1)
 
 
-def test_year_is_the_sum_of_its_months_within_rounding(table: str) -> None:
+def test_months_sum_to_year_within_rounding(table: str) -> None:
     found = rows(table, filter=f"{TOTALS} and Measure eq 'D001636' and startswith(Perioden,'2026')")
     values = {record["Perioden"]: record["Value"] for record in found}
     assert abs(sum(v for p, v in values.items() if "MM" in p) - values["2026JJ00"]) <= 4
 
 
-def test_change_on_a_year_earlier(table: str) -> None:
+def test_year_on_year_change(table: str) -> None:
     found = rows(table, filter=f"{TOTALS} and Measure in ('D001636','M001609')")
     values = {(record["Perioden"], record["Measure"]): record["Value"] for record in found}
     for now, before in (("2025MM03", "2024MM03"), ("2025JJ00", "2024JJ00")):
@@ -329,7 +329,7 @@ def test_change_on_a_year_earlier(table: str) -> None:
     assert values["2026JJ00", "M001609"] == pytest.approx(change, abs=0.06)
 
 
-def test_a_release_moves_on_and_back(table: str) -> None:
+def test_release_moves_forward_and_back(table: str) -> None:
     server = table.split("/odata/")[0]
     before = get(f"{table}/Observations", filter=TOTALS).content
     state = requests.post(f"{server}/_simulator/release", json={"number": 13}, timeout=10).json()
@@ -347,7 +347,7 @@ def test_a_release_moves_on_and_back(table: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "status"), [("http_500", 500), ("http_503", 503), ("http_429", 429)])
-def test_error_status_comes_as_often_as_asked(table: str, kind: str, status: int) -> None:
+def test_error_status_repeats_as_configured(table: str, kind: str, status: int) -> None:
     add_fault(table, kind, "Properties$", times=2, retry_after=3)
     replies = [get(f"{table}/Properties") for _ in range(3)]
     assert [reply.status_code for reply in replies] == [status, status, 200]
@@ -355,7 +355,7 @@ def test_error_status_comes_as_often_as_asked(table: str, kind: str, status: int
         assert replies[0].headers["Retry-After"] == "3"
 
 
-def test_maintenance_page_comes_with_status_200(table: str) -> None:
+def test_maintenance_page_has_status_200(table: str) -> None:
     add_fault(table, "html_200")
     reply = get(f"{table}/Observations", filter=TOTALS)
     assert reply.status_code == 200
@@ -363,14 +363,14 @@ def test_maintenance_page_comes_with_status_200(table: str) -> None:
     assert get(f"{table}/Properties").headers["Content-Type"].startswith("application/json")
 
 
-def test_reset_closes_the_connection_in_the_body(table: str) -> None:
+def test_reset_closes_the_connection_during_the_body(table: str) -> None:
     add_fault(table, "reset", times=1)
     with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)):
         get(f"{table}/Observations", filter=TOTALS)
     assert rows(table, filter=TOTALS)
 
 
-def test_truncated_body_has_a_right_content_length(table: str) -> None:
+def test_truncated_body_has_a_matching_content_length(table: str) -> None:
     whole = get(f"{table}/Observations", filter=TOTALS).content
     add_fault(table, "truncate")
     reply = get(f"{table}/Observations", filter=TOTALS)
@@ -380,7 +380,7 @@ def test_truncated_body_has_a_right_content_length(table: str) -> None:
         reply.json()
 
 
-def test_slow_reply_arrives_whole(table: str) -> None:
+def test_slow_reply_arrives_completely(table: str) -> None:
     add_fault(table, "slow", delay_seconds=0.3)
     reply = get(f"{table}/Observations", filter=TOTALS)
     assert reply.elapsed.total_seconds() >= 0.3
@@ -405,7 +405,7 @@ def test_duplicate_key_serves_one_row_twice(table: str) -> None:
     assert rows(table, filter=MONTH) == right
 
 
-def test_missing_partners_leave_the_totals(table: str) -> None:
+def test_missing_partners_keep_the_totals(table: str) -> None:
     right = rows(table, filter=MONTH)
     add_fault(table, "missing_partners")
     wrong = rows(table, filter=MONTH)
@@ -429,7 +429,7 @@ def test_negative_value_flips_one_sign(table: str) -> None:
     assert wrong["Value"] == -right["Value"] < 0
 
 
-def test_bad_number_is_a_text(table: str) -> None:
+def test_bad_number_is_text(table: str) -> None:
     ((_, wrong),) = changed(table, "bad_number")
     assert wrong["Value"] == "abc"
 
@@ -440,13 +440,13 @@ def test_unknown_partner_renames_one_country(table: str) -> None:
     assert {wrong["Landen"] for _, wrong in pairs} == {"L009999"}
 
 
-def test_wrong_total_touches_the_total_only(table: str) -> None:
+def test_wrong_total_changes_only_the_total(table: str) -> None:
     pairs = changed(table, "wrong_total")
     assert {right["Landen"] for right, _ in pairs} == {"T001047"}
     assert all(wrong["Value"] == pytest.approx(1.1 * right["Value"], abs=1) for right, wrong in pairs)
 
 
-def test_a_data_fault_is_kept_until_it_changed_something(table: str) -> None:
+def test_data_fault_stays_pending_until_it_changes_a_row(table: str) -> None:
     add_fault(table, "wrong_total", times=1)
     rows(table, filter="Landen eq 'L008778' and Perioden eq '2025MM05'")
     server = table.split("/odata/")[0]
@@ -454,7 +454,7 @@ def test_a_data_fault_is_kept_until_it_changed_something(table: str) -> None:
     assert faults == [{"match": "Observations", "kind": "wrong_total", "times": 1}]
 
 
-def test_an_unknown_fault_is_refused(server: str) -> None:
+def test_unknown_fault_is_refused(server: str) -> None:
     for fault in ({"match": "x", "kind": "earthquake"}, {"kind": "slow"}, {"match": "(", "kind": "slow"}):
         reply = requests.post(f"{server}/_simulator/faults", json=[fault], timeout=10)
         assert reply.status_code == 400

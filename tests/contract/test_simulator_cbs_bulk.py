@@ -1,4 +1,4 @@
-"""The simulated CBS writes its bulk files as the recorded members are, and plans its releases."""
+"""The simulated CBS bulk files match the recorded members, and its release calendar matches the releases."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ def test_observations_have_the_recorded_columns(simulator: Simulator, shared_dat
     assert lines[1] == f"0;M003367;A014686;A044074;2021MM01;{number};;None"
 
 
-def test_numbers_have_a_decimal_comma_and_lines_end_as_on_windows(simulator: Simulator) -> None:
+def test_numbers_have_decimal_commas_and_lines_end_in_crlf(simulator: Simulator) -> None:
     table = "85806NED"
     found = members(simulator, table)
     rows = table_of(found["Observations.csv"])
     assert not any("." in row["Value"] for row in rows)
     assert sum("," in row["Value"] for row in rows) > 0.8 * len(rows)
     for name, content in found.items():
-        # The summary of a table holds bare line feeds, here as at the office.
+        # The summary of a table contains bare line feeds, as at CBS.
         assert (b"\n" in content.replace(b"\r\n", b"")) == (name == "Properties.csv" and "\n" in TABLES[table].summary)
     assert [name for name, content in found.items() if content.startswith(BOM)] == [
         "Observations.csv",
@@ -106,7 +106,7 @@ def test_numbers_have_a_decimal_comma_and_lines_end_as_on_windows(simulator: Sim
     ]
 
 
-def test_properties_are_those_of_v4(simulator: Simulator) -> None:
+def test_properties_match_v4(simulator: Simulator) -> None:
     for table in ("85429NED", "81234ned"):
         v4 = json.loads(simulator.answer(f"/odata/v1/CBS/{table}/Properties").body)
         (row,) = table_of(unspoilt(simulator, table)["Properties.csv"])
@@ -125,7 +125,7 @@ def test_impossible_cells_have_no_value(simulator: Simulator) -> None:
     assert {row["ValueAttribute"] for row in rows} == {"Impossible"}
 
 
-def test_both_spellings_of_the_address_give_the_same_bytes(simulator: Simulator) -> None:
+def test_both_url_spellings_return_the_same_bytes(simulator: Simulator) -> None:
     first = simulator.answer("/csv/CBS/nl/85770NED").body
     assert simulator.answer("/CSV/CBS/nl/85770NED").body == first
     assert Simulator().answer("/csv/CBS/nl/85770NED").body == first
@@ -133,7 +133,7 @@ def test_both_spellings_of_the_address_give_the_same_bytes(simulator: Simulator)
         assert simulator.answer(f"/csv/CBS/nl/{table}").status == 404
 
 
-def test_a_large_table_is_split(simulator: Simulator) -> None:
+def test_large_table_is_split(simulator: Simulator) -> None:
     whole = table_of(members(simulator, "85770NED")["Observations.csv"])
     simulator.cbs.bulk.rows_per_member = 1500
     found = members(simulator, "85770NED")
@@ -157,7 +157,7 @@ def test_duckdb_reads_the_observations(simulator: Simulator, tmp_path: Path) -> 
     assert counted[1] == pytest.approx(850_697, rel=0.005)
 
 
-def test_faults_reach_the_members(simulator: Simulator) -> None:
+def test_faults_apply_to_the_members(simulator: Simulator) -> None:
     right = table_of(members(simulator, "85806NED")["Observations.csv"])
     for kind in ("duplicate_key", "missing_partners", "negative_value", "bad_number", "unknown_partner"):
         simulator.faults.add([{"match": "/csv/", "kind": kind, "times": 1}])
@@ -184,7 +184,7 @@ def events(simulator: Simulator, **options: str) -> list[dict[str, Any]]:
     return list(json.loads(reply.body)["value"])
 
 
-def test_the_known_request_to_the_calendar(simulator: Simulator) -> None:
+def test_documented_calendar_request(simulator: Simulator) -> None:
     found = events(
         simulator,
         filter=(
@@ -203,7 +203,7 @@ def test_the_known_request_to_the_calendar(simulator: Simulator) -> None:
     assert {event["Language"] for event in found} == {"nl-NL"}
 
 
-def test_events_are_when_the_tables_come_out(simulator: Simulator) -> None:
+def test_events_match_the_release_times_of_the_tables(simulator: Simulator) -> None:
     found = events(simulator, filter="Language eq 'nl-NL' and PlannedPublicationTime lt 2026-10-03T00:00:00+02:00")
     newest = {event["Url"].rsplit("/", 1)[1]: event for event in found}
     for identifier, event in newest.items():
@@ -215,7 +215,7 @@ def test_events_are_when_the_tables_come_out(simulator: Simulator) -> None:
     assert set(newest) == {"85429NED", "85770NED", "85806NED", "81234ned"}
 
 
-def test_the_calendar_is_in_two_languages_and_its_ids_are_its_own(simulator: Simulator) -> None:
+def test_calendar_has_two_languages_and_unique_ids(simulator: Simulator) -> None:
     found = events(simulator)
     assert {event["Language"] for event in found} == {"nl-NL", "en-GB"}
     assert len({event["UniqueId"] for event in found}) == len(found)
@@ -226,5 +226,5 @@ def test_the_calendar_is_in_two_languages_and_its_ids_are_its_own(simulator: Sim
 
 
 @pytest.mark.parametrize("condition", ["PlannedPublicationTime ge 2026-13-01T00:00:00Z", "Taal eq 'nl'"])
-def test_a_wrong_filter_of_the_calendar_is_refused(simulator: Simulator, condition: str) -> None:
+def test_invalid_calendar_filter_is_refused(simulator: Simulator, condition: str) -> None:
     assert simulator.answer(EVENTS, f"$filter={quote(condition)}").status == 400

@@ -228,7 +228,7 @@ def test_catalogue(simulator: Simulator) -> None:
         ("TotaleUitvoerwaarde_2 gt 50000", lambda r: r["TotaleUitvoerwaarde_2"] > 50000),
     ],
 )
-def test_filter_keeps_what_it_says(simulator: Simulator, condition: str, holds: Any) -> None:
+def test_filter_returns_matching_rows(simulator: Simulator, condition: str, holds: Any) -> None:
     found = value(simulator, f"{API}/85427NED/TypedDataSet", filter=condition)
     assert found
     assert all(holds(row) for row in found)

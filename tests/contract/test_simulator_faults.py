@@ -1,4 +1,4 @@
-"""Every kind of fault is seen by a plain client, and only on the requests it was meant for."""
+"""A plain client observes every kind of fault, and only on the matching requests."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read(reply: requests.Response) -> list[dict[str, str]]:
 
 
 def raw_exchange(url: str, seconds: float) -> bytes:
-    """Whatever arrives within some seconds after a GET."""
+    """Return all bytes that arrive within some seconds after a GET."""
     parts = urlsplit(url)
     received = b""
     with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=5) as connection:
@@ -81,13 +81,13 @@ def raw_exchange(url: str, seconds: float) -> bytes:
     return received
 
 
-def test_every_kind_is_described_in_one_line() -> None:
+def test_every_kind_has_a_one_line_description() -> None:
     lines = describe_kinds()
     assert tuple(lines) == KINDS
     assert all(line.endswith(".") and len(line) > 15 for line in lines.values()), lines
 
 
-def test_an_unknown_kind_is_refused_with_the_list(base: str) -> None:
+def test_unknown_kind_is_refused_with_the_list(base: str) -> None:
     reply = requests.post(f"{base}/_simulator/faults", json={"match": "x", "kind": "no_such"}, timeout=10)
     assert reply.status_code == 400
     assert "async_never" in reply.json()["error"]
@@ -96,7 +96,7 @@ def test_an_unknown_kind_is_refused_with_the_list(base: str) -> None:
 # -- which requests ---------------------------------------------------------------------------------------
 
 
-def test_after_lets_the_first_requests_pass(base: str) -> None:
+def test_after_skips_the_first_requests(base: str) -> None:
     switch_on(base, "http_503", times=1, after=2)
     assert [ask(base).status_code for _ in range(4)] == [200, 200, 503, 200]
 
@@ -109,7 +109,7 @@ def test_after_counts_matching_requests_only(base: str) -> None:
     assert ask(base).status_code == 500
 
 
-def test_after_holds_for_wrong_rows_too(base: str) -> None:
+def test_after_applies_to_row_faults(base: str) -> None:
     switch_on(base, "bad_number", times=1, after=1)
     assert ["abc" in ask(base).text for _ in range(3)] == [False, True, False]
 
@@ -128,12 +128,12 @@ def test_error_pages(base: str, kind: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["http_429", "http_503"])
-def test_retry_after_when_it_is_asked_for(base: str, kind: str) -> None:
+def test_retry_after_header_is_sent_if_configured(base: str, kind: str) -> None:
     switch_on(base, kind, times=1, retry_after=7)
     assert ask(base).headers["Retry-After"] == "7"
 
 
-def test_html_under_any_content_type(base: str) -> None:
+def test_html_page_with_any_content_type(base: str) -> None:
     switch_on(base, "html_200", times=1)
     switch_on(base, "html_200", times=1, content_type="application/json")
     for content_type in ("text/html", "application/json"):
@@ -143,7 +143,7 @@ def test_html_under_any_content_type(base: str) -> None:
         assert reply.text.startswith("<!DOCTYPE html>")
 
 
-def test_too_big_in_both_shapes(base: str) -> None:
+def test_too_big_in_both_formats(base: str) -> None:
     switch_on(base, "http_413_xml", times=1)
     reply = ask(base)
     assert reply.status_code == 413
@@ -154,26 +154,26 @@ def test_too_big_in_both_shapes(base: str) -> None:
     assert reply.json()["error"][0]["label"].startswith("EXTRACTION_TOO_BIG:")
 
 
-def test_too_big_is_worded_as_recorded(base: str, shared_data: Any) -> None:
+def test_too_big_matches_the_recorded_fault(base: str, shared_data: Any) -> None:
     recorded = (shared_data / "eurostat" / "api-2026-09" / "ds-045409-fault-413.xml").read_text()
     switch_on(base, "http_413_xml", times=1)
     assert ask(base).text == recorded.strip()
 
 
-def test_an_empty_body_under_the_right_content_type(base: str) -> None:
+def test_empty_body_has_the_right_content_type(base: str) -> None:
     switch_on(base, "empty_200", times=1)
     reply = ask(base)
     assert (reply.status_code, reply.content) == (200, b"")
     assert "csv" in reply.headers["Content-Type"]
 
 
-def test_a_reset_cuts_the_connection(base: str) -> None:
+def test_reset_closes_the_connection(base: str) -> None:
     switch_on(base, "reset", times=1)
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         ask(base)
 
 
-def test_a_timeout_holds_up_nobody_else(base: str) -> None:
+def test_timeout_does_not_block_other_requests(base: str) -> None:
     switch_on(base, "timeout", times=1, delay_seconds=20)
     answers: list[bytes] = []
     waiting = threading.Thread(target=lambda: answers.append(raw_exchange(base + DATA, 1.5)))
@@ -186,14 +186,14 @@ def test_a_timeout_holds_up_nobody_else(base: str) -> None:
     assert answers == [b""]
 
 
-def test_a_timeout_ends_in_a_gateway_error(base: str) -> None:
+def test_timeout_ends_in_a_gateway_error(base: str) -> None:
     switch_on(base, "timeout", times=1, delay_seconds=0.3)
     start = time.monotonic()
     assert ask(base).status_code == 504
     assert time.monotonic() - start >= 0.3
 
 
-def test_a_drip_sends_headers_and_then_byte_by_byte(base: str) -> None:
+def test_slow_drip_sends_headers_then_single_bytes(base: str) -> None:
     whole = ask(base).content
     switch_on(base, "slow_drip", times=1, interval_seconds=0.2)
     head, _, body = raw_exchange(base + DATA, 1.1).partition(b"\r\n\r\n")
@@ -202,7 +202,7 @@ def test_a_drip_sends_headers_and_then_byte_by_byte(base: str) -> None:
     assert whole.startswith(body)
 
 
-def test_a_fast_drip_brings_the_whole_body(base: str) -> None:
+def test_fast_drip_sends_the_whole_body(base: str) -> None:
     whole = ask(base).content
     switch_on(base, "slow_drip", times=1, interval_seconds=0.05, bytes_at_once=len(whole) // 3 + 1)
     start = time.monotonic()
@@ -210,7 +210,7 @@ def test_a_fast_drip_brings_the_whole_body(base: str) -> None:
     assert time.monotonic() - start >= 0.15
 
 
-def test_a_slow_reply_is_the_right_one(base: str) -> None:
+def test_slow_reply_is_complete(base: str) -> None:
     whole = ask(base).content
     switch_on(base, "slow", times=1, delay_seconds=0.3)
     start = time.monotonic()
@@ -222,7 +222,7 @@ def test_a_slow_reply_is_the_right_one(base: str) -> None:
 
 
 @pytest.mark.parametrize("path", [DATA, DATA.replace("SDMX-CSV", "TSV"), f"{CBS_TABLE}/Properties"])
-def test_a_truncated_reply_is_complete_http(base: str, path: str) -> None:
+def test_truncated_reply_is_valid_http(base: str, path: str) -> None:
     whole = requests.get(base + path, timeout=30).content
     switch_on(base, "truncate", match=".", times=1, keep=0.25)
     reply = requests.get(base + path, timeout=30)
@@ -231,7 +231,7 @@ def test_a_truncated_reply_is_complete_http(base: str, path: str) -> None:
     assert int(reply.headers["Content-Length"]) == len(whole) // 4
 
 
-def test_a_truncated_gzip_body_does_not_unpack(base: str) -> None:
+def test_truncated_gzip_body_does_not_decompress(base: str) -> None:
     switch_on(base, "truncate_gzip", times=1)
     reply = requests.get(f"{base}{DATA}&compressed=true", timeout=30)
     assert reply.status_code == 200
@@ -239,7 +239,7 @@ def test_a_truncated_gzip_body_does_not_unpack(base: str) -> None:
         gzip.decompress(reply.content)
 
 
-def test_a_truncated_transfer_encoding(base: str) -> None:
+def test_truncated_content_encoding(base: str) -> None:
     whole = ask(base).content
     switch_on(base, "truncate_gzip", times=1)
     reply = ask(base, stream=True)
@@ -252,7 +252,7 @@ def test_a_truncated_transfer_encoding(base: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "magic"), [("truncate_zip", b"PK\x03\x04"), ("truncate_7z", b"7z\xbc\xaf\x27\x1c")])
-def test_a_truncated_archive(kind: str, magic: bytes) -> None:
+def test_truncated_archive(kind: str, magic: bytes) -> None:
     book = FaultBook()
     book.add([{"match": ".", "kind": kind, "times": 1}])
     text = book.damage("/x", Reply(b"a,b\r\n1,2\r\n", "text/csv"))
@@ -263,7 +263,7 @@ def test_a_truncated_archive(kind: str, magic: bytes) -> None:
     assert book.faults[0].times == 0
 
 
-def test_a_truncated_zip_over_http(base: str) -> None:
+def test_truncated_zip_over_http(base: str) -> None:
     switch_on(base, "async_footer", times=1)
     generic = (base + DATA).replace("format=SDMX-CSV&", "")
     url = next(text for text in re.findall(r">(http[^<]+)<", requests.get(generic, timeout=30).text))
@@ -277,7 +277,7 @@ def test_a_truncated_zip_over_http(base: str) -> None:
         zipfile.ZipFile(io.BytesIO(cut.content))
 
 
-def test_a_wrong_content_type(base: str) -> None:
+def test_wrong_content_type(base: str) -> None:
     whole = ask(base).content
     switch_on(base, "wrong_content_type", times=1, content_type="application/json")
     reply = ask(base)
@@ -286,14 +286,14 @@ def test_a_wrong_content_type(base: str) -> None:
 
 
 @pytest.mark.parametrize("compressed", ["false", "true"])
-def test_a_byte_order_mark(base: str, compressed: str) -> None:
+def test_byte_order_mark(base: str, compressed: str) -> None:
     switch_on(base, "bom", times=1)
     body = requests.get(f"{base}{DATA}&compressed={compressed}", timeout=30).content
     text = gzip.decompress(body) if compressed == "true" else body
     assert text.startswith(b"\xef\xbb\xbfDATAFLOW,")
 
 
-def test_crlf_changes_bare_line_feeds_only() -> None:
+def test_crlf_changes_only_bare_line_feeds() -> None:
     assert DAMAGING["crlf"](None, Reply(b"a\r\nb\r\n", "text/csv")) is None  # type: ignore[arg-type]
     changed = DAMAGING["crlf"](None, Reply(b"a\nb\r\n", "text/csv"))  # type: ignore[arg-type]
     assert changed is not None
@@ -308,8 +308,8 @@ def test_crlf_over_http(base: str) -> None:
     assert requests.get(url, timeout=30).content == whole.replace(b"\n", b"\r\n")
 
 
-def test_a_fault_of_the_office_is_taken_once() -> None:
-    """``duplicate_page`` is committed by the code that serves the page; it asks the book."""
+def test_page_fault_is_taken_once() -> None:
+    """The code that serves the page applies ``duplicate_page``, by taking it from the fault book."""
     book = FaultBook()
     book.add([{"match": "Observations", "kind": "duplicate_page", "times": 1, "after": 1}])
     taken = []
@@ -319,7 +319,7 @@ def test_a_fault_of_the_office_is_taken_once() -> None:
     assert taken == [False, False, True, False]
 
 
-def test_a_column_more_and_a_column_fewer(base: str) -> None:
+def test_added_and_missing_columns(base: str) -> None:
     whole = read(ask(base))
     switch_on(base, "new_column", times=1, column="CONF_STATUS", value="N")
     more = read(ask(base))
@@ -335,7 +335,7 @@ def test_a_column_more_and_a_column_fewer(base: str) -> None:
 # -- data -------------------------------------------------------------------------------------------------
 
 
-def test_a_renamed_total(base: str) -> None:
+def test_renamed_total(base: str) -> None:
     whole = read(ask(base))
     switch_on(base, "renamed_aggregate", times=1)
     renamed = read(ask(base))
@@ -345,7 +345,7 @@ def test_a_renamed_total(base: str) -> None:
 
 
 @pytest.mark.parametrize("factor", [10, 1.22])
-def test_values_in_a_wrong_scale(base: str, factor: float) -> None:
+def test_wrong_scale(base: str, factor: float) -> None:
     whole = read(ask(base))
     switch_on(base, "wrong_scale", times=1, **cast(Any, {} if factor == 10 else {"factor": factor}))
     changed = read(ask(base))
@@ -357,7 +357,7 @@ def test_values_in_a_wrong_scale(base: str, factor: float) -> None:
         assert {**before, "OBS_VALUE": ""} == {**after, "OBS_VALUE": ""}
 
 
-def test_the_row_faults_of_before(base: str) -> None:
+def test_row_faults(base: str) -> None:
     whole = read(ask(base))
 
     def spoilt(kind: str, **options: Any) -> list[dict[str, str]]:
@@ -387,7 +387,7 @@ def small_server() -> Iterator[str]:
 
 
 def bulk_rows(base: str, kind: str = "", **options: Any) -> list[dict[str, str]]:
-    """Read a bulk file, spoilt where a kind is named."""
+    """Read a bulk file, with a fault if a kind is given."""
     if kind:
         switch_on(base, kind, match="files/body/", times=1, **options)
     body = requests.get(base + BULK_FILE, timeout=60).content
@@ -400,7 +400,7 @@ def bulk_rows(base: str, kind: str = "", **options: Any) -> list[dict[str, str]]
     return list(csv.DictReader(io.StringIO(member.read().decode(), newline="")))
 
 
-def test_wrong_rows_in_a_bulk_file(small_server: str) -> None:
+def test_row_faults_in_a_bulk_file(small_server: str) -> None:
     whole = bulk_rows(small_server)
     assert len(whole) > 1000
     tenfold = bulk_rows(small_server, "wrong_scale")
@@ -415,7 +415,7 @@ def test_wrong_rows_in_a_bulk_file(small_server: str) -> None:
     assert bulk_rows(small_server) == whole
 
 
-def test_another_layout_of_a_bulk_file(small_server: str) -> None:
+def test_changed_columns_in_a_bulk_file(small_server: str) -> None:
     whole = bulk_rows(small_server)
     more = bulk_rows(small_server, "new_column")
     assert [{name: text for name, text in row.items() if name != "NEW_COLUMN"} for row in more] == whole
@@ -423,7 +423,7 @@ def test_another_layout_of_a_bulk_file(small_server: str) -> None:
     assert list(fewer[0]) == [name for name in whole[0] if name != "VALUE_NAC"]
 
 
-def test_another_form_of_a_zip(base: str) -> None:
+def test_changed_columns_and_bom_in_a_zip(base: str) -> None:
     def members(kind: str = "") -> dict[str, bytes]:
         if kind:
             switch_on(base, kind, match=re.escape(PRICES_ZIP), times=1)
@@ -437,14 +437,14 @@ def test_another_form_of_a_zip(base: str) -> None:
     assert header.endswith(b";NEW_COLUMN;ValueAttribute")
     assert header.startswith(whole["Observations.csv"][:10])
     assert {name for name in whole if whole[name] != more[name]} == {"Observations.csv"}
-    # What has a mark and CRLF already stays as it is, and the fault waits on.
+    # The members already have a BOM and CRLF, so they are unchanged and the fault stays pending.
     assert members("bom") == whole
 
 
 # -- asynchronous and releases ----------------------------------------------------------------------------
 
 
-def test_a_job_that_never_ends(base: str) -> None:
+def test_job_that_never_ends(base: str) -> None:
     switch_on(base, "async_never", times=1)
     envelope = ET.fromstring(ask(base).content)
     identity = next(element.text for element in envelope.iter() if element.tag.rpartition("}")[2] == "id")
@@ -456,7 +456,7 @@ def test_a_job_that_never_ends(base: str) -> None:
     assert ask(base).text.startswith("DATAFLOW,")
 
 
-def test_the_statistics_interface_never_ends_either(base: str) -> None:
+def test_statistics_job_never_ends(base: str) -> None:
     switch_on(base, "async_never", match="/statistics/")
     url = f"{base}/eurostat/api/comext/dissemination/statistics/1.0/data/DS-045409"
     options = {"freq": "M", "reporter": "NL", "partner": "US", "product": "72", "flow": "2", "lastTimePeriod": "1"}
@@ -464,7 +464,7 @@ def test_the_statistics_interface_never_ends_either(base: str) -> None:
         assert requests.get(url, params=options, timeout=30).json()["warning"]["status"] == 413
 
 
-def test_a_release_in_the_middle_of_a_run(base: str) -> None:
+def test_release_during_a_run(base: str) -> None:
     switch_on(base, "release_mid_run", times=1, after=1)
     stamps = [read(ask(base))[0]["LAST UPDATE"] for _ in range(3)]
     assert stamps == ["15/10/26 11:00:00", "15/11/26 11:00:00", "15/11/26 11:00:00"]

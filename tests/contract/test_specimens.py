@@ -1,6 +1,6 @@
-"""The offices' own payloads in tests/specimens, through the parsers that read the live offices.
+"""The offices' own payloads in tests/specimens, through the parsers for the live offices.
 
-What is too large for a specimen, or the work of somebody else, is read from the shared folder where there is one.
+Payloads that are too large for a specimen, or third-party work, are read from the shared folder if present.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SPECIMENS = Path(__file__).resolve().parents[1] / "specimens"
 FOUND = SPECIMENS.parents[2] / "shared" / "found"
 PAGE = "observations-page-1.json"
 
-# The declaration of 85806NED, whose sister this table is: the title repeats, and the group and the unit tell.
+# Declared like 85806NED, the sister table: the title repeats, so group and unit identify a measure.
 SERVICES = replace(
     get_dataset("cbs_85806ned"),
     code="services",
@@ -77,7 +77,7 @@ def replay(dataset: Dataset, folder: Path, state: Path) -> tuple[Loader, LoadMan
 
 @pytest.fixture
 def services(tmp_path: Path) -> Path:
-    """Copy a recording to where it may be changed."""
+    """Copy a recording so that tests can change it."""
     return Path(shutil.copytree(SPECIMENS / "cbs" / "85828NED", tmp_path / "recording"))
 
 
@@ -93,9 +93,7 @@ def rename(folder: Path, before: str, after: str) -> None:
 
 
 @pytest.mark.parametrize("dataset", [SERVICES, BANKRUPTCIES, TRADE], ids=lambda dataset: dataset.identifier)
-def test_recorded_table_of_v4_lands_each_value_as_an_independent_reading_has_it(
-    dataset: Dataset, tmp_path: Path
-) -> None:
+def test_recorded_v4_table_matches_an_independent_parser(dataset: Dataset, tmp_path: Path) -> None:
     folder = SPECIMENS / "cbs" / dataset.identifier
     loader, manifest = replay(dataset, folder, tmp_path)
     rows = read(folder / PAGE)["value"]
@@ -111,7 +109,7 @@ def test_recorded_table_of_v4_lands_each_value_as_an_independent_reading_has_it(
     assert loader.failed_checks(manifest, ["key_is_unique", "values_are_not_negative"]) == set()
 
 
-def test_growth_may_be_negative_and_an_index_may_not(tmp_path: Path) -> None:
+def test_growth_may_be_negative_but_an_index_may_not(tmp_path: Path) -> None:
     folder = SPECIMENS / "cbs" / "85828NED"
     loader, manifest = replay(SERVICES, folder, tmp_path / "growth")
     assert loader.rows(manifest, "min(value) < 0", where="measure = 'A050903_2'") == [(True,)]
@@ -121,7 +119,7 @@ def test_growth_may_be_negative_and_an_index_may_not(tmp_path: Path) -> None:
     assert loader.failed_checks(manifest, ["values_are_not_negative"]) == {"values_are_not_negative"}
 
 
-def test_unit_with_blanks_is_the_declared_one_and_another_base_is_not(services: Path, tmp_path: Path) -> None:
+def test_unit_comparison_ignores_blanks_but_not_the_base_year(services: Path, tmp_path: Path) -> None:
     assert '"Unit": "2021 = 100"' in (services / "measure-codes.json").read_text("utf-8")
     _, manifest = replay(SERVICES, services, tmp_path / "same")
     path = services / "measure-codes.json"
@@ -143,14 +141,14 @@ def test_measure_with_another_code_is_found_by_title_group_and_unit(services: Pa
     assert landed == sorted((row["Perioden"], row["Value"]) for row in moved)
     ((rule, subject, detail, mode),) = loader.rows(manifest, "rule, subject, detail, mode", "findings")
     assert (rule, subject, mode) == ("measure_found_by_title", "A050903_2", "warn")
-    # Both codes, and the line to change.
+    # The finding names both codes and the line to change.
     assert "A050903_9" in detail
     assert "extract/registry/services.yml to code: A050903_9" in detail
     assert loader.rows(manifest, "stated_unit", "measures", "measure_code = 'A050903_2'") == [("%",)]
 
 
-def test_measure_with_another_code_is_asked_for_by_that_code(services: Path, tmp_path: Path) -> None:
-    """Live, the office filters: what is asked for is the code that it has."""
+def test_measure_with_another_code_is_requested_by_that_code(services: Path, tmp_path: Path) -> None:
+    """The live office filters by measure, so the request must use the code that the office has now."""
     rename(services, "A050903_1", "A050903_9")
     table = "https://datasets.cbs.nl/odata/v1/CBS/85828NED"
     rows = [row for row in read(services / PAGE)["value"] if row["Measure"] in ("A042501_1", "A050903_9", "A050903_2")]
@@ -180,7 +178,7 @@ def test_measure_with_another_code_is_asked_for_by_that_code(services: Path, tmp
     ],
     ids=["several fit", "no such title", "another unit", "no title declared"],
 )
-def test_measure_that_nothing_tells_stops_the_load_and_what_is_there_is_listed(
+def test_unidentifiable_measure_fails_the_load_and_lists_candidates(
     services: Path, tmp_path: Path, change: dict[str, str], words: str
 ) -> None:
     rename(services, "A050903_1", "A050903_9")
@@ -190,8 +188,8 @@ def test_measure_that_nothing_tells_stops_the_load_and_what_is_there_is_listed(
     assert "A050903_9 'Seizoengecorrigeerd' in M001288_1 [2021 = 100]" in raised.value.problem
 
 
-def test_measures_of_the_registry_are_those_of_the_recorded_tables() -> None:
-    """A declared title, group, unit or place is that of the recording, where there is one."""
+def test_registry_measures_match_the_recorded_tables() -> None:
+    """Declared titles, groups, units and indices must match the recordings, if present."""
     for dataset, folder in ((TRADE, "85429NED"), (get_dataset("cbs_85806ned"), "85828NED")):
         rows = {row["Identifier"]: row for row in read(SPECIMENS / "cbs" / folder / "measure-codes.json")["value"]}
         for measure in dataset.measures:
@@ -235,7 +233,7 @@ def v3_sets(dataset: Dataset) -> dict[str, list[dict[str, Any]]]:
 
 
 def load_v3(dataset: Dataset, declared: Dataset, state: Path) -> tuple[Loader, LoadManifest]:
-    """Load a table of v3 as it is declared, from an office that has it as `dataset` says."""
+    """Load a v3 table as `declared`, from a fake office that serves it as `dataset`."""
     part = Slice(declared.code, "NL", declared.first_period)
     loader = Loader(declared, state)
     return loader, loader.load(CountingAdapter(v3_office(dataset, part, v3_sets(dataset))), part)
@@ -249,7 +247,7 @@ def load_v3(dataset: Dataset, declared: Dataset, state: Path) -> tuple[Loader, L
     ],
     ids=["84328NED", "70076ned"],
 )
-def test_recorded_table_of_v3_lands_its_topics(dataset: Dataset, columns: tuple[str, str], tmp_path: Path) -> None:
+def test_recorded_v3_table_lands_its_topics(dataset: Dataset, columns: tuple[str, str], tmp_path: Path) -> None:
     loader, manifest = load_v3(dataset, dataset, tmp_path)
     expected = sorted(
         (code, *(row[name].strip() for name in dataset.dimensions), row[column])
@@ -259,12 +257,12 @@ def test_recorded_table_of_v3_lands_its_topics(dataset: Dataset, columns: tuple[
     )
     assert loader.rows(manifest, f"measure, {', '.join(dataset.columns)}, value") == expected
     assert [rule for rule, _, _ in loader.findings(manifest)] == ["fallback_used"]
-    # The field by which CBS would say that the table was stopped is there.
+    # The field in which CBS would report a discontinued table is present.
     assert [row["OutputStatus"] for row in v3_sets(dataset)["TableInfos"]] == ["Regulier"]
     assert loader.failed_checks(manifest, ["key_is_unique"]) == set()
 
 
-def test_topic_that_stands_twice_in_the_list_is_one_column(tmp_path: Path) -> None:
+def test_topic_listed_twice_is_one_column(tmp_path: Path) -> None:
     keys = [row["Key"] for row in v3_sets(CAPITAL)["DataProperties"]]
     assert keys.count("KapitaalgoederenvoorraadEindbalans_1") == 2
     second = replace(CAPITAL, measures=(replace(CAPITAL.measures[0], index=13), CAPITAL.measures[1]))
@@ -273,7 +271,7 @@ def test_topic_that_stands_twice_in_the_list_is_one_column(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("index", [8, 99], ids=["another measure's place", "no place"])
-def test_topic_in_another_place_is_found_by_its_title(index: int, tmp_path: Path) -> None:
+def test_topic_with_another_index_is_found_by_its_title(index: int, tmp_path: Path) -> None:
     moved = replace(CAPITAL, measures=(replace(CAPITAL.measures[0], index=index), CAPITAL.measures[1]))
     loader, manifest = load_v3(CAPITAL, moved, tmp_path)
     _, right = load_v3(CAPITAL, CAPITAL, tmp_path / "right")
@@ -283,7 +281,7 @@ def test_topic_in_another_place_is_found_by_its_title(index: int, tmp_path: Path
     assert "extract/registry/capital.yml to index: 4" in found[0][1]
 
 
-def test_topic_whose_title_repeats_is_not_found_by_it(tmp_path: Path) -> None:
+def test_topic_with_a_repeated_title_is_not_found_by_title(tmp_path: Path) -> None:
     path = tmp_path / "DataProperties"
     path.write_text(json.dumps({"value": v3_sets(CONSUMPTION)["DataProperties"]}), encoding="utf-8")
     moved = replace(CONSUMPTION, measures=tuple(replace(m, index=90 + i) for i, m in enumerate(CONSUMPTION.measures)))
@@ -312,7 +310,7 @@ def test_confidential_cells_of_a_tsv_keep_flag_and_confidentiality(tmp_path: Pat
     ]
 
 
-def test_envelope_of_the_queue_has_a_key() -> None:
+def test_queue_envelope_has_a_key() -> None:
     envelope = read_envelope(SPECIMENS / "eurostat" / "async-queue-envelope.xml")
     assert envelope is not None
     assert envelope.key == "e3d39a1b-27eb-4ce4-936d-8f95b23bf74f"
@@ -325,7 +323,7 @@ def test_envelope_of_the_queue_has_a_key() -> None:
         ("150", "not allowed: UNIT=NOTAUNIT", "a code is not in the dataset"),
     ],
 )
-def test_faults_are_told_in_the_offices_words(code: str, words: str, step: str) -> None:
+def test_faults_quote_the_office(code: str, words: str, step: str) -> None:
     verdict = read_fault(SPECIMENS / "eurostat" / f"fault-{code}.xml")
     assert verdict is not None
     assert (verdict.retryable, f"fault {code}" in verdict.reason, words in verdict.reason) == (False, True, True)
@@ -337,18 +335,18 @@ def eurostat_partners() -> dict[str, dict[str, str]]:
         return {row["office_code"]: row for row in csv.DictReader(handle) if row["office"] == "eurostat"}
 
 
-def test_partner_aggregates_that_live_replies_hold_are_no_countries() -> None:
+def test_partner_aggregates_in_live_replies_are_not_countries() -> None:
     with shared("eurostat/ds-045409-partner-aggregates.csv").open(encoding="utf-8", newline="") as handle:
         seen = [row["code"] for row in csv.DictReader(handle)]
     partners = eurostat_partners()
     assert {partners[code]["member_kind"] for code in seen if code != "WORLD"} == {"aggregate"}
     assert partners["WORLD"]["member_kind"] == "total"
-    # The next accession renames the euro area: a code that no seed knows is told by its form.
+    # The next accession renames the euro area; a pattern must match the unseeded code.
     patterns = [code for code in partners if "*" in code]
     assert all(any(fnmatchcase(code, pattern) for pattern in patterns) for code in ("INT_EA22", "EXT_EA22"))
 
 
-def test_partners_are_those_of_the_data_dictionary_with_its_validity() -> None:
+def test_partners_match_the_data_dictionary_and_its_validity() -> None:
     text = shared("eurostat/comext-full_v2-data-dictionary.txt").read_text(encoding="utf-8")
     listed: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     section = text.split("\nPARTNER\n")[1].split("\n\n")[0]
@@ -356,7 +354,7 @@ def test_partners_are_those_of_the_data_dictionary_with_its_validity() -> None:
         listed[code].append(("-".join(first.split("/")[::-1]), "-".join(last.split("/")[::-1]), name))
     partners = eurostat_partners()
     known = {code: row for code, row in partners.items() if len(code) == 2 and code not in ("EU", "EA")}
-    # Three codes of the list are on no axis that anybody saw.
+    # Three codes of the list have not been observed on any axis.
     assert set(listed) - set(known) == {"PZ", "QT", "VD"}
     assert set(known) <= set(listed)
     for code, row in known.items():
@@ -366,8 +364,8 @@ def test_partners_are_those_of_the_data_dictionary_with_its_validity() -> None:
         assert (row["valid_to"] or "2500-12-31") == max(last for _, last, _ in spells), code
 
 
-def test_sections_of_the_sitc_add_up_to_the_total_of_ds_059331() -> None:
-    """What the gate and the marts take for granted of the dataset: 2,290 months of four reporters and two flows."""
+def test_sitc_sections_sum_to_the_total_of_ds_059331() -> None:
+    """The gate and the marts assume this of the dataset: 2,290 months of four reporters and two flows."""
     sums: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
     totals: dict[tuple[str, str], list[float]] = {}
     with shared("eurostat/ds-059331-sections-DE-ES-FR-IT-WORLD.csv").open(encoding="utf-8", newline="") as handle:
@@ -391,8 +389,8 @@ def test_partners_of_ds_059331_are_listed() -> None:
     assert seen <= set(eurostat_partners())
 
 
-def test_published_rows_of_85427ned_add_up() -> None:
-    """Topics 2, 3 and 4 of v3 are exports, re-exports and Dutch product: two of them make the first."""
+def test_published_rows_of_85427ned_sum_to_exports() -> None:
+    """Topics 2, 3 and 4 of v3 are exports, re-exports and Dutch product: 3 and 4 sum to 2."""
     with shared("cbs/85427NED/rows.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     for row in rows:
@@ -405,15 +403,15 @@ def test_published_rows_of_85427ned_add_up() -> None:
 
 
 def pairs_of(table: str) -> list[tuple[str, str]]:
-    """Questions about a table, and the codes with which an author of CBS answers them."""
-    # The lines were cut behind the answer: they are no whole JSON.
+    """Return questions about a table with the codes that a CBS author gives as answers."""
+    # The lines are truncated after the answer and are not valid JSON.
     pattern = re.compile(r'"question": "((?:[^"\\]|\\.)*)", "sexp": "((?:[^"\\]|\\.)*)"')
     found = pattern.findall(shared("cbs/locust-qa-industry-and-goods.txt").read_text("utf-8"))
     pairs = [(json.loads(f'"{question}"').lower(), sexp) for question, sexp in found]
     return [(question, codes) for question, sexp in pairs for codes in re.findall(rf"\(VALUE {table} (.*)", sexp)]
 
 
-def test_measures_of_81234ned_answer_the_questions_that_an_author_of_cbs_asks() -> None:
+def test_measures_of_81234ned_match_a_cbs_authors_questions() -> None:
     words = {
         "M002289": ("vertrouwen", "positief"),
         "M002291": ("bedrijvigheid", "toekomstige activiteiten"),
@@ -426,12 +424,12 @@ def test_measures_of_81234ned_answer_the_questions_that_an_author_of_cbs_asks() 
         asked = re.findall(r"M00\d{4}", re.findall(r"\(MSR \((.*?)\)\)", codes)[0])
         assert asked
         assert all(any(word in question for word in words[code]) for code in asked), question
-        # No other member of the seasonal correction is asked for.
+        # Every answer uses this member of the seasonal adjustment.
         assert "(DIM Seizoencorrectie (A042500))" in codes
     assert set(get_dataset("cbs_81234ned").measure_codes) <= set(words)
 
 
-def test_production_of_85806ned_is_an_index_and_its_growth_a_measure_of_its_own() -> None:
+def test_production_of_85806ned_has_separate_index_and_growth_measures() -> None:
     pairs = pairs_of("85806NED")
     index = [question for question, codes in pairs if "(MSR (A050903_1))" in codes]
     growth = [question for question, codes in pairs if "(MSR (A050903_3))" in codes]
@@ -443,14 +441,14 @@ def test_production_of_85806ned_is_an_index_and_its_growth_a_measure_of_its_own(
         rows = [row for row in csv.DictReader(handle) if row["industry_branch"] == "total_manufacturing"]
     levels = [float(row["seasonally_adjusted_production"]) for row in rows]
     changes = [float(row["previous_period_seasonally_adjusted_production_change"]) for row in rows]
-    # The one is a level around 100, the other its growth on the month before, which is negative now and then.
+    # The level is around 100; the other series is its monthly growth, which is sometimes negative.
     assert 80 < min(levels) < max(levels) < 130
     assert min(changes) < 0 < max(changes)
     for before, now, change in zip(levels, levels[1:], changes[1:], strict=False):
         assert 100 * (now / before - 1) == pytest.approx(change, abs=0.16)
 
 
-def test_published_figures_of_steel_are_those_of_the_press() -> None:
+def test_published_steel_figures_match_the_press() -> None:
     with shared("figures/cbs_metal_figures.csv").open(encoding="utf-8", newline="") as handle:
         press = {(row["period"], row["product"][:40], row["destination"]): row for row in csv.DictReader(handle)}
     with (REFERENCE / "published_figures.csv").open(encoding="utf-8", newline="") as handle:
