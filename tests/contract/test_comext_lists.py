@@ -446,7 +446,7 @@ FAULTS = (
     "truncate_gzip",
 )
 HARMLESS = FAULTS[:3]
-# Both lists take the same path; only harmless faults can affect their parsers differently.
+# Both lists are fetched alike; only replies that still parse can differ between them.
 TRIED = [
     (kind, dataset) for kind in FAULTS for dataset in (TITLES, SUCCESSIONS) if kind in HARMLESS or dataset is TITLES
 ]

@@ -1,4 +1,4 @@
-"""Every table of the simulated CBS over OData v4: shapes, code lists, identities and agreement between tables."""
+"""Every table of the simulated CBS over OData v4: formats, code lists, identities and consistency across tables."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def recorded(shared_data: Path, name: str) -> Any:
 # -- catalogue --------------------------------------------------------------------------------------------
 
 
-def test_the_catalogue_lists_every_table_under_both_roots(simulator: Simulator) -> None:
+def test_catalogue_lists_every_table_under_both_roots(simulator: Simulator) -> None:
     for root in ("/odata/v1", ROOT):
         assert [e["name"] for e in ask(simulator, root)["value"]] == ["Datasets", "Catalogs", "ReleaseCalendar"]
         records = ask(simulator, f"{root}/Datasets")["value"]
@@ -69,7 +69,7 @@ def test_the_catalogue_lists_every_table_under_both_roots(simulator: Simulator) 
     assert [r["ReleaseDate"] for r in calendar] == ["2026-10-02T06:30:00+02:00", "2026-11-02T06:30:00+01:00"]
 
 
-def test_the_catalogue_filters_but_does_not_search(simulator: Simulator) -> None:
+def test_catalogue_filters_but_does_not_search(simulator: Simulator) -> None:
     everything = ask(simulator, f"{ROOT}/Datasets")["value"]
     assert ask(simulator, f"{ROOT}/Datasets", search="zalm")["value"] == everything
     found = ask(
@@ -84,7 +84,7 @@ def test_the_catalogue_filters_but_does_not_search(simulator: Simulator) -> None
     assert status(simulator, f"{ROOT}/Datasets", "$filter=Naam eq 'x'") == 400
 
 
-def test_a_selected_catalogue_has_the_recorded_order_of_fields(simulator: Simulator, shared_data: Path) -> None:
+def test_selected_catalogue_has_the_recorded_field_order(simulator: Simulator, shared_data: Path) -> None:
     real = recorded(shared_data, "catalog_sample_Datasets.json")
     names = "Identifier,Title,Description,Status,DatasetType,Language,Modified"
     ours = ask(simulator, f"{ROOT}/Datasets", select=names)
@@ -94,7 +94,7 @@ def test_a_selected_catalogue_has_the_recorded_order_of_fields(simulator: Simula
 
 
 @pytest.mark.parametrize("path", ["81234NED", "85427ned", "85427NED/landenCodes", "85427NED/ObservationS", "85428NED"])
-def test_a_wrong_case_is_not_found(simulator: Simulator, path: str) -> None:
+def test_wrong_case_is_not_found(simulator: Simulator, path: str) -> None:
     assert status(simulator, f"{ROOT}/{path}") == 404
 
 
@@ -108,7 +108,7 @@ def in_data(simulator: Simulator, table: Table, column: str) -> set[str]:
 
 
 @pytest.mark.parametrize("identifier", TABLES)
-def test_a_table_is_what_its_metadata_say(simulator: Simulator, identifier: str) -> None:
+def test_table_matches_its_metadata(simulator: Simulator, identifier: str) -> None:
     """All resources answer, code lists are complete and unique, and every key of the data is in them."""
     url = f"{ROOT}/{identifier}"
     table = TABLES[identifier]
@@ -125,7 +125,7 @@ def test_a_table_is_what_its_metadata_say(simulator: Simulator, identifier: str)
     slots = list(range(len(dimensions)))
     measures = ask(simulator, f"{url}/MeasureCodes")["value"]
     slots += [record["Index"] for record in measures]
-    assert slots == sorted(set(slots)), "a measure stands in the place of a dimension or of another measure"
+    assert slots == sorted(set(slots)), "a measure has the index of a dimension or another measure"
     if "MeasureGroups" in names:
         groups = {record["Id"] for record in ask(simulator, f"{url}/MeasureGroups")["value"]}
         assert {record["MeasureGroupId"] for record in measures} - {None} == groups
@@ -153,7 +153,7 @@ def test_a_table_is_what_its_metadata_say(simulator: Simulator, identifier: str)
 
 
 @pytest.mark.parametrize("identifier", IN_V4)
-def test_natural_keys_are_unique_and_ids_run_on(simulator: Simulator, identifier: str) -> None:
+def test_natural_keys_are_unique_and_ids_are_consecutive(simulator: Simulator, identifier: str) -> None:
     name = simulator.cbs.store.observations(TABLES[identifier], simulator.release)
     keys = ", ".join(f'"{dimension}"' for dimension in TABLES[identifier].dimension_names)
     ids, unique, rows_of_month = simulator.cbs.store.connection.execute(
@@ -165,16 +165,16 @@ def test_natural_keys_are_unique_and_ids_run_on(simulator: Simulator, identifier
 
 
 @pytest.mark.parametrize("condition", ["startswith(Value,'1')", "Id eq 'abc'", "contains(Id,'1')", "Value eq"])
-def test_a_number_is_not_a_text(simulator: Simulator, condition: str) -> None:
+def test_text_functions_on_numbers_are_refused(simulator: Simulator, condition: str) -> None:
     for resource in ("Observations", "Observations/$count"):
         assert status(simulator, f"{ROOT}/85770NED/{resource}", f"$filter={quote(condition)}") == 400
 
 
-def test_there_is_a_phantom_measure(simulator: Simulator) -> None:
+def test_one_measure_is_a_phantom(simulator: Simulator) -> None:
     assert [m.code for table in TABLES.values() for m in table.measures if m.is_phantom] == ["M999012"]
 
 
-def test_pages_of_a_table_of_millions(simulator: Simulator) -> None:
+def test_large_table_is_paged(simulator: Simulator) -> None:
     first = ask(simulator, f"{ROOT}/85442NED/Observations")
     assert len(first["value"]) == 100_000
     assert "$skip=100000" in first["@odata.nextLink"]
@@ -190,14 +190,14 @@ def test_count_option(simulator: Simulator) -> None:
     assert ask(simulator, f"{ROOT}/85429NED/LandenCodes", count="true", top="3")["@odata.count"] == 254
 
 
-def test_a_discontinued_table_has_metadata_but_no_observations(simulator: Simulator) -> None:
+def test_discontinued_table_has_metadata_but_no_observations(simulator: Simulator) -> None:
     assert ask(simulator, f"{ROOT}/83926NED/Properties")["Status"] == "Gediscontinueerd"
     assert ask(simulator, f"{ROOT}/83926NED/MeasureCodes")["value"]
     for resource in ("Observations", "Observations/$count"):
         assert status(simulator, f"{ROOT}/83926NED/{resource}") == 404
 
 
-def test_impossible_rows_have_the_recorded_shape(simulator: Simulator, shared_data: Path) -> None:
+def test_impossible_rows_have_the_recorded_format(simulator: Simulator, shared_data: Path) -> None:
     real = recorded(shared_data, "80590ned/observations-page-1.json")["value"][1]
     ours = rows(simulator, "81234ned", filter="ValueAttribute eq 'Impossible'")
     assert real["ValueAttribute"] == ours[0]["ValueAttribute"] == "Impossible"
@@ -210,7 +210,7 @@ def test_impossible_rows_have_the_recorded_shape(simulator: Simulator, shared_da
     assert ours == rows(simulator, "81234ned", filter="Value eq null")
 
 
-def test_blanks_at_the_end_of_titles_and_keys(simulator: Simulator) -> None:
+def test_titles_and_keys_keep_trailing_blanks(simulator: Simulator) -> None:
     titles = {c["Identifier"]: c["Title"] for c in ask(simulator, f"{ROOT}/85427NED/PeriodenCodes")["value"]}
     assert titles["2021JJ00"] == "2021 "
     assert titles["2026JJ00"] == "2026 januari-juli"
@@ -221,14 +221,14 @@ def test_blanks_at_the_end_of_titles_and_keys(simulator: Simulator) -> None:
     assert {record["BedrijfstakkenBranchesSBI2008"] for record in found} == {"328105    "}
 
 
-def test_long_titles_are_cut_and_stand_whole_in_the_description(simulator: Simulator) -> None:
+def test_long_titles_are_truncated_but_complete_in_the_description(simulator: Simulator) -> None:
     code = ask(simulator, f"{ROOT}/85682NED/SITCCodes", filter="Identifier eq 'SITC67572'")["value"][0]
     assert code["Title"].endswith("...")
     assert code["Description"].startswith(code["Title"][:-3])
     assert len(code["Title"]) == 40
 
 
-def test_tables_come_out_on_days_of_their_own(simulator: Simulator) -> None:
+def test_tables_have_their_own_release_dates(simulator: Simulator) -> None:
     stamps = {i: ask(simulator, f"{ROOT}/{i}/Properties")["Modified"] for i in ("85427NED", "85770NED", "81234ned")}
     assert stamps == {
         "85427NED": "2026-10-02T06:30:00+02:00",
@@ -237,11 +237,11 @@ def test_tables_come_out_on_days_of_their_own(simulator: Simulator) -> None:
     }
     assert ask(simulator, f"{ROOT}/81234ned/Properties")["TemporalCoverage"] == "2021 januari - 2026 september."
     simulator.set_release(17)
-    # The round of March 2027: the prices come out on the last day of February.
+    # The round of March 2027: the prices are released on the last day of February.
     assert ask(simulator, f"{ROOT}/85770NED/Properties")["Version"] == "202702280630"
 
 
-def test_status_of_an_index_follows_its_age(simulator: Simulator) -> None:
+def test_index_status_depends_on_its_age(simulator: Simulator) -> None:
     for table, provisional in (("85770NED", 5), ("85806NED", 12)):
         codes = ask(simulator, f"{ROOT}/{table}/PeriodenCodes")["value"]
         months = [code["Status"] for code in codes if "MM" in code["Identifier"]]
@@ -251,7 +251,7 @@ def test_status_of_an_index_follows_its_age(simulator: Simulator) -> None:
 # -- numbers ----------------------------------------------------------------------------------------------
 
 
-def test_ownership_parts_add_up_and_meet_the_published_totals(simulator: Simulator) -> None:
+def test_ownership_parts_sum_to_the_published_totals(simulator: Simulator) -> None:
     years = "endswith(Perioden,'JJ00')"
     found = rows(simulator, "85427NED", filter=f"{years} or Perioden eq '2026MM05'")
     cells = {(r["Perioden"], r["Landen"], r["SITC"], r["Measure"]): r["Value"] for r in found}
@@ -272,7 +272,7 @@ def test_ownership_parts_add_up_and_meet_the_published_totals(simulator: Simulat
     for period, (total, states) in published.items():
         assert cells[period, "T001047", "T001082", "D001636"] == pytest.approx(total, rel=0.005)
         assert cells[period, "L008778", "T001082", "D001636"] == pytest.approx(states, rel=0.005)
-    # The newest months are not complete yet: they are revised upwards.
+    # The newest months are incomplete: later releases revise them upwards.
     assert cells["2026JJ00", "T001047", "T001082", "D001636"] == pytest.approx(474795, rel=0.02)
     sections = [code["Identifier"] for code in ask(simulator, f"{ROOT}/85427NED/SITCCodes")["value"]]
     assert sections == ["T001082", *SECTION_CODES, "A051811"]
@@ -281,8 +281,8 @@ def test_ownership_parts_add_up_and_meet_the_published_totals(simulator: Simulat
     assert cells["2025JJ00", "T001047", "A051811", "D001636"] > 10_000
 
 
-def test_ownership_of_2022_leaves_13_billion_to_no_country(simulator: Simulator) -> None:
-    """Its member "Niet bepaalde landen EU" is empty for 2022: the goods are in the totals of EU and world alone."""
+def test_ownership_of_2022_has_13_billion_without_a_country(simulator: Simulator) -> None:
+    """The member "Niet bepaalde landen EU" is empty for 2022: only the EU and world totals include the goods."""
     condition = "SITC eq 'T001082' and Measure eq 'D001636' and Perioden eq '{}'"
     missing = {}
     for year in ("2021", "2022", "2023"):
@@ -295,7 +295,7 @@ def test_ownership_of_2022_leaves_13_billion_to_no_country(simulator: Simulator)
     assert rows(simulator, "85427NED", filter="Landen eq 'L008812' and startswith(Perioden,'2022')") == []
 
 
-def test_cells_of_goods_are_whole_millions_and_many_are_nothing_or_one(simulator: Simulator) -> None:
+def test_goods_cells_are_whole_millions_and_mostly_zero_or_one(simulator: Simulator) -> None:
     condition = "startswith(GN,'GN72') and Measure eq 'D001636' and Perioden eq '2025MM03'"
     found = [r["Value"] for r in rows(simulator, "85442NED", filter=condition)]
     assert {r["Unit"] for r in ask(simulator, f"{ROOT}/85442NED/MeasureCodes")["value"]} == {"mln euro", "kg"}
@@ -304,7 +304,7 @@ def test_cells_of_goods_are_whole_millions_and_many_are_nothing_or_one(simulator
     assert max(found) > 20
 
 
-def test_titles_repeat_where_only_the_group_tells_the_figure(simulator: Simulator) -> None:
+def test_repeated_titles_are_distinguished_by_group(simulator: Simulator) -> None:
     measures = {r["Identifier"]: r for r in ask(simulator, f"{ROOT}/85806NED/MeasureCodes")["value"]}
     groups = {r["Id"]: r["Title"] for r in ask(simulator, f"{ROOT}/85806NED/MeasureGroups")["value"]}
     assert measures["A050903_1"]["Title"] == measures["A050903_3"]["Title"]
@@ -314,7 +314,7 @@ def test_titles_repeat_where_only_the_group_tells_the_figure(simulator: Simulato
     assert min(growth) < 0 < max(growth)
 
 
-def test_ownership_is_another_concept_with_the_same_partners(simulator: Simulator) -> None:
+def test_ownership_differs_from_border_crossing_for_the_same_partners(simulator: Simulator) -> None:
     condition = "SITC eq 'T001082' and Perioden eq '2025JJ00' and startswith(Landen,'L0085') and Measure eq '{}'"
     owned = rows(simulator, "85427NED", filter=condition.format("D001636"))
     crossed = rows(simulator, "85429NED", filter=condition.format("M001648"))
@@ -328,8 +328,8 @@ def test_ownership_is_another_concept_with_the_same_partners(simulator: Simulato
     assert len(set(ratios.values())) == len(ratios)
 
 
-def test_goods_are_part_of_their_section(simulator: Simulator) -> None:
-    """The five-digit codes of a section never add up to more than the section, for the total and single countries."""
+def test_goods_do_not_exceed_their_section(simulator: Simulator) -> None:
+    """The five-digit codes of a section never sum to more than the section, for the total and single countries."""
     lands = ("T001047", "L008778", "L008592", "L008575")
     condition = f"Perioden eq '2025JJ00' and Landen in ({','.join(repr(land) for land in lands)})"
     sections = rows(simulator, "85429NED", filter=f"{condition} and SITC in ('A018629','A018678','A018743')")
@@ -344,11 +344,11 @@ def test_goods_are_part_of_their_section(simulator: Simulator) -> None:
             counts[key] += 1
     assert len(parts) == 3 * len(lands) * 2
     for key, value in parts.items():
-        # Parts are rounded to whole millions, each by itself.
+        # Each part is rounded to whole millions separately.
         assert 0.02 * whole[key] < value <= whole[key] + 1 + 0.5 * counts[key], key
 
 
-def test_cn_and_sitc_tables_say_the_same(simulator: Simulator) -> None:
+def test_cn_and_sitc_tables_agree(simulator: Simulator) -> None:
     condition = "Perioden eq '2025MM02' and Landen eq 'T001047' and Measure in ('D001607','D001636')"
     by_cn: dict[tuple[str, str], list[float]] = {}
     sitc_of = {good.code: good.sitc for good in GOODS}
@@ -364,7 +364,7 @@ def test_cn_and_sitc_tables_say_the_same(simulator: Simulator) -> None:
         assert abs(record["Value"] - sum(values)) <= len(values)
 
 
-def test_goods_tables_hold_the_confirmed_codes(simulator: Simulator) -> None:
+def test_goods_tables_contain_the_confirmed_codes(simulator: Simulator) -> None:
     for table, dimension, key in (
         ("85681NED", "SITC", "SITC52349"),
         ("85681NED", "SITC", "SITC65893"),
@@ -378,13 +378,13 @@ def test_goods_tables_hold_the_confirmed_codes(simulator: Simulator) -> None:
     assert len([good for good in GOODS if "72" <= good.code[:2] <= "83"]) > 60
 
 
-def test_goods_are_the_codes_of_the_classification(shared_data: Path) -> None:
+def test_goods_codes_are_in_the_classification(shared_data: Path) -> None:
     lines = (shared_data / "classifications" / "CN2022.csv").read_text(encoding="utf-8-sig").splitlines()
     known = {line.split(",")[0] for line in lines}
     assert {good.code for good in GOODS} <= known
 
 
-def test_small_cells_of_goods_are_withheld_but_not_from_the_total(simulator: Simulator) -> None:
+def test_small_goods_cells_are_suppressed_but_in_the_total(simulator: Simulator) -> None:
     condition = "SITC eq 'SITC67572' and Measure eq 'D001636' and Perioden eq '2025JJ00'"
     found = {r["Landen"]: r["Value"] for r in rows(simulator, "85682NED", filter=condition)}
     countries = [v for land, v in found.items() if land not in ("T001047", *TABLES["85682NED"].aggregates)]
@@ -396,7 +396,7 @@ def test_small_cells_of_goods_are_withheld_but_not_from_the_total(simulator: Sim
     assert total > 1_000_000
 
 
-def test_quantities_belong_to_values(simulator: Simulator) -> None:
+def test_quantities_match_their_values(simulator: Simulator) -> None:
     found = rows(simulator, "85442NED", filter="GN eq 'GN72083900' and Landen eq 'L008592' and Perioden eq '2025JJ00'")
     values = {record["Measure"]: record["Value"] for record in found}
     assert set(values) == {"D001607", "M999001", "D001636", "M999002"}
@@ -416,7 +416,7 @@ def test_prices_are_an_index(simulator: Simulator) -> None:
     assert not any(period == "2026JJ00" for period, _ in cells)
 
 
-def test_releases_revise_what_is_provisional(simulator: Simulator) -> None:
+def test_releases_revise_provisional_periods(simulator: Simulator) -> None:
     condition = "GN eq 'GN76012080' and Landen eq 'T001047' and Measure eq 'D001636' and Perioden ge '2025MM01'"
     before = {r["Perioden"]: r["Value"] for r in rows(simulator, "85442NED", filter=condition)}
     series = "Measure eq 'M003367' and AlleProdComCoderingen eq 'A014975' and Afzetgebieden eq 'A044074'"
@@ -437,7 +437,7 @@ def test_releases_revise_what_is_provisional(simulator: Simulator) -> None:
         assert all(later[period] == indices[table][period] for period in months[:-provisional])
 
 
-def test_another_seed_gives_other_numbers_in_the_same_places() -> None:
+def test_another_seed_changes_values_but_not_keys() -> None:
     one, two = Simulator(seed=1), Simulator(seed=2)
     condition = "SITC eq 'T001082' and Landen eq 'L008592'"
     a, b = (rows(s, "85427NED", filter=condition) for s in (one, two))
@@ -454,14 +454,14 @@ _MONTH = "Perioden eq '2025MM05'"
 
 @pytest.mark.parametrize("kind", ["duplicate_key", "missing_partners", "negative_value", "bad_number", "wrong_total"])
 @pytest.mark.parametrize("identifier", IN_V4)
-def test_data_faults_work_for_every_table(simulator: Simulator, identifier: str, kind: str) -> None:
+def test_data_faults_apply_to_every_table(simulator: Simulator, identifier: str, kind: str) -> None:
     table = TABLES[identifier]
     condition = f"{_MONTH} and Measure eq '{table.main_measures[0]}'"
     right = rows(simulator, identifier, filter=condition)
     simulator.faults.add([{"match": f"{identifier}/Observations", "kind": kind, "times": 1}])
     wrong = rows(simulator, identifier, filter=condition)
     if identifier == "81234ned" and kind == "wrong_total":
-        # A balance is too small to be wrong by a tenth: the fault waits for a reply that it can spoil.
+        # A tenth of a balance rounds to no change, so the fault stays pending.
         assert wrong == right
         assert simulator.faults.faults[0].times == 1
         return
@@ -480,20 +480,20 @@ def test_data_faults_work_for_every_table(simulator: Simulator, identifier: str,
     assert rows(simulator, identifier, filter=condition) == right
 
 
-def test_unknown_partner_in_a_table_of_goods(simulator: Simulator) -> None:
+def test_unknown_partner_in_a_goods_table(simulator: Simulator) -> None:
     simulator.faults.add([{"match": "85682NED/Observations", "kind": "unknown_partner"}])
     found = rows(simulator, "85682NED", filter=f"{_MONTH} and SITC eq 'SITC67572'")
     assert sum(record["Landen"] == "L009999" for record in found) in (1, 2)
     assert LARGE_LANDS[0] in {record["Landen"] for record in found}
 
 
-def test_unit_fault_in_the_measures_of_another_table(simulator: Simulator) -> None:
+def test_unit_fault_in_another_table(simulator: Simulator) -> None:
     simulator.faults.add([{"match": "85427NED/MeasureCodes", "kind": "unit"}])
     units = {record["Unit"] for record in ask(simulator, f"{ROOT}/85427NED/MeasureCodes")["value"]}
     assert units == {"1 000 euro", "%"}
 
 
-def test_a_page_can_repeat_the_one_before_it() -> None:
+def test_duplicate_page_fault_repeats_the_previous_page() -> None:
     simulator = Simulator(page_size=50)
 
     def pull() -> tuple[list[list[int]], int]:

@@ -1,4 +1,4 @@
-"""The simulated CBS speaks OData v3 as the recorded sets do, and says the same there as over v4 and in bulk."""
+"""The simulated CBS matches the recorded OData v3 format, and returns the same data as over v4 and in bulk."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def recorded_rows(shared_data: Path, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-# -- shapes -----------------------------------------------------------------------------------------------
+# -- formats ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("service", [API, FEED])
@@ -92,7 +92,9 @@ def test_service_document(simulator: Simulator, service: str) -> None:
         ("Perioden.csv", "Perioden"),
     ],
 )
-def test_sets_have_the_recorded_columns(simulator: Simulator, shared_data: Path, recorded: str, resource: str) -> None:
+def test_resources_have_the_recorded_columns(
+    simulator: Simulator, shared_data: Path, recorded: str, resource: str
+) -> None:
     real = recorded_rows(shared_data, f"7137shih/{recorded}")
     content = ask(simulator, f"{API}/83926NED/{resource}")
     assert content["odata.metadata"].endswith(f"/ODataApi/OData/83926NED/$metadata#Cbs.OData.WebAPI.{resource}")
@@ -100,7 +102,7 @@ def test_sets_have_the_recorded_columns(simulator: Simulator, shared_data: Path,
         assert list(record) == list(real[0])
 
 
-def test_data_properties_are_of_the_recorded_kinds(simulator: Simulator, shared_data: Path) -> None:
+def test_data_properties_have_the_recorded_types(simulator: Simulator, shared_data: Path) -> None:
     real = recorded_rows(shared_data, "81810NED/DataProperties.csv")
     ours = value(simulator, f"{FEED}/85806NED/DataProperties")
     assert {record["odata.type"] for record in ours} == {record["odata.type"] for record in real}
@@ -122,7 +124,7 @@ def test_data_have_the_recorded_columns(simulator: Simulator, shared_data: Path)
     assert list(ours)[4:] == list(real)[4:7]
 
 
-def test_untyped_values_are_aligned_texts(simulator: Simulator, shared_data: Path) -> None:
+def test_untyped_values_are_aligned_text(simulator: Simulator, shared_data: Path) -> None:
     real = recorded_rows(shared_data, "81810NED/data.csv")
     width = {len(value) for row in real for name, value in row.items() if name.rsplit("_")[-1].isdigit()}
     assert width == {8}
@@ -135,7 +137,7 @@ def test_untyped_values_are_aligned_texts(simulator: Simulator, shared_data: Pat
     assert len({len(row["TotaleUitvoerwaarde_2"]) for row in wide}) == 1
 
 
-def test_keys_are_padded_in_sets_and_in_data(simulator: Simulator) -> None:
+def test_keys_are_padded_in_code_lists_and_data(simulator: Simulator) -> None:
     keys = [record["Key"] for record in value(simulator, f"{FEED}/83926NED/SITC")]
     assert keys[0] == "T001082  "
     assert {len(key) for key in keys} == {9}
@@ -147,7 +149,7 @@ def test_keys_are_padded_in_sets_and_in_data(simulator: Simulator) -> None:
     assert keys == ["T001082  "]
 
 
-def test_names_of_columns_end_after_forty_characters(simulator: Simulator) -> None:
+def test_column_names_have_at_most_forty_characters(simulator: Simulator) -> None:
     for table in TABLES:
         keys = [record["Key"] for record in value(simulator, f"{FEED}/{table}/DataProperties") if record["Key"]]
         assert max(map(len, keys)) <= 40
@@ -157,7 +159,7 @@ def test_names_of_columns_end_after_forty_characters(simulator: Simulator) -> No
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_places_of_topics_are_those_of_v4(simulator: Simulator, table: str) -> None:
+def test_topic_indices_match_v4(simulator: Simulator, table: str) -> None:
     topics = {r["ID"]: r for r in value(simulator, f"{FEED}/{table}/DataProperties") if r["Type"] == "Topic"}
     reply = json.loads(simulator.answer(f"{V4}/{table}/MeasureCodes").body)
     measures = {record["Index"]: record for record in reply["value"]}
@@ -167,7 +169,7 @@ def test_places_of_topics_are_those_of_v4(simulator: Simulator, table: str) -> N
             assert topic[v3_name] == measures[index][v4_name]
 
 
-def test_atom_is_what_comes_without_a_format(simulator: Simulator) -> None:
+def test_default_format_is_atom(simulator: Simulator) -> None:
     reply = simulator.answer(f"{FEED}/85770NED/TypedDataSet", "$top=3")
     assert reply.media_type.startswith("application/atom+xml")
     feed = ElementTree.fromstring(reply.body)
@@ -186,7 +188,7 @@ def test_atom_is_what_comes_without_a_format(simulator: Simulator) -> None:
     assert link.attrib["href"].endswith("/ODataFeed/odata/85427NED/TypedDataSet?$skip=10000")
 
 
-def test_table_info_states_the_release(simulator: Simulator) -> None:
+def test_table_info_describes_the_release(simulator: Simulator) -> None:
     info = value(simulator, f"{API}/85429NED/TableInfos")[0]
     assert info["Modified"] == "2026-10-02T06:30:00"
     assert info["ReasonDelivery"] == "Actualisering"
@@ -248,16 +250,16 @@ def test_filter_returns_matching_rows(simulator: Simulator, condition: str, hold
         "startswith(TotaleUitvoerwaarde_2,'1')",
     ],
 )
-def test_what_v3_does_not_know_is_refused(simulator: Simulator, condition: str) -> None:
+def test_filters_unsupported_by_v3_are_refused(simulator: Simulator, condition: str) -> None:
     assert refusal(simulator, f"{API}/85427NED/TypedDataSet", filter=condition)[0] == 400
 
 
-def test_unknown_tables_and_sets_are_not_found(simulator: Simulator) -> None:
+def test_unknown_tables_and_resources_are_not_found(simulator: Simulator) -> None:
     for path in (f"{API}/99999NED", f"{API}/85427NED/Geslacht", f"{FEED}/85427ned/TableInfos", "/ODataApi"):
         assert refusal(simulator, path)[0] == 404
 
 
-def test_the_api_refuses_more_than_ten_thousand_rows(simulator: Simulator) -> None:
+def test_api_refuses_more_than_ten_thousand_rows(simulator: Simulator) -> None:
     status, message = refusal(simulator, f"{API}/85427NED/UntypedDataSet")
     assert status == 400
     assert "10000" in message
@@ -265,7 +267,7 @@ def test_the_api_refuses_more_than_ten_thousand_rows(simulator: Simulator) -> No
     assert len(value(simulator, f"{API}/85770NED/UntypedDataSet")) == 4 * 5 * 74
 
 
-def test_the_feed_pages_by_ten_thousand(simulator: Simulator) -> None:
+def test_feed_returns_pages_of_ten_thousand(simulator: Simulator) -> None:
     condition = "startswith(Landen,'L0085') and SITC ne 'T001082'"
     path, options, pages = f"{FEED}/85427NED/UntypedDataSet", query_of({"format": "json", "filter": condition}), []
     while path:
@@ -282,7 +284,7 @@ def test_the_feed_pages_by_ten_thousand(simulator: Simulator) -> None:
     assert len(ids) == int(count)
 
 
-def test_rows_are_numbered_by_their_place_in_the_grid(simulator: Simulator) -> None:
+def test_row_ids_are_grid_positions(simulator: Simulator) -> None:
     row = value(simulator, f"{FEED}/85427NED/TypedDataSet", filter="Landen eq 'L007935' and SITC eq 'A018524'")[2]
     assert row["ID"] == (1 * 12 + 1) * 73 + 2
     last = value(simulator, f"{FEED}/85427NED/TypedDataSet", orderby="ID desc", top="1", select="ID,Perioden")[0]
@@ -290,7 +292,7 @@ def test_rows_are_numbered_by_their_place_in_the_grid(simulator: Simulator) -> N
     assert [r["ID"] for r in value(simulator, f"{FEED}/85427NED/TypedDataSet", skip="9", top="2")] == [9, 10]
 
 
-# -- one truth over three channels ------------------------------------------------------------------------
+# -- consistency across channels --------------------------------------------------------------------------
 
 Cells = dict[tuple[str, ...], float | None]
 
@@ -309,7 +311,7 @@ def from_v4(simulator: Simulator, table: str, **options: str) -> Cells:
 
 
 def from_v3(simulator: Simulator, table: str, resource: str, **options: str) -> Cells:
-    """Cells with a value, by the code of v4: the slot of a topic leads to it."""
+    """Return cells with a value, by v4 code: a topic's index maps to the code."""
     code_of = {record["Index"]: record["Identifier"] for record in value_v4(simulator, f"{table}/MeasureCodes")}
     topics = {
         record["Key"]: code_of[record["ID"]]
@@ -335,7 +337,7 @@ def value_v4(simulator: Simulator, path: str) -> list[dict[str, Any]]:
 
 
 def from_bulk(simulator: Simulator, table: str, folder: Path, condition: str = "true") -> tuple[Cells, int]:
-    """Cells that meet a condition, and the number of all."""
+    """Return the cells that meet a condition, and the number of all cells."""
     with zipfile.ZipFile(io.BytesIO(simulator.answer(f"/csv/CBS/nl/{table}").body)) as archive:
         names = [name for name in archive.namelist() if name.startswith("Observations")]
         archive.extractall(folder, names)
@@ -352,7 +354,7 @@ def from_bulk(simulator: Simulator, table: str, folder: Path, condition: str = "
 
 
 @pytest.mark.parametrize("table", SMALL)
-def test_all_channels_say_the_same(simulator: Simulator, table: str, tmp_path: Path) -> None:
+def test_all_channels_agree(simulator: Simulator, table: str, tmp_path: Path) -> None:
     v4 = from_v4(simulator, table)
     assert len(v4) > 3000
     assert from_bulk(simulator, table, tmp_path) == (v4, len(v4))
@@ -362,7 +364,7 @@ def test_all_channels_say_the_same(simulator: Simulator, table: str, tmp_path: P
 
 
 @pytest.mark.parametrize(("table", "part"), [("85429NED", "L008778"), ("85427NED", "L008778"), ("85683NED", "L008592")])
-def test_all_channels_say_the_same_of_a_country(simulator: Simulator, table: str, part: str, tmp_path: Path) -> None:
+def test_all_channels_agree_for_a_country(simulator: Simulator, table: str, part: str, tmp_path: Path) -> None:
     v4 = from_v4(simulator, table, filter=f"Landen eq '{part}'")
     assert len(v4) > 3000
     assert from_v3(simulator, table, "UntypedDataSet", filter=f"Landen eq '{part}'") == v4
@@ -371,7 +373,7 @@ def test_all_channels_say_the_same_of_a_country(simulator: Simulator, table: str
     assert str(count) == simulator.answer(f"{V4}/{table}/Observations/$count").body.decode()
 
 
-def test_the_old_method_knows_no_transit(simulator: Simulator) -> None:
+def test_old_method_excludes_transit(simulator: Simulator) -> None:
     rows = value(
         simulator, f"{FEED}/83926NED/TypedDataSet", filter="SITC eq 'T001082  ' and substringof('JJ',Perioden)"
     )
@@ -387,7 +389,7 @@ def test_the_old_method_knows_no_transit(simulator: Simulator) -> None:
 # -- faults -----------------------------------------------------------------------------------------------
 
 
-def test_data_faults_reach_the_wide_rows(simulator: Simulator) -> None:
+def test_data_faults_apply_to_wide_rows(simulator: Simulator) -> None:
     path = f"{FEED}/85427NED/TypedDataSet"
     options = {"filter": "Perioden eq '2025MM05' and SITC eq 'A018678'"}
     right = value(simulator, path, **options)
@@ -416,7 +418,7 @@ def test_data_faults_reach_the_wide_rows(simulator: Simulator) -> None:
     assert units == {None, "1 000 euro", "%"}
 
 
-def test_a_page_of_the_feed_can_repeat_the_one_before_it(simulator: Simulator) -> None:
+def test_duplicate_page_fault_repeats_the_previous_feed_page(simulator: Simulator) -> None:
     path = f"{FEED}/85427NED/UntypedDataSet"
     right = [ask(simulator, path, skip=str(skip)) for skip in (0, 10_000, 20_000)]
     simulator.faults.faults.append(Fault("UntypedDataSet", "duplicate_page", times=1))

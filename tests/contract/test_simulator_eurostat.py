@@ -1,4 +1,4 @@
-"""The simulated Comext host speaks SDMX 2.1 and JSON-stat as the recorded payloads of DS-045409 do."""
+"""The simulated Comext host matches the SDMX 2.1 and JSON-stat formats of the recorded payloads of DS-045409."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def add_fault(host: str, kind: str, **options: Any) -> None:
 
 
 def skeleton(text: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Tags with their attribute names, in order of appearance and without repeats."""
+    """Return tags with their attribute names, in order of appearance and without repeats."""
     seen: dict[tuple[str, tuple[str, ...]], None] = {}
     for _, element in ET.iterparse(io.BytesIO(text.encode()), events=("start",)):
         seen[(element.tag, tuple(element.attrib))] = None
@@ -91,7 +91,7 @@ def skeleton(text: str) -> list[tuple[str, tuple[str, ...]]]:
 # -- structures -------------------------------------------------------------------------------------------
 
 
-def test_dataflow_listing_has_the_recorded_shape(host: str) -> None:
+def test_dataflow_listing_has_the_recorded_format(host: str) -> None:
     real = recorded("api-2026-09/comext-dataflows.xml")
     ours = requests.get(f"{host}/sdmx/2.1/dataflow/ESTAT", timeout=10).content.decode()
     assert ours.split("<m:Header>")[0] == real.split("<m:Header>")[0]
@@ -103,7 +103,7 @@ def test_dataflow_listing_has_the_recorded_shape(host: str) -> None:
     assert {"DS-059341", "DS-059331", "DS-059366"} <= set(re.findall(r'<s:Dataflow id="([^"]+)"', ours))
 
 
-def test_dataflow_carries_the_release(host: str) -> None:
+def test_dataflow_has_the_release_stamp(host: str) -> None:
     for path in ("DS-045409", "DS-045409/1.0"):
         root = ET.fromstring(requests.get(f"{host}/sdmx/2.1/dataflow/ESTAT/{path}", timeout=10).content)
         common = "{http://www.sdmx.org/resources/sdmxml/schemas/v2_1/common}"
@@ -121,7 +121,7 @@ def test_dataflow_carries_the_release(host: str) -> None:
         ("contentconstraint", "ds-045409-constraint.trimmed.xml"),
     ],
 )
-def test_structure_has_the_recorded_shape(host: str, kind: str, name: str) -> None:
+def test_structure_has_the_recorded_format(host: str, kind: str, name: str) -> None:
     real = recorded(f"api-2026-09/{name}")
     ours = requests.get(f"{host}/sdmx/2.1/{kind}/ESTAT/DS-045409", timeout=10).text
     assert ours.split("<m:Header>")[0] == real.split("<m:Header>")[0]
@@ -143,7 +143,7 @@ def test_constraint_lists_codes_and_future_months(host: str) -> None:
     codes = constraint(host)
     assert set(codes["reporter"]) == {*EU_MEMBERS, "EU27_2020"}
     assert {"US", "GB", "GR", "XS", "QV", *NOT_COUNTRIES} <= set(codes["partner"])
-    # Countries that are no more stay on the axis.
+    # Former countries remain on the axis.
     assert {"DD", "SU", "YD", "YU", "AN", "GF"} <= set(codes["partner"])
     assert not {"UK", "EL", "EU27_2020"} & set(codes["partner"])
     assert len(codes["partner"]) == len(set(codes["partner"])) == 278
@@ -155,7 +155,7 @@ def test_constraint_lists_codes_and_future_months(host: str) -> None:
 # -- data -------------------------------------------------------------------------------------------------
 
 
-def test_csv_has_the_recorded_form(host: str) -> None:
+def test_csv_has_the_recorded_format(host: str) -> None:
     real = recorded("bulk-api-2026-02/ds-045409_CN39201023_M_2023-01_2025-12.csv")
     reply = data(host, "M.NL+DE.US+BE.39201023.1+2.", startPeriod="2025-01", endPeriod="2025-12", compressed="false")
     assert reply.headers["Content-Type"].startswith("application/vnd.sdmx.data+csv")
@@ -174,7 +174,7 @@ def test_csv_has_the_recorded_form(host: str) -> None:
     assert len(lines) > 100
 
 
-def test_rows_come_in_key_order_and_once(host: str) -> None:
+def test_rows_are_unique_and_in_key_order(host: str) -> None:
     found = rows(host, f"M.NL..{CHAPTERS}.2.VALUE_IN_EUROS+QUANTITY_IN_100KG", startPeriod="2025-06", endPeriod="2025")
     keys = [tuple(row[name] for name in (*DIMENSIONS, "TIME_PERIOD")) for row in found]
     assert keys == sorted(set(keys))
@@ -182,7 +182,7 @@ def test_rows_come_in_key_order_and_once(host: str) -> None:
     assert {row["product"] for row in found} == set(CHAPTERS.split("+"))
 
 
-def test_tsv_has_the_recorded_form(host: str) -> None:
+def test_tsv_has_the_recorded_format(host: str) -> None:
     real = recorded("api-2026-09/ds-045409-de-us-m-2026-06-07.tsv")
     key = "M.DE.TV+US.72+7204.2.VALUE_IN_EUROS"
     text = data(host, key, startPeriod="2026-06", endPeriod="2026-07", format="TSV").content.decode()
@@ -219,7 +219,7 @@ def test_newest_month_of_the_netherlands_is_extra_eu_only(host: str) -> None:
     assert "2026-09" not in partners
 
 
-def test_the_union_as_a_reporter_has_no_world_and_its_parts_are_all_there_is(host: str) -> None:
+def test_union_reporter_has_no_world_total_but_intra_and_extra_parts(host: str) -> None:
     found = rows(host, "M.EU27_2020..72+TOTAL.2.VALUE_IN_EUROS", startPeriod="2025-03", endPeriod="2025-04")
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for row in found:
@@ -230,7 +230,7 @@ def test_the_union_as_a_reporter_has_no_world_and_its_parts_are_all_there_is(hos
     assert all(countries == parts > 0 for countries, parts in sums.values())
 
 
-def test_each_area_has_an_inside_and_an_outside(host: str) -> None:
+def test_each_area_has_intra_and_extra_partners(host: str) -> None:
     key = f"M.NL.{'+'.join(sorted(NOT_COUNTRIES))}+HR+BG.TOTAL.2.VALUE_IN_EUROS"
     cells = {(r["partner"], r["TIME_PERIOD"]): int(r["OBS_VALUE"]) for r in rows(host, key, endPeriod="2026-06")}
     months = {month for _, month in cells}
@@ -239,7 +239,7 @@ def test_each_area_has_an_inside_and_an_outside(host: str) -> None:
         for area in ("EU", "EU27_2020", "EA", "EA21"):
             assert cells[f"INT_{area}", month] + cells[f"EXT_{area}", month] == cells["WORLD", month]
         late = [code for code, first in (("HR", "2023-01"), ("BG", "2026-01")) if month < first]
-        # The euro area grows by Croatia and by Bulgaria; that of 2026 has both throughout.
+        # Croatia and Bulgaria join the euro area in these months; EA21, the area of 2026, includes both throughout.
         assert cells["INT_EA21", month] - cells["INT_EA", month] == sum(cells[code, month] for code in late)
         assert cells["INT_EU", month] == cells["INT_EU27_2020", month] > cells["INT_EA21", month]
 
@@ -268,7 +268,7 @@ def test_world_is_the_sum_of_its_partners(host: str) -> None:
     assert totals == sums
 
 
-def test_a_year_is_the_sum_of_its_months(host: str) -> None:
+def test_year_is_the_sum_of_its_months(host: str) -> None:
     found = rows(host, "A+M.NL.US.72+7204.2.VALUE_IN_EUROS")
     years = {row["TIME_PERIOD"] for row in found if row["freq"] == "A"}
     assert years == {"2021", "2022", "2023", "2024", "2025"}
@@ -286,7 +286,7 @@ def test_a_year_is_the_sum_of_its_months(host: str) -> None:
         assert year == months
 
 
-def test_supplementary_quantity_exists_for_counted_goods_only(host: str) -> None:
+def test_only_counted_goods_have_a_supplementary_quantity(host: str) -> None:
     found = rows(host, "M.NL.WORLD..2.SUPPLEMENTARY_QUANTITY", startPeriod="2025", endPeriod="2025")
     assert {row["product"] for row in found} == {"73211110", "82119100"}
 
@@ -304,7 +304,7 @@ def test_query_parameters_do_not_filter_dimensions(host: str) -> None:
 # -- limits and errors ------------------------------------------------------------------------------------
 
 
-def test_cost_counts_positions(host: str) -> None:
+def test_cost_is_the_number_of_positions(host: str) -> None:
     codes = constraint(host)
     cost = len(codes["reporter"]) * len(codes["partner"]) * len(codes["product"]) * 3 * 68
     status, code, text = fault(data(host, "M....2."))
@@ -315,14 +315,14 @@ def test_cost_counts_positions(host: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "all", "....."])
-def test_an_unfiltered_query_is_refused(host: str, key: str) -> None:
+def test_unfiltered_query_is_refused(host: str, key: str) -> None:
     status, code, text = fault(data(host, key))
     assert (status, code) == (413, "413")
     assert text.startswith("EXTRACTION_TOO_BIG_COMEXT: ")
 
 
-def test_the_limit_of_a_direct_answer(host: str) -> None:
-    """One cell's worth of positions decides: 278 partners x 2 indicators x 68 months x products."""
+def test_limit_of_a_synchronous_reply(host: str) -> None:
+    """The number of positions decides: 278 partners x 2 indicators x 68 months x products."""
     products = [code for code in constraint(host)["product"] if len(code) in (2, 4)]
     direct = "+".join(products[:13])
     queued = "+".join(products[:14])
@@ -335,7 +335,7 @@ def local_texts(reply: requests.Response) -> dict[str, str]:
     return {element.tag.split("}")[-1]: element.text or "" for element in ET.fromstring(reply.content).iter()}
 
 
-def test_a_large_query_is_answered_asynchronously(host: str) -> None:
+def test_large_query_is_answered_asynchronously(host: str) -> None:
     key, span = "M.NL+DE...2.VALUE_IN_EUROS", {"startPeriod": "2025-01", "endPeriod": "2025-12"}
     reply = data(host, key, **span)
     assert reply.status_code == 200
@@ -364,7 +364,7 @@ def test_a_large_query_is_answered_asynchronously(host: str) -> None:
     assert local_texts(expired)["status"] == "EXPIRED"
 
 
-def test_a_code_outside_the_constraint_fails_the_query(host: str) -> None:
+def test_code_outside_the_constraint_fails_the_query(host: str) -> None:
     for key, message in (
         ("M.NL.US+EU27.72.2.", "PARTNER=EU27"),
         ("M.NL.US.72999999.2.", "PRODUCT=72999999"),
@@ -377,17 +377,17 @@ def test_a_code_outside_the_constraint_fails_the_query(host: str) -> None:
         assert text.endswith(f"The following values for dimension are not allowed: {message}")
 
 
-def test_a_key_of_the_wrong_length_is_a_syntax_error(host: str) -> None:
+def test_key_of_the_wrong_length_is_a_syntax_error(host: str) -> None:
     assert fault(data(host, "M.NL.US.72.2"))[:2] == (400, "140")
     assert fault(data(host, "M.NL.US.72.2.", startPeriod="January"))[:2] == (400, "140")
 
 
-def test_a_valid_key_without_data_gives_the_header_only(host: str) -> None:
+def test_valid_key_without_data_returns_only_the_header(host: str) -> None:
     assert data(host, "M.NL.NL.72.2.").text == HEADER + "\r\n"
     assert data(host, "M.NL.US.72.2.", startPeriod="2026-11").text == HEADER + "\r\n"
 
 
-def test_an_unknown_dataset_is_not_found(host: str) -> None:
+def test_unknown_dataset_is_not_found(host: str) -> None:
     reply = requests.get(f"{host}/sdmx/2.1/data/DS-999999/M.NL?format=SDMX-CSV", timeout=10)
     assert reply.status_code == 404
     assert reply.text == recorded("api-2026-09/ds-999999-data.xml")
@@ -399,7 +399,7 @@ def test_an_unknown_dataset_is_not_found(host: str) -> None:
     assert reply.json() == json.loads(recorded("api-2026-09/ds-999999-statistics.json"))
 
 
-def test_the_main_host_does_not_know_comext(server: str) -> None:
+def test_main_host_has_no_comext_datasets(server: str) -> None:
     for path in ("sdmx/2.1/data/DS-045409/M.NL.US.72.2.", "sdmx/2.1/dataflow/ESTAT/DS-045409"):
         reply = requests.get(f"{server}{MAIN}/{path}", timeout=10)
         assert fault(reply)[:2] == (404, "100")
@@ -427,7 +427,7 @@ def shape(content: Any) -> Any:
     return type(content).__name__
 
 
-def test_json_stat_has_the_recorded_shape(host: str) -> None:
+def test_json_stat_has_the_recorded_format(host: str) -> None:
     real = json.loads(recorded("api-2026-09/ds-045409-eu27-us-total-2024-01-02.json"))
     reply = statistics(
         host,
@@ -437,7 +437,7 @@ def test_json_stat_has_the_recorded_shape(host: str) -> None:
     ours = reply.json()
     assert list(ours) == list(real)
     assert ours["id"] == real["id"]
-    # The frequency was not asked for: both come back, and only months hold a value.
+    # The request names no frequency, so both are returned, and only months have a value.
     assert ours["size"] == real["size"] == [2, 1, 1, 1, 1, 1, 2]
     assert list(ours["value"]) == ["2", "3"]
     assert shape(ours["dimension"]) == shape(real["dimension"])
@@ -465,7 +465,7 @@ def test_json_stat_and_csv_agree(host: str) -> None:
     assert len(reply["value"]) == len(found) == 2 * 2 * 2 * 3
 
 
-def test_json_stat_drops_an_unknown_value_without_a_word(host: str) -> None:
+def test_json_stat_ignores_unknown_values_silently(host: str) -> None:
     reply = statistics(host, ("freq", "M"), *ONE_SERIES[:1], ("partner", "EL"), *ONE_SERIES[2:])
     assert reply.status_code == 200
     assert reply.json()["size"][2] == 0
@@ -496,7 +496,7 @@ def test_json_stat_limits(host: str) -> None:
 # -- releases and faults ----------------------------------------------------------------------------------
 
 
-def test_a_release_moves_the_stamp_and_adds_a_month(host: str) -> None:
+def test_release_moves_the_stamp_and_adds_a_month(host: str) -> None:
     key = "M.NL.US.72.2.VALUE_IN_EUROS"
     before = data(host, key).content
     requests.post(f"{host.removesuffix(COMEXT)}/_simulator/release", json={"number": 13}, timeout=10)
@@ -527,7 +527,7 @@ def test_unit_fault_renames_the_indicator(host: str) -> None:
     assert {wrong["indicators"] for _, wrong in pairs} == {"VALUE_EUR"}
 
 
-def test_missing_partners_leave_world(host: str) -> None:
+def test_missing_partners_keep_the_world_total(host: str) -> None:
     right = rows(host, KEY, **SPAN)
     add_fault(host, "missing_partners")
     assert rows(host, KEY, **SPAN) == [row for row in right if row["partner"] not in LARGE_PARTNERS]
@@ -541,7 +541,7 @@ def test_duplicate_key_serves_one_row_twice(host: str) -> None:
     assert {tuple(row.items()) for row in wrong} == {tuple(row.items()) for row in right}
 
 
-def test_one_value_faults(host: str) -> None:
+def test_faults_that_change_one_row(host: str) -> None:
     ((right, wrong),) = changed(host, "negative_value", times=1)
     assert int(wrong["OBS_VALUE"]) == -int(right["OBS_VALUE"])
     ((_, wrong),) = changed(host, "bad_number", times=1)
@@ -553,7 +553,7 @@ def test_one_value_faults(host: str) -> None:
     assert int(wrong["OBS_VALUE"]) == pytest.approx(1.1 * int(right["OBS_VALUE"]), abs=1)
 
 
-def test_transport_faults_reach_this_host_too(host: str) -> None:
+def test_transport_faults_apply_to_this_host(host: str) -> None:
     add_fault(host, "http_503", times=1)
     assert data(host, KEY, **SPAN).status_code == 503
     add_fault(host, "html_200", times=1)
@@ -567,13 +567,13 @@ def test_transport_faults_reach_this_host_too(host: str) -> None:
 # -- the server itself ------------------------------------------------------------------------------------
 
 
-def test_two_servers_give_the_same_bytes(host: str) -> None:
+def test_two_servers_return_the_same_bytes(host: str) -> None:
     with run_simulator(Simulator()) as other:
         for key, options in ((KEY, {}), ("M.NL.US.72.2.", {"compressed": "true"}), (KEY, {"format": "TSV"})):
             assert data(host, key, **options).content == data(other + COMEXT, key, **options).content
 
 
-def test_the_command_line_prints_its_address_and_stops_on_a_signal() -> None:
+def test_command_line_prints_its_url_and_stops_on_a_signal() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "simulator", "--port", "0", "--release", "3"],
         cwd=REPOSITORY,

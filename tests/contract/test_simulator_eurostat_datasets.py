@@ -1,4 +1,4 @@
-"""All datasets of both simulated Eurostat hosts: shapes as recorded, numbers that tell one story."""
+"""All datasets of both simulated Eurostat hosts: recorded formats, and consistent numbers."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def ids(text: str, tag: str) -> list[str]:
 # -- the listings -----------------------------------------------------------------------------------------
 
 
-def test_the_comext_host_lists_what_the_real_one_listed(base: str, shared_data: Path) -> None:
+def test_comext_host_lists_the_recorded_dataflows(base: str, shared_data: Path) -> None:
     real = (shared_data / "eurostat" / "api-2026-09" / "comext-dataflows.xml").read_text(encoding="utf-8")
     ours = requests.get(f"{base}{COMEXT}/sdmx/2.1/dataflow/ESTAT", timeout=30).content.decode()
 
@@ -99,7 +99,7 @@ def test_the_comext_host_lists_what_the_real_one_listed(base: str, shared_data: 
     assert flows(ours) == flows(real)
 
 
-def test_the_main_host_lists_its_datasets(base: str) -> None:
+def test_main_host_lists_its_datasets(base: str) -> None:
     text = get(base, "/sdmx/2.1/dataflow/ESTAT").text
     assert set(ids(text, "Dataflow")) == set(MAIN_CODES)
     for path in ("/sdmx/2.1/dataflow/ESTAT/all/latest", "/sdmx/2.1/dataflow/all"):
@@ -110,7 +110,7 @@ def test_the_main_host_lists_its_datasets(base: str) -> None:
     assert "OBS_COUNT" not in requests.get(f"{base}{COMEXT}/sdmx/2.1/dataflow/ESTAT", timeout=30).text
 
 
-def test_stubs_have_names_only(base: str) -> None:
+def test_stubs_have_only_names(base: str) -> None:
     text = get(base, "/sdmx/2.1/dataflow/ESTAT", detail="allstubs").text
     assert set(ids(text, "Dataflow")) == set(MAIN_CODES)
     assert "Annotation" not in text
@@ -118,7 +118,7 @@ def test_stubs_have_names_only(base: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["DS-059331", "DS-059341", "DS-059366", *MAIN_CODES])
-def test_every_dataset_describes_itself(base: str, code: str) -> None:
+def test_every_dataset_has_complete_metadata(base: str, code: str) -> None:
     structure = ET.fromstring(get(base, f"/sdmx/2.1/datastructure/ESTAT/{code}").content)
     dimensions = [element.attrib["id"] for element in structure.iter(f"{STRUCTURE}Dimension")]
     assert dimensions[0] == "freq"
@@ -135,7 +135,7 @@ def test_every_dataset_describes_itself(base: str, code: str) -> None:
         codelist = reference.find("Ref").attrib["id"]  # type: ignore[union-attr]
         text = get(base, f"/sdmx/2.1/codelist/ESTAT/{codelist}" + ("?DS-" if code.startswith("DS-") else "")).text
         assert set(allowed[dimension]) <= set(ids(text, "Code")), dimension
-    # One position a dimension, the last period: a reply with that header.
+    # Request one code per dimension and the last period; the reply must have those columns.
     one = {name: allowed[name][-1] for name in dimensions} | {"geo": "NL", "reporter": "NL", "partner": ""}
     key = ".".join(one[name] for name in dimensions)
     rows = read(base, code, key, lastNObservations="1", startPeriod="2024")
@@ -145,7 +145,7 @@ def test_every_dataset_describes_itself(base: str, code: str) -> None:
     assert rows[0]["DATAFLOW"] == f"ESTAT:{code}(1.0)"
 
 
-def test_a_code_list_in_both_forms(base: str) -> None:
+def test_code_list_in_both_formats(base: str) -> None:
     text = get(base, "/sdmx/2.1/codelist/ESTAT/NACE_R2").text
     names = {
         code.attrib["id"]: code.findtext(f"{COMMON}Name") or ""
@@ -160,7 +160,7 @@ def test_a_code_list_in_both_forms(base: str) -> None:
     assert {"GR", "GB", "XS", "WORLD", "EXT_EU27_2020"} <= set(ids(comext, "Code"))
 
 
-def test_references_bring_what_a_dataflow_needs(base: str) -> None:
+def test_references_include_the_structures_of_a_dataflow(base: str) -> None:
     path = "/sdmx/2.1/dataflow/ESTAT/DS-045409/1.0"
     assert ids(get(base, path, references="children").text, "DataStructure") == ["DS-045409"]
     text = get(base, path, references="descendants").text
@@ -172,23 +172,23 @@ def test_references_bring_what_a_dataflow_needs(base: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["dataflow", "datastructure", "contentconstraint", "codelist"])
-def test_an_unknown_structure_is_not_found(base: str, kind: str) -> None:
+def test_unknown_structure_is_not_found(base: str, kind: str) -> None:
     assert fault(get(base, f"/sdmx/2.1/{kind}/ESTAT/NO_SUCH"))[:2] == (404, "100")
     assert fault(get(base, f"/sdmx/2.1/{kind}/OECD/STS_INPR_M"))[:2] == (404, "100")
 
 
-def test_each_host_knows_its_own_datasets_only(base: str) -> None:
+def test_each_host_has_only_its_own_datasets(base: str) -> None:
     for root, code in ((COMEXT, "STS_INPR_M"), (MAIN, "DS-059341")):
         for path in (f"/sdmx/2.1/data/{code}/M.....", f"/sdmx/2.1/dataflow/ESTAT/{code}"):
             reply = requests.get(f"{base}{root}{path}", timeout=30)
             assert fault(reply)[:2] == (404, "100")
         error = requests.get(f"{base}{root}/statistics/1.0/data/{code}", timeout=30)
         assert (error.status_code, error.json()["error"][0]["id"]) == (404, 100)
-    # Listed by the host, but without data in the simulator.
+    # The host lists it, but the simulator has no data for it.
     assert fault(get(base, "/sdmx/2.1/data/DS-059358/M....."))[:2] == (404, "100")
 
 
-# -- the same trade by other product lists ----------------------------------------------------------------
+# -- the same trade by other product classifications ------------------------------------------------------
 
 
 def test_hs_agrees_with_cn8_and_counts_in_kilograms(base: str) -> None:
@@ -210,7 +210,7 @@ def test_hs_has_no_cn8(base: str) -> None:
 
 
 @pytest.mark.parametrize("partner", ["US", "WORLD"])
-def test_sitc_sections_add_up_to_all_goods(base: str, partner: str) -> None:
+def test_sitc_sections_sum_to_all_goods(base: str, partner: str) -> None:
     rows = read(
         base, "DS-059331", f"M.NL.{partner}..2.VALUE_EUR+QUANTITY_KG", startPeriod="2026-06", endPeriod="2026-07"
     )
@@ -228,8 +228,8 @@ def test_sitc_sections_add_up_to_all_goods(base: str, partner: str) -> None:
 
 
 @pytest.mark.parametrize(("dataset", "whole"), [("DS-059331", "68"), ("DS-059366", "24"), ("DS-059366", "25")])
-def test_groups_hold_the_goods_that_are_mapped_to_them(base: str, dataset: str, whole: str) -> None:
-    """A group is the sum of the leaves that its real code list puts there, residuals included."""
+def test_groups_are_the_sum_of_their_mapped_goods(base: str, dataset: str, whole: str) -> None:
+    """A group is the sum of the leaves that the official code list assigns to it, residuals included."""
     place = 0 if dataset == "DS-059331" else 1
     leaves = {code for code, groups in GROUP_CODES.items() if groups[place].startswith(whole)}
     cells = values(
@@ -244,7 +244,7 @@ def test_groups_hold_the_goods_that_are_mapped_to_them(base: str, dataset: str, 
 
 
 def read_conversion(path: Path) -> dict[str, str]:
-    """HS 2022 to SITC Rev. 4, from the sheet of the official file."""
+    """Return HS 2022 to SITC Rev. 4, from the sheet of the official file."""
     space = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
     with zipfile.ZipFile(path) as book:
         strings = [
@@ -263,7 +263,7 @@ def read_conversion(path: Path) -> dict[str, str]:
     return pairs
 
 
-def test_mappings_are_those_of_the_official_lists(shared_data: Path) -> None:
+def test_mappings_match_the_official_lists(shared_data: Path) -> None:
     sitc = read_conversion(shared_data / "classifications" / "HS2022toSITC4.xlsx")
     with (shared_data / "classifications" / "CN2022_CPA21.csv").open(encoding="utf-8-sig", newline="") as file:
         cpa = {row["CN 2022"]: row["CPA 2.1"].replace(".", "") for row in csv.DictReader(file)}
@@ -282,7 +282,7 @@ def test_mappings_are_those_of_the_official_lists(shared_data: Path) -> None:
 # -- the main host ----------------------------------------------------------------------------------------
 
 
-def test_flags_and_secrets_in_csv(base: str) -> None:
+def test_flags_and_confidentiality_in_csv(base: str) -> None:
     reply = get(base, "/sdmx/2.1/data/sts_inpr_m/M.PRD.C24.SCA.I21.NL+IE", format="SDMX-CSV", startPeriod="2026-06")
     assert reply.content.decode().split("\r\n") == [
         "DATAFLOW,LAST UPDATE,freq,indic_bt,nace_r2,s_adj,unit,geo,TIME_PERIOD,OBS_VALUE,OBS_FLAG,CONF_STATUS",
@@ -294,7 +294,7 @@ def test_flags_and_secrets_in_csv(base: str) -> None:
     assert flags == ["", "p", "p"]
 
 
-def test_flags_and_secrets_in_tsv(base: str) -> None:
+def test_flags_and_confidentiality_in_tsv(base: str) -> None:
     reply = get(base, "/sdmx/2.1/data/STS_INPR_M/M.PRD.C24.SCA.I21.NL+IE", format="TSV", startPeriod="2026-06")
     lines = reply.content.decode().split("\r\n")
     assert lines[0] == "freq,indic_bt,nace_r2,s_adj,unit,geo\\TIME_PERIOD\t2026-06 \t2026-07 \t2026-08 "
@@ -302,7 +302,7 @@ def test_flags_and_secrets_in_tsv(base: str) -> None:
     assert re.fullmatch(r"M,PRD,C24,SCA,I21,NL\t[\d.]+ \t[\d.]+ p\t[\d.]+ p", lines[2])
 
 
-def test_flags_and_secrets_in_json_stat(base: str) -> None:
+def test_flags_and_confidentiality_in_json_stat(base: str) -> None:
     reply = requests.get(
         f"{base}{MAIN}/statistics/1.0/data/sts_inpr_m",
         params={"nace_r2": "C24", "s_adj": "sca", "unit": "I21", "geo": ["IE", "NL"], "sinceTimePeriod": "2026-06"},
@@ -312,7 +312,7 @@ def test_flags_and_secrets_in_json_stat(base: str) -> None:
     assert list(reply["value"]) == ["3", "4", "5"]
     assert reply["status"] == {"0": "|C", "1": "|C", "2": "|C", "4": "p|", "5": "p|"}
     assert reply["extension"]["status"]["label"]["|C"] == "confidential"
-    # All confidential is not the same as nothing there.
+    # All cells confidential is not the same as no cells.
     secret = requests.get(
         f"{base}{MAIN}/statistics/1.0/data/STS_INPR_M",
         params={"nace_r2": "C24", "s_adj": "SCA", "unit": "I21", "geo": "IE", "lastTimePeriod": "2"},
@@ -323,7 +323,7 @@ def test_flags_and_secrets_in_json_stat(base: str) -> None:
     assert sdmx["status"] == secret["status"]
 
 
-def test_the_geography_is_not_that_of_comext(base: str) -> None:
+def test_country_codes_differ_from_comext(base: str) -> None:
     geo = {row["geo"] for row in read(base, "STS_INPR_M", "M.PRD.C25.SCA.I21.", lastNObservations="1")}
     assert geo == {"EA20", "EU27_2020", "EL", *EU_MEMBERS} - {"GR"}
     partners = {row["partner"] for row in read(base, "EXT_TEC03", "A.EXP.C24..THS_EUR.NL", startPeriod="2024")}
@@ -349,7 +349,7 @@ def test_short_term_indicators_balance(base: str) -> None:
     assert cells["EXP", "WORLD", "TOTAL", "2026-06"] == pytest.approx(int(trade[0]["OBS_VALUE"]) / 1e6, abs=0.06)
 
 
-def test_trade_by_enterprise_stays_within_the_trade_in_goods(base: str) -> None:
+def test_trade_by_enterprise_does_not_exceed_trade_in_goods(base: str) -> None:
     goods = values(
         read(base, "DS-059366", "A.NL..24+TOTAL.2.VALUE_EUR", startPeriod="2023"), "partner", "product", "TIME_PERIOD"
     )
@@ -365,7 +365,7 @@ def test_trade_by_enterprise_stays_within_the_trade_in_goods(base: str) -> None:
     assert by_size[True] == pytest.approx(by_size[False], rel=1e-5)
 
 
-def test_few_enterprises_are_a_secret(base: str) -> None:
+def test_cells_of_few_enterprises_are_confidential(base: str) -> None:
     rows = read(base, "EXT_TEC03", "A.EXP.C24...MT", startPeriod="2023", endPeriod="2023")
     hidden = {row["partner"] for row in rows if row["CONF_STATUS"] == "C"}
     assert hidden
@@ -377,23 +377,23 @@ def test_exchange_rates(base: str) -> None:
     rows = read(base, "ERT_BIL_EUR_M", "M.AVG.NAC.USD+BGN", startPeriod="2025-11", endPeriod="2026-02")
     cells = {(row["currency"], row["TIME_PERIOD"]): row["OBS_VALUE"] for row in rows}
     assert cells["BGN", "2025-12"] == "1.95583"
-    # Bulgaria has the euro from 2026 on.
+    # Bulgaria adopts the euro in 2026.
     assert ("BGN", "2026-01") not in cells
     assert re.fullmatch(r"1\.\d{1,5}", cells["USD", "2026-02"])
 
 
-def test_indices_are_based_on_their_year(base: str) -> None:
+def test_indices_average_100_in_their_base_year(base: str) -> None:
     rows = read(base, "STS_INTV_M", "M.NETTUR.C25.CA.I21.NL", startPeriod="2021-01", endPeriod="2021-12")
     assert sum(float(row["OBS_VALUE"]) for row in rows) / 12 == pytest.approx(100, abs=0.1)
 
 
-def test_numbers_do_not_depend_on_the_question(base: str) -> None:
+def test_values_do_not_depend_on_the_query(base: str) -> None:
     one = read(base, "EXT_TEC01", "A.EXP.C24.TOTAL.WORLD.THS_EUR.NL")
     many = read(base, "EXT_TEC01", "A.EXP.C24.TOTAL.WORLD.THS_EUR.NL+DE+EL")
     assert [row for row in many if row["geo"] == "NL"] == one
 
 
-def test_the_statistics_interface_of_the_main_host_needs_no_filter(base: str) -> None:
+def test_main_host_statistics_api_needs_no_filter(base: str) -> None:
     reply = requests.get(f"{base}{MAIN}/statistics/1.0/data/ERT_BIL_EUR_M", timeout=30).json()
     assert reply["size"] == [1, 2, 1, 19, 68]
     assert reply["id"] == ["freq", "statinfo", "unit", "currency", "time"]
@@ -402,7 +402,7 @@ def test_the_statistics_interface_of_the_main_host_needs_no_filter(base: str) ->
 # -- SDMX-ML ----------------------------------------------------------------------------------------------
 
 
-def test_the_structure_specific_form_is_as_recorded(base: str, shared_data: Path) -> None:
+def test_structure_specific_format_matches_the_recorded_one(base: str, shared_data: Path) -> None:
     real = (shared_data / "eurostat" / "legacy" / "sdmx21-structurespecific_NAMA_10_GDP_2022.xml").read_text()
     ours = get(
         base, "/sdmx/2.1/data/STS_INPR_M/M.PRD.C24.SCA.I21.NL", format="SDMX_2.1_STRUCTURED", endPeriod="2021-03"
@@ -439,7 +439,7 @@ def test_sdmx_ml_and_csv_agree(base: str) -> None:
     assert specific == expected
 
 
-def test_an_unknown_format_is_refused(base: str) -> None:
+def test_unknown_format_is_refused(base: str) -> None:
     assert fault(get(base, "/sdmx/2.1/data/DS-045409/M.NL.US.72.2.", format="XLSX"))[:2] == (501, "501")
 
 
@@ -453,22 +453,22 @@ def texts(reply: requests.Response) -> dict[str, str]:
     return {element.tag.rpartition("}")[2]: element.text or "" for element in ET.fromstring(reply.content).iter()}
 
 
-def test_a_job_outlives_any_number_of_questions(base: str) -> None:
+def test_job_survives_repeated_polls_until_a_release(base: str) -> None:
     ticket = texts(get(base, LARGE, **SPAN))["id"]
     states = [texts(get(base, f"/1.0/async/status/{ticket}?DS-"))["status"] for _ in range(12)]
     assert states == ["PROCESSING", *["AVAILABLE"] * 11]
     first = get(base, f"/1.0/async/data/{ticket}?DS-")
     assert first.text.startswith("DATAFLOW,")
-    # What is prepared comes at once, whatever it costs.
+    # A prepared result is returned directly, whatever its cost.
     assert get(base, LARGE, **SPAN).content == first.content
-    # The data of a new release are new data.
+    # A new release invalidates the job and its data.
     requests.post(f"{base}/_simulator/release", json={"number": 13}, timeout=10)
     assert texts(get(base, f"/1.0/async/status/{ticket}?DS-"))["status"] == "EXPIRED"
     assert fault(get(base, f"/1.0/async/data/{ticket}?DS-"))[:2] == (400, "100")
     assert texts(get(base, LARGE, **SPAN))["status"] == "SUBMITTED"
 
 
-def test_the_same_question_meets_its_job_again(base: str) -> None:
+def test_repeated_query_returns_the_same_job(base: str) -> None:
     options = {**SPAN, "startPeriod": "2023-08"}
     first = texts(get(base, LARGE, **options))["id"]
     get(base, f"/1.0/async/status/{first}?DS-")
@@ -476,7 +476,7 @@ def test_the_same_question_meets_its_job_again(base: str) -> None:
     assert texts(get(base, f"/1.0/async/status/{first}?DS-"))["status"] == "AVAILABLE"
 
 
-def test_the_statistics_interface_says_try_again(base: str) -> None:
+def test_statistics_api_returns_a_retry_warning(base: str) -> None:
     path = "/statistics/1.0/data/DS-045409"
     options = {"freq": "M", "reporter": "NL", "flow": "2", "lastTimePeriod": "12"}
     warnings = [get(base, path, **options) for _ in range(2)]
@@ -485,7 +485,7 @@ def test_the_statistics_interface_says_try_again(base: str) -> None:
     assert get(base, path, **options).json()["class"] == "dataset"
 
 
-def test_the_main_host_has_jobs_of_its_own(base: str) -> None:
+def test_main_host_has_its_own_jobs(base: str) -> None:
     ticket = texts(get(base, "/sdmx/2.1/data/EXT_TEC03", format="SDMX-CSV"))["id"]
     for _ in range(2):
         status = texts(get(base, f"/1.0/async/status/{ticket}"))["status"]
@@ -494,7 +494,7 @@ def test_the_main_host_has_jobs_of_its_own(base: str) -> None:
     assert fault(other)[2] == f"UNKNOWN_REQUEST: {ticket}"
 
 
-def test_the_footer_of_before_2023(base: str, shared_data: Path) -> None:
+def test_async_footer_before_2023(base: str, shared_data: Path) -> None:
     real = (shared_data / "eurostat" / "legacy" / "sdmx21-footer-413-async_2015.xml").read_text()
     requests.post(
         f"{base}/_simulator/faults",
@@ -517,7 +517,7 @@ def test_the_footer_of_before_2023(base: str, shared_data: Path) -> None:
 # -- faults in these datasets -----------------------------------------------------------------------------
 
 
-def test_row_faults_know_the_main_host(base: str) -> None:
+def test_row_faults_apply_to_the_main_host(base: str) -> None:
     key = "A.EXP.C24.US+WORLD.THS_EUR.NL"
     whole = read(base, "EXT_TEC03", key)
     for kind in ("renamed_aggregate", "wrong_scale", "duplicate_key"):

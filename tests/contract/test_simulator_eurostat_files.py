@@ -1,4 +1,4 @@
-"""Comext's bulk archives and the main host's listings: layouts as known, rows that agree with the API."""
+"""Comext's bulk archives and the main host's listings: known layouts, and rows that agree with the API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRODUCTS = "comext/COMEXT_DATA/PRODUCTS"
 HISTORY = "comext/COMEXT_HISTORICAL_DATA/PRODUCTS_1988_2001"
 CODES = "comext/COMEXT_METADATA/CLASSIFICATIONS_AND_RELATIONS"
 
-# The header of full_202512.dat, as a user read it on 2026-07-18.
+# The header of full_202512.dat, as reported by a user on 2026-07-18.
 V2_HEADER = (
     "REPORTER,PARTNER,TRADE_TYPE,PRODUCT_NC,PRODUCT_SITC,PRODUCT_CPA21,PRODUCT_CPA22,PRODUCT_BEC,PRODUCT_BEC5,"
     "PRODUCT_SECTION,FLOW,STAT_PROCEDURE,SUPPL_UNIT,PERIOD,VALUE_EUR,VALUE_NAC,QUANTITY_KG,QUANTITY_SUPPL_UNIT"
@@ -69,7 +69,7 @@ def listing(base: str, folder: str, **options: str) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def unpack(server: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Download an archive and unpack its one member."""
+    """Download an archive and unpack its only member."""
     folder = tmp_path_factory.mktemp("bulk")
 
     def unpack(path: str) -> Path:
@@ -95,7 +95,7 @@ def ask() -> Ask:
 
 
 def api(server: str, key: str, **options: str) -> dict[tuple[str, ...], float]:
-    """Cells of DS-045409 by reporter, partner, product, flow and indicator."""
+    """Return cells of DS-045409 by reporter, partner, product, flow and indicator."""
     reply = requests.get(
         f"{server}{COMEXT}/sdmx/2.1/data/DS-045409/{key}", params={"format": "SDMX-CSV", **options}, timeout=120
     )
@@ -109,18 +109,18 @@ def api(server: str, key: str, **options: str) -> dict[tuple[str, ...], float]:
 # -- listings ---------------------------------------------------------------------------------------------
 
 
-def test_the_csv_listing_names_every_archive(base: str) -> None:
+def test_csv_listing_names_every_archive(base: str) -> None:
     rows = listing(base, PRODUCTS)
     assert list(rows[0])[:3] == ["NAME", "TYPE", "SIZE"]
     names = [row["NAME"] for row in rows]
     assert len([name for name in names if re.fullmatch(r"full_v2_\d{4}(0[1-9]|1[0-2])\.7z", name)]) == 68
-    # The year's file has the same pattern: a reader that takes all of them counts everything twice.
+    # The annual file matches the same pattern: a reader that takes all files counts everything twice.
     assert {name for name in names if name.endswith("52.7z")} == {f"full_v2_{year}52.7z" for year in range(2021, 2026)}
     assert all(int(row["SIZE"]) > 0 and row["TYPE"] == "FILE" for row in rows)
     assert all(re.fullmatch(r"\d{4}-\d\d-15T11:00:00\+0[12]:00", row["LAST_MODIFIED"]) for row in rows)
 
 
-def test_the_listing_goes_down_the_tree(base: str) -> None:
+def test_listing_descends_the_tree(base: str) -> None:
     assert [(row["NAME"], row["TYPE"]) for row in listing(base, "comext")] == [
         ("COMEXT_DATA", "DIR"), ("COMEXT_HISTORICAL_DATA", "DIR"), ("COMEXT_METADATA", "DIR"),
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def test_the_listing_goes_down_the_tree(base: str) -> None:
     assert get(base, "/files", format="csv", dir="comext/NO_SUCH").status_code == 404
 
 
-def test_the_html_listing_is_a_table_of_links(base: str) -> None:
+def test_html_listing_is_a_table_of_links(base: str) -> None:
     page = get(base, "/files/", sort="1", dir=PRODUCTS).text
     table = page.partition('<table id="filetable">')[2]
     links = re.findall(r'href="([^"]+)"', table)
@@ -142,7 +142,7 @@ def test_the_html_listing_is_a_table_of_links(base: str) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["file", "downfile"])
-def test_a_file_is_redirected_to(base: str, parameter: str) -> None:
+def test_file_request_redirects_to_the_file(base: str, parameter: str) -> None:
     path = f"{CODES}/CLASSIFICATIONS/ENGLISH/PARTNERS_ISO.txt"
     first = requests.get(f"{base}{MAIN}/files", params={parameter: path}, timeout=30, allow_redirects=False)
     assert first.status_code == 302
@@ -153,13 +153,13 @@ def test_a_file_is_redirected_to(base: str, parameter: str) -> None:
     assert get(base, "/files", **{parameter: "comext/no_such.7z"}).status_code == 404
 
 
-def test_a_release_touches_the_files_that_it_revises(base: str) -> None:
+def test_release_changes_only_revised_files(base: str) -> None:
     before = {row["NAME"]: (row["SIZE"], row["LAST_MODIFIED"]) for row in listing(base, PRODUCTS)}
     requests.post(f"{base}/_simulator/release", json={"number": 13}, timeout=10)
     after = {row["NAME"]: (row["SIZE"], row["LAST_MODIFIED"]) for row in listing(base, PRODUCTS)}
     assert set(after) - set(before) == {"full_v2_202609.7z"}
     changed = {name for name in before if before[name] != after[name]}
-    # A month is revised for a year; the year's file as long as its December is.
+    # A month is revised for a year, and the annual file as long as its December.
     months = {f"full_v2_2025{month:02}.7z" for month in range(9, 13)} | {
         f"full_v2_2026{month:02}.7z" for month in range(1, 9)
     }
@@ -169,18 +169,16 @@ def test_a_release_touches_the_files_that_it_revises(base: str) -> None:
 # -- archives ---------------------------------------------------------------------------------------------
 
 
-def test_the_member_and_its_header(unpack: Callable[[str], Path]) -> None:
+def test_member_name_and_header(unpack: Callable[[str], Path]) -> None:
     member = unpack(f"{PRODUCTS}/full_v2_202507.7z")
-    # There is no v2 in the name of the member.
+    # The member name has no v2.
     assert member.name == "full_202507.dat"
     assert ",".join(V2_COLUMNS) == V2_HEADER
     with member.open(encoding="utf-8", newline="") as file:
         assert file.readline() == V2_HEADER + "\n"
 
 
-def test_columns_and_codes_are_those_of_the_dictionary(
-    unpack: Callable[[str], Path], ask: Ask, shared_data: Path
-) -> None:
+def test_columns_and_codes_match_the_dictionary(unpack: Callable[[str], Path], ask: Ask, shared_data: Path) -> None:
     text = (shared_data / "eurostat" / "reference" / "comext_full_v2_data_dictionary.txt").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^([A-Z_]+)\n-+\n(.*?)(?=^[A-Z_]+\n-+\n|\Z)", text, re.MULTILINE | re.DOTALL))
     assert {"REPORTER", "PARTNER", "STAT_PROCEDURE", "SUPPL_UNIT", "VALUE_EUR"} <= set(sections)
@@ -194,7 +192,9 @@ def test_columns_and_codes_are_those_of_the_dictionary(
 
 
 @pytest.mark.parametrize(("month", "period"), [("202507", "2025-07"), ("202608", "2026-08")])
-def test_rows_add_up_to_the_api(server: str, unpack: Callable[[str], Path], ask: Ask, month: str, period: str) -> None:
+def test_rows_sum_to_the_api_values(
+    server: str, unpack: Callable[[str], Path], ask: Ask, month: str, period: str
+) -> None:
     member = unpack(f"{PRODUCTS}/full_v2_{month}.7z")
     for reporter in ("NL", "SE"):
         cells = api(server, f"M.{reporter}...1+2.", startPeriod=period, endPeriod=period)
@@ -215,7 +215,7 @@ def test_rows_add_up_to_the_api(server: str, unpack: Callable[[str], Path], ask:
                 assert found[place][0] == value
                 weight = cells[(reporter, place[0], place[1], place[2], "QUANTITY_IN_100KG")]
                 assert found[place][1] == pytest.approx(100 * weight, abs=0.01)
-            # What the file has beyond the API's codes is a masked rest.
+            # The file's codes beyond those of the API are masked residuals.
             assert all("X" in product or not product[0].isdigit() for _, product, _ in found.keys() - expected.keys())
         totals = ask(
             "select PARTNER, FLOW, sum(cast(VALUE_EUR as bigint)) from $file "
@@ -226,7 +226,7 @@ def test_rows_add_up_to_the_api(server: str, unpack: Callable[[str], Path], ask:
             assert value == cells[(reporter, partner, "TOTAL", flow, "VALUE_IN_EUROS")]
 
 
-def test_a_procedure_is_a_part_and_not_the_total(unpack: Callable[[str], Path], ask: Ask) -> None:
+def test_procedures_are_parts_of_the_total(unpack: Callable[[str], Path], ask: Ask) -> None:
     member = unpack(f"{PRODUCTS}/full_v2_202507.7z")
     by_procedure: dict[Any, Any] = dict(
         ask("select STAT_PROCEDURE, sum(cast(VALUE_EUR as bigint)) from $file group by all order by 1", member)
@@ -234,7 +234,7 @@ def test_a_procedure_is_a_part_and_not_the_total(unpack: Callable[[str], Path], 
     assert set(by_procedure) == {"1", "2", "3"}
     assert 0.001 < (by_procedure["2"] + by_procedure["3"]) / sum(by_procedure.values()) < 0.1
     key = "REPORTER, PARTNER, PRODUCT_NC, FLOW, STAT_PROCEDURE"
-    # A masked code stands once for each class of the goods behind it, and no other code twice.
+    # A masked code occurs once per class of the goods behind it; any other code is unique.
     twice = ask(f"select any_value(PRODUCT_NC), count(distinct PRODUCT_SITC) = count(*) from $file group by {key}"
                 " having count(*) > 1", member)  # fmt: skip
     assert len(twice) > 1000
@@ -242,7 +242,7 @@ def test_a_procedure_is_a_part_and_not_the_total(unpack: Callable[[str], Path], 
     assert ask("select count(*) from $file where TRADE_TYPE = 'I' and STAT_PROCEDURE <> '1'", member) == [(0,)]
 
 
-def test_units_and_currencies(unpack: Callable[[str], Path], ask: Ask) -> None:
+def test_supplementary_units_and_national_currencies(unpack: Callable[[str], Path], ask: Ask) -> None:
     member = unpack(f"{PRODUCTS}/full_v2_202507.7z")
     assert ask("select distinct PRODUCT_NC from $file where SUPPL_UNIT = 'PST' order by 1", member) == [
         ("73211110",), ("82119100",),
@@ -260,7 +260,7 @@ def test_units_and_currencies(unpack: Callable[[str], Path], ask: Ask) -> None:
     assert rates["HU"] > 100
 
 
-def test_other_product_lists_in_the_rows(unpack: Callable[[str], Path], ask: Ask) -> None:
+def test_rows_have_the_other_product_classifications(unpack: Callable[[str], Path], ask: Ask) -> None:
     member = unpack(f"{PRODUCTS}/full_v2_202507.7z")
     columns = "PRODUCT_SITC, PRODUCT_CPA21, PRODUCT_CPA22, PRODUCT_SECTION"
     found = ask(f"select distinct PRODUCT_NC, {columns} from $file order by all desc", member)
@@ -275,7 +275,7 @@ def test_other_product_lists_in_the_rows(unpack: Callable[[str], Path], ask: Ask
     assert all(len(groups[0]) == 5 and len(groups[1]) == len(groups[2]) == 4 for groups in rows.values())
 
 
-def test_the_newest_archive_lacks_most_of_the_intra_eu_trade(unpack: Callable[[str], Path], ask: Ask) -> None:
+def test_newest_archive_lacks_most_intra_eu_trade(unpack: Callable[[str], Path], ask: Ask) -> None:
     query = "select count(*) filter (TRADE_TYPE = 'I'), count(*) filter (TRADE_TYPE = 'E') from $file"
     ((intra, extra),) = ask(query, unpack(f"{PRODUCTS}/full_v2_202608.7z"))
     ((intra_before, extra_before),) = ask(query, unpack(f"{PRODUCTS}/full_v2_202507.7z"))
@@ -288,7 +288,7 @@ def test_the_newest_archive_lacks_most_of_the_intra_eu_trade(unpack: Callable[[s
     assert reporters == [(27, 9)]
 
 
-def test_the_file_of_a_year(server: str, unpack: Callable[[str], Path], ask: Ask) -> None:
+def test_annual_file(server: str, unpack: Callable[[str], Path], ask: Ask) -> None:
     member = unpack(f"{PRODUCTS}/full_v2_202452.7z")
     assert member.name == "full_202452.dat"
     assert ask("select distinct PERIOD from $file", member) == [("202452",)]
@@ -323,7 +323,7 @@ def test_regime_4_of_the_old_layout_is_the_total(unpack: Callable[[str], Path], 
     assert ask("select distinct PERIOD from $file", member) == [("200107",)]
 
 
-def test_an_archive_is_the_same_every_time(server: str) -> None:
+def test_archive_is_reproducible(server: str) -> None:
     options = {"file": f"{HISTORY}/full200107.7z"}
     first = requests.get(f"{server}{MAIN}/files", params=options, timeout=200)
     rows = {row["NAME"]: row["LAST_MODIFIED"] for row in listing(server, HISTORY)}
@@ -333,13 +333,13 @@ def test_an_archive_is_the_same_every_time(server: str) -> None:
         assert requests.get(f"{other}{MAIN}/files", params=options, timeout=200).content == first.content
 
 
-def test_a_truncated_archive_does_not_open(base: str) -> None:
+def test_truncated_archive_does_not_open(base: str) -> None:
     options = {"file": f"{HISTORY}/full200107.7z"}
     whole = get(base, "/files", **options).content
     requests.post(
         f"{base}/_simulator/faults", json={"match": "full200107", "kind": "truncate_7z", "times": 1}, timeout=10
     )
-    # The redirect before it has no archive to cut.
+    # The redirect before it has no archive to truncate.
     reply = get(base, "/files", **options)
     assert reply.status_code == 200
     assert len(reply.content) == int(reply.headers["Content-Length"]) == len(whole) // 2
@@ -351,7 +351,7 @@ def test_a_truncated_archive_does_not_open(base: str) -> None:
 # -- code lists and catalogue -----------------------------------------------------------------------------
 
 
-def test_text_files_with_codes(base: str) -> None:
+def test_code_list_text_files(base: str) -> None:
     folder = f"{CODES}/CLASSIFICATIONS/ENGLISH"
     assert {row["NAME"] for row in listing(base, folder)} == {
         "CN.txt", "CN_Close_2026.txt", "CN_New_2026.txt", "PARTNERS_ISO.txt",
@@ -366,7 +366,7 @@ def test_text_files_with_codes(base: str) -> None:
     )
 
 
-def test_relations_are_those_of_the_concordance(base: str) -> None:
+def test_relations_match_the_concordance(base: str) -> None:
     text = get(base, "/files", file=f"{CODES}/RELATIONS/CN8-PRED-SUCC.txt").content.decode()
     rows = [line.split("\t") for line in text.split("\r\n")[:-1]]
     assert ["73181510", "73181568", "01/01/2017"] in rows
@@ -374,7 +374,7 @@ def test_relations_are_those_of_the_concordance(base: str) -> None:
     assert len(rows) > 50
 
 
-def test_the_inventory_lists_the_main_host_only(base: str) -> None:
+def test_inventory_lists_only_the_main_host(base: str) -> None:
     text = get(base, "/files/inventory", type="data", lang="en").content.decode()
     rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t"))
     assert list(rows[0])[:5] == ["Code", "Type", "Source dataset", "Last data change", "Last structural change"]
@@ -385,7 +385,7 @@ def test_the_inventory_lists_the_main_host_only(base: str) -> None:
     assert requests.get(rate["Data download url (csv)"], timeout=60).content.startswith(b"\x1f\x8b")
 
 
-def test_the_table_of_contents(base: str) -> None:
+def test_table_of_contents(base: str) -> None:
     lines = get(base, "/catalogue/toc/txt", lang="en").content.decode().split("\r\n")
     assert lines[0].split("\t")[0] == '"title"'
     assert lines[1] == '"Database by themes"\t"data"\t"folder"\t" "\t" "\t" "\t" "\t'
@@ -395,7 +395,7 @@ def test_the_table_of_contents(base: str) -> None:
     assert cells[7].isdigit()
 
 
-def test_the_news_feed(base: str) -> None:
+def test_news_feed(base: str) -> None:
     reply = get(base, "/catalogue/rss/en/statistics-update.rss")
     assert reply.headers["Content-Type"].startswith("application/rss+xml")
     channel = ET.fromstring(reply.content).find("channel")
