@@ -52,7 +52,7 @@ def plain(url: str) -> str:
 
 
 class CountingAdapter(BaseAdapter):
-    """Answers each URL with its next reply, repeating the last one, and records the requests."""
+    """An HTTP adapter that answers each URL with its next reply, repeats the last one, and records the requests."""
 
     def __init__(self, answers: Mapping[str, Iterable[Answer]]) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class CountingAdapter(BaseAdapter):
 
 
 class Loader:
-    """Fetches, stages and commits a dataset with few retries, and returns the landed rows."""
+    """A loader that fetches, stages and commits a dataset with few retries, and returns the landed rows."""
 
     def __init__(self, dataset: Dataset, folder: Path, transport: str = "live") -> None:
         self.dataset = dataset
@@ -179,7 +179,6 @@ def as_json(**values: Any) -> bytes:
 
 
 def seven_zip(target: Path, members: Mapping[str, bytes]) -> Path:
-    """Write a 7z archive."""
     with py7zr.SevenZipFile(target, "w") as archive:
         for name, content in members.items():
             archive.writestr(content, name)

@@ -395,8 +395,7 @@ def test_simulated_list_request_counts(tmp_path: Path, simulated: Office, datase
     assert Slice.from_dict(part) == whole(dataset)
     fetched = ingest.fetch_load(Run(settings, "run", lambda _: None), part)
     assert fetched is not None
-    # One listing checks for a new version; then listing, file, listing. The simulator counts the redirect to the file
-    # too.
+    # One listing checks for a new version; then listing, file, listing. The simulator also counts the redirect.
     assert len(simulated.simulator.requests) == 5
     manifest = run_load(Case(dataset.code, dataset, whole(dataset)), simulated.url, tmp_path)
     assert manifest is not None

@@ -25,7 +25,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Server:
-    """Handles each connection with the given function until closed."""
+    """A server that handles each connection with the given function until closed."""
 
     def __init__(self, talk: Talk) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))

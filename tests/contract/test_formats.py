@@ -456,8 +456,7 @@ def test_v3_table_changed_during_the_read_is_a_torn_read(tmp_path: Path) -> None
 
 
 def test_v3_reports_a_discontinued_table(tmp_path: Path) -> None:
-    # Field and value as the office publishes them: `OutputStatus` in the specimens, `Gediscontinueerd` in the
-    # catalogue.
+    # Field and value as CBS publishes them: `OutputStatus` in the specimens, `Gediscontinueerd` in the catalogue.
     stopped = {"OutputStatus": "Gediscontinueerd", "ReasonDelivery": "Stopgezet"}
     answers = v3_office(SITC3, V3_PART, V3_SETS | {"TableInfos": [V3_SETS["TableInfos"][0] | stopped]})
     answers[f"{CBS_HOSTS['v4']}/7137shih/Properties"] = [Reply(b"busy", 503)]

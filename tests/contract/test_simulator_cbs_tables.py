@@ -461,7 +461,7 @@ def test_data_faults_apply_to_every_table(simulator: Simulator, identifier: str,
     simulator.faults.add([{"match": f"{identifier}/Observations", "kind": kind, "times": 1}])
     wrong = rows(simulator, identifier, filter=condition)
     if identifier == "81234ned" and kind == "wrong_total":
-        # A tenth of a balance rounds to no change, so the fault stays pending.
+        # The fault changes only totals of at least 10, and no balance is that large, so it stays pending.
         assert wrong == right
         assert simulator.faults.faults[0].times == 1
         return

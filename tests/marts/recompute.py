@@ -57,7 +57,6 @@ def month_number(labels: pd.Series) -> pd.Series:
 
 
 def first_day(month: int) -> np.datetime64:
-    """Return the first day of a month."""
     return np.datetime64(f"{month // 12:04}-{month % 12 + 1:02}-01", "D")
 
 
@@ -485,8 +484,7 @@ class Recomputed:
                 before = now
             parts.append(before)
         newest = pd.concat(parts, ignore_index=True)
-        # A figure published as is points to its own reply, even if an unallocated rest next to it has since
-        # disappeared.
+        # A figure published as is points to its own reply, even if its unallocated rest has disappeared since.
         newest["changed_at"] = newest["changed_at"].where(newest["is_derived"], newest["own_changed_at"])
         for name in ("reporter_code", "product_code"):
             newest[name] = newest[name].astype(str)
@@ -591,8 +589,7 @@ class Recomputed:
         """Exports of the goods of scopes by destination and month, one row per member of the scope."""
         columns = ["source_code", "concept_code", "reporter_code", "destination_code", "nomenclature_code"]
         rows = self.of_scopes(self.exports[[*columns, "product_code", "month", "cents", "grams"]])
-        # A part is subtracted from a good only if the good is published. For a secret good, the part is in the
-        # unallocated rest.
+        # A part is subtracted only from a published good. For a secret good, the part is in the unallocated rest.
         good = [*SERIES, "destination_code", "item_code", "month"]
         parts = rows[rows["sign"] == -1]
         wholes = pd.MultiIndex.from_frame(rows.loc[rows["sign"] == 1, good])
@@ -728,7 +725,7 @@ class Recomputed:
         )
         return "intra_eu_incomplete" if is_short else None
 
-    # -- Goods one by one --------------------------------------------------------------------------------------------
+    # -- Individual goods --------------------------------------------------------------------------------------------
 
     @cached_property
     def items(self) -> pd.DataFrame:

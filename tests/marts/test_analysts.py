@@ -36,7 +36,7 @@ def checkout(warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return tmp_path
 
 
-def test_commands_and_code_of_the_page_work(checkout: Path) -> None:
+def test_page_commands_and_code_work(checkout: Path) -> None:
     """Run the blocks in the order of the page: later code reads the exports of an earlier command."""
     assert len(COMMANDS) >= 3
     for block in COMMANDS:

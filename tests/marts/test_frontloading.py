@@ -134,8 +134,7 @@ class Fit:
     spread: float
     growth: float
     degrees: int
-    # Share of the noise variance that two months of the same calendar month have in common; with or without the month
-    # itself.
+    # Share of the noise variance common to two months of one calendar month, and whether a month counts with itself.
     shared: float
     shares_with_itself: bool
 

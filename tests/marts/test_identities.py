@@ -66,7 +66,6 @@ class Exports:
 
     @property
     def true(self) -> Integers:
-        """True exports."""
         true: Integers = np.maximum(self.told, 0) + self.hidden
         return true
 

@@ -197,7 +197,7 @@ def chained(months: pd.DataFrame, years: pd.DataFrame) -> list[float]:
     for row in months.itertuples():
         key = (row.source_code, row.concept_code, row.scope_code, row.reporter_code)
         if key not in first_year or row.year < first_year[key]:
-            # Before any link of the scope: the year before is the first year, if there is one.
+            # The chain starts with the first link of two complete years.
             result.append(np.nan)
             continue
         links = [fisher.get((*key, row.destination_code, year), np.nan) for year in range(first_year[key], row.year)]

@@ -1,4 +1,4 @@
-"""Requirements on every published table, and answers to every documented query, on a whole warehouse."""
+"""Checks of every published table and every documented query, on a whole warehouse."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_every_published_object_has_a_comment(warehouse: Warehouse) -> None:
     assert frame[frame.comment.isna() | (frame.comment.str.strip() == "")].name.tolist() == []
 
 
-def test_a_share_names_its_source_concept_and_scope(warehouse: Warehouse) -> None:
+def test_shares_are_labelled_with_source_concept_and_scope(warehouse: Warehouse) -> None:
     """A different denominator is a different row: each share is value over total of its own labels."""
     frame = warehouse.frame(
         """

@@ -103,7 +103,6 @@ def seasonal_factors(values: Floats, panel: Panel) -> Floats:
 
 
 def share_rows(panel: Panel, usual_revisions: pd.Series) -> pd.DataFrame:
-    """Return the rows of one scope."""
     value, total = panel.cents, panel.total
     nothing_or_value = np.nan_to_num(value)
     countries = panel.countries[:, None]
@@ -173,7 +172,7 @@ def test_shares_match_recomputation(warehouse: Warehouse, recomputed: Recomputed
     check_columns(published, checked, left_out=unusual)
 
 
-def test_data_include_every_kind_of_missing_share(recomputed: Recomputed) -> None:
+def test_data_include_incomplete_months_and_dated_goods(recomputed: Recomputed) -> None:
     """The comparison above covers incomplete months of both kinds, and dated goods."""
     reasons = {reason for panel in recomputed.panels.values() for reason in panel.reasons}
     assert {"office_total_missing", "mixed_vintages"} & reasons

@@ -26,7 +26,6 @@ def day(text: Any) -> date | None:
 
 
 def days_of(month: int) -> list[date]:
-    """Return all days of a month."""
     first = date(month // 12, month % 12 + 1, 1)
     return [first + timedelta(days=n) for n in range(calendar.monthrange(first.year, first.month)[1])]
 
