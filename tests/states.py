@@ -20,6 +20,7 @@ from common.files import remove_left_behind
 from metaalexport import building, ingest
 from metaalexport.run import Run
 from metaalexport.settings import Settings
+from simulator.parameters import EconomyParameters
 from simulator.server import run_simulator
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +39,9 @@ _CODE = (
     "tests/states.py",
 )
 _SUFFIXES = {".py", ".sql", ".yml", ".csv", ".json", ".j2", ".lock"}
-# The large state has both releases; the small one has the first.
+# Trade with large partners only: a third of the cells.
+SPARSE = EconomyParameters(smallest_cell_eur=1e6, cbs_smallest_cell_mln=5.0)
+# The large state has both releases; the small one has the first, of the sparse economy.
 RELEASES = (11, 12)
 SMALL = {
     "reporters": ("NL",),
@@ -75,7 +78,7 @@ def small_state() -> Path:
     """Return the state of a small published warehouse: NL, two datasets, from January 2025, one release."""
 
     def make(state: Path) -> None:
-        with run_simulator(release=RELEASES[0]) as url:
+        with run_simulator(release=RELEASES[0], parameters=SPARSE) as url:
             settings = settings_of(state, url, **SMALL)
             load_all(settings, "first")
             build_and_publish(settings, "first")

@@ -9,7 +9,7 @@ import hashlib
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,9 +212,22 @@ def _column(state: Path, manifest: LoadManifest, table: str, column: str) -> lis
     return [str(row[0]) for row in rows]
 
 
-def try_kind(prepared: Prepared, office: Office, kind: str, home: Path) -> list[Trial]:
-    """Try a fault at every request that it can meet, once; and for ever at the first request of data."""
-    positions = list(range(prepared.n_requests)) if kind in TRANSPORT else prepared.data_requests
+def positions_of(prepared: Prepared, kind: str) -> list[int]:
+    """Return the requests at which a fault is tried once."""
+    return list(range(prepared.n_requests)) if kind in TRANSPORT else prepared.data_requests
+
+
+def sampled_positions(prepared: Prepared, kind: str) -> list[int]:
+    """Return every third of those requests for a fault of transport, in turn: three such faults meet every request."""
+    positions = positions_of(prepared, kind)
+    return positions[TRANSPORT.index(kind) % 3 :: 3] if kind in TRANSPORT else positions
+
+
+def try_kind(
+    prepared: Prepared, office: Office, kind: str, home: Path, positions: Sequence[int] | None = None
+) -> list[Trial]:
+    """Try a fault once at each position, by default every request, and permanently at the first request of data."""
+    positions = positions_of(prepared, kind) if positions is None else positions
     trials = [try_fault(prepared, office, kind, n, is_lasting=False, home=home) for n in positions]
     lasting = prepared.data_requests[:1]
     return trials + [try_fault(prepared, office, kind, n, is_lasting=True, home=home) for n in lasting]
@@ -227,6 +240,12 @@ def summarise(trials: list[Trial]) -> str:
     if once == lasting or lasting == NONE:
         return once
     return f"once: {once}; lasting: {lasting}"
+
+
+def outcomes(cell: str) -> set[str]:
+    """Return the outcomes in a cell of the table, with ``lasting`` before those of a fault that lasts."""
+    once, _, lasting = cell.removeprefix("once: ").partition("; lasting: ")
+    return {*once.split(" or ")} | {f"lasting {text}" for text in (lasting or once).split(" or ")}
 
 
 def _phrase(trials: list[Trial]) -> str:

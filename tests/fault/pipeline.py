@@ -30,6 +30,7 @@ from metaalexport.settings import Settings
 from publish.duckdb_file import check_published
 from simulator.server import run_simulator
 from tests.fault.interruptions import watch
+from tests.states import SPARSE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
@@ -131,12 +132,12 @@ class States:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        with run_simulator(release=BEFORE) as url:
+        with run_simulator(release=BEFORE, parameters=SPARSE) as url:
             settings = self._settings("old", url)
             self._load(settings, "old")
             for name in ("build", "publish", "report"):
                 self.run(settings, (name,), url)
-        self.context = run_simulator(release=NOW)
+        self.context = run_simulator(release=NOW, parameters=SPARSE)
         self.url = self.context.__enter__()
         settings = self._copy("old", "loaded")
         self._load(settings, "new")

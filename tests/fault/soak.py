@@ -40,6 +40,7 @@ from publish.postgres.server import PostgresServer
 from publish.postgres.serving import publish_postgres
 from simulator.server import run_simulator
 from tests.postgres.server import running_server
+from tests.states import SPARSE
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_RELEASE = 3
@@ -257,7 +258,7 @@ def rounds(number: int, home: Path, seed: int = 2026) -> list[Sizes]:
         The bytes of the state after each round.
     """
     dice, sizes = random.Random(seed), list[Sizes]()
-    with run_simulator(release=FIRST_RELEASE) as url, serving() as (filled, read):
+    with run_simulator(release=FIRST_RELEASE, parameters=SPARSE) as url, serving() as (filled, read):
 
         def fault(**values: str) -> None:
             requests.post(f"{url}/_simulator/faults", json=[values], timeout=10).raise_for_status()
@@ -327,7 +328,7 @@ def same_from_raw(settings: Settings, home: Path, content: str) -> None:
 def together(seconds: float, home: Path, seed: int = 2026) -> Reader:
     """Let readers, an editor, killed builds, a second run, a scheduler and new releases at one state."""
     dice, is_done = random.Random(seed), threading.Event()
-    with run_simulator(release=FIRST_RELEASE) as url:
+    with run_simulator(release=FIRST_RELEASE, parameters=SPARSE) as url:
         settings = make_settings(home, url)
         for dataset in DATASETS:
             load(settings, dataset, "first")

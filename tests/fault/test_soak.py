@@ -25,5 +25,5 @@ def test_each_trouble_comes_once(tmp_path: Path) -> None:
 
 
 def test_everybody_at_one_state_sees_publications_of_loads_that_exist(tmp_path: Path) -> None:
-    reader = together(45, tmp_path)
+    reader = together(20, tmp_path)
     assert reader.contents

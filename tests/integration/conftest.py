@@ -14,7 +14,7 @@ import requests
 
 from metaalexport.settings import Settings
 from simulator.server import run_simulator
-from tests.states import SMALL, build_and_publish, load_all, settings_of, small_state
+from tests.states import SMALL, SPARSE, build_and_publish, load_all, settings_of, small_state
 
 PE_FILM = Path(__file__).resolve().parents[2] / "docs" / "examples" / "scope_pe_film.csv"
 # Data of CBS (v4, zip, v3) and of Eurostat (SDMX, bulk files); their structure and stamps are elsewhere.
@@ -61,7 +61,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedOff
 
     It is a copy of a folder that nobody changes.
     """
-    with run_simulator(release=11) as url:
+    with run_simulator(release=11, parameters=SPARSE) as url:
         settings = settings_of(tmp_path_factory.mktemp("simulated") / "simulator", url, **SMALL)
         shutil.copytree(small_state(), settings.state)
         yield SimulatedOffice(url, settings)
