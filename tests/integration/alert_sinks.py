@@ -1,4 +1,4 @@
-"""Where alerts arrive in these tests: a webhook and a mail server on this machine."""
+"""Local receivers of alerts: a webhook and a mail server."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ SECRET = "path-that-nobody-may-see"
 
 @dataclass
 class Sinks:
-    """What arrived, and the settings of Airflow that send it here."""
+    """Received alerts, and the Airflow settings that send alerts here."""
 
     posts: list[dict[str, Any]] = field(default_factory=list)
     mails: list[EmailMessage] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
 
     def mail_about(self, section: str) -> EmailMessage | None:
-        """Return the first mail whose subject has some words."""
+        """Return the first mail whose subject contains `section`."""
         return next((mail for mail in self.mails if section in mail["Subject"]), None)
 
     def of(self, dag_id: str) -> list[dict[str, Any]]:
-        """Return what the webhook was told of a DAG."""
+        """Return the webhook posts about a DAG."""
         return [post for post in self.posts if post["dag_id"] == dag_id]
 
 
 @contextmanager
 def listening_sinks() -> Iterator[Sinks]:
-    """Listen while the block runs."""
+    """Run both receivers while the block runs."""
     sinks = Sinks()
 
     class Hook(BaseHTTPRequestHandler):
@@ -47,7 +47,7 @@ def listening_sinks() -> Iterator[Sinks]:
             self.end_headers()
 
         def log_message(self, format: str, *arguments: Any) -> None:
-            """Say nothing."""
+            """Keep the test output free of request logs."""
 
     class Mail(socketserver.StreamRequestHandler):
         def handle(self) -> None:

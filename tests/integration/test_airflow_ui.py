@@ -1,4 +1,4 @@
-"""`metaalexport up`: the real scheduler follows the assets, and the UI shows DAGs, assets and tasks."""
+"""`metaalexport up`: assets trigger the real scheduler, and the UI shows DAGs, assets and tasks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCREENSHOTS = Path(os.environ.get("METAALEXPORT_SCREENSHOTS", ""))
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """Start Airflow on four datasets."""
+    """Start Airflow with four datasets."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed; make test-browser installs it")
     datasets = "cbs_85427ned,cbs_85429ned,eurostat_ds_045409,eurostat_comext_bulk"
@@ -35,7 +35,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 
 @pytest.fixture(scope="module")
 def built(airflow: Airflow) -> dict[str, Any]:
-    """Wait for the first build, which ends well: the ingest DAGs start by themselves, and a load starts the build."""
+    """Wait for the first successful build: the ingest DAGs start by themselves, and a load triggers the build."""
 
     def finished_build() -> Any:
         runs = airflow.get("dags/build_warehouse/dagRuns", order_by="-start_date")["dag_runs"]
@@ -53,7 +53,7 @@ def test_committed_loads_start_the_build_which_publishes(airflow: Airflow, built
     assert airflow.published.exists()
     states = airflow.get(f"dags/build_warehouse/dagRuns/{built['dag_run_id']}/taskInstances")["task_instances"]
     by_task = {task["task_id"]: task["state"] for task in states}
-    # Every task of the graph does something; no server was named to serve from.
+    # Only `serve` is skipped: no PostgreSQL server is configured.
     assert by_task.pop("serve") == "skipped"
     assert set(by_task) > {"build_candidate", "test_candidate", "gate_candidate", "publish", "report"}
     assert set(by_task.values()) == {"success"}
@@ -83,7 +83,7 @@ def test_ui_shows_dags_assets_and_tasks(airflow: Airflow, built: dict[str, Any],
 
 @contextmanager
 def opened(airflow: Airflow, dag_id: str) -> Iterator[Page]:
-    """Open the form that starts a DAG."""
+    """Open the trigger form of a DAG in a browser."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1500, "height": 1300})
@@ -97,9 +97,9 @@ def opened(airflow: Airflow, dag_id: str) -> Iterator[Page]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
-def test_every_dag_starts_from_its_form_as_it_is(airflow: Airflow, built: dict[str, Any], dag_id: str) -> None:
+def test_every_dag_starts_from_its_unchanged_form(airflow: Airflow, built: dict[str, Any], dag_id: str) -> None:
     with opened(airflow, dag_id) as page:
-        # Playwright waits until it can be clicked: a required field that is empty forbids it.
+        # Playwright waits until the button is enabled; an empty required field would disable it.
         page.get_by_role("dialog").get_by_role("button", name="Trigger").click()
         (run,) = airflow.wait("a run by hand", lambda: runs_of(airflow, dag_id, "manual"), 60)
     assert run["state"] in STARTED
@@ -121,14 +121,14 @@ def test_a_backfill_starts_from_its_form(airflow: Airflow, built: dict[str, Any]
 
 
 def runs_of(airflow: Airflow, dag_id: str, kind: str) -> list[Any]:
-    """Return the runs of a DAG that were started in one way."""
+    """Return the runs of a DAG with the run type `kind`."""
     return [run for run in airflow.get(f"dags/{dag_id}/dagRuns")["dag_runs"] if run["run_type"] == kind]
 
 
 @pytest.mark.parametrize(
     "headers",
     [
-        # The name of a page whose server leads it to the loopback, and pages of other sites, one of this machine too.
+        # DNS rebinding to the loopback, and pages of other origins, including another port of this machine.
         {"Host": "evil.example:8080"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
@@ -136,7 +136,7 @@ def runs_of(airflow: Airflow, dag_id: str, kind: str) -> list[Any]:
     ],
     ids=str,
 )
-def test_a_page_of_another_site_can_use_nothing(airflow: Airflow, headers: dict[str, str]) -> None:
+def test_requests_from_other_sites_are_forbidden(airflow: Airflow, headers: dict[str, str]) -> None:
     variable = {"key": "planted", "value": "x"}
     asked = [
         requests.get(f"{airflow.url}/api/v2/connections", headers=headers, timeout=REPLY_SECONDS),
@@ -148,7 +148,7 @@ def test_a_page_of_another_site_can_use_nothing(airflow: Airflow, headers: dict[
     assert [reply.status_code for reply in asked] == [403] * len(asked)
 
 
-def test_the_ui_says_who_can_use_it_and_is_in_no_frame(airflow: Airflow) -> None:
+def test_ui_denies_foreign_frames_and_warns_that_it_has_no_login(airflow: Airflow) -> None:
     reply = requests.get(f"{airflow.url}/dags", timeout=REPLY_SECONDS)
     assert "frame-ancestors 'self'" in reply.headers["content-security-policy"]
     said = (airflow.published.parents[1] / "up.log").read_text(encoding="utf-8")
@@ -160,5 +160,5 @@ def test_nothing_listens_beyond_loopback(airflow: Airflow) -> None:
     listening = Path("/proc/net/tcp").read_text().splitlines()[1:] + Path("/proc/net/tcp6").read_text().splitlines()[1:]
     addresses = [line.split()[1] for line in listening if line.split()[3] == "0A"]
     own = [address for address in addresses if int(address.rsplit(":", 1)[1], 16) in (int(port), 8793, 8794)]
-    assert own, "Airflow's API should be listening"
+    assert own, "Airflow's API is not listening"
     assert all(address.startswith("0100007F:") for address in own), own

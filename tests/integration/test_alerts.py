@@ -1,4 +1,4 @@
-"""The real scheduler: backfills of chosen months, alerts by mail and webhook for failed and for late runs."""
+"""The real scheduler: backfills of selected months, and email and webhook alerts for failed and late runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sinks() -> Iterator[Sinks]:
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory, sinks: Sinks) -> Iterator[Airflow]:
-    """Start Airflow with both channels, no retries, and a deadline for ingests that no run can meet."""
+    """Start Airflow with both channels, no retries, and an ingest deadline that every run misses."""
     settings = {
         "METAALEXPORT_DATASETS": "cbs_85429ned,eurostat_ds_045409",
         "METAALEXPORT_TASK_RETRIES": "0",
@@ -43,7 +43,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, sinks: Sinks) -> Iterator[
 
 @pytest.fixture(scope="module")
 def failed_build(airflow: Airflow) -> tuple[str, str]:
-    """Build with half a file that no load brought, then mend the file; return the run's id and the file's place."""
+    """Run a build on a truncated landing file, then repair the file; return the run id and the file's path."""
     until_idle(airflow)
     landing = Settings.from_environment(airflow.environment).landing
     changes = landing / "eurostat_ds_045409" / "_schema" / "changes.parquet"
@@ -59,12 +59,12 @@ def failed_build(airflow: Airflow) -> tuple[str, str]:
 
 
 def until_idle(airflow: Airflow) -> None:
-    """Wait until no run goes on: while one does, who writes may meet a locked database; that is SQLite."""
+    """Wait until no run is active: during a run, another writer may find the SQLite database locked."""
     airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
 
 
 def pause(airflow: Airflow, dag_id: str, *, is_paused: bool) -> None:
-    """Pause a DAG, or let it go on."""
+    """Pause or unpause a DAG once Airflow is idle."""
     until_idle(airflow)
     requests.patch(
         f"{airflow.url}/api/v2/dags/{dag_id}", json={"is_paused": is_paused}, timeout=REPLY_SECONDS
@@ -72,7 +72,7 @@ def pause(airflow: Airflow, dag_id: str, *, is_paused: bool) -> None:
 
 
 def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
-    """Backfill one day of the Eurostat DAG as a user does; returns the finished run."""
+    """Backfill one day of the Eurostat DAG with the user's command; return the finished run."""
     until_idle(airflow)
     before = {run["dag_run_id"] for run in airflow.get("dags/ingest_eurostat/dagRuns")["dag_runs"]}
     command = [METAALEXPORT, "airflow", "--", "backfill", "create", "--dag-id", "ingest_eurostat", *options]
@@ -80,8 +80,8 @@ def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
         done = subprocess.run(
             command, env=airflow.environment, capture_output=True, text=True, timeout=120, check=False
         )
-        # Airflow reads in a transaction before it writes. If the scheduler writes in between, SQLite refuses and
-        # Airflow removes what it had created (apache/airflow#66726); the runbook says to repeat it.
+        # Airflow reads in a transaction before it writes. If the scheduler writes in between, SQLite rejects the
+        # write and Airflow removes the new backfill (apache/airflow#66726); the runbook says to repeat the command.
         if "database is locked" not in done.stderr:
             break
     assert done.returncode == 0, done.stdout + done.stderr
@@ -92,7 +92,7 @@ def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
 
     run: dict[str, Any] = airflow.wait("a finished backfill", finished, 180)
     assert (run["run_type"], run["state"]) == ("backfill", "success")
-    # There is one backfill of a DAG at a time, and the scheduler closes it some time after its last run.
+    # Airflow allows one backfill per DAG at a time, and the scheduler closes it some time after its last run.
     airflow.wait(
         "the end of the backfill",
         lambda: all(one["completed_at"] for one in airflow.get("backfills", dag_id="ingest_eurostat")["backfills"]),
@@ -102,7 +102,7 @@ def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
 
 
 def loaded_slices(airflow: Airflow) -> set[tuple[str, str, str]]:
-    """Return what was loaded beside the months of the scheduled run, which Airflow starts by itself."""
+    """Return the loaded slices except that of the scheduled run, which Airflow starts by itself."""
     settings = Settings.from_environment(airflow.environment)
     loads = Landing(settings.landing).committed("eurostat_ds_045409")
     slices = {(load.reporter, load.slice["first_month"], load.slice["last_month"]) for load in loads}
@@ -110,7 +110,7 @@ def loaded_slices(airflow: Airflow) -> set[tuple[str, str, str]]:
 
 
 def end_of_build(airflow: Airflow, run_id: str) -> str:
-    """Wait for the end of a run of `build_warehouse`; return its state."""
+    """Wait until a run of `build_warehouse` ends; return its state."""
 
     def ended() -> str:
         state = str(airflow.get(f"dags/build_warehouse/dagRuns/{run_id}")["state"])
@@ -120,15 +120,15 @@ def end_of_build(airflow: Airflow, run_id: str) -> str:
 
 
 def publication(airflow: Airflow) -> dict[str, str]:
-    """Return what says which publication the published file holds."""
+    """Return the publication id and the content hash of the published file."""
     with duckdb.connect(str(airflow.published), read_only=True) as connection:
         row = connection.execute("select publish_id, content_sha256 from ops.publication").fetchone()
     assert row is not None
     return dict(zip(("publish_id", "content_sha256"), row, strict=True))
 
 
-def test_a_backfill_loads_the_month_of_its_day_or_the_months_that_it_is_given(airflow: Airflow) -> None:
-    # The builds that would follow have nothing to do with it.
+def test_a_backfill_loads_the_month_of_its_day_or_the_configured_months(airflow: Airflow) -> None:
+    # This test needs no builds.
     pause(airflow, "build_warehouse", is_paused=True)
     backfill(airflow, "--from-date", "2024-03-15", "--to-date", "2024-03-15T12:00")
     assert loaded_slices(airflow) == {("NL", "2024-03", "2024-03")}
@@ -137,7 +137,7 @@ def test_a_backfill_loads_the_month_of_its_day_or_the_months_that_it_is_given(ai
     assert loaded_slices(airflow) == {("NL", "2024-03", "2024-03"), ("DE", "2024-05", "2024-06")}
 
 
-def test_a_run_that_is_not_done_in_time_is_told_once_by_both_channels(airflow: Airflow, sinks: Sinks) -> None:
+def test_a_late_run_sends_one_alert_to_each_channel(airflow: Airflow, sinks: Sinks) -> None:
     run_id = airflow.trigger("ingest_eurostat", first_month="2025-06", last_month="2025-06")
     airflow.wait("the alert", lambda: any(post["run_id"] == run_id for post in sinks.of("ingest_eurostat")), 90)
     (post,) = [post for post in sinks.posts if post["run_id"] == run_id]
@@ -148,7 +148,9 @@ def test_a_run_that_is_not_done_in_time_is_told_once_by_both_channels(airflow: A
     airflow.wait("the mail", lambda: sinks.mail_about("A run is late"), 30)
 
 
-def test_a_failed_task_is_told_with_what_where_and_what_next(airflow: Airflow, sinks: Sinks) -> None:
+def test_the_alert_of_a_failed_task_states_the_problem_the_task_and_the_next_step(
+    airflow: Airflow, sinks: Sinks
+) -> None:
     simulator = airflow.environment["METAALEXPORT_SIMULATOR_URL"]
     fault = {"match": "85429NED", "kind": "http_503", "times": 50}
     requests.post(f"{simulator}/_simulator/faults", json=[fault], timeout=10).raise_for_status()
@@ -172,12 +174,14 @@ def test_a_failed_task_is_told_with_what_where_and_what_next(airflow: Airflow, s
     assert SECRET not in json.dumps(sinks.posts) + part.get_content()
 
 
-def test_a_failed_model_is_told_by_its_name(airflow: Airflow, sinks: Sinks, failed_build: tuple[str, str]) -> None:
+def test_the_alert_of_a_failed_model_names_the_model(
+    airflow: Airflow, sinks: Sinks, failed_build: tuple[str, str]
+) -> None:
     run_id, broken = failed_build
     (post,) = [post for post in sinks.posts if post["run_id"] == run_id]
     assert post["name"] == "dbt_failed"
     assert post["task_id"] == "build_candidate"
-    # The first model that meets the broken file, and the file.
+    # The alert names the first model that reads the broken file, and the file.
     assert re.search(r"model\.metaalexport\.(stg|int)_\w+: ", post["what"])
     assert broken in post["what"]
     path = f"dags/build_warehouse/dagRuns/{run_id}/taskInstances"
@@ -185,11 +189,11 @@ def test_a_failed_model_is_told_by_its_name(airflow: Airflow, sinks: Sinks, fail
     assert {airflow.get(f"{path}/{name}")["state"] for name in after} == {"upstream_failed"}
 
 
-def test_a_failed_build_that_is_cleared_publishes_the_marts_of_any_other_build(
+def test_a_cleared_failed_build_publishes_the_same_marts_as_a_fresh_build(
     airflow: Airflow, failed_build: tuple[str, str]
 ) -> None:
     run_id, _ = failed_build
-    # As one clears a failed run in Airflow's UI: what failed and what waited for it.
+    # Clear the failed tasks and their downstream tasks, as Airflow's UI does.
     requests.post(
         f"{airflow.url}/api/v2/dags/build_warehouse/clearTaskInstances",
         json={"dag_run_id": run_id, "only_failed": True, "reset_dag_runs": True, "dry_run": False},
@@ -201,8 +205,8 @@ def test_a_failed_build_that_is_cleared_publishes_the_marts_of_any_other_build(
     assert end_of_build(airflow, run_id) == "success"
     over_half = publication(airflow)
     assert end_of_build(airflow, airflow.trigger("build_warehouse")) == "success"
-    assert publication(airflow) == over_half, "a build of the same inputs is skipped"
-    # The command line builds what it is asked to.
+    assert publication(airflow) == over_half, "a build of the same inputs was not skipped"
+    # The command line builds even if the inputs are unchanged.
     for command in ("build", "publish"):
         done = subprocess.run(
             [METAALEXPORT, command], env=airflow.environment, capture_output=True, text=True, timeout=240, check=False
@@ -213,7 +217,7 @@ def test_a_failed_build_that_is_cleared_publishes_the_marts_of_any_other_build(
     assert over_half["content_sha256"] == from_nothing["content_sha256"]
 
 
-def test_what_goes_well_is_not_told(airflow: Airflow, sinks: Sinks) -> None:
+def test_success_sends_no_alert(airflow: Airflow, sinks: Sinks) -> None:
     run_id = airflow.trigger("maintain_warehouse")
     path = f"dags/maintain_warehouse/dagRuns/{run_id}"
     state = airflow.wait("the end of maintenance", lambda: {airflow.get(path)["state"]} & {"success", "failed"}, 120)

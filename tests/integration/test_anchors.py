@@ -1,4 +1,4 @@
-"""The publish gate against published figures and the sums of CBS: a wrong candidate is stopped by name."""
+"""The publish gate's checks against published figures and CBS totals stop a wrong candidate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IDENTITIES = ["flow_kinds_sum_to_total", "months_sum_to_year", "sections_sum_to_
 
 @pytest.fixture
 def candidate(simulated: SimulatedOffice, tmp_path: Path) -> Iterator[Settings]:
-    """Settings whose candidate is for the test to change; it is whole again afterwards."""
+    """Yield settings whose candidate the test may change; restore the candidate afterwards."""
     settings = simulated.settings
     kept = shutil.copy(settings.warehouse, tmp_path / "kept.duckdb")
     yield settings
@@ -32,14 +32,14 @@ def candidate(simulated: SimulatedOffice, tmp_path: Path) -> Iterator[Settings]:
 
 
 def change(settings: Settings, statement: str) -> None:
-    """Change rows of the candidate."""
+    """Run an update on the candidate, and assert that it changes rows."""
     with duckdb.connect(str(settings.warehouse)) as connection:
         ((n_rows,),) = connection.execute(statement).fetchall()
     assert n_rows > 0
 
 
 def change_totals(settings: Settings, value: str, where: str) -> None:
-    """Change totals including quasi-transit of the candidate, and build again what is made of them for the gate."""
+    """Change the candidate's totals including quasi-transit, and rebuild the models that the gate derives from them."""
     change(
         settings,
         f"update intermediate.int_export_totals set value_eur = {value}"
@@ -49,7 +49,7 @@ def change_totals(settings: Settings, value: str, where: str) -> None:
 
 
 def gate(settings: Settings, run_id: str) -> str:
-    """Return what the publish gate says; empty if it lets the candidate pass."""
+    """Return the publish gate's error message, or an empty string if the candidate passes."""
     before = file_hash(settings.published)
     try:
         building.gate_candidate(Run(settings, run_id, lambda message: None))
@@ -59,8 +59,8 @@ def gate(settings: Settings, run_id: str) -> str:
     return ""
 
 
-def test_figures_of_periods_that_are_not_loaded_stop_nothing(simulated: SimulatedOffice) -> None:
-    """The border-crossing table from January 2025: of all figures only those of 2025 can be compared."""
+def test_figures_of_periods_that_are_not_loaded_do_not_stop_the_candidate(simulated: SimulatedOffice) -> None:
+    """The border-crossing table starts in January 2025, so only the figures of 2025 can be compared."""
     settings = simulated.settings
     outcomes = dict(published.query(settings, "select anchor_code, outcome from ops.anchors").rows)
     assert len(outcomes) == 160
@@ -76,9 +76,9 @@ def test_figures_of_periods_that_are_not_loaded_stop_nothing(simulated: Simulate
     assert checks == tuple((name, True) for name in sorted([*FIGURES, *IDENTITIES]))
 
 
-def test_total_of_a_year_that_is_six_per_cent_too_high_is_stopped_by_the_figure(candidate: Settings) -> None:
+def test_a_yearly_total_six_per_cent_above_a_final_figure_stops_the_candidate(candidate: Settings) -> None:
     change_totals(candidate, "value_eur * 1.06", "product_code = 'TOTAL'")
-    # It was published half a year after the year: CBS may revise it, and it stops nothing.
+    # CBS published this figure half a year after the year and may revise it, so it stops nothing.
     assert "published_figures_are_met" not in gate(candidate, "six_per_cent")
     change(candidate, "update ops.anchors set severity = 'error' where anchor_code = 'C01.2025_total'")
     said = gate(candidate, "six_per_cent_of_a_final_figure")
@@ -86,15 +86,15 @@ def test_total_of_a_year_that_is_six_per_cent_too_high_is_stopped_by_the_figure(
     assert "C01.2025_total (All goods, 2025, border_crossing_incl_transit): published 875641 mln euro" in said
     assert "CBS 85429NED, version 202607020630" in said
     assert "at most 4 %" in said
-    # The parts are as they were.
+    # The parts are unchanged.
     assert "'n_figures': 1" in said
 
 
-def test_total_of_a_year_within_the_tolerance_of_its_age_is_no_figure_s_concern(candidate: Settings) -> None:
+def test_a_yearly_total_within_the_tolerance_of_its_age_passes_the_figure(candidate: Settings) -> None:
     change_totals(candidate, "value_eur * 1.03", "product_code = 'TOTAL'")
     said = gate(candidate, "three_per_cent")
     assert "published_figures_are_met" not in said
-    # Its sections and its parts do not follow it.
+    # Its sections and its parts do not add up to it any more.
     assert "sections_sum_to_total" in said
     assert "flow_kinds_sum_to_total" in said
 
@@ -115,7 +115,7 @@ def test_total_of_a_year_within_the_tolerance_of_its_age_is_no_figure_s_concern(
         ),
     ],
 )
-def test_sum_that_is_off_by_more_than_rounding_is_stopped(
+def test_a_sum_that_differs_by_more_than_rounding_stops_the_candidate(
     candidate: Settings, check: str, where: str, named: str
 ) -> None:
     change_totals(candidate, "value_eur + 20000000", where)
@@ -124,8 +124,8 @@ def test_sum_that_is_off_by_more_than_rounding_is_stopped(
     assert f"border_crossing_incl_transit, total, {named}" in said
 
 
-def test_figure_that_the_simulator_is_not_made_to_meet_stops_real_data_only(candidate: Settings) -> None:
-    """A section and the EU, both twice as large as published."""
+def test_a_figure_that_the_simulator_does_not_reproduce_stops_only_real_data(candidate: Settings) -> None:
+    """The section and the EU figures are twice as large as published."""
     change(
         candidate,
         "update ops.anchors set outcome = 'outside', warehouse_value = 2 * published_value, difference_pct = 100"
@@ -136,5 +136,5 @@ def test_figure_that_the_simulator_is_not_made_to_meet_stops_real_data_only(cand
     said = gate(candidate, "held")
     assert "N08.eu (All goods to the EU, 2025, ownership_transfer): published 473313 mln euro" in said
     assert "N08.eu_share" in said
-    # A section warns.
+    # The section's figure only warns.
     assert "N05.section_6" not in said

@@ -1,4 +1,4 @@
-"""The commands of the runbook that back up and restore, on a state that is lost in between."""
+"""The runbook's backup and restore commands, with the state deleted in between."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 
 def test_a_lost_state_is_restored_to_the_same_content(simulated: SimulatedOffice, tmp_path: Path) -> None:
     section = RUNBOOK.read_text(encoding="utf-8").split("## Back up and restore\n")[1].split("\n## ")[0]
-    # The third, `rebuild`, is tried in test_rebuild.
+    # test_rebuild.py covers the third block, `rebuild`.
     backup, restore, _ = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     settings = simulated.settings

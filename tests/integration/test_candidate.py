@@ -1,4 +1,4 @@
-"""A candidate has one owner and one set of inputs, and its publication names them."""
+"""A candidate has one owner and one set of inputs, and its publication records them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ CBS, COMEXT = "cbs_85429ned", "eurostat_ds_045409"
 
 
 def quiet(message: str) -> None:
-    """Say nothing."""
+    """Discard a progress message."""
 
 
 @pytest.fixture
 def settings(simulated: SimulatedOffice, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Settings of the office, which DAGs have, too; waits for nobody."""
+    """Yield the office's settings with a short lock wait, and give the DAGs the same settings."""
     settings = replace(simulated.settings, lock_wait_seconds=0.1)
     monkeypatch.setattr(airflow_tasks, "SETTINGS", settings)
     yield settings
@@ -44,7 +44,7 @@ def settings(simulated: SimulatedOffice, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def run_task(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Any]:
-    """Return what does the work of a task as a run of that id."""
+    """Return a function that runs an Airflow task's function under a given run id."""
 
     def run(task: Any, run_id: str) -> Any:
         monkeypatch.setattr(airflow_tasks, "get_current_context", lambda: {"run_id": run_id})
@@ -54,7 +54,7 @@ def run_task(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Any]:
 
 
 def load(settings: Settings, dataset: str, run_id: str) -> str:
-    """Load the one slice of a dataset, or take back its withdrawal; returns its load id."""
+    """Load the single slice of a dataset, or reinstate its withdrawn load; return the load id."""
     if withdrawn := Landing(settings.landing).withdrawn(dataset):
         return ingest.reinstate_load(Run(settings, run_id), withdrawn[-1].load.load_id).load_id
     (part,) = ingest.plan_loads(Run(settings), dataset)
@@ -64,12 +64,12 @@ def load(settings: Settings, dataset: str, run_id: str) -> str:
 
 
 def marts_hash(settings: Settings) -> str:
-    """Return the content of the candidate's marts."""
+    """Return the content hash of the candidate's marts."""
     with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
         return content_hash(connection)
 
 
-def test_a_load_that_is_committed_while_dbt_builds_changes_nothing(
+def test_a_load_committed_while_dbt_builds_does_not_change_the_candidate(
     simulated: SimulatedOffice, settings: Settings
 ) -> None:
     building.prepare_candidate(Run(settings, "undisturbed"))
@@ -107,7 +107,7 @@ def test_a_load_that_is_committed_while_dbt_builds_changes_nothing(
     ingest.withdraw_load(Run(settings, "test", quiet), staged, "only for this test")
 
 
-def test_another_build_takes_the_candidate_and_the_first_one_says_so(
+def test_a_second_build_takes_the_candidate_and_the_first_reports_it(
     settings: Settings, run_task: Callable[[Any, str], Any]
 ) -> None:
     building.prepare_candidate(Run(settings, "scheduled__first"))
@@ -120,13 +120,13 @@ def test_another_build_takes_the_candidate_and_the_first_one_says_so(
     assert published.publish_id(settings) == before
 
 
-def test_who_builds_is_waited_for(settings: Settings) -> None:
+def test_other_commands_wait_for_a_running_build(settings: Settings) -> None:
     (load_id, *_) = [each.load_id for each in Landing(settings.landing).committed(CBS)]
     inside, leave = threading.Event(), threading.Event()
 
     def build() -> None:
         with candidate.hold_candidate(Run(settings, progress=quiet)):
-            # Who holds it already goes on.
+            # The lock is reentrant for its holder.
             building.prepare_candidate(Run(settings, "slow", quiet))
             inside.set()
             leave.wait(60)
@@ -145,7 +145,7 @@ def test_who_builds_is_waited_for(settings: Settings) -> None:
     assert Landing(settings.landing).is_committed(load_id)
 
 
-def test_a_load_that_is_withdrawn_takes_its_candidate_along(
+def test_withdrawing_a_load_invalidates_the_candidate_built_from_it(
     settings: Settings, run_task: Callable[[Any, str], Any]
 ) -> None:
     load_id = load(settings, COMEXT, "withdrawn")
@@ -158,7 +158,7 @@ def test_a_load_that_is_withdrawn_takes_its_candidate_along(
         building.test_candidate(Run(settings, "cli", quiet))
 
 
-def test_a_build_that_would_repeat_what_is_published_is_skipped(
+def test_a_build_of_the_published_inputs_is_skipped(
     settings: Settings, run_task: Callable[[Any, str], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(building, "run_dbt", lambda *_: None)
@@ -193,7 +193,7 @@ def test_a_build_that_would_repeat_what_is_published_is_skipped(
         assert not is_skipped()
     assert is_skipped()
 
-    # A published file that is not what was published is made anew.
+    # A published file that differs from its record is built again.
     log = settings.published.with_name(f"{settings.published.name}.wal")
     log.write_bytes(b"of a program that wrote")
     assert not is_skipped()
@@ -202,7 +202,7 @@ def test_a_build_that_would_repeat_what_is_published_is_skipped(
     assert published.query(settings, "select publish_id, inputs_sha256 from ops.publication").rows == before
 
 
-def test_a_model_that_fails_leaves_out_the_new_load_behind_it(
+def test_a_failed_model_excludes_the_new_load_it_depends_on(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_id = load(settings, COMEXT, "failing")
@@ -214,7 +214,7 @@ def test_a_model_that_fails_leaves_out_the_new_load_behind_it(
             raise failures.pop()
 
     monkeypatch.setattr(building, "run_dbt", run_dbt_that_fails_once)
-    # The model stands on one dataset.
+    # The model depends on one dataset.
     monkeypatch.setattr(building, "datasets_behind", lambda *_: {COMEXT})
     said: list[str] = []
     building.build_candidate(Run(settings, "failing", said.append))
@@ -223,7 +223,7 @@ def test_a_model_that_fails_leaves_out_the_new_load_behind_it(
     assert (held["load_id"], held["problem"]) == (load_id, "dbt's model stg_comext_sitc failed")
     assert held["found"] == "Conversion Error: nan"
 
-    # A model that stands on all of them blames none; the error names what is new.
+    # A model that depends on all datasets blames none; the error names the new loads.
     monkeypatch.setattr(building, "datasets_behind", lambda *_: {CBS, COMEXT})
     failures.append(DbtFailedError("dbt build failed", {"model.metaalexport.int_export_cells": "Conversion Error"}))
     with pytest.raises(DbtFailedError, match=f"loads since what is published: {load_id}"):

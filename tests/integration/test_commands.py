@@ -1,4 +1,4 @@
-"""The commands that ask the offices, as a user runs them: alone, two at once, and killed."""
+"""The commands that send requests to the offices, run as a user runs them: alone, concurrently, and killed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def office() -> Iterator[str]:
 
 
 def environment_in(office: str, folder: Path) -> dict[str, str]:
-    """Return a user's environment with empty state."""
+    """Return a user's environment with an empty state."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
     return {**clean, "METAALEXPORT_SIMULATOR_URL": office, "METAALEXPORT_VAR": str(folder / "var")}
 
@@ -48,7 +48,7 @@ def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for a command; its exit code and all it said, without line ends."""
+    """Wait for a command; return its exit code and its output with whitespace collapsed."""
     output, errors = process.communicate(timeout=120)
     return process.returncode, " ".join((output + errors).split())
 
@@ -58,16 +58,16 @@ def metaalexport(environment: dict[str, str], *arguments: str) -> tuple[int, str
 
 
 def slow_office(office: str, seconds: float) -> None:
-    """Let the next reply with data take its time."""
+    """Delay the next data reply by `seconds`."""
     fault = {"match": DATA, "kind": "slow", "times": 1, "delay_seconds": seconds}
     requests.post(f"{office}/_simulator/faults", json=[fault], timeout=10).raise_for_status()
 
 
 def wait_for_data_request(office: str) -> None:
-    """Wait until a run is in the middle of its extraction."""
+    """Wait until the office receives a data request."""
     deadline = time.monotonic() + 60
     while not any(DATA in entry["url"] for entry in requests.get(f"{office}/_simulator/requests", timeout=10).json()):
-        assert time.monotonic() < deadline, "the run never asked for data"
+        assert time.monotonic() < deadline, "the run sent no data request"
         time.sleep(0.02)
 
 
@@ -77,7 +77,7 @@ def landing_of(environment: dict[str, str]) -> Landing:
 
 @pytest.fixture(scope="module")
 def expected(office: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Content of the landing after a run that nothing disturbed."""
+    """Return the landing's content hash after an undisturbed run."""
     alone = environment_in(office, tmp_path_factory.mktemp("alone"))
     code, said = metaalexport(alone, *LOAD)
     assert code == 0, said
@@ -88,7 +88,7 @@ def clear_log(office: str) -> None:
     requests.delete(f"{office}/_simulator/requests", timeout=10).raise_for_status()
 
 
-def test_two_loads_at_once_end_like_one(environment: dict[str, str], office: str, expected: str) -> None:
+def test_two_concurrent_loads_end_like_a_single_load(environment: dict[str, str], office: str, expected: str) -> None:
     clear_log(office)
     slow_office(office, 3.0)
     first = start(environment, *LOAD)
@@ -98,14 +98,14 @@ def test_two_loads_at_once_end_like_one(environment: dict[str, str], office: str
     assert (code, other_code) == (0, 0), said + other_said
     waiting = "waiting: another run holds the connection to eurostat"
     assert [waiting in text for text in (said, other_said)] == [False, True]
-    # One of them committed; which, is open once both are past the fetch, and the other says so.
+    # Either run may commit once both have fetched; the other one reports that.
     assert ["unchanged" in text or "is loaded already" in text for text in (said, other_said)].count(True) == 1
     landing = landing_of(environment)
     assert len(list(landing.committed())) == 1
     assert landing.content_hash() == expected
 
 
-def test_load_that_may_not_wait_for_another_one_says_who_holds_the_office(
+def test_a_load_that_may_not_wait_reports_that_another_run_holds_the_office(
     environment: dict[str, str], office: str
 ) -> None:
     clear_log(office)
@@ -122,7 +122,7 @@ def test_load_that_may_not_wait_for_another_one_says_who_holds_the_office(
     assert len(list(landing_of(environment).committed())) == 1
 
 
-def test_load_that_is_killed_gives_the_office_back_and_the_next_one_ends_like_a_lone_run(
+def test_a_killed_load_releases_the_office_lock_and_the_next_load_succeeds(
     environment: dict[str, str], office: str, expected: str
 ) -> None:
     clear_log(office)
@@ -137,7 +137,7 @@ def test_load_that_is_killed_gives_the_office_back_and_the_next_one_ends_like_a_
     assert landing_of(environment).content_hash() == expected
 
 
-def test_a_load_that_a_person_took_back_waits_for_the_next_version(environment: dict[str, str]) -> None:
+def test_a_withdrawn_load_is_replaced_only_by_the_next_version(environment: dict[str, str]) -> None:
     settings = Settings.from_environment(environment)
     assert metaalexport(environment, *LOAD)[0] == 0
     (load,) = Landing(settings.landing).committed()
@@ -147,20 +147,20 @@ def test_a_load_that_a_person_took_back_waits_for_the_next_version(environment: 
     code, said = metaalexport(environment, *LOAD)
     assert code == 0
     assert "values of May are too high; the next version will be loaded" in said
-    # The same replies again are not loaded under another name either.
+    # The same replies are not loaded under another name either.
     code, said = metaalexport(environment, *LOAD, "--again")
     assert (code, f"reinstate {load.load_id}" in said) == (1, True)
     assert "values of May are too high" in metaalexport(environment, "status")[1]
     assert metaalexport(environment, "reinstate", load.load_id)[0] == 0
     assert list(Landing(settings.landing).committed()) == [load]
-    # What was refused to a person is told to him, and is no failure of the pipeline.
+    # A rejected user command is an error for the user, not a failure of the pipeline.
     code, said = metaalexport(environment, "reinstate", load.load_id)
     assert (code, "there is no withdrawn load" in said) == (1, True)
     steps = [row for row in Journal(settings.journal).read("runs") if row["step"] in ("withdraw", "reinstate")]
     assert [row["outcome"] for row in steps] == ["done", "done"]
 
 
-def test_a_scope_none_of_whose_codes_exist_is_named_and_the_others_are_loaded(
+def test_a_scope_without_existing_codes_is_reported_and_the_others_are_loaded(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     columns = "scope_code;scope_name_en;scope_name_nl;nomenclature_code;product_code"
@@ -177,13 +177,13 @@ def test_a_scope_none_of_whose_codes_exist_is_named_and_the_others_are_loaded(
     assert "scope 'slip' is empty" in metaalexport(given, "status")[1]
     code, said = metaalexport(given, "health", "--json")
     assert (code, '"scope_is_empty"' in said) == (2, True), said
-    # Corrected, it is asked for with the next load.
+    # The next load requests the corrected scope.
     scopes.write_text(scopes.read_text().replace("0199", "7602"))
     code, said = metaalexport(given, *LOAD)
     assert (code, "is empty" in said) == (0, False), said
 
 
-def test_doctor_of_this_machine_names_each_check(environment: dict[str, str]) -> None:
+def test_doctor_lists_each_check_of_this_machine(environment: dict[str, str]) -> None:
     code, said = metaalexport(environment, "doctor")
     assert code == 0, said
     assert re.search(r"is_right", said)
@@ -191,7 +191,7 @@ def test_doctor_of_this_machine_names_each_check(environment: dict[str, str]) ->
     assert " NO " not in said
 
 
-def test_doctor_names_what_it_found_of_other_projects_and_ports(environment: dict[str, str], office: str) -> None:
+def test_doctor_lists_settings_of_other_projects_and_ports_in_use(environment: dict[str, str], office: str) -> None:
     code, said = metaalexport({**environment, "AIRFLOW_HOME": "/secret", "HTTP_PROXY": "http://secret"}, "doctor")
     assert code == 0, said
     assert "AIRFLOW_HOME" in said
@@ -201,18 +201,18 @@ def test_doctor_names_what_it_found_of_other_projects_and_ports(environment: dic
     assert "secret" not in said
 
 
-def test_doctor_of_a_state_that_cannot_be_made_says_so_beside_all_else(
+def test_doctor_reports_a_state_folder_that_cannot_be_created_next_to_its_other_checks(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
     code, said = metaalexport({**environment, "METAALEXPORT_VAR": str(tmp_path / "file")}, "doctor")
     assert code == 1
-    # A long path folds the cells of the table.
+    # A long path wraps the cells of the table.
     assert re.search("state folder +│ NO", said)
     assert "great-expectations" in said
 
 
-def test_simulator_that_cannot_listen_says_where_it_could(environment: dict[str, str], office: str) -> None:
+def test_a_simulator_that_cannot_listen_suggests_a_free_port(environment: dict[str, str], office: str) -> None:
     code, said = metaalexport(environment, "simulate", "--port", "99999")
     assert code == 1
     assert "a port is a number from 1 to 65535; next: metaalexport simulate --port " in said
@@ -226,9 +226,7 @@ def test_simulator_that_cannot_listen_says_where_it_could(environment: dict[str,
         assert "Traceback" not in said
 
 
-def test_airflow_whose_port_is_taken_or_no_number_is_told_before_it_starts(
-    environment: dict[str, str], office: str
-) -> None:
+def test_up_rejects_a_taken_or_invalid_airflow_port_before_it_starts(environment: dict[str, str], office: str) -> None:
     for port, problem in ((office.rpartition(":")[2], "another program has it"), ("http", "not a number from 1")):
         given = {**environment, "METAALEXPORT_PROFILE": "simulator", "METAALEXPORT_AIRFLOW__API__PORT": port}
         code, said = metaalexport(given, "up")
@@ -236,7 +234,7 @@ def test_airflow_whose_port_is_taken_or_no_number_is_told_before_it_starts(
         assert "METAALEXPORT_AIRFLOW__API__PORT" in said
 
 
-def test_doctor_of_the_simulator_compares_with_the_registry_and_keeps_the_replies(environment: dict[str, str]) -> None:
+def test_doctor_compares_the_simulator_with_the_registry_and_keeps_the_replies(environment: dict[str, str]) -> None:
     code, said = metaalexport(environment, "doctor", "--simulator", "--dataset", "cbs_85429ned")
     assert code == 0, said
     assert "as declared" in said
@@ -246,7 +244,7 @@ def test_doctor_of_the_simulator_compares_with_the_registry_and_keeps_the_replie
     assert len(list((raw / "objects").glob("*/*"))) > 3
 
 
-def test_doctor_names_what_would_stop_a_load_and_its_last_line_foretells_the_run(
+def test_doctor_names_the_check_that_would_stop_a_load_and_predicts_the_run(
     environment: dict[str, str], office: str
 ) -> None:
     fault = {"match": "85429NED/MeasureCodes", "kind": "unit"}
@@ -260,12 +258,12 @@ def test_doctor_names_what_would_stop_a_load_and_its_last_line_foretells_the_run
     assert "a run against the simulator would publish: cbs_85429ned no because contract_is_kept" in said
     state = Settings.from_environment(environment).state
     assert list(Landing(state / "landing").committed()) == []
-    # What was learned is for a person to ask for; what a simulator says verifies nothing.
+    # Only `--write` stores corrections, and a simulator's replies verify nothing.
     assert not (state / "overlay").exists()
     assert not (state / "verified.json").exists()
 
 
-def test_doctor_that_asks_nobody_has_nothing_to_write(environment: dict[str, str]) -> None:
+def test_doctor_write_requires_live(environment: dict[str, str]) -> None:
     code, said = metaalexport(environment, "doctor", "--write")
     assert (code, "--write needs --live" in said) == (2, True)
 
@@ -282,7 +280,7 @@ def test_discover_finds_tables_and_names_the_registry_entry(environment: dict[st
     assert "known: cbs, eurostat" in said
 
 
-def test_calendar_shows_what_is_planned(environment: dict[str, str]) -> None:
+def test_calendar_lists_planned_publications(environment: dict[str, str]) -> None:
     code, said = metaalexport(environment, "calendar", "--from", "2026-07-01", "--to", "2026-12-31")
     assert code == 0, said
     assert re.search(r"[1-9]\d* publications planned from 2026-07-01 to 2026-12-31", said)

@@ -1,4 +1,4 @@
-"""What we read of dbt's files is what dbt reads of them."""
+"""`read_models` returns the same models and columns as dbt's manifest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def manifest() -> Path:
 
 
 @pytest.mark.parametrize("layer", ["staging", "intermediate", "marts", "ops"])
-def test_models_are_those_of_the_manifest(manifest: Path, layer: str) -> None:
+def test_models_match_the_manifest(manifest: Path, layer: str) -> None:
     nodes = [
         node
         for node in json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()

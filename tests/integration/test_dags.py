@@ -1,4 +1,4 @@
-"""The DAGs as Airflow sees them, in a process of its own with a fresh Airflow home."""
+"""The DAGs as Airflow imports them, in a separate process with a fresh Airflow home."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ print("DAGS " + json.dumps({"dags": dags, "errors": {str(k): str(v) for k, v in 
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Import the DAG folder as Airflow does and describe what came out."""
+    """Import the DAG folder as Airflow does; return a description of the DAGs."""
     settings = Settings(profile="simulator", state=tmp_path_factory.mktemp("dags") / "simulator")
     prepare_state(settings)
     environment = {**airflow_environment(settings), "METAALEXPORT_VAR": str(settings.state.parent)}
@@ -99,14 +99,14 @@ def test_dag_folder_imports_exactly_the_four_dags(bag: dict[str, Any]) -> None:
     assert set(bag["dags"]) == {"ingest_cbs", "ingest_eurostat", "build_warehouse", "maintain_warehouse"}
 
 
-def test_every_task_works_and_tells_of_its_failure(bag: dict[str, Any]) -> None:
+def test_every_task_does_work_and_reports_its_failure(bag: dict[str, Any]) -> None:
     tasks = {f"{dag_id}.{name}": task for dag_id, dag in bag["dags"].items() for name, task in dag["tasks"].items()}
     assert len(tasks) > 80
     assert [name for name, task in tasks.items() if not task["tells_failure"]] == []
     assert [name for name, task in tasks.items() if task["type"] == "EmptyOperator"] == []
 
 
-def test_runs_of_office_and_build_have_a_deadline(bag: dict[str, Any]) -> None:
+def test_ingest_and_build_runs_have_a_deadline(bag: dict[str, Any]) -> None:
     deadlines = {dag_id: dag["deadlines"] for dag_id, dag in bag["dags"].items()}
     callback = "metaalexport.alerts.run_is_late"
     assert deadlines == {
@@ -117,7 +117,7 @@ def test_runs_of_office_and_build_have_a_deadline(bag: dict[str, Any]) -> None:
     }
 
 
-def test_maintenance_looks_for_damage_last_and_whatever_failed_before(bag: dict[str, Any]) -> None:
+def test_maintenance_compares_raw_hashes_last(bag: dict[str, Any]) -> None:
     tasks = bag["dags"]["maintain_warehouse"]["tasks"]
     assert tasks["compare_raw_hashes"]["upstream"] == ["drop_served_generations"]
     assert set(tasks) == set(TASKS)
@@ -134,7 +134,7 @@ def test_every_default_dataset_is_ingested_and_triggers_the_build(bag: dict[str,
     assert "Asset" in bag["dags"]["build_warehouse"]["schedule"]
 
 
-def test_offices_are_asked_after_their_hours_and_at_the_first_start(bag: dict[str, Any]) -> None:
+def test_offices_are_polled_after_their_release_hours_and_at_the_first_start(bag: dict[str, Any]) -> None:
     assert bag["dags"]["ingest_cbs"]["looks"] == [
         ["0 7 * * *", "Europe/Amsterdam", True],
         ["0 12 * * *", "Europe/Amsterdam", True],
@@ -145,7 +145,7 @@ def test_offices_are_asked_after_their_hours_and_at_the_first_start(bag: dict[st
     ]
 
 
-def test_assets_lead_from_the_loads_to_what_is_published(bag: dict[str, Any]) -> None:
+def test_assets_link_the_loads_to_the_published_warehouse(bag: dict[str, Any]) -> None:
     tasks = bag["dags"]["build_warehouse"]["tasks"]
     landed = sorted(f"landing_{code}" for code in DEFAULT_DATASETS)
     assert (tasks["publish"]["inlets"], tasks["publish"]["outlets"]) == (landed, ["published_warehouse"])
@@ -153,7 +153,7 @@ def test_assets_lead_from_the_loads_to_what_is_published(bag: dict[str, Any]) ->
     assert tasks["serve"]["inlets"] == tasks["report"]["inlets"] == ["published_warehouse"]
 
 
-def test_office_tasks_have_pool_timeout_and_a_retry_policy(bag: dict[str, Any]) -> None:
+def test_fetch_tasks_have_a_pool_a_timeout_and_a_retry_policy(bag: dict[str, Any]) -> None:
     fetches = {
         (dag_id, name): task
         for dag_id, dag in bag["dags"].items()
@@ -180,15 +180,15 @@ def test_all_tasks_that_open_the_build_file_share_the_writer_slot(bag: dict[str,
     assert set(tasks) - writers == {"serve", "report"}
 
 
-def test_what_is_published_was_built_tested_and_judged_before(bag: dict[str, Any]) -> None:
+def test_publish_follows_build_test_and_gate(bag: dict[str, Any]) -> None:
     tasks = bag["dags"]["build_warehouse"]["tasks"]
     order = ["build_candidate", "test_candidate", "gate_candidate", "record_operations", "publish"]
     assert [tasks[name]["upstream"] for name in order] == [[], *([name] for name in order[:-1])]
     assert tasks["serve"]["upstream"] == tasks["report"]["upstream"] == ["publish"]
 
 
-def test_of_each_error_is_known_whether_it_is_retryable(bag: dict[str, Any]) -> None:
-    # They never leave the command line, or the function that they lead out of.
+def test_every_error_is_classified_as_retryable_or_not(bag: dict[str, Any]) -> None:
+    # These never leave the command line or the function that raises them.
     inside = {
         "ArchiveContentError",
         "ArchiveError",

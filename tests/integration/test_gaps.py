@@ -1,4 +1,4 @@
-"""The slice is the unit of failure: what passed is published, what did not is named, and nothing waits for it."""
+"""The slice is the unit of failure: slices that pass are published, and a failed slice is reported but blocks none."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.states import build_and_publish
 
 from .conftest import SimulatedOffice
 
-# Builds seven times: some two minutes.
+# Seven builds, about two minutes.
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 CBS, COMEXT = "cbs_85429ned", "eurostat_ds_045409"
 
 
 def quiet(message: str) -> None:
-    """Say nothing."""
+    """Discard a progress message."""
 
 
 def load(office: SimulatedOffice, dataset: str, run_id: str) -> None:
@@ -41,13 +41,13 @@ def states(office: SimulatedOffice) -> dict[str, gaps.SliceState]:
 
 @pytest.fixture
 def newer(simulated: SimulatedOffice) -> Iterator[SimulatedOffice]:
-    """The offices have published release 12."""
+    """Yield the offices after they have published release 12."""
     simulated.release(12)
     yield simulated
     simulated.heal()
 
 
-def test_a_dataset_that_is_stopped_leaves_the_others_to_be_published(newer: SimulatedOffice) -> None:
+def test_a_stopped_dataset_does_not_block_the_others(newer: SimulatedOffice) -> None:
     settings = newer.settings
     newer.fault(match="/data/DS-045409", kind="negative_value")
     with pytest.raises(gates.GateFailedError):
@@ -66,11 +66,11 @@ def test_a_dataset_that_is_stopped_leaves_the_others_to_be_published(newer: Simu
     rows = published.query(settings, "select dataset_code, state, problem, next_step from ops.slices order by 1").rows
     assert [row[:2] for row in rows] == [(CBS, "loaded"), (COMEXT, "behind")]
     assert rows[1][2:] == (state.problem, state.next_step)
-    # What was published of it before is still there.
+    # The rows published before are still there.
     assert published.query(settings, "select count(*) from marts.fct_exports where source_code = 'EUROSTAT'").rows[0][0]
 
 
-def test_stored_replies_are_judged_again_only_when_the_rules_changed(
+def test_stored_replies_are_gated_again_only_after_the_rules_changed(
     newer: SimulatedOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = newer.settings
@@ -79,19 +79,19 @@ def test_stored_replies_are_judged_again_only_when_the_rules_changed(
     newer.clear_log()
     with pytest.raises(gates.GateFailedError):
         ingest.load_slice(Run(settings, "by_the_same_rules", quiet), part)
-    assert newer.data_requests() > 0, "the office may have mended its reply"
+    assert newer.data_requests() > 0, "the rules have not changed, so the data must be requested again"
     monkeypatch.setattr(reference, "rules_hash", lambda: "other rules")
     newer.clear_log()
     with pytest.raises(gates.GateFailedError, match="values_are_not_negative"):
         ingest.load_slice(Run(settings, "by_other_rules", quiet), part)
     assert newer.data_requests() == 0
-    # Asked for it, the office is asked again.
+    # `again` requests the data from the office again.
     newer.heal()
     assert ingest.fetch_load(Run(settings, "again", quiet), part, again=True) is not None
     assert newer.data_requests() > 0
 
 
-def test_a_person_can_accept_what_a_load_breaks_and_the_reason_is_kept(newer: SimulatedOffice) -> None:
+def test_regate_accepts_failed_checks_and_records_the_reason(newer: SimulatedOffice) -> None:
     settings = newer.settings
     (load_id,) = ingest.stopped_loads(settings, [COMEXT])
     with pytest.raises(gates.GateFailedError):
@@ -115,7 +115,7 @@ def test_a_person_can_accept_what_a_load_breaks_and_the_reason_is_kept(newer: Si
     ingest.withdraw_load(Run(settings, "test"), load_id, "not a correction after all")
 
 
-def test_gate_2_leaves_out_the_loads_that_it_can_blame_and_publishes_the_rest(newer: SimulatedOffice) -> None:
+def test_the_publish_gate_holds_the_loads_it_blames_and_publishes_the_rest(newer: SimulatedOffice) -> None:
     settings = newer.settings
     part = ingest.plan_loads(Run(settings), COMEXT)[0]
     load_of_now = ingest.load_slice(Run(settings, "held", quiet), part, again=True)
@@ -135,12 +135,12 @@ def test_gate_2_leaves_out_the_loads_that_it_can_blame_and_publishes_the_rest(ne
     loads = {row[0] for row in published.query(settings, "select load_id from ops.loads").rows}
     assert load_of_now.load_id not in loads
     assert any(load_id.startswith(CBS) for load_id in loads)
-    # The next build tries it again.
+    # The next build includes the held load again.
     build_and_publish(settings, "tried_again")
     assert states(newer)[COMEXT].state == gaps.LOADED
 
 
-def test_a_dataset_that_fails_dbts_tests_is_left_out_and_the_rest_is_published(newer: SimulatedOffice) -> None:
+def test_a_dataset_that_fails_dbt_tests_is_held_and_the_rest_is_published(newer: SimulatedOffice) -> None:
     settings = newer.settings
     newer.release(13)
     for dataset in (CBS, COMEXT):
@@ -162,7 +162,7 @@ def test_a_dataset_that_fails_dbts_tests_is_left_out_and_the_rest_is_published(n
         codes.write_bytes(kept)
 
 
-def test_an_office_that_stays_away_is_asked_once_for_each_further_dataset(tmp_path: Path) -> None:
+def test_an_unreachable_office_gets_one_request_for_each_further_dataset(tmp_path: Path) -> None:
     # Nothing listens on the discard port.
     away = dict.fromkeys(("cbs", "eurostat"), "http://127.0.0.1:9")
     settings = Settings("live", tmp_path / "live", http_attempts=3, http_base_seconds=0.01, overrides=away)
@@ -175,7 +175,7 @@ def test_an_office_that_stays_away_is_asked_once_for_each_further_dataset(tmp_pa
         records = [json.loads(text) for path in settings.raw.glob("requests/*/*.json") if (text := path.read_text())]
         return sum(record["dataset"] == dataset for record in records)
 
-    # The first table is tried in OData v3 as well.
+    # The first table is also requested through OData v3.
     assert [tries(dataset, "one") for dataset in (CBS, "cbs_81234ned", COMEXT)] == [6, 1, 3]
     assert tries("cbs_85770ned", "another run") == 3
     assert [state.state for state in gaps.read_gaps(settings) if state.dataset_code == CBS] == [gaps.MISSING]

@@ -1,4 +1,4 @@
-"""Broken replies of the simulated offices: each stops at the landing gate by name; the next good load replaces it."""
+"""Broken replies of the simulated offices: the landing gate names the broken check, and the next good load passes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .conftest import SimulatedOffice, file_hash
 
 pytestmark = pytest.mark.integration
 
-# Another process: opens, reads and closes in a loop until it is told to stop.
+# A separate process that opens, reads and closes the file in a loop until it receives a line on stdin.
 READER = """
 import json, sys, threading, time
 import duckdb
@@ -57,7 +57,7 @@ while True:
 print(json.dumps(seen))
 """
 
-# Where v4 gives no data, v3 is asked.
+# The client requests OData v3 where v4 has no data.
 CBS, COMEXT = "/Observations\\?|/TypedDataSet", "/data/DS-045409"
 BROKEN = {
     "cbs_unit": ("cbs_85429ned", {"match": "/MeasureCodes", "kind": "unit"}, "contract_is_kept"),
@@ -80,7 +80,7 @@ BROKEN = {
 
 @pytest.fixture
 def next_release(simulated: SimulatedOffice) -> Iterator[SimulatedOffice]:
-    """The offices have published release 12, which is not loaded yet."""
+    """Yield the offices after they have published release 12, which is not loaded yet."""
     simulated.release(12)
     yield simulated
     simulated.heal()
@@ -94,7 +94,9 @@ def load_dataset(office: SimulatedOffice, dataset: str, run_id: str) -> list[Any
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_broken_load_stops_at_gate_1_and_leaves_the_published_bytes(next_release: SimulatedOffice, case: str) -> None:
+def test_a_broken_load_stops_at_the_landing_gate_and_leaves_the_published_file_unchanged(
+    next_release: SimulatedOffice, case: str
+) -> None:
     dataset, fault, named = BROKEN[case]
     settings = next_release.settings
     before = file_hash(settings.published)
@@ -109,7 +111,7 @@ def test_broken_load_stops_at_gate_1_and_leaves_the_published_bytes(next_release
     assert any(not row["is_passed"] and row["severity"] == "error" for row in recorded)
 
 
-def test_load_that_another_run_committed_meanwhile_is_no_error(simulated: SimulatedOffice) -> None:
+def test_a_load_committed_by_another_run_is_not_an_error(simulated: SimulatedOffice) -> None:
     said: list[str] = []
     load_id = next(iter(Landing(simulated.settings.landing).committed())).load_id
     assert ingest.gate_load(Run(simulated.settings, "late", said.append), load_id) == load_id
@@ -118,7 +120,7 @@ def test_load_that_another_run_committed_meanwhile_is_no_error(simulated: Simula
     assert said == [f"{load_id} is loaded already"]
 
 
-def test_next_good_load_heals_and_shows_the_new_release(next_release: SimulatedOffice) -> None:
+def test_the_next_good_load_publishes_the_new_release(next_release: SimulatedOffice) -> None:
     settings = next_release.settings
     newest = published.query(settings, "select max(month) from marts.rpt_destination_shares where is_complete").rows
     next_release.fault(match=COMEXT, kind="negative_value")
@@ -149,13 +151,13 @@ def test_unchanged_release_downloads_nothing(simulated: SimulatedOffice) -> None
     assert simulated.data_requests() == 0
 
 
-def test_simulated_loads_are_refused_by_a_profile_of_real_data(simulated: SimulatedOffice) -> None:
+def test_a_live_profile_rejects_simulated_loads(simulated: SimulatedOffice) -> None:
     real = replace(simulated.settings, profile="live")
     with pytest.raises(gates.GateFailedError, match="one_kind_of_data"):
         building.gate_candidate(Run(real, "mixed", lambda message: None))
 
 
-def test_reader_sees_no_error_and_no_half_refresh_while_the_warehouse_is_built(simulated: SimulatedOffice) -> None:
+def test_a_reader_sees_no_error_and_no_partial_refresh_during_a_build(simulated: SimulatedOffice) -> None:
     settings = simulated.settings
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, str(settings.published)],
@@ -169,7 +171,7 @@ def test_reader_sees_no_error_and_no_half_refresh_while_the_warehouse_is_built(s
     assert seen["errors"] == []
     assert seen["reads"] > 20
     assert seen["largest_deviation"] < 1e-9
-    assert len(seen["publish_ids"]) == 2, "the reader should have seen the old and the new publication"
+    assert len(seen["publish_ids"]) == 2, "the reader did not see both the old and the new publication"
 
 
 def test_totals_that_jump_are_not_published_unless_the_revision_is_accepted(simulated: SimulatedOffice) -> None:
@@ -206,7 +208,7 @@ def test_totals_that_jump_are_not_published_unless_the_revision_is_accepted(simu
         settings.warehouse.write_bytes(as_built)
 
 
-def test_a_published_file_that_somebody_wrote_is_not_compared_with_and_the_next_publish_heals_it(
+def test_a_modified_published_file_is_not_compared_with_and_the_next_publish_restores_it(
     simulated: SimulatedOffice,
 ) -> None:
     settings = simulated.settings
@@ -226,7 +228,7 @@ def test_a_published_file_that_somebody_wrote_is_not_compared_with_and_the_next_
     assert published.query(settings, "select content_sha256 from ops.publication").rows == content
 
 
-def test_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice) -> None:
+def test_a_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice) -> None:
     settings = simulated.settings
     before = file_hash(settings.published)
     with duckdb.connect(str(settings.warehouse)) as connection:
@@ -237,7 +239,7 @@ def test_candidate_that_loses_months_is_not_published(simulated: SimulatedOffice
 
 
 def _gate_one_after_another(folder: str, worker: int) -> list[bool]:
-    """Run gates as one task of a scheduler does, and render the docs; return what each found."""
+    """Run four gates as a scheduler's task does, and render the docs; return whether each gate passed."""
     found = []
     for turn in range(4):
         own = Path(folder) / f"{worker}-{turn}"
@@ -258,7 +260,7 @@ def _gate_one_after_another(folder: str, worker: int) -> list[bool]:
     return found
 
 
-def test_gates_run_side_by_side_as_a_scheduler_runs_them(tmp_path: Path) -> None:
+def test_gates_run_concurrently(tmp_path: Path) -> None:
     with ProcessPoolExecutor(max_workers=3, mp_context=get_context("spawn")) as pool:
         found = list(pool.map(_gate_one_after_another, [str(tmp_path)] * 3, range(3)))
     assert found == [[True] * 4] * 3
@@ -268,7 +270,7 @@ def test_gates_run_side_by_side_as_a_scheduler_runs_them(tmp_path: Path) -> None
     assert len(pages) == 12
 
 
-def test_a_message_shows_the_same_rows_whatever_order_a_table_has_them_in(tmp_path: Path) -> None:
+def test_a_message_shows_the_same_rows_for_any_row_order_of_the_table(tmp_path: Path) -> None:
     def found(order: str) -> list[str]:
         folder = tmp_path / order
         folder.mkdir()
@@ -289,7 +291,7 @@ def test_a_message_shows_the_same_rows_whatever_order_a_table_has_them_in(tmp_pa
     assert in_order[2].endswith("[{'value': 4999}, {'value': 4998}, {'value': 4997}]")
 
 
-def test_each_query_of_a_suite_says_which_rows_come_first() -> None:
+def test_every_query_of_a_suite_orders_its_rows() -> None:
     folder = Path(expectations.__file__).parent
     assert [
         path.name
@@ -298,11 +300,11 @@ def test_each_query_of_a_suite_says_which_rows_come_first() -> None:
     ] == []
 
 
-def test_tests_of_a_candidate_that_is_not_built_blame_no_load_and_say_so_once(
+def test_tests_of_an_unbuilt_candidate_blame_no_load_and_report_it_once(
     simulated: SimulatedOffice, capfd: pytest.CaptureFixture[str]
 ) -> None:
     settings = simulated.settings
-    # The last test of this office: the candidate is empty after it.
+    # This must stay the last test of the module: it leaves an empty candidate.
     building.prepare_candidate(Run(settings, "half"))
     with pytest.raises(DbtFailedError) as caught:
         building.test_candidate(Run(settings, "half", lambda message: None))

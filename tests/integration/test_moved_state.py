@@ -1,4 +1,4 @@
-"""A folder of states that was copied, on a machine whose environment is full of other projects."""
+"""A copied state folder, in an environment with the settings of other projects."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from metaalexport import airflow_home
 from tests.integration.conftest import SimulatedOffice, file_hash
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(400)]
-# Logs tell what happened where, and dbt's results are of its last run: nothing reads them to find something.
+# Logs and dbt's results describe past runs: no program reads paths from them.
 HISTORY = (".log", "run_results.json")
 
 
 def what_is_in(folder: Path) -> dict[str, tuple[int, str]]:
-    """Return time and content of each file."""
+    """Return the modification time and hash of each file."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, file_hash(path)) for path in files}
 
@@ -31,7 +31,7 @@ def pools_of(database: Path) -> set[str]:
         return {pool for (pool,) in connection.execute("select pool from slot_pool")}
 
 
-def test_a_copied_state_works_where_it_is_and_other_projects_are_left_alone(
+def test_a_copied_state_works_in_place_and_does_not_touch_other_projects(
     simulated: SimulatedOffice, tmp_path: Path
 ) -> None:
     old, new, theirs = simulated.settings.state.parent, tmp_path / "new", tmp_path / "theirs"
@@ -73,7 +73,7 @@ def test_a_copied_state_works_where_it_is_and_other_projects_are_left_alone(
     metaalexport(new, "prepare")
     metaalexport(new, "airflow", "pools", "set", "of_the_copy", "1", "made in the copy")
     metaalexport(new, "airflow", "dags", "reserialize")
-    # The candidate is copied as well, and the next one reads the loads of the copy.
+    # The copied candidate can be published, and the next build reads the loads of the copy.
     metaalexport(new, "publish")
     metaalexport(new, "build")
 
@@ -85,7 +85,7 @@ def test_a_copied_state_works_where_it_is_and_other_projects_are_left_alone(
         {"default_pool", "of_the_copy"},
         {"default_pool"},
     ]
-    # Airflow keeps its commands, word by word.
+    # Airflow logs its command lines verbatim, including paths.
     with closing(sqlite3.connect(databases[0], isolation_level=None)) as connection:
         connection.execute("delete from log")
         connection.execute("vacuum")

@@ -1,4 +1,4 @@
-"""The prompt of `metaalexport sql`, DuckDB's client, in a real terminal; and a statement from a pipe."""
+"""The prompt of `metaalexport sql` (DuckDB's client) in a real terminal, and statements from a pipe."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.unit.test_published import publish_small
 pytestmark = pytest.mark.integration
 COMMAND = str(Path(sys.executable).with_name("metaalexport"))
 LONG_QUERY = "select count(*) from range(1000000) a, range(1000000) b where a.range * b.range % 7 = 3;"
-# Not the prompt that is drawn again at each key.
+# Excludes the prompt that the client redraws at each key press.
 PROMPT = r"(?<!K)simulator> "
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings of a state in which something small is published, with a text that an office could have written."""
+    """Return settings of a state with a small publication that holds a hostile text, as an office could send it."""
     settings = Settings(profile="simulator", state=tmp_path / "var" / "simulator")
     text = HOSTILE.replace("\x00", "")
     publish_small(settings, f"create table marts.titles as select '{text}' as title")
@@ -37,7 +37,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
-    """A user's environment, in another time zone, with a configuration of the client that suits no published file."""
+    """Return a user's environment in another time zone, with a client configuration that fails on published files."""
     (tmp_path / ".duckdbrc").write_text(".prompt 'mine> '\nattach 'mine.duckdb';\nselect * from mine.none;\n")
     own = {"HOME": str(tmp_path), "METAALEXPORT_VAR": str(settings.state.parent), "TERM": "xterm", "TZ": "Asia/Tokyo"}
     return {**os.environ, **own}
@@ -45,7 +45,7 @@ def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., pexpect.spawn]]:
-    """Start `metaalexport sql` in a terminal."""
+    """Yield a function that starts `metaalexport sql` in a terminal."""
     started = []
 
     def start(*arguments: str) -> pexpect.spawn:
@@ -68,7 +68,7 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
 
 @pytest.fixture
 def terminal(start: Callable[..., pexpect.spawn]) -> pexpect.spawn:
-    """The prompt, waiting for a first statement."""
+    """Return a terminal at the first prompt."""
     process = start()
     process.expect(r"published \w+-\w+ on 2026-01-02 03:04 UTC, SIMULATED data, read-only")
     process.expect(PROMPT)
@@ -76,7 +76,7 @@ def terminal(start: Callable[..., pexpect.spawn]) -> pexpect.spawn:
 
 
 def ask(terminal: pexpect.spawn, text: str, answer: str) -> str:
-    """Type a statement and Enter, and wait for what its answer holds and for the next prompt; return the answer."""
+    """Type a statement and Enter, and wait for the pattern `answer` and the next prompt; return the output."""
     terminal.send(f"{text}\r")
     terminal.expect(answer)
     found = str(terminal.match[0])
@@ -91,11 +91,11 @@ def end(process: pexpect.spawn) -> int | None:
     return status
 
 
-def test_the_client_is_of_the_version_that_writes_the_file() -> None:
+def test_client_and_library_have_the_same_version() -> None:
     assert version("duckdb-cli") == version("duckdb")
 
 
-def test_query_is_answered_and_end_of_input_leaves(terminal: pexpect.spawn, settings: Settings) -> None:
+def test_a_query_is_answered_and_end_of_input_exits(terminal: pexpect.spawn, settings: Settings) -> None:
     ask(terminal, "select destination_code, share\rfrom marts.shares where share > 0;", r"US[^\n]*0\.07")
     ask(terminal, "select share_of from marts.share_of(destination := 'US') as share_of;", r"'share': 0\.07")
     ask(terminal, "select current_setting('TimeZone') as zone;", r"│ UTC ")
@@ -105,12 +105,12 @@ def test_query_is_answered_and_end_of_input_leaves(terminal: pexpect.spawn, sett
     assert "from marts.shares where share > 0;" in settings.prompt_history.read_text(encoding="utf-8")
 
 
-def test_a_long_result_is_cut_and_the_last_one_is_shown_whole(terminal: pexpect.spawn) -> None:
+def test_a_long_result_is_truncated_and_dot_last_shows_it_whole(terminal: pexpect.spawn) -> None:
     assert "│   100 │" not in ask(terminal, "from range(200);", r"(?s)│\s+0 │.*200 rows.*40 shown")
     assert "│   100 │" in ask(terminal, ".last", r"│\s+0 │")
 
 
-def test_table_is_completed_by_the_key(terminal: pexpect.spawn) -> None:
+def test_tab_completes_a_table_name(terminal: pexpect.spawn) -> None:
     terminal.send("from marts.wi\t")
     terminal.expect("marts.wide")
     ask(terminal, " limit 1;", r"measure_0")
@@ -118,7 +118,7 @@ def test_table_is_completed_by_the_key(terminal: pexpect.spawn) -> None:
 
 def test_ctrl_c_cancels_a_long_query_and_the_next_one_is_answered(terminal: pexpect.spawn) -> None:
     terminal.send(f"{LONG_QUERY}\r")
-    # Long enough for the query to be under way.
+    # Give the query time to start.
     time.sleep(2)
     began = time.monotonic()
     terminal.sendintr()
@@ -175,23 +175,23 @@ def test_the_published_file_is_read_only_and_no_other_file_is_touched(
     assert settings.published.read_bytes() == before
 
 
-def test_a_pager_is_a_program_that_safe_mode_lets_start(terminal: pexpect.spawn, tmp_path: Path) -> None:
-    """docs/analysts.md says so."""
+def test_safe_mode_allows_a_pager_program(terminal: pexpect.spawn, tmp_path: Path) -> None:
+    """docs/analysts.md documents this exception."""
     ask(terminal, ".pager 'tee paged'", "paged'")
     ask(terminal, "select 6 * 7 as answer;", r"│\s+42 │")
     assert "42" in (tmp_path / "paged").read_text(encoding="utf-8")
 
 
-def test_a_terminal_obeys_nothing_in_a_result(terminal: pexpect.spawn) -> None:
+def test_a_result_sends_no_control_sequences_to_the_terminal(terminal: pexpect.spawn) -> None:
     modes = "duckbox box table column line list csv tabs json markdown html insert quote latex"
     for mode in modes.split():
         ask(terminal, f".mode {mode}", mode)
         answer = ask(terminal, "from marts.titles;", r"\r\n(?s:.)*tin[^\n]*owned")
-        # The terminal of the test puts a carriage return before each line feed.
+        # The test's terminal puts a carriage return before each line feed.
         assert OBEYED.findall(answer.replace("\r\n", "\n").rstrip("\r")) == [], mode
 
 
-def test_a_new_publication_is_seen_when_the_prompt_is_opened_again(
+def test_a_new_publication_is_visible_after_reopening_the_prompt(
     start: Callable[..., pexpect.spawn], terminal: pexpect.spawn, settings: Settings
 ) -> None:
     count = "select count(*) as shares from marts.shares;"
@@ -225,7 +225,7 @@ def test_a_file_that_cannot_be_read_is_an_error(
     assert end(process) == 1
 
 
-def test_documentation_opens_the_prompt_like_this() -> None:
+def test_documentation_shows_the_command_of_the_prompt() -> None:
     assert ".venv/bin/metaalexport sql\n" in fences(read("docs/analysts.md"), "sh")
 
 
@@ -256,8 +256,8 @@ def test_prompt_with_an_output_file_is_an_error(start: Callable[..., pexpect.spa
     assert end(process) == 2
 
 
-def test_export_that_fails_says_why_and_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
-    # Of what is published here only the table of datasets is missing, from which sources and licences come.
+def test_a_failed_export_reports_the_cause_and_leaves_no_files(environment: dict[str, str], tmp_path: Path) -> None:
+    # This publication lacks only dim_dataset, the source of the export's sources and licences.
     code, _, error = run(environment, "export", "--to", str(tmp_path / "out"))
     assert code == 1
     assert "dim_dataset" in error

@@ -1,4 +1,4 @@
-"""The raw store alone makes everything anew: landing, marts, publication."""
+"""`metaalexport rebuild` restores landing, marts and publication from the raw store alone."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ CBS, COMEXT = "cbs_85429ned", "eurostat_ds_045409"
 
 
 def quiet(message: str) -> None:
-    """Say nothing."""
+    """Discard a progress message."""
 
 
 def load(settings: Settings, dataset: str, run_id: str) -> str:
-    """Load the one slice of a dataset; returns its load id."""
+    """Load the single slice of a dataset; return its load id."""
     (part,) = ingest.plan_loads(Run(settings), dataset)
     manifest = ingest.load_slice(Run(settings, run_id, quiet), part)
     assert manifest is not None
@@ -43,7 +43,7 @@ def load(settings: Settings, dataset: str, run_id: str) -> str:
 
 @pytest.fixture(scope="module")
 def settings(simulated: SimulatedOffice) -> Settings:
-    """A state with all that can become of a load: stopped and accepted, withdrawn, withdrawn and reinstated."""
+    """Return a state with every fate of a load: stopped and accepted, withdrawn, withdrawn and reinstated."""
     settings = simulated.settings
     simulated.release(12)
     ingest.withdraw_load(Run(settings, "test", quiet), load(settings, COMEXT, "twelve"), "Eurostat confirmed an error")
@@ -65,7 +65,7 @@ def settings(simulated: SimulatedOffice) -> Settings:
 
 
 def raw_alone(settings: Settings, folder: Path) -> Settings:
-    """Return settings of a state that holds nothing but a copy of the raw store."""
+    """Return settings of a state that holds only a copy of the raw store."""
     anew = replace(settings, state=folder / "var" / "simulator")
     shutil.copytree(settings.raw, anew.raw)
     return anew
@@ -80,7 +80,7 @@ def test_rebuild_ends_with_the_same_hashes(settings: Settings, tmp_path: Path) -
         "METAALEXPORT_PROFILE": "simulator",
         "METAALEXPORT_DATASETS": ",".join(settings.datasets),
         "METAALEXPORT_REPORTERS": ",".join(settings.reporters),
-        # Nobody answers there: nothing is asked for.
+        # Nothing listens on this port: a rebuild sends no requests.
         "METAALEXPORT_SIMULATOR_URL": "http://127.0.0.1:9",
     }
     done = subprocess.run(
@@ -96,13 +96,13 @@ def test_rebuild_ends_with_the_same_hashes(settings: Settings, tmp_path: Path) -
     load_id = list(Landing(anew.landing).committed(COMEXT))[-1].load_id
     assert Journal(anew.journal).accepted(load_id)["level_is_as_before"] == "a correction that was announced"
     assert anew.report.exists()
-    # The history is what it was: a second rebuild has the same to repeat.
+    # The history is unchanged, so a second rebuild would repeat the same events.
     assert list(RawStore(anew.raw).events()) == list(RawStore(settings.raw).events())
     with pytest.raises(ExtractError, match="holds loads"):
         rebuild_landing(Run(anew, "again", quiet))
 
 
-def test_a_damaged_reply_is_named_and_holds_up_nothing_else(settings: Settings, tmp_path: Path) -> None:
+def test_a_damaged_reply_is_reported_and_does_not_block_other_loads(settings: Settings, tmp_path: Path) -> None:
     anew = raw_alone(settings, tmp_path)
     newest = list(Landing(settings.landing).committed(CBS))[-1]
     damaged = RawStore(anew.raw).path(newest.payload_sha256s[-1])
@@ -119,7 +119,7 @@ def test_a_damaged_reply_is_named_and_holds_up_nothing_else(settings: Settings, 
     assert newest.load_id not in {load.load_id for load in Landing(anew.landing).committed(CBS)}
 
 
-def test_an_empty_raw_store_says_what_to_do(tmp_path: Path) -> None:
+def test_the_error_for_an_empty_raw_store_names_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(ExtractError, match="holds no history of loads") as caught:
         rebuild_landing(Run(Settings("simulator", tmp_path), "empty", quiet))
     assert "metaalexport run" in caught.value.next_step

@@ -1,4 +1,4 @@
-"""Release days from the office to the report, the real scheduler between them: a good one, and two bad ones."""
+"""Release days end to end, from the office through the real scheduler to the report: one good and two bad releases."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SHARES = """
 
 @dataclass
 class Shown:
-    """What the people see at one moment, in each of the three places where they look."""
+    """The publication as users see it at one moment in file, server and report."""
 
     publish_id: str
     us_shares: dict[date, float]
@@ -63,7 +63,7 @@ class Shown:
 
 @dataclass
 class Team:
-    """An office that publishes, a team's Airflow, its PostgreSQL, and its channel of alerts."""
+    """A team's setup: the office it loads from, its Airflow, its PostgreSQL and its alert channels."""
 
     office: SimulatedOffice
     airflow: Airflow
@@ -71,12 +71,12 @@ class Team:
     server: PostgresServer
 
     def runs(self, dag_id: str) -> dict[str, str]:
-        """Return the states of a DAG's runs by their ids."""
+        """Return the state of each run of a DAG by run id."""
         found = self.airflow.get(f"dags/{dag_id}/dagRuns", limit=100)["dag_runs"]
         return {run["dag_run_id"]: run["state"] for run in found}
 
     def look(self, dag_id: str) -> str:
-        """Run a DAG that loads; return the state it ended in."""
+        """Run an ingest DAG; return its final state."""
         run_id = self.airflow.trigger(dag_id)
         return str(
             self.airflow.wait(
@@ -87,13 +87,13 @@ class Team:
         )
 
     def look_and_build(self, dag_id: str) -> set[str]:
-        """Run a DAG that loads and wait for the build that follows; return its state."""
+        """Run an ingest DAG and wait for the builds that follow; return their states."""
         builds = set(self.runs("build_warehouse"))
         assert self.look(dag_id) == "success"
         return self.wait_for_builds(builds)
 
     def wait_for_builds(self, builds_before: set[str]) -> set[str]:
-        """Wait until all that is committed was built by runs that nobody triggered; return their states."""
+        """Wait until asset-triggered runs have built all committed loads; return the states of these runs."""
         committed = {load.load_id for load in Landing(self.office.settings.landing).committed()}
 
         def built() -> set[str]:
@@ -110,21 +110,21 @@ class Team:
         return set(self.airflow.wait("the builds", built, 900))
 
     def are_builds_waiting(self) -> bool:
-        """Whether a commit has asked for a build that has not begun: there is one at a time."""
+        """Return True if a commit has queued a build that has not started (builds run one at a time)."""
         reply = requests.get(
             f"{self.airflow.url}/api/v2/dags/build_warehouse/assets/queuedEvents", timeout=REPLY_SECONDS
         )
-        # Nothing waiting is "not found".
+        # Airflow replies 404 if no event is queued.
         assert reply.status_code in (200, 404), reply.text
         return reply.status_code == 200 and reply.json()["total_entries"] > 0
 
     def published_loads(self) -> set[str]:
-        """Return the loads that the published file was built from."""
+        """Return the load ids in the published file."""
         with duckdb.connect(str(self.airflow.published), read_only=True) as connection:
             return {load_id for (load_id,) in connection.execute("select load_id from ops.loads").fetchall()}
 
     def shown(self) -> Shown:
-        """Look where people look; file, server and report show the same publication."""
+        """Read file, server and report, and assert that they show the same publication."""
         with duckdb.connect(str(self.airflow.published), read_only=True) as connection:
             rows = connection.execute(SHARES).fetchall()
         assert rows
@@ -140,12 +140,12 @@ class Team:
         return PostgresServer(self.server.host, self.server.port, "marts", READER, READER_PASSWORD).connect()
 
     def health(self) -> tuple[int, list[dict[str, str]]]:
-        """Return exit code and findings of the monitor."""
+        """Return the exit code and the findings of `metaalexport health`."""
         done = self.command("health", "--json")
         return done.returncode, json.loads(done.stdout)["findings"]
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of ours as the team does."""
+        """Run a `metaalexport` command in the team's environment."""
         return subprocess.run(
             [METAALEXPORT, *arguments],
             env=self.airflow.environment, capture_output=True, text=True, timeout=300, check=False,
@@ -177,7 +177,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
             team = Team(SimulatedOffice(office, Settings.from_environment(airflow.environment)), airflow, sinks, admin)
             prepared = team.command("prepare-postgres")
             assert prepared.returncode == 0, prepared.stderr
-            # Both offices are asked at the first start; a look beside that waits for it.
+            # Both offices are polled at the first start; these runs wait for that poll.
             assert [team.look(dag_id) for dag_id in INGEST] == ["success", "success"]
             assert team.wait_for_builds(set()) == {"success"}
             yield team
@@ -191,7 +191,7 @@ def test_a_day_without_a_release_builds_nothing(team: Team) -> None:
     assert team.sinks.posts == []
 
 
-def test_a_release_reaches_file_server_and_report_and_nobody_is_alarmed(team: Team) -> None:
+def test_a_release_reaches_file_server_and_report_without_alerts(team: Team) -> None:
     before = team.shown()
     team.office.release(FIRST_RELEASE + 1)
     assert team.look_and_build("ingest_eurostat") == {"success"}
@@ -199,7 +199,7 @@ def test_a_release_reaches_file_server_and_report_and_nobody_is_alarmed(team: Te
     assert after.publish_id != before.publish_id
     assert after.newest_month > before.newest_month
     revised = [month for month, share in before.us_shares.items() if after.us_shares[month] != share]
-    assert revised, "a release revises some of the months before"
+    assert revised, "the release revises no earlier month"
     (month_before, release_before), (month, release) = (_stated(each.report, "Eurostat") for each in (before, after))
     assert month_before < month == after.newest_month
     assert release_before < release
@@ -209,7 +209,7 @@ def test_a_release_reaches_file_server_and_report_and_nobody_is_alarmed(team: Te
     assert (team.sinks.posts, team.sinks.mails) == ([], [])
 
 
-def test_a_release_that_gate_1_stops_is_told_by_dataset_and_rule_and_yesterdays_marts_still_serve(team: Team) -> None:
+def test_a_release_stopped_at_the_landing_gate_sends_an_alert_and_leaves_the_marts_unchanged(team: Team) -> None:
     before, builds = team.shown(), set(team.runs("build_warehouse"))
     team.office.release(FIRST_RELEASE + 2)
     team.office.fault(match=COMEXT, kind="wrong_total")
@@ -235,11 +235,12 @@ def test_a_release_that_gate_1_stops_is_told_by_dataset_and_rule_and_yesterdays_
     assert len(team.sinks.posts) == 1
 
 
-def test_a_release_that_gate_2_stops_is_held_back_and_holds_up_nothing_else(team: Team) -> None:
+def test_a_release_stopped_at_the_publish_gate_is_held_and_blocks_no_other_dataset(team: Team) -> None:
     before, builds = team.shown(), set(team.runs("build_warehouse"))
     told = len(team.sinks.posts)
     team.office.release(FIRST_RELEASE + 3)
-    # Within what the landing gate allows of a level, and all figures alike; beyond what a published total may move.
+    # The same factor for all figures is within the landing gate's limit for levels, but beyond the publish gate's limit
+    # for published totals.
     team.office.fault(match=COMEXT, kind="wrong_scale", factor=1.22)
     assert team.look("ingest_eurostat") == "success"
     assert team.wait_for_builds(builds) == {"success"}
@@ -251,7 +252,7 @@ def test_a_release_that_gate_2_stops_is_held_back_and_holds_up_nothing_else(team
     code, findings = team.health()
     assert (code, [finding["name"] for finding in findings]) == (1, ["load_is_held"])
 
-    # What CBS published on the same day does not wait for Eurostat's correction.
+    # The CBS release of the same day does not wait for Eurostat's correction.
     assert team.look_and_build("ingest_cbs") == {"success"}
     meanwhile = team.shown()
     assert meanwhile.us_shares == before.us_shares
@@ -270,7 +271,7 @@ def test_a_release_that_gate_2_stops_is_held_back_and_holds_up_nothing_else(team
 
 
 def _stated(report: str, office: str) -> tuple[date, date]:
-    """Return the newest month and the day of the release that the report's first lines state of an office."""
+    """Return an office's newest month and release date from the report's first lines."""
     line = re.search(f"<strong>{office}</strong>:(.*?)</li>", report, re.DOTALL)
     assert line
     _, month, _, release, _ = re.findall(r'<span class="en" lang="en">(.*?)</span>', line[1])

@@ -1,7 +1,7 @@
-"""Each finding of `health`: a state that has it, its remedy as it is written, and the finding is gone.
+"""Findings of `health` and their remedies: each remedy, followed as written, removes its finding.
 
-The others are in `tests/postgres/test_remedies.py` (they need a server) and `tests/unit/test_health.py` (an office's
-next release).
+The other findings are in `tests/postgres/test_remedies.py` (they need a server) and `tests/unit/test_health.py` (an
+office's next release).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.unit.test_remedies import COMMAND, RUNBOOK
 
 from .conftest import SimulatedOffice
 
-# Builds twice; the rest are loads of one slice.
+# Two builds; the other tests load one slice.
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 CBS, COMEXT, SMALL = "cbs_85429ned", "eurostat_ds_045409", "cbs_81234ned"
 LISTING, DATA = "/dataflow/ESTAT", "/data/DS-045409"
@@ -40,7 +40,7 @@ SOON = timedelta(hours=health.PUBLISH_WITHIN_HOURS + 1)
 
 @pytest.fixture(autouse=True)
 def user(simulated: SimulatedOffice, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The environment of somebody who works on that state by hand."""
+    """Set the environment of a user who works on that state by hand."""
     settings = simulated.settings
     for name, value in {
         "PROFILE": settings.profile,
@@ -59,21 +59,21 @@ def user(simulated: SimulatedOffice, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def found(later: timedelta = timedelta(0)) -> dict[str, health.Finding]:
-    """Return the findings of now, or of some hours later, by name."""
+    """Return the findings by name, as of now plus `later`."""
     return {finding.name: finding for finding in health.examine(Settings.from_environment(), datetime.now(UTC) + later)}
 
 
 def metaalexport(command: str) -> int:
-    """Run a command as it stands in a text; return its exit code."""
+    """Run a command as a text quotes it; return its exit code."""
     done = CliRunner().invoke(app, shlex.split(command))
-    # What `main` would print.
+    # `main` would print these.
     print(done.output, done.exception or "")
-    assert "\n0 tables" not in f"\n{done.output}", "a search that leads to nothing"
+    assert "\n0 tables" not in f"\n{done.output}", "the search finds no tables"
     return done.exit_code
 
 
 def follow(text: str) -> None:
-    """Run every command that a text names, in its order."""
+    """Run every command that a text quotes, in order."""
     commands = [match[2] for match in COMMAND.finditer(text)]
     assert commands, f"names no command: {text}"
     for command in commands:
@@ -81,7 +81,7 @@ def follow(text: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["http_503", "http_413_xml", "html_200", "truncate", "empty_200", "reset"])
-def test_an_office_that_failed_is_asked_again(simulated: SimulatedOffice, kind: str) -> None:
+def test_a_failed_office_request_is_repeated(simulated: SimulatedOffice, kind: str) -> None:
     simulated.fault(match=LISTING, kind=kind)
     assert metaalexport(f"load {COMEXT}") == 1
     finding = found()["slice_is_behind"]
@@ -91,7 +91,7 @@ def test_an_office_that_failed_is_asked_again(simulated: SimulatedOffice, kind: 
     assert found() == {}
 
 
-def test_an_office_that_is_busy_is_asked_when_the_other_run_is_done(simulated: SimulatedOffice) -> None:
+def test_a_busy_office_is_polled_after_the_other_run_ends(simulated: SimulatedOffice) -> None:
     other = start_holder(simulated.settings.offices / "eurostat.lock")
     assert metaalexport(f"load {COMEXT}") == 1
     finding = found()["slice_is_behind"]
@@ -102,14 +102,14 @@ def test_an_office_that_is_busy_is_asked_when_the_other_run_is_done(simulated: S
     assert found() == {}
 
 
-def test_a_dataset_that_was_never_asked_for_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dataset_that_was_never_requested_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METAALEXPORT_DATASETS", f"{CBS},{COMEXT},{SMALL}")
     finding = found()["slice_is_missing"]
     follow(finding.next_step)
     assert found() == {}
 
 
-def test_a_look_that_is_late_is_made(simulated: SimulatedOffice) -> None:
+def test_a_late_poll_is_made(simulated: SimulatedOffice) -> None:
     before = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     for path in (simulated.settings.journal / "runs").glob("*.jsonl"):
         for row in read_records(path):
@@ -122,7 +122,7 @@ def test_a_look_that_is_late_is_made(simulated: SimulatedOffice) -> None:
     assert found() == {}
 
 
-def test_a_table_that_was_stopped_ends_its_finding_when_it_is_not_asked_for(
+def test_a_discontinued_table_has_no_finding_once_it_is_not_requested(
     simulated: SimulatedOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Journal(simulated.settings.journal).step("told", "fetch", f"{COMEXT} NL 2025-01..newest") as note:
@@ -144,7 +144,7 @@ def test_a_table_that_was_stopped_ends_its_finding_when_it_is_not_asked_for(
     assert metaalexport(f"load {COMEXT}") == 0
 
 
-def test_a_scope_that_is_empty_is_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_scope_is_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scopes = tmp_path / "scopes.csv"
     header = "scope_code,scope_name_en,scope_name_nl,nomenclature_code,product_code,valid_from,valid_to\n"
     scopes.write_text(f"{header}film,Film,Folie,CN,99999998,,\n")
@@ -156,14 +156,14 @@ def test_a_scope_that_is_empty_is_corrected(tmp_path: Path, monkeypatch: pytest.
     assert found() == {}
 
 
-def test_a_record_that_is_damaged_is_set_aside(simulated: SimulatedOffice) -> None:
+def test_a_damaged_record_is_set_aside(simulated: SimulatedOffice) -> None:
     path = simulated.settings.journal / "runs" / "cut.jsonl"
     path.write_text('{"run_id": "r", "st')
     follow(found()["record_is_damaged"].next_step)
     assert found() == {}
 
 
-def test_a_raw_payload_that_was_changed_is_restored(simulated: SimulatedOffice) -> None:
+def test_a_changed_raw_payload_is_restored(simulated: SimulatedOffice) -> None:
     payload = next(path for path in (simulated.settings.raw / "objects").glob("*/*") if path.stat().st_size)
     kept, mode = payload.read_bytes(), payload.stat().st_mode
     payload.chmod(0o644)
@@ -171,16 +171,14 @@ def test_a_raw_payload_that_was_changed_is_restored(simulated: SimulatedOffice) 
     assert metaalexport("maintain") == 1
     finding = found()["step_failed"]
     assert "A raw payload was changed or is missing" in finding.next_step
-    # From the backup, as the section says.
+    # Restore from the backup, as the runbook section says.
     payload.write_bytes(kept)
     payload.chmod(mode)
     follow(finding.next_step)
     assert found() == {}
 
 
-def test_a_disk_that_is_full_is_cleared_of_what_can_be_removed(
-    simulated: SimulatedOffice, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_cleared_of_removable_files(simulated: SimulatedOffice, monkeypatch: pytest.MonkeyPatch) -> None:
     state = simulated.settings.state
     filler = state / "raw" / "incoming" / "filler"
     filler.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +199,7 @@ def test_a_disk_that_is_full_is_cleared_of_what_can_be_removed(
     assert found() == {}
 
 
-def test_a_load_that_gate_1_stopped_is_asked_for_again(
+def test_a_load_stopped_at_the_landing_gate_is_requested_again(
     simulated: SimulatedOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulated.release(12)
@@ -212,16 +210,16 @@ def test_a_load_that_gate_1_stopped_is_asked_for_again(
     monkeypatch.delenv("METAALEXPORT_REQUEST_BUDGET")
     simulated.fault(match=DATA, kind="negative_value")
     (command,) = [match[2] for match in COMMAND.finditer(finding.next_step)]
-    assert metaalexport(command) == 1, "the budget was raised as it says, and the landing gate was reached"
+    assert metaalexport(command) == 1, "with the raised budget, the load reaches the landing gate"
     finding = found()["slice_is_behind"]
     regate, again = [match[2] for match in COMMAND.finditer(finding.next_step)]
-    assert metaalexport(regate) == 1, "nothing changed"
+    assert metaalexport(regate) == 1, "the rules have not changed, so the landing gate must stop the load again"
     simulated.heal()
     assert metaalexport(again) == 0
     assert found() == {}
 
 
-def test_a_load_that_is_held_is_taken_back(simulated: SimulatedOffice) -> None:
+def test_a_held_load_is_withdrawn(simulated: SimulatedOffice) -> None:
     newest = [load.load_id for load in Landing(simulated.settings.landing).committed(COMEXT)][-1]
     row = {"load_id": newest, "problem": "totals_move_little", "found": "x 10", "held_at": utc_now()}
     gaps.write_held(simulated.settings, [row])
@@ -231,8 +229,8 @@ def test_a_load_that_is_held_is_taken_back(simulated: SimulatedOffice) -> None:
     assert found() == {}
 
 
-def test_what_is_not_published_or_was_changed_is_built_and_published(simulated: SimulatedOffice) -> None:
-    """Findings of one remedy, for a build takes long."""
+def test_unpublished_loads_and_a_changed_published_file_are_built_and_published(simulated: SimulatedOffice) -> None:
+    """One test covers the findings that a build and a publication resolve, because a build takes long."""
     settings = simulated.settings
     simulated.release(12)
     assert metaalexport(f"load {CBS}") == 0
@@ -244,7 +242,7 @@ def test_what_is_not_published_or_was_changed_is_built_and_published(simulated: 
     with pytest.raises(OSError, match="none"), Journal(settings.journal).step("r", "report", "index.html"):
         raise OSError("none")
     (settings.journal / "checks" / "cut.jsonl").write_text('{"gate": "candid')
-    # A candidate that is not whole: dbt's tests cannot run on it.
+    # dbt's tests cannot run on an incomplete candidate.
     settings.warehouse.unlink()
     assert metaalexport("publish") == 1
     both = [finding for finding in health.examine(Settings.from_environment()) if finding.name == "step_failed"]

@@ -1,4 +1,4 @@
-"""Real recorded replies through the whole pipeline; figures recomputed straight from the files."""
+"""Recorded real replies through the whole pipeline, compared with figures recomputed from the files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMEXT = "eurostat/bulk-api-2026-02/ds-045409_CN39201023_M_2023-01_2025-12.csv"
 
 @pytest.fixture(scope="module")
 def comext_exports(replayed: Settings) -> dict[str, dict[str, Decimal]]:
-    """Month to partner to value of NL's exports, read with the csv module."""
+    """Return NL's exports as month -> partner -> value (EUR), read with the csv module."""
     assert replayed.replay_folder is not None
     months: dict[str, dict[str, Decimal]] = defaultdict(dict)
     with (replayed.replay_folder / COMEXT).open(newline="", encoding="utf-8") as handle:
@@ -37,7 +37,7 @@ def comext_exports(replayed: Settings) -> dict[str, dict[str, Decimal]]:
     return months
 
 
-def test_cbs_year_totals_are_those_of_the_office(replayed: Settings) -> None:
+def test_cbs_yearly_totals_match_the_office(replayed: Settings) -> None:
     rows = published.query(
         replayed,
         "select flow_kind, value_eur / 1000000 from marts.fct_export_totals where period_type = 'year'"
@@ -61,7 +61,7 @@ def test_running_year_is_marked_incomplete(replayed: Settings) -> None:
     assert rows == ((date(2025, 1, 1), True), (date(2026, 1, 1), False))
 
 
-def test_cbs_total_without_members_is_not_loaded_and_ranks_nobody(replayed: Settings) -> None:
+def test_a_cbs_total_without_members_is_not_loaded_and_has_no_rank(replayed: Settings) -> None:
     rows = published.query(
         replayed,
         "select distinct destination_code, share, destination_rank from marts.rpt_destination_shares"
@@ -96,7 +96,7 @@ def test_shares_equal_value_over_world_for_every_complete_month(
         assert found[key][2] == pytest.approx(share, abs=1e-15), key
 
 
-def test_month_without_world_claims_no_share(replayed: Settings, comext_exports: dict[str, dict[str, Decimal]]) -> None:
+def test_a_month_without_world_has_no_shares(replayed: Settings, comext_exports: dict[str, dict[str, Decimal]]) -> None:
     assert set(comext_exports["2025-12"]) == {"CN"}
     rows = published.query(
         replayed,
@@ -127,7 +127,7 @@ def test_shares_sum_to_one_in_every_complete_month(replayed: Settings) -> None:
     assert all(total == pytest.approx(1, abs=1e-9) for (total,) in rows)
 
 
-def test_lineage_leads_to_url_and_bytes(replayed: Settings) -> None:
+def test_lineage_returns_url_and_payload_hash(replayed: Settings) -> None:
     share, requests = published.lineage(
         replayed,
         source="EUROSTAT",
@@ -159,7 +159,7 @@ def test_second_run_loads_nothing_and_publishes_the_same_content(replayed: Setti
     assert ((publication.content_sha256,),) == before
 
 
-def test_published_file_lets_a_reader_do_nothing_but_read(replayed: Settings, tmp_path: Path) -> None:
+def test_the_published_file_is_read_only_and_isolated(replayed: Settings, tmp_path: Path) -> None:
     with published.open_published(replayed) as connection:
         for statement in (
             "delete from marts.fct_exports",
@@ -172,7 +172,7 @@ def test_published_file_lets_a_reader_do_nothing_but_read(replayed: Settings, tm
                 connection.execute(statement)
 
 
-def test_published_tables_carry_comments_and_keys(replayed: Settings) -> None:
+def test_published_tables_have_comments_and_keys(replayed: Settings) -> None:
     tables = published.query(
         replayed, "select table_name, comment from duckdb_tables() where schema_name = 'marts'"
     ).rows
@@ -192,8 +192,8 @@ def test_published_tables_carry_comments_and_keys(replayed: Settings) -> None:
     assert bare == ()
 
 
-def test_recorded_totals_meet_what_was_published_of_them(replayed: Settings) -> None:
-    """Border crossing as it was in July 2026, against figures of 2019, 2021 and 2024 and against the reply itself."""
+def test_recorded_totals_match_published_figures(replayed: Settings) -> None:
+    """Compare border-crossing totals as of July 2026 with figures published in 2019, 2021, 2024 and in the reply."""
     rows = published.query(
         replayed, "select anchor_code, outcome, difference_pct from ops.anchors where outcome != 'not_loaded'"
     ).rows
@@ -202,6 +202,6 @@ def test_recorded_totals_meet_what_was_published_of_them(replayed: Settings) -> 
     assert len(own) == 20
     assert all(abs(found[code][1]) < 0.01 for code in own)
     press = {code: round(difference, 2) for code, (_, difference) in found.items() if code not in own}
-    # 497,874 of 496 billion, 482,713 of 483, 663,517 of 686.6.
+    # Warehouse (million euro) against published (billion euro): 497,874 and 496; 482,713 and 483; 663,517 and 686.6.
     assert press == {"N17.total": 0.38, "N16.total": -0.06, "N13.total": -3.36}
     assert {outcome for outcome, _ in found.values()} == {"within"}

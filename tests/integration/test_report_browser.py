@@ -1,4 +1,4 @@
-"""The report in a real browser: from a file, at three widths and on paper, without a network."""
+"""The report in a real browser, opened from a file without a network, at three widths and in print."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Visit:
-    """A page that remembers what went wrong on it and what it asked for."""
+    """A browser page that records its errors and its requests."""
 
     def __init__(self, browser: Browser, width: int, *, bypass_csp: bool = False) -> None:
         self.page: Page = browser.new_page(viewport={"width": width, "height": 900}, bypass_csp=bypass_csp)
@@ -90,7 +90,7 @@ def overflow(page: Page) -> int:
     return width
 
 
-def test_page_draws_its_charts_and_asks_for_nothing(visit: Visit, report_file: Path) -> None:
+def test_page_draws_its_charts_without_network_requests(visit: Visit, report_file: Path) -> None:
     page = visit.open(report_file)
     visit.drawn(f"nl {METAL}")
     assert marks(page, "shares-chart", "line") == 9
@@ -138,7 +138,7 @@ def test_selector_changes_caption_and_table(visit: Visit, report_file: Path) -> 
     before = page.locator("#ranking-table").inner_text()
     page.locator("#scope").select_option("mine")
     visit.drawn(f"nl {MINE}")
-    # The name is text, whatever it holds.
+    # The name is rendered as text, whatever it contains.
     assert '</script><script>alert("nl")</script>' in page.locator("#caption").inner_text()
     assert page.locator("#ranking-table").inner_text() != before
     assert "Niet geladen" in page.locator("#ranking-table tbody.apart").inner_text()
@@ -150,7 +150,7 @@ def test_selector_changes_caption_and_table(visit: Visit, report_file: Path) -> 
     assert visit.troubles == []
 
 
-def test_words_of_an_office_do_nothing_even_without_the_policy_of_the_page(browser: Browser, tmp_path: Path) -> None:
+def test_hostile_office_text_is_inert_even_without_the_page_policy(browser: Browser, tmp_path: Path) -> None:
     does = "globalThis.owned = 1"
     hostile = f"<!--</script><img src=x onerror='{does}'>${{{does}}}{{{{{does}}}}}]\\u003cscript>{does}</script>"
     literal = hostile.replace("'", "''")
@@ -174,7 +174,7 @@ def test_words_of_an_office_do_nothing_even_without_the_policy_of_the_page(brows
     visit.page.close()
 
 
-def test_totals_alone_claim_no_ranking(visit: Visit, report_file: Path) -> None:
+def test_totals_alone_show_no_ranking(visit: Visit, report_file: Path) -> None:
     page = visit.open(report_file, f"#lang=nl&view={TOTALS}")
     visit.drawn(f"nl {TOTALS}")
     assert "alleen totalen geladen" in page.locator("#view-notices").inner_text()
@@ -185,7 +185,7 @@ def test_totals_alone_claim_no_ranking(visit: Visit, report_file: Path) -> None:
     assert visit.troubles == []
 
 
-def test_months_can_be_chosen_over_12_months(visit: Visit, report_file: Path) -> None:
+def test_monthly_shares_can_replace_12_month_shares(visit: Visit, report_file: Path) -> None:
     page = visit.open(report_file)
     visit.drawn(f"nl {METAL}")
     assert "over 12 maanden" in page.locator("#shares-caption").inner_text()
@@ -195,7 +195,7 @@ def test_months_can_be_chosen_over_12_months(visit: Visit, report_file: Path) ->
     assert visit.troubles == []
 
 
-def test_table_stands_behind_the_chart(visit: Visit, report_file: Path) -> None:
+def test_chart_has_a_table_of_its_figures(visit: Visit, report_file: Path) -> None:
     page = visit.open(report_file)
     visit.drawn(f"nl {METAL}")
     page.locator("#shares-table summary").press("Enter")
@@ -218,7 +218,7 @@ def test_pointer_shows_the_figures_of_a_month(browser: Browser, report_file: Pat
     page.close()
 
 
-def test_every_printed_page_says_simulated(browser: Browser, tmp_path: Path) -> None:
+def test_every_printed_page_is_marked_simulated(browser: Browser, tmp_path: Path) -> None:
     file = make_report(tmp_path, "update ops.loads set is_simulated = true, transport = 'simulator'")
     visit = Visit(browser, 1280)
     page = visit.open(file)
@@ -233,7 +233,7 @@ def test_every_printed_page_says_simulated(browser: Browser, tmp_path: Path) -> 
     page.close()
 
 
-def test_page_without_shares_says_so(visit: Visit, tmp_path: Path) -> None:
+def test_page_without_shares_reports_it(visit: Visit, tmp_path: Path) -> None:
     page = visit.open(make_report(tmp_path, "delete from marts.rpt_destination_shares"))
     assert "Er zijn nog geen aandelen" in page.locator("#figures").inner_text()
     page.get_by_role("button", name="English").click()
@@ -245,7 +245,7 @@ def test_page_without_shares_says_so(visit: Visit, tmp_path: Path) -> None:
 def test_every_section_draws_its_charts(visit: Visit, report_file: Path) -> None:
     page = visit.open(report_file)
     visit.drawn(f"nl {METAL}")
-    # Countries of the world, but for Antarctica; in the window on Europe the same shapes, clipped.
+    # All countries except Antarctica; the map of Europe has the same shapes, clipped.
     assert marks(page, "map-world", "shape") == 176
     assert marks(page, "map-europe", "shape") == 176
     assert marks(page, "month-chart-0", "line") == 2
@@ -275,7 +275,7 @@ def test_map_is_shaded(visit: Visit, report_file: Path) -> None:
     visit.drawn(f"nl {METAL}")
     shapes = page.locator("#map-world svg .mark-shape path")
     fills = shapes.evaluate_all("paths => paths.map(path => path.getAttribute('fill'))")
-    # Germany has the darkest shade, the Netherlands the colour of the exporter, most countries no figure.
+    # Germany has the darkest shade, the Netherlands the exporter's colour, and most countries have no figure.
     assert fills.count("#0a3367") == 2
     assert fills.count("#f2a33a") == 1
     assert fills.count("#f0efeb") > 100
@@ -316,7 +316,7 @@ OVERLAPS = """
 
 
 @pytest.mark.parametrize("language", ["nl", "en"])
-def test_no_text_lies_on_another(visit: Visit, report_file: Path, language: str) -> None:
+def test_no_texts_overlap(visit: Visit, report_file: Path, language: str) -> None:
     page = visit.open(report_file, f"#lang={language}")
     visit.drawn(f"{language} {METAL}")
     assert page.evaluate(OVERLAPS) == []
@@ -328,9 +328,9 @@ def test_no_text_lies_on_another(visit: Visit, report_file: Path, language: str)
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", ["nl", "en"])
-def test_accessibility_checker_finds_nothing(browser: Browser, tmp_path: Path, width: int, language: str) -> None:
+def test_page_has_no_accessibility_violations(browser: Browser, tmp_path: Path, width: int, language: str) -> None:
     file = make_report(tmp_path, "update ops.loads set is_simulated = true, transport = 'simulator'")
-    # The policy of the page would keep the checker out too.
+    # The page's Content-Security-Policy would block the checker too.
     visit = Visit(browser, width, bypass_csp=True)
     page = visit.open(file, f"#lang={language}")
     visit.drawn(f"{language} {METAL}")
@@ -376,7 +376,7 @@ def test_link_to_a_section_keeps_language_and_view(browser: Browser, report_file
     page.close()
 
 
-def test_chart_of_the_page_shows_its_figures(browser: Browser, report_file: Path) -> None:
+def test_chart_tooltip_shows_its_figures(browser: Browser, report_file: Path) -> None:
     visit = Visit(browser, 1280)
     page = visit.open(report_file, "#lang=en")
     visit.drawn(f"en {METAL}")
@@ -387,7 +387,7 @@ def test_chart_of_the_page_shows_its_figures(browser: Browser, report_file: Path
     page.close()
 
 
-def test_paper_holds_every_fold_and_cuts_no_chart(browser: Browser, tmp_path: Path) -> None:
+def test_print_opens_every_fold_and_clips_no_chart(browser: Browser, tmp_path: Path) -> None:
     file = make_report(tmp_path, "update ops.loads set is_simulated = true, transport = 'simulator'")
     visit = Visit(browser, PAPER_WIDTH)
     page = visit.open(file)
@@ -395,7 +395,7 @@ def test_paper_holds_every_fold_and_cuts_no_chart(browser: Browser, tmp_path: Pa
     page.emulate_media(media="print")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details:not([open])").count() == 0
-    # Chromium shrinks all pages to the widest thing on them: nothing may be wider than the paper.
+    # Chromium shrinks all pages to the widest element, so no element may be wider than the paper.
     assert page.evaluate("document.documentElement.scrollWidth") <= PAPER_WIDTH
     for chart in page.locator(".chart svg").all():
         if chart.is_visible():

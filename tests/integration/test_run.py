@@ -1,4 +1,4 @@
-"""`metaalexport run`, as `make run` calls it: through Airflow, twice, on recorded replies."""
+"""`metaalexport run`, as `make run` calls it: two runs through Airflow on recorded replies."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 
 from .conftest import PE_FILM
 
-# Two whole runs through Airflow: a minute and a half.
+# Two complete runs through Airflow take about 90 seconds.
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A user's environment for a replay into a fresh folder."""
+    """Return a user's environment for a replay into a fresh folder."""
     shared = Path(__file__).resolve().parents[2].parent / "shared" / "data"
     if not shared.is_dir():
         pytest.skip("the recorded payloads (../shared/data) are not part of a checkout")
@@ -34,7 +34,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def metaalexport(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user does."""
+    """Run a `metaalexport` command as a user does."""
     return subprocess.run(
         [str(Path(sys.executable).with_name("metaalexport")), *arguments],
         env=environment,
@@ -46,7 +46,7 @@ def metaalexport(environment: dict[str, str], *arguments: str) -> subprocess.Com
 
 
 def content_of(output: str) -> str:
-    """Return the content hash that a run prints."""
+    """Return the content hash of the marts from a run's output."""
     match = re.search(r"marts content ([0-9a-f]{64})", output)
     assert match, output
     return match[1]
@@ -64,7 +64,7 @@ def test_run_twice_publishes_the_same_content_and_downloads_nothing_new(environm
     assert content_of(first.stdout) == content_of(second.stdout)
 
 
-def test_sql_lineage_status_and_verify_answer(environment: dict[str, str]) -> None:
+def test_sql_lineage_status_and_verify_succeed(environment: dict[str, str]) -> None:
     asked = metaalexport(
         environment, "sql", "select count(*) as n from marts.rpt_destination_shares", "--format", "csv"
     )
@@ -80,7 +80,7 @@ def test_sql_lineage_status_and_verify_answer(environment: dict[str, str]) -> No
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-def test_changed_raw_payload_is_found(environment: dict[str, str]) -> None:
+def test_a_changed_raw_payload_is_detected(environment: dict[str, str]) -> None:
     objects = sorted((Path(environment["METAALEXPORT_VAR"]) / "replay" / "raw" / "objects").glob("*/*"))
     assert objects
     largest = max(objects, key=lambda path: path.stat().st_size)
@@ -105,7 +105,7 @@ def test_write_through_sql_is_refused(environment: dict[str, str]) -> None:
     assert "read-only" in refused.stderr.lower()
 
 
-def test_wrong_settings_say_what_to_do(environment: dict[str, str]) -> None:
+def test_a_wrong_setting_is_named_without_a_traceback(environment: dict[str, str]) -> None:
     wrong = metaalexport({**environment, "METAALEXPORT_REPLAY": "/no/such/folder"}, "run")
     assert wrong.returncode == 1
     assert "METAALEXPORT_REPLAY" in wrong.stderr

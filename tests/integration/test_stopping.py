@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command within seconds, and the next one ends as if there was none."""
+"""Ctrl-C and SIGTERM end a command within seconds, and the next run ends as if nothing had been interrupted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 20
 
 @pytest.fixture
 def environment(simulated: SimulatedOffice) -> dict[str, str]:
-    """A user's environment, with the state of the office."""
+    """Return a user's environment with the office's state."""
     settings = simulated.settings
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))},
@@ -38,28 +38,30 @@ def environment(simulated: SimulatedOffice) -> dict[str, str]:
 
 
 def stop(environment: dict[str, str], command: str, seconds: float, number: signal.Signals) -> tuple[int, str]:
-    """Stop a command after some time; returns its exit code and what it said. Nothing that it started is left."""
+    """Stop a command after `seconds`, and assert that its child processes end; return its exit code and output."""
     process = subprocess.Popen(
         [METAALEXPORT, command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     time.sleep(seconds)
-    assert process.poll() is None, "it was done already"
+    assert process.poll() is None, "the command ended before the signal"
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
     started = time.monotonic()
     said, _ = process.communicate(timeout=60)
     assert time.monotonic() - started < PATIENCE_SECONDS
-    # Python's own tracker of semaphores goes when it sees that its process is gone.
+    # Python's resource tracker ends only after its process has ended.
     assert psutil.wait_procs(family, timeout=5)[1] == []
     return process.returncode, said
 
 
 @pytest.mark.timeout(900)
-def test_a_stopped_command_goes_on_where_it_was(simulated: SimulatedOffice, environment: dict[str, str]) -> None:
+def test_a_stopped_command_leaves_the_publication_and_can_be_repeated(
+    simulated: SimulatedOffice, environment: dict[str, str]
+) -> None:
     settings = simulated.settings
     query = "select publish_id, content_sha256 from ops.publication"
     ((publish_id, content),) = published.query(settings, query).rows
-    # `run` shows that Airflow and dbt, which it starts, end with it.
+    # `run` covers Airflow and dbt, which it starts and must end.
     for command, seconds, number in (
         ("build", 0.5, signal.SIGINT),
         ("build", 8, signal.SIGTERM),
@@ -78,7 +80,7 @@ def test_a_stopped_command_goes_on_where_it_was(simulated: SimulatedOffice, envi
     assert list(settings.state.glob("*.tmp*")) == []
 
 
-def test_a_port_in_use_is_named_before_anything_starts(environment: dict[str, str]) -> None:
+def test_up_reports_a_port_in_use(environment: dict[str, str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

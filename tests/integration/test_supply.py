@@ -1,4 +1,4 @@
-"""What is installed: the bill of materials lists it, and an audit that learned nothing does not pass for a good one."""
+"""The bill of materials lists every locked package, and an audit without a result does not pass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNKNOWN = {"name": "unknown", "skip_reason": "not found"}
 @pytest.mark.skipif(not TOOLS.exists(), reason="make .venv-audit/tools installs what writes it")
 def test_the_bill_of_materials_lists_every_package_of_the_lock_file(tmp_path: Path) -> None:
     target = tmp_path / "requirements.cdx.json"
-    # The tool checks what it wrote against CycloneDX's schema, and asks nobody on the network for it.
+    # The tool validates its output against CycloneDX's schema without network access.
     nobody = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "PATH": "/usr/bin:/bin"}
     command = ["make", f"--old-file={TOOLS.relative_to(ROOT)}", f"SBOM={tmp_path}", str(target)]
     subprocess.run(command, cwd=ROOT, env=nobody, check=True, capture_output=True, timeout=120)
@@ -48,7 +48,7 @@ def test_the_bill_of_materials_lists_every_package_of_the_lock_file(tmp_path: Pa
         (None, 77, "a.lock: not looked up: the service did not answer"),
     ],
 )
-def test_an_audit_says_what_it_learned(
+def test_the_audit_reports_its_result(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     packages: list[dict[str, Any]] | None,
@@ -59,7 +59,7 @@ def test_an_audit_says_what_it_learned(
         if packages is not None:
             (output,) = [part for part in command if str(part).startswith("--output=")]
             Path(output.removeprefix("--output=")).write_text(json.dumps({"dependencies": packages}))
-        # As pip-audit does: 0 where it skipped everything, 1 for what it found and for a service that is away.
+        # Like pip-audit: 0 if it skipped every package, 1 for a finding or an unreachable service.
         worst = packages is None or BROKEN in packages
         return subprocess.CompletedProcess(command, int(worst), "", "Traceback\nthe service did not answer\n")
 

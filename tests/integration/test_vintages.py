@@ -1,6 +1,6 @@
-"""Vintages, panels, completeness: a landing area written here, the real dbt, and the figures worked out again.
+"""Vintages, partner sets and completeness: dbt builds a generated landing area, and the figures are recomputed.
 
-Nothing here uses the extraction code: the landing contract is written by hand. All figures are made up.
+This module does not use the extraction code: it writes the landing contract by hand. All figures are made up.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ Facts = dict[FactKey, tuple[Decimal, Decimal | None]]
 
 
 def roles_of(dataset: str) -> list[str]:
-    """Return the landing columns of a dataset's dimensions, as its declaration has them."""
+    """Return the landing columns of a dataset's dimensions, in the order of its declaration."""
     return [column for column in get_dataset(dataset).dimensions.values() if column != "measure"]
 
 
@@ -78,7 +78,7 @@ def changes_columns(dataset: str) -> dict[str, str]:
 
 @dataclass
 class Load:
-    """One committed load, and what was asked for."""
+    """One committed load and its request."""
 
     dataset: str
     load_id: str
@@ -90,14 +90,14 @@ class Load:
     last_month: date
 
     def covers(self, reporter: str, product: str, month: date) -> bool:
-        """Whether the load asked for a group."""
+        """Return True if the load requested a group."""
         asked = any(product == p or (p.endswith("*") and product.startswith(p[:-1])) for p in self.products)
         return asked and reporter == self.reporter and self.first_month <= month <= self.last_month
 
 
 @dataclass
 class Office:
-    """A landing area being written, and everything that was said so far, by dataset and panel."""
+    """A landing area under construction, and all values reported so far, by dataset and partner set."""
 
     settings: Settings
     loads: list[Load] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Office:
     brought: dict[tuple[str, str, Cell], str] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Write the row-less tables of every declared dataset, and an empty journal."""
+        """Write the empty tables of every declared dataset, and an empty journal."""
         for dataset in load_registry():
             folder = self.settings.landing / dataset / "_schema"
             folder.mkdir(parents=True)
@@ -146,7 +146,7 @@ class Office:
         last_month: date,
         periods: dict[str, tuple[str, str]] | None = None,
     ) -> str:
-        """Write a load that found ``state`` (all that was asked for); only what it says anew is landed."""
+        """Write a load whose request returned ``state``; land only new, revised and withdrawn cells."""
         number = len(self.loads)
         load_id = f"{dataset}__{number:02d}"
         load = Load(dataset, load_id, vintage_at, panel, reporter, products, first_month, last_month)
@@ -193,7 +193,7 @@ class Office:
         return load_id
 
     def bulk(self, vintage_at: datetime, rows: list[dict[str, Any]]) -> None:
-        """Write a load of bulk rows as they are."""
+        """Write a load of bulk rows unchanged."""
         load_id = f"eurostat_comext_bulk__{len(self.loads):02d}"
         load = Load("eurostat_comext_bulk", load_id, vintage_at, "*", "NL", ["*"], date(2024, 1, 1), date(2024, 12, 1))
         self.loads.append(load)
@@ -270,7 +270,7 @@ class Office:
             (records / f"{request}.json").write_text(json.dumps(record) + "\n")
 
     def facts_at(self, moment: datetime) -> Facts:
-        """Work the facts out again, from whole states: what each group's panel in force had said by then."""
+        """Recompute the facts from complete states: each group's values in its partner set in force at `moment`."""
         said: dict[tuple[str, str], State] = {}
         in_force: dict[tuple[str, str, str, date], Load] = {}
         known = sorted(
@@ -331,7 +331,7 @@ def group_of(roles: list[str], cell: Cell) -> tuple[str, str, date]:
     return dimensions.get("reporter", "NL"), dimensions["product"], date(int(digits[:4]), int(digits[4:6]), 1)
 
 
-# Office codes with their meaning, as the seed office_partners has them.
+# Office codes and their meaning, as in the seed office_partners.
 CBS_PARTNERS = {
     "T001047": ("total", ""),
     "L007935": ("aggregate", ""),
@@ -360,7 +360,7 @@ Member = tuple[str, str, Decimal, Decimal | None]
 
 
 def facts_of_series(series: tuple[str, str, str, str, str, date], members: list[Member], *, has_all: bool) -> Facts:
-    """Return destinations of one concept, flow kind, reporter, product and month, remainder included."""
+    """Return the destinations of one concept, flow kind, reporter, product and month, including the remainder."""
     concept, flow, reporter, nomenclature, product, month = series
 
     def key(destination: str) -> FactKey:
@@ -424,7 +424,7 @@ JANUARY, FEBRUARY, MARCH = date(2025, 1, 1), date(2025, 2, 1), date(2025, 3, 1)
 
 
 def _revise(state: State, wanted: Sequence[Cell], dice: random.Random, share: float) -> State:
-    """Return a state in which some cells are revised, gone, without a value, or back."""
+    """Return a state in which some cells are revised, removed, without a value, or restored."""
     revised = dict(state)
     for cell in wanted:
         if dice.random() < share:
@@ -435,7 +435,7 @@ def _revise(state: State, wanted: Sequence[Cell], dice: random.Random, share: fl
 
 
 def write_random_history(office: Office, seed: int) -> None:
-    """Eight releases of each of two datasets, with revisions, withdrawals, two panels and partial reloads."""
+    """Write eight releases of two datasets with revisions, withdrawals, two partner sets and partial reloads."""
     dice = random.Random(seed)
     cbs = [
         (partner, product, period, measure)
@@ -460,7 +460,7 @@ def write_random_history(office: Office, seed: int) -> None:
     states: dict[str, State] = {"cbs_85429ned": {}, "eurostat_ds_045409": {}}
     for number in range(8):
         for dataset, cells in (("cbs_85429ned", cbs), ("eurostat_ds_045409", comext)):
-            # The third release repeats the second to the cell.
+            # The third release repeats every cell of the second.
             share = (1.0, 0.3, 0.0, 0.05, 0.3, 0.05, 0.3, 0.1)[number]
             state = _revise(states[dataset], cells, dice, share)
             states[dataset] = state
@@ -488,7 +488,7 @@ def write_random_history(office: Office, seed: int) -> None:
 
 
 def build(settings: Settings, tests: list[str]) -> None:
-    """Build with dbt, run its tests on the models named (all if none), and publish."""
+    """Build with dbt, run the tests of the models in `tests` (all models if empty), and publish."""
     building.build_candidate(Run(settings, "test"))
     run_dbt(settings, ["test", "--exclude-resource-type", "unit_test", *(["--select", *tests] if tests else [])])
     publish_duckdb(
@@ -501,7 +501,7 @@ def build(settings: Settings, tests: list[str]) -> None:
 
 
 def published_facts(connection: duckdb.DuckDBPyConnection, relation: str) -> Facts:
-    """Read facts as the oracle writes them."""
+    """Return a relation's facts in the form of `Office.facts_at`."""
     rows = connection.execute(
         "select concept_code, flow_kind, reporter_code, destination_code, nomenclature_code, product_code, month,"
         f" value_eur, quantity_kg from {relation}"
@@ -513,23 +513,25 @@ def published_facts(connection: duckdb.DuckDBPyConnection, relation: str) -> Fac
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Office:
-    """Sixteen and more loads with revisions of every kind, built and published."""
+    """Return a published history of at least sixteen loads with revisions of every kind."""
     office = Office(Settings("simulator", tmp_path_factory.mktemp("history") / "simulator"))
     office.prepare()
     write_random_history(office, seed=20250424)
-    # Numbers by chance need not make sense as shares; as facts they must hold together.
+    # Random numbers need not make sense as shares, but the facts must be consistent.
     build(office.settings, ["fct_exports", "fct_exports_vintages", "loads", "intermediate"])
     return office
 
 
 @pytest.fixture
 def reader(history: Office) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A reader of the published file, with the readers' restrictions."""
+    """Yield a connection to the published file with the readers' restrictions."""
     with connect_published(history.settings.published) as connection:
         yield connection
 
 
-def test_exports_as_of_every_vintage_is_what_was_said_then(history: Office, reader: duckdb.DuckDBPyConnection) -> None:
+def test_exports_as_of_every_vintage_match_the_values_reported_by_then(
+    history: Office, reader: duckdb.DuckDBPyConnection
+) -> None:
     vintages = sorted({load.vintage_at for load in history.loads})
     assert len(vintages) == 8
     for vintage in vintages:
@@ -547,7 +549,7 @@ def test_fct_exports_is_the_newest_vintage(history: Office, reader: duckdb.DuckD
     assert published_facts(reader, "marts.fct_exports_vintages where valid_to is null") == expected
 
 
-def test_versions_of_a_fact_follow_each_other_and_differ(history: Office, reader: duckdb.DuckDBPyConnection) -> None:
+def test_versions_of_a_fact_do_not_overlap_and_differ(history: Office, reader: duckdb.DuckDBPyConnection) -> None:
     neighbours = reader.execute(
         """
         select
@@ -573,14 +575,14 @@ def test_versions_of_a_fact_follow_each_other_and_differ(history: Office, reader
     assert neighbours[0][1:] == (0, 0)
 
 
-def test_a_release_that_repeats_what_was_said_adds_no_row(history: Office, reader: duckdb.DuckDBPyConnection) -> None:
+def test_a_release_of_known_figures_adds_no_row(history: Office, reader: duckdb.DuckDBPyConnection) -> None:
     third = sorted({load.vintage_at for load in history.loads})[2]
     begun = reader.execute("select count(*) from marts.fct_exports_vintages where valid_from = ?", [third]).fetchall()
     assert begun == [(0,)]
     assert history.facts_at(third) == history.facts_at(third - timedelta(days=1))
 
 
-def test_a_date_means_the_whole_day_and_a_timestamp_its_moment(
+def test_a_date_includes_the_whole_day_and_a_timestamp_ends_at_its_moment(
     history: Office, reader: duckdb.DuckDBPyConnection
 ) -> None:
     first = min(load.vintage_at for load in history.loads)
@@ -597,10 +599,8 @@ def test_a_date_means_the_whole_day_and_a_timestamp_its_moment(
     assert len(reader.execute("from marts.exports_as_of(?)", [first.date()]).fetchall()) == rows(f"timestamp '{first}'")
 
 
-def test_a_figure_leads_to_the_load_in_which_it_changed_last(
-    history: Office, reader: duckdb.DuckDBPyConnection
-) -> None:
-    """Countries with one code of the office: the load and request that brought the cell, confirmed by a newer one."""
+def test_a_figure_names_the_load_of_its_last_change(history: Office, reader: duckdb.DuckDBPyConnection) -> None:
+    """A fact of a country with one office code names the load and request of its last change."""
     rows = reader.execute(
         "select product_code, month, value_eur, load_id, request_id, vintage_at from marts.fct_exports"
         " where concept_code = 'border_crossing_incl_transit' and flow_kind = 'total' and destination_code = 'DE'"
@@ -619,7 +619,7 @@ def test_a_figure_leads_to_the_load_in_which_it_changed_last(
     assert n_older > 0
 
 
-def test_totals_and_years_are_those_of_the_newest_vintage(history: Office, reader: duckdb.DuckDBPyConnection) -> None:
+def test_totals_and_years_match_the_newest_vintage(history: Office, reader: duckdb.DuckDBPyConnection) -> None:
     rows = reader.execute(
         "select period_type, product_code, period_start, value_eur, is_complete_period from marts.fct_export_totals"
         " where concept_code = 'border_crossing_incl_transit' and flow_kind = 'total'"
@@ -640,7 +640,7 @@ def test_totals_and_years_are_those_of_the_newest_vintage(history: Office, reade
     assert set(rows) == expected
 
 
-def test_ops_says_what_changed_in_each_load(history: Office, reader: duckdb.DuckDBPyConnection) -> None:
+def test_ops_lists_the_changes_of_each_load(history: Office, reader: duckdb.DuckDBPyConnection) -> None:
     rows = reader.execute(
         "select dataset_code, rows_changed, rows_withdrawn, is_full, panel, protocol from ops.loads order by load_id"
     ).fetchall()
@@ -654,7 +654,7 @@ def test_ops_says_what_changed_in_each_load(history: Office, reader: duckdb.Duck
 
 
 def test_datasets_without_loads_have_no_changes(history: Office) -> None:
-    # The views of the candidate read files by paths relative to its folder.
+    # The candidate's views read files by paths relative to its folder.
     here = {"file_search_path": str(history.settings.state)}
     with duckdb.connect(str(history.settings.warehouse), read_only=True, config=here) as connection:
         counts = connection.execute(
@@ -668,7 +668,7 @@ EU_PARTNERS = ["DE", "FR", "BE", "IT", "ES", "PL", "AT", "SE", "DK", "IE"]
 
 
 def write_months(office: Office) -> None:
-    """14 months of HS 72 and 73: the last has its total but only 4 of 10 EU partners, the one before 6 of 10."""
+    """Write 14 months of HS 72 and 73: the last has its total but only 4 of 10 EU partners, the one before 6 of 10."""
     state: State = {}
     for number in range(14):
         month = (date(2024, 1, 1) + timedelta(days=31 * number)).replace(day=1)
@@ -688,7 +688,7 @@ def write_months(office: Office) -> None:
 
 
 def write_ownership(office: Office) -> None:
-    """One month of 85427NED: sections and the goods that were never in the country make up the total."""
+    """Write one month of 85427NED: a section and the goods that were never in the country add up to the total."""
     state: State = {}
     for product, value in (("T001082", 100.0), ("A018678", 60.0), ("A051811", 40.0)):
         for partner, share in (("T001047", 1.0), ("L008778", 0.25), ("L008592", 0.75)):
@@ -707,7 +707,7 @@ def write_ownership(office: Office) -> None:
 
 
 def write_bulk(office: Office) -> None:
-    """Three months of bulk rows: a code whose SITC changes, masked codes, and an annual file."""
+    """Write three months of bulk rows: a code whose SITC changes, masked codes, and an annual file."""
 
     def row(period: str, product: str, **classes: str) -> dict[str, Any]:
         texts = {"layout": "v2", "reporter": "NL", "partner": "US", "trade_type": "E", "flow": "2"}
@@ -730,13 +730,13 @@ def write_bulk(office: Office) -> None:
             row("202401", "72XXXXXX", sitc="673XX", cpa21="24XX", section="15", partner="CN"),
         ],
     )
-    # A later load has it that the first month was classified otherwise.
+    # A later load revises the classification of the first month.
     office.bulk(datetime(2025, 4, 1, 9), [row("202401", "72085120", sitc="67310", cpa21="2410", section="15")])
 
 
 @pytest.fixture(scope="module")
 def months(tmp_path_factory: pytest.TempPathFactory) -> Office:
-    """A small landing area for completeness, ownership transfer and the bridge."""
+    """Return a small published landing area for completeness, ownership transfer and the bridge."""
     office = Office(Settings("simulator", tmp_path_factory.mktemp("months") / "simulator"))
     office.prepare()
     write_months(office)
@@ -746,7 +746,7 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> Office:
     return office
 
 
-def test_a_month_short_of_eu_partners_carries_no_shares(months: Office) -> None:
+def test_a_month_with_too_few_eu_partners_has_no_shares(months: Office) -> None:
     with connect_published(months.settings.published) as connection:
         rows = connection.execute(
             "select month, bool_and(is_complete), any_value(incomplete_reason), count(share), count(value_eur)"
@@ -754,13 +754,13 @@ def test_a_month_short_of_eu_partners_carries_no_shares(months: Office) -> None:
         ).fetchall()
     by_month = {row[0]: row[1:] for row in rows}
     assert len(by_month) == 14
-    # Six of ten are no fewer than half of the usual; four of ten are.
+    # Six of ten partners are at least half of the usual number; four of ten are not.
     assert by_month[date(2025, 1, 1)][:2] == (True, None)
     assert by_month[date(2025, 2, 1)] == (False, "intra_eu_incomplete", 0, 7)
     assert all(row[0] for month, row in by_month.items() if month < date(2025, 2, 1))
 
 
-def test_ownership_transfer_stands_beside_border_crossing(months: Office) -> None:
+def test_ownership_transfer_is_published_as_its_own_concept(months: Office) -> None:
     with connect_published(months.settings.published) as connection:
         shares = connection.execute(
             "select scope_code, share from marts.rpt_destination_shares"

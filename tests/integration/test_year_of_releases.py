@@ -1,8 +1,7 @@
-"""A year of monthly releases with revisions: what was loaded, stored and published, against what the offices showed.
+"""A year of monthly releases with revisions: loaded, stored and published figures against the offices' figures.
 
-What the offices showed at a release is asked of the simulator itself, in whole and in another way than the pipeline
-asks it, read with DuckDB's own readers, and worked out to facts by the SQL below. Nothing of it comes from the
-landing area.
+The tests request each release from the simulator in full, with other requests than the pipeline's, read the replies
+with DuckDB's own readers, and derive the facts with the SQL below. The expected facts do not use the landing area.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ from tests.fault.loads import broken_checks
 # The year is loaded before the first test.
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
 
-# The first load, eleven monthly ones, the one in which everything is asked for again after a year, a repetition.
+# The first load, eleven monthly loads, the full reload after a year, and a repetition.
 FIRST, LAST_MONTHLY, YEARLY, REPEATING = 1, 12, 13, 14
-# Built and published one after the other, as every month.
+# Releases that are built and published in sequence, as every month.
 PUBLISHED = (11, LAST_MONTHLY, YEARLY)
 CBS, COMEXT = "cbs_85429ned", "eurostat_ds_045409"
 PARTS = {
@@ -48,7 +47,7 @@ PARTS = {
 CBS_MEASURES = ("D001636", "M001648", "M001632", "M007897")
 COMEXT_DATA = "/eurostat/api/comext/dissemination/sdmx/2.1/data/DS-045409"
 
-# Facts of a release, of both offices: destinations, and the rest of the office's total where its members leave one.
+# Facts of both offices in a release: destinations, and the remainder of the office's total, if any.
 FACTS = """
 with partners as (
     from read_csv('{reference}/office_partners.csv', all_varchar = true)
@@ -147,17 +146,17 @@ select concept_code, flow_kind, destination_code, nomenclature_code, product_cod
 
 
 class RepeatingRelease(Release):
-    """A round in which nothing is new but the stamps."""
+    """A release whose only new content is its stamps."""
 
     @property
     def eurostat_months(self) -> int:
-        """Number of months: those of the round before."""
+        """Number of months, equal to that of the previous release."""
         return super().eurostat_months - 1
 
 
 @dataclass
 class LoadCost:
-    """What one load asked of the office."""
+    """Requests and reply bytes of one load."""
 
     requests: int
     bytes: int
@@ -165,7 +164,7 @@ class LoadCost:
 
 @dataclass
 class Year:
-    """The year, loaded, built and published."""
+    """The loaded, built and published year."""
 
     settings: Settings
     offices: duckdb.DuckDBPyConnection
@@ -176,7 +175,7 @@ class Year:
     warnings: list[tuple[int, str, str]] = field(default_factory=list)
 
     def stamp(self, dataset: str, number: int) -> datetime:
-        """Return when an office published a release, UTC, as the office says it."""
+        """Return the publication time that an office states for a release, in UTC."""
         release = self.releases[number]
         if dataset == CBS:
             moment = TABLES["85429NED"].publication.released(release)
@@ -185,7 +184,7 @@ class Year:
         return moment.astimezone(UTC).replace(tzinfo=None)
 
     def differences(self, relation: str, cbs_release: int, comext_release: int) -> tuple[int, int, int]:
-        """Count the facts of two releases that a relation lacks, those it has beside them, and all of them."""
+        """Count missing, unexpected and expected facts of a relation against one release of each office."""
         facts = FACTS.format(reference=REFERENCE)
         found = self.offices.execute(
             f"""
@@ -203,7 +202,7 @@ class Year:
 
 
 def ask_all(simulator: Simulator, offices: duckdb.DuckDBPyConnection, folder: Path, number: int) -> None:
-    """Keep what both offices show of the slices at the current release: all of it, whatever the pipeline asks."""
+    """Store both offices' complete cells of the slices at the current release, whatever the pipeline requests."""
     columns = "dataset, release, partner, product, period, measure, value"
     sections = ", ".join(f"'{code}'" for code in PARTS[CBS].products)
     measures = ", ".join(f"'{code}'" for code in CBS_MEASURES)
@@ -244,7 +243,7 @@ def ask_all(simulator: Simulator, offices: duckdb.DuckDBPyConnection, folder: Pa
 
 
 def load(year: Year, simulator: Simulator, dataset: str, number: int) -> None:
-    """Load what the office has now, and keep what it cost. The landing gate judges the load by its own SQL."""
+    """Load the office's current release, run the landing gate's own SQL on it, and record its cost and warnings."""
     settings, part, run_id = year.settings, PARTS[dataset].to_dict(), f"release_{number}"
     simulator.requests.clear()
     fetched = ingest.fetch_load(Run(settings, run_id, _quiet), part)
@@ -259,7 +258,7 @@ def load(year: Year, simulator: Simulator, dataset: str, number: int) -> None:
 
 
 def publish(year: Year, number: int) -> None:
-    """Build, judge and publish what is loaded by now, and keep what the publish gate warns of."""
+    """Build, gate and publish the loads so far, and record the publish gate's warnings."""
     run_id = f"publication_{number}"
     building.build_candidate(Run(year.settings, run_id))
     building.gate_candidate(Run(year.settings, run_id, _quiet))
@@ -273,12 +272,12 @@ def publish(year: Year, number: int) -> None:
 
 
 def _quiet(message: str) -> None:
-    """Say nothing."""
+    """Discard a progress message."""
 
 
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
-    """Fourteen rounds of both offices, loaded one after the other; one build and publication at the end."""
+    """Load fourteen releases of both offices in sequence, publish those in `PUBLISHED`, and build and publish last."""
     folder = tmp_path_factory.mktemp("shown")
     state = tmp_path_factory.mktemp("year") / "simulator"
     simulator = Simulator(release=FIRST)
@@ -311,10 +310,10 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
         yield year
 
 
-def test_exports_as_of_each_release_are_what_the_offices_showed_then(year: Year) -> None:
+def test_exports_as_of_each_release_match_the_offices_figures(year: Year) -> None:
     for number in range(FIRST, REPEATING + 1):
         for dataset, comext_release in ((CBS, number - 1), (COMEXT, number)):
-            # CBS publishes first: at its stamp Eurostat still shows its round before. A few of these tell as much.
+            # CBS publishes first: at its stamp Eurostat still has its previous release. A sample of these suffices.
             if dataset == CBS and number not in (FIRST, 3, LAST_MONTHLY, REPEATING):
                 continue
             moment = year.stamp(dataset, number)
@@ -329,10 +328,10 @@ def test_exports_as_of_each_release_are_what_the_offices_showed_then(year: Year)
 
 
 def test_ordinary_releases_give_fewer_than_one_false_warning_each(year: Year) -> None:
-    # Before a first load and a first publication there is nothing to compare with: guesses warn.
+    # The first load and the first publication have no history to compare with and may warn.
     gate_1 = [warning for warning in year.warnings if warning[0] > FIRST and warning[1] != "candidate"]
     gate_2 = [warning for warning in year.warnings if warning[0] > PUBLISHED[0] and warning[1] == "candidate"]
-    # Two of the metal chapters are loaded here: no month of a scope is complete, and the publish gate rightly warns.
+    # Only two metal chapters are loaded here, so no month of a scope is complete and the publish gate rightly warns.
     gate_2 = [warning for warning in gate_2 if warning[2] != "only_new_months_are_incomplete"]
     assert len(gate_1) < YEARLY - FIRST, gate_1
     assert len(gate_2) < len(PUBLISHED) - 1, gate_2
@@ -356,11 +355,11 @@ def test_destinations_add_up_to_the_office_total_of_each_release(year: Year) -> 
             {"cbs_release": number, "comext_release": number},
         ).fetchall()[0]
         assert apart == 0, number
-        # A section in seven flows and two chapters, five years of months and more; the newest has no total.
+        # A section in seven flows, and two chapters, over more than five years of months; the newest has no total.
         assert compared > 55 * (7 + 2)
 
 
-def test_totals_are_those_of_the_newest_release(year: Year) -> None:
+def test_totals_match_the_newest_release(year: Year) -> None:
     facts = FACTS.format(reference=REFERENCE)
     lacking, beside, expected = year.offices.execute(
         f"""
@@ -431,17 +430,17 @@ def test_a_release_that_repeats_old_figures_adds_no_rows(year: Year, dataset: st
         "select count(*) from marts.fct_exports_vintages where valid_from = ? or valid_to = ?", [moment, moment]
     ).fetchall()
     assert begun == [(0,)]
-    # The repetition confirms all months: it asked for all of them.
+    # The repetition requested all months and therefore confirms all of them.
     confirmed = year.offices.execute(
         "select distinct vintage_at from marts.fct_exports where dataset_code = ?", [dataset]
     ).fetchall()
     assert confirmed == [(moment,)]
-    assert year.again == [None, None], "the same release once more is not loaded again"
+    assert year.again == [None, None], "an unchanged release was loaded again"
 
 
 @pytest.mark.parametrize("dataset", PARTS)
-def test_each_release_is_asked_for_whole_at_the_same_cost_a_month(year: Year, dataset: str) -> None:
-    # A correction of an old year shows nowhere else.
+def test_each_release_is_requested_in_full_at_a_constant_cost_per_month(year: Year, dataset: str) -> None:
+    # Only a full request finds a correction of an old year.
     loads = [year.loads[dataset, number] for number in range(FIRST, YEARLY + 1)]
     assert {manifest.slice["first_month"] for manifest in loads} == {"2021-01"}
     third, last, yearly = (year.loads[dataset, n] for n in (3, LAST_MONTHLY, YEARLY))
@@ -451,12 +450,12 @@ def test_each_release_is_asked_for_whole_at_the_same_cost_a_month(year: Year, da
     for size in ((third.rows_read, last.rows_read), (cost[3].bytes, cost[LAST_MONTHLY].bytes)):
         a_month = [size[0] / months[third.load_id], size[1] / months[last.load_id]]
         assert a_month[1] == pytest.approx(a_month[0], rel=0.1)
-    # What is old was not revised.
+    # Old figures were not revised.
     assert yearly.rows_changed < 0.4 * yearly.rows_read
 
 
 def months_asked(year: Year, manifest: LoadManifest) -> int:
-    """Count the months that a load asked for."""
+    """Return the number of months that a load requested."""
     coverage = Landing(year.settings.landing).folder(manifest) / "coverage.parquet"
     rows = year.offices.execute(
         f"select distinct date_diff('month', first_month, last_month) + 1 from read_parquet('{coverage}')"
