@@ -1,10 +1,10 @@
-"""Interrupts a load, by SIGKILL at each of its steps or by a full disk, runs it again, and tells what came of it.
+"""Interrupt a load by SIGKILL at each of its steps or by a full disk, run it again, and report the result.
 
-A process of its own, which never opens DuckDB and has no thread: each trial is a fork of it. The simulator runs in
-another one.
+This module runs in a separate process that never opens DuckDB and has no threads, because each trial is a fork of it.
+The simulator runs in another process.
 
 ``python -m tests.fault.interruptions <kill|limit|fill> <case> <url> <url of the release before> <folder>`` writes one
-line of JSON a trial.
+line of JSON per trial.
 """
 
 from __future__ import annotations
@@ -32,15 +32,14 @@ from extract.landing.store import Landing
 from extract.raw import RawStore
 from tests.fault.loads import PATIENT, Case, cases, copy_state, run_load
 
-# Each step of the commit is tried. Those before it, which store one reply or one private file after the other, are
-# alike, and are sampled.
+# Every step of the commit is tried. The steps before it all store one reply or one private file, so a sample is enough.
 SAMPLED_POINTS = 16
 TIMED_KILLS = 6
-# Room that a load is given, in parts of what it needs.
+# Number of file-size or disk limits that are tried, as fractions of the space that a load needs.
 ROOMS = 12
 KILLED, ENDED, TOLD = "killed", "ended", "told that the disk is full"
 _TOLD_CODE = 3
-# Everything by which a load changes the disk goes through one of these.
+# Every change that a load makes on disk goes through one of these calls.
 SYSTEM_CALLS = ("fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir", "mkfifo")
 
 
@@ -51,13 +50,13 @@ class Trial:
     Attributes
     ----------
     point : str
-        Where it was interrupted.
+        Place of the interruption.
     outcome : str
         `KILLED`, `TOLD`, or `ENDED` if nothing interrupted it.
     shown : str
-        What the landing showed then: ``before`` or ``after``, or what is wrong.
+        State of the landing after the interruption: ``before``, ``after`` or a description of the error.
     ends_as_clean : bool
-        Whether the next run left the landing that an undisturbed run leaves, byte for byte.
+        True if the next run left the same landing, byte for byte, as an undisturbed run.
     """
 
     point: str
@@ -67,7 +66,7 @@ class Trial:
 
 
 class Watched:
-    """A DuckDB connection whose statements are points at which a load can be killed."""
+    """A DuckDB connection that calls `reach` before each statement, so that a load can be killed there."""
 
     def __init__(self, inner: duckdb.DuckDBPyConnection, reach: Callable[[str], None]) -> None:
         self._inner, self._reach = inner, reach
@@ -87,7 +86,7 @@ class Watched:
 
 
 def watch(reach: Callable[[str], object]) -> None:
-    """Call `reach` before everything that changes the disk. For this process and ever: it is a fork."""
+    """Call `reach` before every change on disk. The patch is permanent, because this process is a fork."""
 
     def before(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
@@ -103,7 +102,7 @@ def watch(reach: Callable[[str], object]) -> None:
 
 
 def fork(work: Callable[[], None]) -> int:
-    """Start work in a fork; returns its process id."""
+    """Run `work` in a fork; return its process id."""
     sys.stdout.flush()
     process = os.fork()
     if process:
@@ -113,7 +112,7 @@ def fork(work: Callable[[], None]) -> int:
     except StorageError as error:
         is_clear = "the disk is full" in str(error) and error.dataset and error.where and error.next_step
         os._exit(_TOLD_CODE if is_clear else 1)
-    except BaseException:  # noqa: BLE001 - the fork must not go on with what its parent does
+    except BaseException:  # noqa: BLE001 - the fork must not continue with its parent's code
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
@@ -121,12 +120,12 @@ def fork(work: Callable[[], None]) -> int:
 
 
 def end_of(process: int) -> int:
-    """Wait for a fork: its exit code, or minus the signal that killed it."""
+    """Wait for a fork; return its exit code, or minus the signal that killed it."""
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 class Interrupter:
-    """Tries one case."""
+    """Interrupts the load of one case."""
 
     def __init__(self, case: Case, url: str, url_before: str, home: Path) -> None:
         self.case, self.url, self.home = case, url, home
@@ -141,7 +140,7 @@ class Interrupter:
         assert self.before != self.after, "the release brings nothing new"
 
     def finish(self, state: Path, url: str) -> None:
-        """Run the load to its end."""
+        """Run the load in a fork, without an interruption."""
         code = end_of(fork(lambda: self.load(state, url)))
         assert code == 0, f"the load ended with {code}"
 
@@ -159,12 +158,12 @@ class Interrupter:
         return Landing(state / "landing").content_hash()
 
     def points(self) -> list[str]:
-        """Return the names of the points that a load passes."""
+        """Return the names of the points that a load passes, in order."""
         log = self.home / "points"
         copy_state(self.base, self.state)
 
         def work() -> None:
-            # Opened before it is watched, and written without a system call that is watched.
+            # The log must not add points: it is opened before the patch and written without a watched call.
             with log.open("w", encoding="utf-8") as handle:
                 watch(lambda name: handle.write(name.replace("\n", " ") + "\n"))
                 self.load(self.state, self.url)
@@ -173,7 +172,7 @@ class Interrupter:
         return log.read_text(encoding="utf-8").splitlines()
 
     def kill_at(self, number: int, name: str) -> Trial:
-        """Kill a load just before its n-th point."""
+        """Kill a load just before the point with index `number`."""
 
         def work() -> None:
             left = [number]
@@ -190,7 +189,7 @@ class Interrupter:
         return self.judge(name, end_of(fork(work)))
 
     def kill_after(self, seconds: float) -> Trial:
-        """Kill a load after some time, wherever it is."""
+        """Kill a load after `seconds`."""
         copy_state(self.base, self.state)
         process = fork(lambda: self.load(self.state, self.url))
         time.sleep(seconds)
@@ -198,7 +197,7 @@ class Interrupter:
         return self.judge(f"after {seconds:.3f} s", end_of(process))
 
     def limit_files(self, size: int) -> Trial:
-        """Run a load that may write no file larger than this."""
+        """Run a load that may not write a file larger than `size` bytes."""
 
         def work() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -208,7 +207,7 @@ class Interrupter:
         return self.judge(f"files of at most {size:,} bytes", end_of(fork(work)))
 
     def fill_disk(self, size: int) -> Trial:
-        """Run a load on a disk of its own, of this size."""
+        """Run a load on a separate disk of `size` bytes."""
 
         def mount(*options: str) -> None:
             subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(self.state)], check=True)
@@ -223,7 +222,7 @@ class Interrupter:
             subprocess.run(["umount", str(self.state)], check=True)
 
     def judge(self, point: str, code: int, make_room: Callable[[], None] = lambda: None) -> Trial:
-        """Look at what a killed load left, run it again, and look once more."""
+        """Check the state that an interrupted load left, run the load again, and check the state again."""
         outcome = {0: ENDED, -signal.SIGKILL: KILLED, _TOLD_CODE: TOLD}.get(code)
         assert outcome, f"{point}: the load ended with {code}"
         shown = {self.before: "before", self.after: "after"}.get(self.hash(self.state), "neither")
@@ -238,9 +237,9 @@ class Interrupter:
         return Trial(point.replace(str(self.state), "."), outcome, shown, ends_as_clean)
 
     def kills(self) -> Iterator[Trial]:
-        """Yield what came of each kill."""
+        """Yield a trial per kill: each step of the commit, a sample of the steps before it, and some moments."""
         names = self.points()
-        # The commit takes the lock of the dataset, for the last time.
+        # The commit is the last step that takes the dataset's lock.
         commit = max(number for number, name in enumerate(names) if name.startswith(f"os.mkdir {self.locks}"))
         step = max(1, commit // SAMPLED_POINTS)
         for number in (*range(0, commit, step), *range(commit, len(names))):
@@ -249,27 +248,27 @@ class Interrupter:
             yield self.kill_after(self.seconds * (part + 0.5) / TIMED_KILLS)
 
     def limits(self) -> Iterator[Trial]:
-        """Yield what came of limits on the size of a file, from very small to large enough."""
+        """Yield a trial per file-size limit, from very small to large enough."""
         largest = max(path.stat().st_size for path in self.clean.rglob("*") if path.is_file())
-        # The landing gate's own file is larger than any that stays.
+        # The landing gate's temporary file is larger than every file that remains.
         for part in range(ROOMS):
             yield self.limit_files(largest * 2**part // 2 ** (ROOMS - 6))
 
     def fillings(self) -> Iterator[Trial]:
-        """Yield what came of disks, from one that is full at the start to one that is large enough."""
-        # A month that was revised leaves only what changed; while it is loaded, all of it is there twice.
+        """Yield a trial per disk size, from a disk that is full at the start to one that is large enough."""
+        # A revised month leaves only its changes, but the load needs space for the whole month twice.
         before, after = (disk_use(state) for state in (self.base, self.clean))
         for part in range(ROOMS):
             yield self.fill_disk(before + (after - before) * 2**part // 2 ** (ROOMS - 4) + 16_384)
 
 
 def disk_use(state: Path) -> int:
-    """Return the bytes that a state takes on a disk of whole pages."""
+    """Return the bytes that a state occupies on a disk with 4 KiB pages."""
     return sum(4096 * (1 + path.stat().st_size // 4096) for path in state.rglob("*"))
 
 
 def main(how: str, name: str, url: str, url_before: str, folder: str) -> None:
-    """Try a case, and write what came of it."""
+    """Run the trials of a case, and write each result as a line of JSON."""
     case = next(case for case in cases() if case.name == name)
     interrupter = Interrupter(case, url, url_before, Path(folder))
     trials = {"kill": interrupter.kills, "limit": interrupter.limits, "fill": interrupter.fillings}[how]

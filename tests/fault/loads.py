@@ -1,6 +1,6 @@
-"""Small loads of every protocol against the simulator without Airflow; the landing gate without Great Expectations.
+"""Small loads of every protocol against the simulator, without Airflow and Great Expectations.
 
-The same functions as the pipeline's steps, on slices that are read in a fraction of a second: a fault can then be
+The loads call the functions of the pipeline's steps on slices that take a fraction of a second, so that a fault can be
 tried at every request of a load.
 """
 
@@ -35,7 +35,7 @@ from simulator.server import Simulator, run_simulator
 
 BEFORE, NOW = 10, 11
 PAGE_ROWS = 4000
-# Patient enough to come through one fault, and quick to give up.
+# Enough retries to survive one fault, with short timeouts.
 POLICY = RetryPolicy(
     attempts=3,
     base_seconds=0.002,
@@ -45,7 +45,7 @@ POLICY = RetryPolicy(
     read_seconds=0.8,
     deadline_seconds=1.5,
 )
-# The same, for an office that is slow because the machine is: it makes its archives when they are first asked for.
+# The same with long timeouts, for a slow machine: the simulator creates its archives on the first request.
 PATIENT = replace(POLICY, read_seconds=60.0, deadline_seconds=60.0)
 
 
@@ -55,16 +55,16 @@ class GateStoppedError(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """A monthly load that is tried, after release `BEFORE` was loaded.
+    """A monthly load that follows a load of release `BEFORE`.
 
     Attributes
     ----------
     name : str
         Name of the protocol in the table of faults.
     dataset : Dataset
-        As the registry declares it, or nearly so.
+        Dataset of the registry, with small changes in some cases.
     part : Slice
-        What is asked for.
+        Requested slice.
     standing_faults : tuple of dict
         Faults that are always on, such as an office whose v4 has no observations.
     """
@@ -82,7 +82,7 @@ def cases() -> list[Case]:
         get_dataset("cbs_85770ned"),
         bulk=True,
         first_period="2025-01",
-        # Everything is asked for each time, as once a year.
+        # Every load requests everything, like the yearly full reload.
         refresh=Refresh(full_every_days=0),
     )
     comext = get_dataset("eurostat_ds_045409")
@@ -109,7 +109,7 @@ class Office:
     url: str
 
     def reset(self, release: int, faults: tuple[dict[str, Any], ...] = ()) -> None:
-        """Go to a release, forget the log, and switch on these faults and no others."""
+        """Set the release, clear the request log, and replace all faults by `faults`."""
         self.simulator.set_release(release)
         self.simulator.faults.clear()
         self.simulator.requests.clear()
@@ -131,7 +131,7 @@ def run_load(case: Case, url: str, state: Path, policy: RetryPolicy = POLICY) ->
     Raises
     ------
     ExtractError
-        As the steps do.
+        If a step fails.
     GateStoppedError
         If the landing gate would stop the load.
     """
@@ -155,12 +155,12 @@ def run_load(case: Case, url: str, state: Path, policy: RetryPolicy = POLICY) ->
 
 
 def failed_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) -> list[str]:
-    """Return the names of the checks of severity ``error`` that the landing gate would fail, by the suite's own SQL."""
+    """Return the names of the landing gate's failed checks of severity ``error``, by the suite's own SQL."""
     return [check.name for check in broken_checks(landing, dataset, manifest) if check.severity == "error"]
 
 
 def broken_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) -> list[Check]:
-    """Return the checks of either severity that the landing gate would fail, by the suite's own SQL."""
+    """Return the landing gate's failed checks of either severity, by the suite's own SQL."""
     folder, _ = landing.staged(manifest.load_id)
     with gates.gate_database(landing.root.with_name("gates"), dataset.code) as database:
         load = compared_gate_input(landing, dataset, manifest, folder, database.parent)
@@ -170,7 +170,7 @@ def broken_checks(landing: Landing, dataset: Dataset, manifest: LoadManifest) ->
 
 
 def passes(connection: duckdb.DuckDBPyConnection, check: Check) -> bool:
-    """Whether a check holds, by its own SQL."""
+    """Return True if a check passes, by its own SQL."""
     arguments = check.arguments
     if check.expectation == "UnexpectedRowsExpectation":
         query = arguments["unexpected_rows_query"].replace("{batch}", check.table)
@@ -181,7 +181,7 @@ def passes(connection: duckdb.DuckDBPyConnection, check: Check) -> bool:
 
 
 def copy_state(base: Path, target: Path) -> Path:
-    """Start from a copy of a state."""
+    """Replace `target` by a copy of the state `base`; return `target`."""
     shutil.rmtree(target, ignore_errors=True)
     if base.exists():
         shutil.copytree(base, target)

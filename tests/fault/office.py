@@ -1,4 +1,4 @@
-"""A simulator in a process of its own: ``python -m tests.fault.office <release>`` writes its address, and serves."""
+"""A simulator in a separate process: ``python -m tests.fault.office <release>`` writes its address and serves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fault.loads import running_office
 
 
 def main(release: str) -> None:
-    """Serve a release until the process is ended."""
+    """Serve a release until the process is killed."""
     with running_office() as office:
         office.reset(int(release))
         sys.stdout.write(f"{office.url}\n")

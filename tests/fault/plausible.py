@@ -1,7 +1,7 @@
-"""Errors of an office that look right: planted in a release, and what becomes of each.
+"""Plausible errors of an office: each is planted in a release, and the landing gate's outcome is recorded.
 
 A planted release is well formed, its totals are the sums of its members, and its stamp is new. ``python -m
-tests.fault.plausible`` plants everything and writes ``docs/plausible-errors.md``; the tests plant it again and compare.
+tests.fault.plausible`` plants all errors and writes ``docs/plausible-errors.md``; the tests repeat this and compare.
 """
 
 from __future__ import annotations
@@ -40,24 +40,25 @@ EU_CODES = (
 
 @dataclass(frozen=True)
 class Plant:
-    """One error.
+    """One error that can be planted.
 
     Attributes
     ----------
     name, what : str
-        As in the table.
+        Name and description in the documentation's table.
     is_whole : bool
-        Whether the whole dataset is wrong, or a chapter, a partner, a pair of them.
+        True if the whole dataset is wrong; False if a chapter, a partner or a pair of partners is.
     statements : tuple of str
-        SQL over table ``o``, of all observations with their month ``t`` and ``is_member``. In braces: ``touched`` (rows
-        that the error meets), ``value`` and ``quantity`` (measures), ``series`` (the key without period), ``chapter``,
-        ``partner`` (a large one each), ``not_specified``, ``union`` (partners in the Union).
+        SQL over table ``o``, which holds all observations with their month ``t`` and ``is_member``. Placeholders in
+        braces: ``touched`` (rows that the error affects), ``value`` and ``quantity`` (measures), ``series`` (the key
+        without period), ``chapter``, ``partner`` (a large one each), ``not_specified``, ``union`` (partners in the
+        Union).
     offices : tuple of str
-        Where it can be.
+        Offices that can make the error.
     months : tuple of str
-        Whether all months are wrong, or the newest alone.
+        Extents that are tried: all months, or only the newest.
     has_own_totals : bool
-        Whether the figures come with their totals, as another release or another reporter's do.
+        True if the figures come with their totals, as those of another release or reporter do.
     """
 
     name: str
@@ -161,16 +162,16 @@ def plant_error(
     older: Path,
     others: Path | None = None,
 ) -> None:
-    """Write the observations of a release with an error planted in it.
+    """Write the observations of a release with a planted error.
 
     Parameters
     ----------
     months : str
-        ``all months`` or ``newest month``: of those in which most partners have a figure.
+        ``all months`` or ``newest month``, the newest in which most partners have a figure.
     observations, last, older : Path
-        Observations of the release, of the one before it, and of an older one.
+        Observations of the release, of the previous one, and of an older one.
     others : Path or None
-        Observations of the same release of another reporter.
+        Another reporter's observations in the same release.
     """
     partners = reference.office_partners(dataset.office)
     members = [code for code, kind in partners.items() if kind in ("country", "unallocated")]
@@ -183,7 +184,7 @@ def plant_error(
                 connection.execute(f"create table {table} as select {cast} from read_parquet('{path}')")
         connection.execute("create table o as from now")
         names = _names(connection, dataset, series, partners)
-        # Years, which stand among months at CBS, are left alone; so is a month that is not whole yet.
+        # The error affects neither the years among CBS's periods nor a month that is still incomplete.
         newest = f"t = date '{names['newest']}'" if months == "newest month" else "true"
         names["touched"] = f"(o.is_member and o.period not like '%JJ%' and o.{newest})".replace("o.true", "true")
         names["touched_r"] = names["touched"].replace("o.", "r.")
@@ -255,7 +256,7 @@ def _in_use(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _make_consistent(connection: duckdb.DuckDBPyConnection, rest: str, total: str) -> None:
-    """Let totals of partners, and of products, move with their members."""
+    """Adjust the totals of partners by the changes of their members."""
     connection.execute(
         f"""
         create table moved as
@@ -275,13 +276,13 @@ def _make_consistent(connection: duckdb.DuckDBPyConnection, rest: str, total: st
 STOPPED, MARKED, SILENT = "stopped", "marked", "published in silence"
 DATASETS = ("cbs_85429ned", "eurostat_ds_045409")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "plausible-errors.md"
-# The release in which errors are planted is the third one: a trailing window with a history of revisions.
+# Errors are planted in the last of these releases: a trailing window with a history of revisions.
 _FIRST, _NOW = 9, 12
 
 
 @dataclass
 class Prepared:
-    """A staged release with those before it."""
+    """A staged release and the releases before it."""
 
     dataset: Dataset
     landing: Landing
@@ -294,11 +295,11 @@ class Prepared:
 
     @cached_property
     def ordinary_warnings(self) -> list[str]:
-        """What warns of the release as the office has it."""
+        """Names of the checks that warn on the unchanged release."""
         return self.findings(self.observations)[1]
 
     def history_checks(self) -> list[Check]:
-        """Return the checks of the release against its history."""
+        """Return the checks that compare the release with its history."""
         folder, _ = self.landing.staged(self.manifest.load_id)
         checks = landing_gate.landing_checks(landing_gate_input(self.dataset, self.manifest, folder, self.last))
         return [check for check in checks if check.table.startswith("history_")]
@@ -323,7 +324,7 @@ class Prepared:
 
 @contextmanager
 def prepare(code: str, home: Path) -> Iterator[Prepared]:
-    """Load three releases of a dataset for NL, and stage the fourth, which is not committed."""
+    """Load three releases of a dataset for NL, and stage the fourth without a commit."""
     dataset = get_dataset(code)
     kept: dict[tuple[str, int], Path] = {}
     simulator = Simulator(release=_FIRST)
@@ -353,16 +354,16 @@ def prepare(code: str, home: Path) -> Iterator[Prepared]:
 
 
 def _quiet(message: str) -> None:
-    """Say nothing."""
+    """Discard a progress message."""
 
 
 def trials(dataset: Dataset) -> list[tuple[Plant, str]]:
-    """Return the errors that a dataset can have, in all months or in the newest one."""
+    """Return the errors that a dataset can have, each with the extents in time that are tried."""
     return [(plant, months) for plant in PLANTS if dataset.office in plant.offices for months in plant.months]
 
 
 def try_plant(prepared: Prepared, plant: Plant, months: str, home: Path) -> str:
-    """Plant an error and say what becomes of it, with the checks that say so."""
+    """Plant an error; return its outcome and the names of the checks that found it."""
     planted = home / "planted.parquet"
     planted.unlink(missing_ok=True)
     plant_error(
@@ -370,7 +371,7 @@ def try_plant(prepared: Prepared, plant: Plant, months: str, home: Path) -> str:
         older=prepared.oldest if plant.name == "an older release" else prepared.older, others=prepared.others,
     )  # fmt: skip
     stops, marks = prepared.findings(planted)
-    # What the release itself is warned of says nothing of the error.
+    # Warnings of the unchanged release are unrelated to the error.
     marks = [name for name in marks if name not in prepared.ordinary_warnings]
     if stops:
         return f"{STOPPED}: {', '.join(stops)}"
@@ -378,7 +379,7 @@ def try_plant(prepared: Prepared, plant: Plant, months: str, home: Path) -> str:
 
 
 def read_page() -> dict[tuple[str, str, str], str]:
-    """Return the table of the page: what it says by dataset, error and months."""
+    """Return the documented outcomes by dataset, error and months."""
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     codes = [cell.strip() for cell in lines[0].split("|")[1:-1]][4:]
     said: dict[Any, Any] = {}
@@ -389,7 +390,7 @@ def read_page() -> dict[tuple[str, str, str], str]:
 
 
 def main() -> None:
-    """Plant every error in every dataset, and write the page."""
+    """Plant every error in every dataset, and write the documentation page."""
     found: dict[tuple[str, str, str], str] = {}
     for code in DATASETS:
         with TemporaryDirectory(prefix="metaalexport-plausible-") as folder, prepare(code, Path(folder)) as prepared:
@@ -401,7 +402,7 @@ def main() -> None:
 
 
 def write_page(found: dict[tuple[str, str, str], str]) -> None:
-    """Write the table."""
+    """Write `docs/plausible-errors.md`."""
     rows = [
         f"| {plant.name} | {'whole' if plant.is_whole else 'part'} | {plant.what} | {months} | "
         + " | ".join(found.get((code, plant.name, months), "cannot be") for code in DATASETS)

@@ -1,4 +1,4 @@
-"""A load that is interrupted shows nothing half, and the next run ends as if nothing had happened."""
+"""An interrupted load shows no partial result, and the next run ends as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.fault.loads import BEFORE, NOW
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
-# One of each office: a load of pages and a load of a file.
+# One case per office: a paged load and a file load.
 QUICK = ("CBS OData v4", "Comext bulk 7z")
 OTHERS = ("CBS bulk zip", "Comext SDMX")
 
@@ -37,7 +37,7 @@ def office(release: int) -> Iterator[str]:
 
 
 def interrupt(how: str, name: str, home: Path) -> list[Trial]:
-    """Try all interruptions of a kind; whatever they do, nothing half is shown and the next run ends well."""
+    """Run all trials of a kind; assert that none shows a partial result and that the next run ends cleanly."""
     with ExitStack() as stack:
         before, now = (stack.enter_context(office(release)) for release in (BEFORE, NOW))
         command = [sys.executable, "-m", "tests.fault.interruptions", how, name, now, before, str(home)]
@@ -52,17 +52,19 @@ def interrupt(how: str, name: str, home: Path) -> list[Trial]:
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.thorough) for name in OTHERS)])
-def test_load_killed_at_any_step_ends_like_one_that_was_not(tmp_path: Path, name: str) -> None:
+def test_a_load_killed_at_any_step_ends_like_an_undisturbed_load(tmp_path: Path, name: str) -> None:
     trials = interrupt("kill", name, tmp_path)
     assert len(trials) > SAMPLED_POINTS + TIMED_KILLS + 20
     assert sum(trial.outcome == KILLED for trial in trials) > SAMPLED_POINTS + 20
-    # The marker is what shows a load: there were kills on both sides of it.
+    # The marker file makes a load visible: kills happened both before and after it.
     assert {trial.shown for trial in trials} == {"before", "after"}
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
 @pytest.mark.parametrize("name", QUICK)
-def test_load_that_may_write_no_large_file_says_so_and_ends_well_once_it_may(tmp_path: Path, name: str) -> None:
+def test_a_load_with_a_file_size_limit_reports_it_and_succeeds_once_the_limit_is_gone(
+    tmp_path: Path, name: str
+) -> None:
     trials = interrupt("limit", name, tmp_path)
     assert len(trials) == ROOMS
     assert (trials[0].outcome, trials[-1].outcome) == (TOLD, ENDED)
@@ -71,7 +73,7 @@ def test_load_that_may_write_no_large_file_says_so_and_ends_well_once_it_may(tmp
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
 @pytest.mark.parametrize("name", QUICK)
-def test_load_on_a_full_disk_says_so_and_ends_well_once_there_is_room(tmp_path: Path, name: str) -> None:
+def test_a_load_on_a_full_disk_reports_it_and_succeeds_once_there_is_space(tmp_path: Path, name: str) -> None:
     probe = tmp_path / "probe"
     probe.mkdir()
     tried = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(probe)], capture_output=True, text=True, check=False)

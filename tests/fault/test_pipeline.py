@@ -1,4 +1,4 @@
-"""Each command, interrupted inside each of its steps, ends as if nothing had happened."""
+"""A command that is interrupted inside any of its steps ends, when repeated, as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ import pytest
 from metaalexport.maintenance import TASKS
 from tests.fault.pipeline import COMMANDS, PAGE, Command, States, chosen, try_all
 
-# Builds a dozen times.
-# One process makes what the commands start from.
+# About a dozen builds. The group keeps the tests in one process, which makes the commands' starting states once.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500), pytest.mark.xdist_group("pipeline")]
 ROOT = Path(__file__).resolve().parents[2]
-# Tried with a real PostgreSQL in tests/postgres.
+# tests/postgres covers this step with a real PostgreSQL.
 ELSEWHERE = {"serve"}
-# Every command here goes through it; the office of a matrix has one listing of slices.
+# Every command here runs this step; the office of a matrix has one listing of slices.
 WITHOUT_A_ROW = {"plan"}
 
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[States]:
-    """Make what the commands start from."""
+    """Yield the states that the commands start from."""
     states = States(tmp_path_factory.mktemp("states"))
     yield states
     states.close()
@@ -32,14 +31,14 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[States]:
 @pytest.mark.parametrize(
     "command",
     [
-        # Minutes each: all steps again from the start after each kill, and dbt. Builds are killed in the soak as well.
+        # Minutes each: every kill repeats all steps from the start, and dbt. The soak test kills builds as well.
         pytest.param(
             command, id=command.name, marks=pytest.mark.thorough if command.name in ("build", "rebuild") else ()
         )
         for command in COMMANDS
     ],
 )
-def test_a_command_that_is_killed_inside_each_step_ends_well(states: States, command: Command) -> None:
+def test_a_command_killed_inside_each_step_recovers(states: States, command: Command) -> None:
     trials = try_all(states, command, inside=1, is_chained=True)
     assert {trial.shown for trial in trials} <= {"before", "after"}
     assert [trial for trial in trials if not trial.ends_as_clean] == []
@@ -49,7 +48,7 @@ def test_a_command_that_is_killed_inside_each_step_ends_well(states: States, com
 def test_every_step_of_the_journal_is_in_the_table() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "metaalexport").rglob("*.py")))
     found = set(re.findall(r"run\.step\(\"(\w+)\"", text)) | set(TASKS) | {"gate_landing", "gate_candidate"}
-    # `Run.step` itself, and the tasks of maintenance, pass a name on.
+    # `Run.step` itself and the maintenance tasks pass a variable name.
     named = r"(?:run\.step\((?:\"|f\"gate_)|\.step\((?:self\.id|run_id), name)"
     assert len(re.findall(r"\.step\(", text)) == len(re.findall(named, text))
     rows = set(re.findall(r"^\| `\w+` \| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))

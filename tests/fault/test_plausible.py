@@ -1,4 +1,4 @@
-"""Errors of an office that look right: what becomes of each is what ``docs/plausible-errors.md`` says."""
+"""Plausible errors of an office: the outcome of each is as ``docs/plausible-errors.md`` documents."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.timeout(300)
-def test_ordinary_release_is_neither_stopped_nor_marked(prepared: Prepared) -> None:
+def test_an_ordinary_release_is_neither_stopped_nor_marked(prepared: Prepared) -> None:
     stops, marks = prepared.findings(prepared.observations)
     assert stops == []
     assert not {*marks} & {check.name for check in prepared.history_checks()}
@@ -38,7 +38,7 @@ def test_ordinary_release_is_neither_stopped_nor_marked(prepared: Prepared) -> N
 
 @pytest.mark.thorough
 @pytest.mark.timeout(900)
-def test_error_leads_to_what_the_page_says(prepared: Prepared, tmp_path: Path) -> None:
+def test_each_error_has_the_documented_outcome(prepared: Prepared, tmp_path: Path) -> None:
     said = read_page()
     found = {
         (plant.name, months): try_plant(prepared, plant, months, tmp_path) for plant, months in trials(prepared.dataset)
@@ -47,11 +47,11 @@ def test_error_leads_to_what_the_page_says(prepared: Prepared, tmp_path: Path) -
     assert found == {key: said[prepared.dataset.code, *key] for key in found}
 
 
-def test_no_error_of_a_whole_dataset_is_published_in_silence() -> None:
+def test_no_error_of_a_whole_dataset_is_published_silently() -> None:
     whole = {plant.name for plant in PLANTS if plant.is_whole}
     said = {key: text for key, text in read_page().items() if key[1] in whole}
     assert len(said) > 40
     assert [key for key, text in said.items() if text.startswith(SILENT)] == []
-    # A release that only repeats the last one is wrong in nothing but its stamp.
+    # In a release that repeats the last one, only the stamp is wrong.
     assert {key[1] for key, text in said.items() if text.startswith(MARKED)} <= {"a stale release"}
     assert sum(text.startswith(STOPPED) for text in said.values()) > 40
