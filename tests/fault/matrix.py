@@ -1,6 +1,6 @@
-"""What each fault leads to, at each request of a load of each protocol: tried, and written down as a table.
+"""Outcomes of each fault, at each request of a load of each protocol, as a table.
 
-``python -m tests.fault.matrix`` tries everything and writes ``docs/faults.md``; the tests try it again and compare.
+``python -m tests.fault.matrix`` tries all faults and writes ``docs/faults.md``; the tests repeat them and compare.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from tests.fault.loads import (
 )
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
-# A fault that lasts as long as the office does: the load must end by itself.
+# A load with a permanent fault must end within this time.
 BOUND_SECONDS = 60.0
 _LASTING = 1_000_000
 LOADS, NEWER, REPORTS, STOPS, NONE = "loads", "loads the newer release", "loads and reports", "stops", "does not apply"
-# Faults of the office's transport, tried at every request; all others are tried where observations are.
+# Transport faults, tried at every request; all others are tried at requests of observations.
 TRANSPORT = (
     "async_never",
     "bom",
@@ -62,7 +62,7 @@ TRANSPORT = (
     "truncate_gzip",
     "wrong_content_type",
 )
-# Faults of time; with any other the load waits as long as a busy machine needs.
+# Timing faults; with any other fault, the load waits as long as a busy machine needs.
 TIMED = ("slow", "slow_drip", "timeout")
 OPTIONS: dict[str, dict[str, Any]] = {
     "timeout": {"delay_seconds": 8},
@@ -74,7 +74,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Prepared:
-    """A case with what its loads must end in: by release, the content that an undisturbed load leaves."""
+    """A case with the expected content: by release, the content after an undisturbed load."""
 
     case: Case
     base: Path
@@ -88,7 +88,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Trial:
-    """One fault at one request, once or for ever."""
+    """One fault at one request, once or permanently."""
 
     kind: str
     position: int
@@ -99,17 +99,17 @@ class Trial:
 
 
 def kinds() -> list[str]:
-    """Return all kinds of faults of the simulator, in the order of the table."""
+    """Return the simulator's kinds of faults, in the order of the table."""
     return sorted(describe_kinds())
 
 
 def prepare(case: Case, office: Office, home: Path) -> Prepared:
-    """Load the release before, and see what an undisturbed load of this release ends in."""
+    """Load the previous release, and record the result of an undisturbed load of this release."""
     base = home / "base"
     load_release(case, office, BEFORE, base)
     manifest = load_release(case, office, NOW, copy_state(base, home / "clean"))
     urls = [entry["url"] for entry in office.simulator.requests]
-    # Archives are made now; what follows meets a quick office.
+    # The simulator has built its archives by now, and answers fast.
     marks = ("/Observations", "/TypedDataSet", "/csv/CBS/", "/data/", "file=", "/files/body/")
     return Prepared(
         case,
@@ -124,7 +124,7 @@ def prepare(case: Case, office: Office, home: Path) -> Prepared:
 
 
 def clean_content(prepared: Prepared, office: Office, release: int, home: Path) -> str:
-    """Return what an undisturbed load of a release leaves; each is loaded once."""
+    """Return the content after an undisturbed load of a release; each is loaded once."""
     if release not in prepared.clean:
         state = copy_state(prepared.base, home / "newer")
         load_release(prepared.case, office, release, state)
@@ -135,8 +135,7 @@ def clean_content(prepared: Prepared, office: Office, release: int, home: Path) 
 def content_of(state: Path) -> str:
     """Return a hash of the rows of all committed loads of a state.
 
-    Without load ids, which follow from the bytes of the replies: a byte order mark more makes another load of the same
-    rows.
+    It ignores load ids, which depend on the bytes of the replies: a byte order mark changes them, but not the rows.
     """
     landing = Landing(state / "landing")
     digest = hashlib.sha256()
@@ -154,12 +153,12 @@ def content_of(state: Path) -> str:
 
 
 def try_fault(prepared: Prepared, office: Office, kind: str, position: int, *, is_lasting: bool, home: Path) -> Trial:
-    """Run a load with a fault at its n-th request, and judge what came of it.
+    """Run a load with a fault at its n-th request, and classify the outcome.
 
     Raises
     ------
     AssertionError
-        If a wrong row was loaded, a row was lost, a message says too little, or the load took too long.
+        If a wrong row was loaded, a row was lost, an error message is incomplete, or the load took too long.
     """
     state = copy_state(prepared.base, home / "state")
     fault = {"match": ".*", "kind": kind, "after": position, **OPTIONS.get(kind, {})}
@@ -183,7 +182,7 @@ def try_fault(prepared: Prepared, office: Office, kind: str, position: int, *, i
     if manifest is None:
         assert content_of(state) == prepared.before, f"{kind} at request {position} stopped and changed the landing"
     else:
-        # Where the office published meanwhile, what counts is what it shows in the end.
+        # If the office published a release meanwhile, the load must match that release.
         release = office.simulator.release.number
         clean = clean_content(prepared, office, release, home)
         outcome, detail = _judge_loaded(prepared, manifest, state, clean, f"{kind} at request {position}")
@@ -197,7 +196,7 @@ def _judge_loaded(prepared: Prepared, manifest: LoadManifest, state: Path, clean
     assert manifest.rows_read == manifest.rows_loaded + manifest.rows_rejected, f"{where}: rows are unaccounted for"
     if content_of(state) == clean:
         return LOADS, ""
-    # Anything else must have been noticed: a rejected row or a finding.
+    # A difference must be reported as a rejected row or a finding.
     findings = [rule for rule in _column(state, manifest, "findings", "rule") if rule not in prepared.clean_findings]
     noticed = _column(state, manifest, "rejects", "rule") + findings
     assert noticed, f"{where}: the landing differs from that of a clean load, and nothing says so"
@@ -234,7 +233,7 @@ def try_kind(
 
 
 def summarise(trials: list[Trial]) -> str:
-    """Write what the trials of one kind and one protocol led to, in the words of the table."""
+    """Return the outcomes of the trials of one kind and one protocol as a cell of the table."""
     once = _phrase([trial for trial in trials if not trial.is_lasting])
     lasting = _phrase([trial for trial in trials if trial.is_lasting])
     if once == lasting or lasting == NONE:
@@ -258,7 +257,7 @@ def _phrase(trials: list[Trial]) -> str:
 
 @contextmanager
 def prepared_case(name: str) -> Iterator[tuple[Prepared, Office, Path]]:
-    """Give one case, ready to be tried, in temporary state."""
+    """Yield one prepared case in temporary state."""
     case = next(case for case in cases() if case.name == name)
     with TemporaryDirectory(prefix="metaalexport-faults-") as folder, running_office() as office:
         home = Path(folder)
@@ -267,7 +266,7 @@ def prepared_case(name: str) -> Iterator[tuple[Prepared, Office, Path]]:
 
 
 def read_page() -> dict[tuple[str, str], str]:
-    """Return the table of the page: what it says by kind and protocol."""
+    """Return the cells of the page's table by kind and protocol."""
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     names = [cell.strip() for cell in lines[0].split("|")[1:-1]][2:]
     said: dict[Any, Any] = {}

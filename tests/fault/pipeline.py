@@ -1,9 +1,9 @@
-"""Interrupts each command of the pipeline at each of its steps, runs it again, and tells what came of it.
+"""Interrupts each command of the pipeline at each of its steps, runs it again, and reports the result.
 
-Every step is found in a run that is only watched, so a new one is tried without being named here. The trials of a load
-alone, at every change of the disk, are in `tests.fault.interruptions`.
+The steps are recorded in a run without interruption, so that a new step is included automatically. Interruptions of a
+load at every change on disk are in `tests.fault.interruptions`.
 
-``python -m tests.fault.pipeline <folder>`` tries all points (an hour), and writes the table of ``docs/reliability.md``.
+``python -m tests.fault.pipeline <folder>`` tries all points (hours), and writes the table of ``docs/reliability.md``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
 BEFORE, NOW = 11, 12
 DATASETS = ("cbs_85429ned", "eurostat_ds_045409")
-# Nothing of the warehouse is smaller: each step that writes a file of rows meets it.
+# Smaller than any file of rows, so that each step that writes one fails.
 SMALL_FILE_BYTES = 50_000
 POINTS_INSIDE = 4
 # The table of the page stands between these.
@@ -48,16 +48,16 @@ _START = re.compile(r"step start (\w+)")
 
 @dataclass(frozen=True)
 class Command:
-    """A command with the states around it.
+    """A command, and the states before and after it.
 
     Attributes
     ----------
     words : tuple of str
-        Of the command line; ``{load_id}`` and ``{folder}`` are filled in.
+        Command line; ``{load_id}`` and ``{folder}`` are replaced.
     base : str
-        The state that it starts from; see `States`.
+        State that it starts from; see `States`.
     then : tuple of str
-        Commands that lead on to the end that is compared.
+        Commands to run before the final states are compared.
     """
 
     name: str
@@ -81,16 +81,16 @@ COMMANDS = (
 
 @dataclass(frozen=True)
 class Seen:
-    """What can be compared of a state.
+    """Comparable content of a state.
 
     Attributes
     ----------
     landing, marts : str
-        Content hashes; of the published file, empty if there is none.
+        Content hashes; ``marts`` is empty if there is no published file.
     withdrawn : tuple of str
         Load ids.
     files : tuple of str
-        Report and export, if they are there.
+        Report and export, if they exist.
     """
 
     landing: str
@@ -106,13 +106,13 @@ class Trial:
     Attributes
     ----------
     step : str
-        Step in which it came; empty before the first one.
+        Step that was interrupted; empty before the first one.
     how : str
         ``kill`` or ``full``.
     shown : str
-        What readers of the published file and of the landing saw then: ``before``, ``after``, or what is wrong.
+        State of published file and landing at that time: ``before``, ``after``, or an error.
     ends_as_clean : bool
-        Whether the command, run again, left what an undisturbed one leaves.
+        True if the command, run again, ended in the state of an undisturbed run.
     """
 
     command: str
@@ -123,7 +123,7 @@ class Trial:
 
 
 class States:
-    """The states that commands start from, each made once.
+    """The states that commands start from; each is built once.
 
     ``old``: release 11 published; ``loaded``: release 12 landed; ``built``: its candidate; ``whole``: published, with
     its report; ``withdrawn``: without its newest load; ``raw``: nothing but the raw store, and dbt's cache of the
@@ -154,17 +154,17 @@ class States:
         shutil.copy(whole.dbt / "target" / "partial_parse.msgpack", raw.dbt / "target")
 
     def close(self) -> None:
-        """End the simulator."""
+        """Stop the simulator."""
         self.context.__exit__(None, None, None)
 
     def start(self, command: Command, name: str) -> Settings:
-        """Return the settings of a copy of what a command starts from."""
+        """Return the settings of a copy of the state that a command starts from."""
         return self._copy(command.base, name)
 
     def run(
         self, settings: Settings, words: tuple[str, ...], url: str = "", *way: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command; with a way, watched or interrupted."""
+        """Run a command; ``way`` says how it is recorded or interrupted."""
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("METAALEXPORT_", "AIRFLOW"))},
             "METAALEXPORT_VAR": str(settings.state.parent),
@@ -183,7 +183,7 @@ class States:
         return done
 
     def words(self, command: Command, settings: Settings) -> tuple[str, ...]:
-        """Return the words of a command in a state."""
+        """Return the command line of a command in a state."""
         return tuple(word.format(load_id=self.load_id, folder=settings.state.parent) for word in command.words)
 
     def _settings(self, name: str, url: str = "") -> Settings:
@@ -208,12 +208,12 @@ class States:
 
 
 def look(settings: Settings) -> Seen:
-    """Look at a state as its readers do.
+    """Return the content of a state as its readers see it.
 
     Raises
     ------
     PublishedFileError
-        If the published file is not what was published.
+        If the published file was changed.
     """
     landing = Landing(settings.landing)
     marts = ""
@@ -229,7 +229,7 @@ def look(settings: Settings) -> Seen:
 
 
 def points(states: States, command: Command) -> tuple[list[str], Seen, Seen]:
-    """Run a command that is only watched; returns its points, and what was seen before and after it."""
+    """Run a command without interruption; return its points, and the content before and after it."""
     settings = states.start(command, "watched")
     before = look(settings)
     log = states.home / "points.log"
@@ -246,7 +246,7 @@ def chosen(names: list[str], inside: int, *, has_boundaries: bool) -> Iterator[t
     A step that comes several times, such as once per load, is interrupted the last time that it comes.
     """
     starts = [(number, found[1]) for number, name in enumerate(names) if (found := _START.match(name))]
-    # What comes before the first step of the journal, and a command without one.
+    # The part before the first step of the journal, and commands without steps.
     starts = starts if starts and starts[0][0] == 0 else [(0, ""), *starts]
     ends = [number for number, _ in starts[1:]] + [len(names)]
     for step, (start, end) in {step: (start, end) for (start, step), end in zip(starts, ends, strict=True)}.items():
@@ -257,12 +257,12 @@ def chosen(names: list[str], inside: int, *, has_boundaries: bool) -> Iterator[t
 
 
 def try_all(states: States, command: Command, *, inside: int, is_chained: bool) -> list[Trial]:
-    """Kill a command at each chosen point, and fill the disk under it.
+    """Kill a command at each chosen point, and run it on a full disk.
 
     Parameters
     ----------
     is_chained : bool
-        Whether each kill meets the state that the one before it left, and the command ends well once, after the last.
+        True if each kill starts from the state that the previous one left; the command then completes once, at the end.
     """
     names, before, after = points(states, command)
     settings, trials = states.start(command, "trial"), list[Trial]()
@@ -298,7 +298,7 @@ def try_all(states: States, command: Command, *, inside: int, is_chained: bool) 
             assert done.returncode in (0, 1, 3), f"{command.name}: {done.returncode}: {done.stderr}"
             assert "Traceback" not in done.stderr, done.stderr
         else:
-            # In a chain less is left to do: it can end before the point.
+            # In a chain, the command can end before the point, as less is left to do.
             assert done.returncode in (0, 1, -signal.SIGKILL), f"{command.name}: {done.returncode}: {done.stderr}"
             assert is_chained or done.returncode == -signal.SIGKILL, f"{command.name} passed no point {point}"
         saw = shown()
@@ -311,7 +311,7 @@ def try_all(states: States, command: Command, *, inside: int, is_chained: bool) 
 
 
 def write_page(trials: list[Trial], way: str) -> None:
-    """Write the results of all trials into the page; the rows of other commands stay."""
+    """Write the results of all trials into the page; keep the rows of other commands."""
     met = {"each": "a fresh state", "chain": "what the one before left"}[way]
     head, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     tail = rest[rest.index(END) :]
@@ -348,11 +348,11 @@ def _watched_steps(reach: Any) -> Iterator[None]:
 
 
 def child(how: str, value: str, words: list[str]) -> None:
-    """Run a command here: ``count`` its points into a file, ``kill`` it at one, or give it a ``full`` disk."""
+    """Run a command in this process: ``count`` its points into a file, ``kill`` it at one, or on a ``full`` disk."""
     from metaalexport import cli
 
     left = [int(value) if how == "kill" else -1]
-    # Opened before anything is watched.
+    # Opened before the system calls are recorded.
     log = open(value, "w", encoding="utf-8") if how == "count" else None  # noqa: SIM115, PTH123 - open until the end
 
     def reach(name: str) -> None:
@@ -364,7 +364,7 @@ def child(how: str, value: str, words: list[str]) -> None:
         left[0] -= 1
 
     if how == "full":
-        # Not the signal that would end the process: the error of a write, as a full disk gives it.
+        # The write then fails with an error, as on a full disk, instead of a signal that ends the process.
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(value), int(value)))
     else:
@@ -375,15 +375,14 @@ def child(how: str, value: str, words: list[str]) -> None:
 
 
 def main(folder: str, way: str = "each", *names: str) -> None:
-    """Try everything, and write the page.
+    """Try all commands, and write the page.
 
     Parameters
     ----------
     way : str
-        ``each``: every trial starts from a state that nothing happened to; ``chain``: see `try_all`, in a fifth of the
-        time.
+        ``each``: every trial starts from a fresh state; ``chain``: see `try_all`, in a fifth of the time.
     names : str
-        Commands to try; the page keeps the rows of the others. All by default.
+        Commands to try, by default all; the page keeps the rows of the others.
     """
     states = States(Path(folder))
     trials: list[Trial] = []

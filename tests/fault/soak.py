@@ -1,8 +1,8 @@
-"""Years of releases on one state, with what goes wrong in years; and everything at once for some minutes.
+"""Soak tests: many releases on one state, with faults; and all kinds of users on one state at the same time.
 
 ``python -m tests.fault.soak rounds 36 <folder>`` loads 36 releases;
-``python -m tests.fault.soak together 600 <folder>`` lets everybody at one state for ten minutes.
-Both end with an error if something does not hold.
+``python -m tests.fault.soak together 600 <folder>`` runs all users on one state for ten minutes.
+Both exit with an error if an assertion fails.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FIRST_RELEASE = 3
 CBS, COMEXT = "cbs_85429ned", "eurostat_ds_045409"
 DATASETS = (CBS, COMEXT)
-# What comes in a round, beside the release itself.
+# The fault of a round, in addition to its release.
 TROUBLES = (
     "none",
     "broken reply",
@@ -63,7 +63,7 @@ select max(abs(total - 1)) from (
     where is_complete group by source_code, concept_code, scope_code, reporter_code, month
 ) as totals
 """
-# One statement sees one publication, in DuckDB and in PostgreSQL.
+# A single statement reads a single publication, in DuckDB and in PostgreSQL.
 LOOK = f"""
 select inputs_sha256, content_sha256, ({IDENTITY}) as deviation, (select string_agg(load_id, ' ') from ops.loads)
 from ops.publication
@@ -77,31 +77,31 @@ with duckdb.connect(sys.argv[1]) as connection:
 
 
 def quiet(message: str) -> None:
-    """Say nothing."""
+    """Ignore progress messages."""
 
 
 def say(message: str) -> None:
-    """Show a line at once."""
+    """Print a line and flush it."""
     sys.stdout.write(f"{message}\n")
     sys.stdout.flush()
 
 
 @dataclass
 class Reader:
-    """Looks at what is published without a pause, as a BI tool does.
+    """Reads the publication continuously, as a BI tool does.
 
     Attributes
     ----------
     look : callable
-        Returns the one row of `LOOK`.
+        Returns the single row of `LOOK`.
     is_shared : bool
-        Whether a program may be writing into the file: what is not as published is then refused, and told so.
+        True if another program may write into the file; a changed file is then refused, and counted in ``refused``.
     refused : int
-        Reads that were.
+        Number of refused reads.
     contents : dict of str to set of str
-        Content hashes that were seen under each hash of inputs: one each.
+        Content hashes by hash of inputs; each must have exactly one.
     loads : set of str
-        Ids of the loads of all publications.
+        Ids of the loads in all publications that were read.
     """
 
     look: Callable[[], Sequence[Any]]
@@ -113,7 +113,7 @@ class Reader:
     loads: set[str] = field(default_factory=set)
 
     def read_until(self, is_done: threading.Event) -> None:
-        """Read until it is said to stop."""
+        """Read until ``is_done`` is set."""
         while not is_done.wait(0.05):
             try:
                 inputs, content, deviation, loads = self.look()
@@ -132,14 +132,14 @@ class Reader:
                 self.reads += 1
 
     def require_right(self) -> None:
-        """Assert that reads came through, none failed, and equal inputs had equal contents."""
+        """Assert that there were reads, that none failed, and that equal inputs had equal contents."""
         assert self.errors == [], self.errors[:3]
         assert self.reads > 0
         assert [contents for contents in self.contents.values() if len(contents) > 1] == []
 
 
 def look_at_file(path: Path, *, is_checked: bool = False) -> Sequence[Any]:
-    """Look at the published file; if it is checked, only where it is as it was published."""
+    """Read the published file; ``is_checked`` verifies its hash first."""
     if is_checked:
         check_published(path)
     with connect_published(path) as connection:
@@ -148,7 +148,7 @@ def look_at_file(path: Path, *, is_checked: bool = False) -> Sequence[Any]:
 
 
 def look_at_server(server: PostgresServer) -> Sequence[Any]:
-    """Look at what PostgreSQL serves."""
+    """Read the marts in PostgreSQL."""
     with server.connect() as connection:
         (row,) = connection.execute(LOOK).fetchall()
     return row
@@ -156,7 +156,7 @@ def look_at_server(server: PostgresServer) -> Sequence[Any]:
 
 @contextmanager
 def reading(*looks: Callable[[], Sequence[Any]]) -> Iterator[list[Reader]]:
-    """Look in several ways while the block runs; afterwards all that was seen is right."""
+    """Read in several ways while the block runs, then assert that all reads were correct."""
     readers, is_done = [Reader(look) for look in looks], threading.Event()
     threads = [threading.Thread(target=reader.read_until, args=(is_done,), daemon=True) for reader in readers]
     for thread in threads:
@@ -173,7 +173,7 @@ def reading(*looks: Callable[[], Sequence[Any]]) -> Iterator[list[Reader]]:
 
 @contextmanager
 def serving() -> Iterator[tuple[PostgresServer, PostgresServer]]:
-    """Run a PostgreSQL server; give it as who fills it and as who reads."""
+    """Run a PostgreSQL server; yield it as its loader and as its reader."""
     with running_server() as admin:
         prepare_server(admin, database="marts", loader_password=LOADER, reader_password=READER)
         served = replace(admin, database="marts")
@@ -189,7 +189,7 @@ def make_settings(home: Path, url: str) -> Settings:
 
 
 def command(settings: Settings, *words: str) -> subprocess.Popen[bytes]:
-    """Start a command of the warehouse on a state."""
+    """Start a command on a state."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("METAALEXPORT_", "AIRFLOW"))},
         "METAALEXPORT_VAR": str(settings.state.parent),
@@ -206,14 +206,14 @@ def command(settings: Settings, *words: str) -> subprocess.Popen[bytes]:
 
 
 def load(settings: Settings, dataset: str, run_id: str, *, again: bool = False) -> str | None:
-    """Load the slice of a dataset; returns its load id, None if there is nothing newer."""
+    """Load the slice of a dataset; return its load id, or None if nothing is newer."""
     (part,) = ingest.plan_loads(Run(settings), dataset)
     manifest = ingest.load_slice(Run(settings, run_id, quiet), part, again=again)
     return manifest.load_id if manifest else None
 
 
 def publish(settings: Settings, run_id: str) -> str:
-    """Build, test, judge and publish; returns the content hash."""
+    """Build, test, gate and publish; return the content hash."""
     building.build_candidate(Run(settings, run_id, quiet))
     building.test_candidate(Run(settings, run_id, quiet))
     building.gate_candidate(Run(settings, run_id, quiet))
@@ -226,7 +226,7 @@ def publish(settings: Settings, run_id: str) -> str:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of a state: replies, landing area, and what is made of these or removed in time."""
+    """Bytes of a state: raw replies, landing area, and the rest, which is rebuilt or pruned."""
 
     raw: int
     landing: int
@@ -234,7 +234,7 @@ class Sizes:
 
     @classmethod
     def of(cls, settings: Settings) -> Sizes:
-        """Measure a state."""
+        """Return the sizes of a state."""
 
         def size(folder: Path) -> int:
             return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -243,19 +243,19 @@ class Sizes:
         return cls(raw, landing, size(settings.state) - raw - landing)
 
     def __str__(self) -> str:
-        """Show them in MB."""
+        """Return the sizes in MB as text."""
         return f"raw {self.raw / 1e6:.1f} MB, landing {self.landing / 1e6:.1f} MB, rest {self.rest / 1e6:.1f} MB"
 
 
 def rounds(number: int, home: Path, seed: int = 2026) -> list[Sizes]:
-    """Load so many releases with trouble, publish each, and make everything anew from the raw store at the end.
+    """Load releases with faults, publish each, and rebuild everything from the raw store at the end.
 
-    Readers look at the published file and at PostgreSQL all the while.
+    Readers read the published file and PostgreSQL all the time.
 
     Returns
     -------
     list of Sizes
-        The bytes of the state after each round.
+        Bytes of the state after each round.
     """
     dice, sizes = random.Random(seed), list[Sizes]()
     with run_simulator(release=FIRST_RELEASE, parameters=SPARSE) as url, serving() as (filled, read):
@@ -274,7 +274,7 @@ def rounds(number: int, home: Path, seed: int = 2026) -> list[Sizes]:
         publish_and_serve("first")
         with reading(partial(look_at_file, settings.published), partial(look_at_server, read)) as readers:
             for turn in range(1, number + 1):
-                # Each trouble comes in turn before any comes twice.
+                # Each fault occurs once before any is repeated.
                 trouble = TROUBLES[turn % len(TROUBLES)] if turn <= len(TROUBLES) else dice.choice(TROUBLES)
                 run_id = f"round_{turn}"
                 body = {"number": FIRST_RELEASE + turn}
@@ -315,7 +315,7 @@ def _load_all(settings: Settings, run_id: str) -> None:
 
 
 def same_from_raw(settings: Settings, home: Path, content: str) -> None:
-    """Make everything anew from the raw store alone; landing and marts are what they were."""
+    """Rebuild from the raw store alone, and assert that landing and marts are equal."""
     shutil.rmtree(home, ignore_errors=True)
     anew = replace(settings, state=home / "simulator")
     shutil.copytree(settings.raw, anew.raw)
@@ -326,7 +326,7 @@ def same_from_raw(settings: Settings, home: Path, content: str) -> None:
 
 
 def together(seconds: float, home: Path, seed: int = 2026) -> Reader:
-    """Let readers, an editor, killed builds, a second run, a scheduler and new releases at one state."""
+    """Run readers, an editor, killed builds, a second run, a scheduler and new releases on one state."""
     dice, is_done = random.Random(seed), threading.Event()
     with run_simulator(release=FIRST_RELEASE, parameters=SPARSE) as url:
         settings = make_settings(home, url)
@@ -342,7 +342,7 @@ def together(seconds: float, home: Path, seed: int = 2026) -> Reader:
                 command(settings, "load", dataset).wait()
 
         def an_editor() -> None:
-            # A person's tool that opens files for writing; this user may.
+            # A tool that opens the file for writing, with permission to do so.
             settings.published.chmod(0o644)
             subprocess.run(
                 [sys.executable, "-c", EDIT, str(settings.published)], check=False, stderr=subprocess.DEVNULL
@@ -393,7 +393,7 @@ def together(seconds: float, home: Path, seed: int = 2026) -> Reader:
 
 
 def main(what: str, amount: str, folder: str) -> None:
-    """Run one of the two."""
+    """Run one of the two soak tests."""
     if what == "rounds":
         sizes = rounds(int(amount), Path(folder))
         say(f"after the first round: {sizes[0]}; after the last: {sizes[-1]}")

@@ -1,4 +1,4 @@
-"""A real Airflow on this machine, as `metaalexport up` starts it, on a small part of the simulator's data."""
+"""A real Airflow on this machine, as started by `metaalexport up`, on a small part of the simulator's data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import requests
 from metaalexport import stopping
 
 METAALEXPORT = str(Path(sys.executable).with_name("metaalexport"))
-# Two cores are shared by Airflow, dbt, Chromium and other tests: a reply can be late by more than half a minute (seen).
+# Airflow, dbt, Chromium and other tests share two cores: replies took more than half a minute.
 REPLY_SECONDS = 120
 DAG_IDS = {"build_warehouse", "ingest_cbs", "ingest_eurostat", "maintain_warehouse"}
 
@@ -34,20 +34,20 @@ class Airflow:
     environment: dict[str, str] = field(repr=False)
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """Ask the public API."""
+        """Send a GET request to the public API."""
         reply = requests.get(f"{self.url}/api/v2/{path}", params=parameters, timeout=REPLY_SECONDS)
         reply.raise_for_status()
         return reply.json()
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
-        """Start a run; returns its id."""
+        """Trigger a run; return its id."""
         body = {"logical_date": None, "conf": conf}
         reply = requests.post(f"{self.url}/api/v2/dags/{dag_id}/dagRuns", json=body, timeout=REPLY_SECONDS)
         reply.raise_for_status()
         return str(reply.json()["dag_run_id"])
 
     def wait(self, what: str, condition: Any, seconds: float) -> Any:
-        """Wait until the condition gives something."""
+        """Wait until the condition returns a true value; return that value."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if found := condition():
@@ -57,7 +57,7 @@ class Airflow:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -65,7 +65,7 @@ def free_port() -> int:
 
 @contextmanager
 def running_airflow(folder: Path, settings: Mapping[str, str]) -> Iterator[Airflow]:
-    """Start Airflow with state in a folder and settings over the small ones: NL, from June 2025."""
+    """Start Airflow on a folder; ``settings`` override the defaults (NL, from June 2025)."""
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("METAALEXPORT_", "AIRFLOW"))}
     clean = {name: value for name, value in clean.items() if name.lower() != "no_proxy"}
@@ -75,7 +75,7 @@ def running_airflow(folder: Path, settings: Mapping[str, str]) -> Iterator[Airfl
         "METAALEXPORT_SIMULATOR_URL": f"http://127.0.0.1:{free_port()}",
         "METAALEXPORT_REPORTERS": "NL",
         "METAALEXPORT_FIRST_MONTH": "2025-06",
-        # As on many machines of companies: nobody answers there, and nothing here may be asked through it.
+        # As on many company machines; this proxy does not answer, and no request here may use it.
         "HTTP_PROXY": "http://127.0.0.1:9",
         "METAALEXPORT_AIRFLOW__API__PORT": str(port),
         "METAALEXPORT_AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
@@ -111,6 +111,6 @@ def running_airflow(folder: Path, settings: Mapping[str, str]) -> Iterator[Airfl
             log.close()
         assert process.returncode == 130
         _, left = psutil.wait_procs(family, timeout=10)
-        # Who is orphaned and ended may stay a zombie, where nobody reaps.
+        # An orphaned process that ended stays a zombie if nothing reaps it.
         assert [child for child in left if child.status() != psutil.STATUS_ZOMBIE] == []
         assert f"ready: http://localhost:{port}" in (folder / "up.log").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from simulator.server import run_simulator
 from tests.states import SMALL, SPARSE, build_and_publish, load_all, settings_of, small_state
 
 PE_FILM = Path(__file__).resolve().parents[2] / "docs" / "examples" / "scope_pe_film.csv"
-# Data of CBS (v4, zip, v3) and of Eurostat (SDMX, bulk files); their structure and stamps are elsewhere.
+# Data of CBS (v4, zip, v3) and of Eurostat (SDMX, bulk files); structures and timestamps have other paths.
 DATA_PATHS = ("/Observations", "/csv/CBS/", "DataSet", "/data/", "/files?file=")
 
 
@@ -38,11 +38,11 @@ class SimulatedOffice:
         requests.post(f"{self.url}/_simulator/release", json={"number": number}, timeout=60).raise_for_status()
 
     def fault(self, **fault: Any) -> None:
-        """Switch a fault on."""
+        """Switch on a fault."""
         requests.post(f"{self.url}/_simulator/faults", json=[fault], timeout=10).raise_for_status()
 
     def heal(self) -> None:
-        """Switch all faults off."""
+        """Switch off all faults."""
         requests.delete(f"{self.url}/_simulator/faults", timeout=10).raise_for_status()
 
     def data_requests(self) -> int:
@@ -51,15 +51,15 @@ class SimulatedOffice:
         return sum(any(part in entry["url"] for part in DATA_PATHS) for entry in log)
 
     def clear_log(self) -> None:
-        """Forget the requests so far."""
+        """Clear the request log."""
         requests.delete(f"{self.url}/_simulator/requests", timeout=10).raise_for_status()
 
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedOffice]:
-    """Two offices at release 11 and a small published warehouse of them: NL, from January 2025.
+    """Run two offices at release 11, with a small published warehouse: NL, from January 2025.
 
-    It is a copy of a folder that nobody changes.
+    The state is a copy of a folder that no test changes.
     """
     with run_simulator(release=11, parameters=SPARSE) as url:
         settings = settings_of(tmp_path_factory.mktemp("simulated") / "simulator", url, **SMALL)
