@@ -38,7 +38,6 @@ BEFORE, NOW = 11, 12
 DATASETS = ("cbs_85429ned", "eurostat_ds_045409")
 # Smaller than any file of rows, so that each step that writes one fails.
 SMALL_FILE_BYTES = 50_000
-POINTS_INSIDE = 4
 # The table of the page stands between these.
 BEGIN, END = "<!-- written by tests/fault/pipeline.py -->\n", "<!-- end of what is written -->"
 TABLE_HEAD = "| command | step | killed | full disk | each met | readers saw | ends like an undisturbed run |"
@@ -58,12 +57,15 @@ class Command:
         State that it starts from; see `States`.
     then : tuple of str
         Commands to run before the final states are compared.
+    inside : int
+        Points inside each step that are tried from a fresh state.
     """
 
     name: str
     words: tuple[str, ...]
     base: str
     then: tuple[str, ...] = ()
+    inside: int = 4
 
 
 COMMANDS = (
@@ -75,7 +77,8 @@ COMMANDS = (
     Command("maintain", ("maintain",), "whole"),
     Command("withdraw", ("withdraw", "{load_id}", "--reason", "a trial"), "whole"),
     Command("reinstate", ("reinstate", "{load_id}"), "withdrawn"),
-    Command("rebuild", ("rebuild",), "raw"),
+    # Each trial takes minutes, and its steps are those of the other commands.
+    Command("rebuild", ("rebuild",), "raw", inside=2),
 )
 
 
@@ -388,8 +391,8 @@ def main(folder: str, way: str = "each", *names: str) -> None:
     trials: list[Trial] = []
     try:
         for command in (each for each in COMMANDS if each.name in names or not names):
-            inside = {"each": POINTS_INSIDE, "chain": 1}[way]
-            trials += try_all(states, command, inside=inside, is_chained=way == "chain")
+            is_chained = way == "chain"
+            trials += try_all(states, command, inside=1 if is_chained else command.inside, is_chained=is_chained)
             sys.stdout.write(f"{command.name}: {len(trials)} trials so far\n")
             sys.stdout.flush()
             write_page(trials, way)
