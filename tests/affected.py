@@ -14,12 +14,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def affected(changed: Iterable[str]) -> list[str]:
-    """Return unit tests that are among the files, import one of them or name it (or the folder of a data file)."""
+    """Return the tests that are among the files, import one of them or name it.
+
+    A test also names a data file by its stem, its top folder, or an import of the module named after its folder. The
+    tests are the unit tests and those of the documentation's text.
+    """
     paths = [PurePosixPath(path) for path in changed]
     everything = any(path.name in {"conftest.py", "pyproject.toml"} for path in paths)
     spoken = re.compile("|".join(filter(None, map(_names, paths))) or r"(?!)")
     names = {str(path) for path in paths}
-    tests = {str(test.relative_to(ROOT)): test for test in sorted((ROOT / "tests" / "unit").glob("test_*.py"))}
+    files = [*sorted((ROOT / "tests" / "unit").glob("test_*.py")), ROOT / "tests" / "docs" / "test_docs.py"]
+    tests = {str(test.relative_to(ROOT)): test for test in files}
     return [
         name
         for name, test in tests.items()
@@ -30,8 +35,10 @@ def affected(changed: Iterable[str]) -> list[str]:
 def _names(path: PurePosixPath) -> str:
     """Return a regular expression for the names by which tests refer to a file."""
     if path.suffix != ".py":
-        parts = [path.name] if path.parent.name in ("", ".") else [path.name, path.parts[0]]
-        return "|".join(rf'["/]{re.escape(part)}["/]' for part in parts)
+        if path.parent.name in ("", "."):
+            return rf'["/]{re.escape(path.name)}["/]'
+        named = "|".join(rf'["/]{re.escape(part)}["/]' for part in (path.name, path.stem, path.parts[0]))
+        return rf"{named}|import .*\b{re.escape(path.parent.name)}\b|from [\w.]*\b{re.escape(path.parent.name)} import"
     module = path.with_suffix("") if path.stem != "__init__" else path.parent
     package, name = ".".join(module.parts[:-1]), module.name
     if not package:

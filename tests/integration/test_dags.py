@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from extract.registry import load_registry
 from metaalexport.airflow_home import airflow_environment
 from metaalexport.maintenance import TASKS
 from metaalexport.settings import Settings
@@ -18,24 +19,7 @@ from metaalexport.state import prepare_state
 
 pytestmark = pytest.mark.integration
 
-DEFAULT_DATASETS = (
-    "cbs_81234ned",
-    "cbs_85427ned",
-    "cbs_85429ned",
-    "cbs_85770ned",
-    "cbs_85806ned",
-    "eurostat_comext_bulk",
-    "eurostat_comext_cn_successions",
-    "eurostat_comext_cn_titles",
-    "eurostat_ds_045409",
-    "eurostat_ds_059331",
-    "eurostat_ds_059366",
-    "eurostat_ext_tec01",
-    "eurostat_sts_inppd_m",
-    "eurostat_sts_inppnd_m",
-    "eurostat_sts_inpr_m",
-    "eurostat_sts_intv_m",
-)
+DEFAULT_DATASETS = [dataset.code for dataset in load_registry().values() if dataset.by_default]
 
 DESCRIBE = """
 import json, os

@@ -655,8 +655,10 @@ def test_ops_lists_the_changes_of_each_load(history: Office, reader: duckdb.Duck
 
 def test_datasets_without_loads_have_no_changes(history: Office) -> None:
     # The candidate's views read files by paths relative to its folder.
-    here = {"file_search_path": str(history.settings.state)}
-    with duckdb.connect(str(history.settings.warehouse), read_only=True, config=here) as connection:
+    state = str(history.settings.state)
+    with duckdb.connect(
+        str(history.settings.warehouse), read_only=True, config={"file_search_path": state}
+    ) as connection:
         counts = connection.execute(
             "select dataset_code, count(*) > 0 from staging.stg_landing__changes group by all order by all"
         ).fetchall()

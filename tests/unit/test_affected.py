@@ -18,6 +18,8 @@ from tests.affected import affected
         ("dbt_project/models/marts/rpt_revisions.sql", {"test_dbt_project", "test_report"}, {"test_http"}),
         ("tests/data/report_marts.sql", {"test_report"}, {"test_http"}),
         ("publish/templates/texts.yml", {"test_report"}, {"test_http"}),
+        ("extract/registry/eurostat_a_new_one.yml", {"test_reference", "test_registry_and_settings"}, {"test_report"}),
+        ("reference/industry_series.csv", {"test_reference"}, {"test_http"}),
         ("a/file/nobody/speaks_of.py", set(), {"test_report", "test_http"}),
         ("tests/conftest.py", {"test_report", "test_http", "test_affected"}, set()),
     ],

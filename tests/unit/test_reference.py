@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from extract.registry import get_dataset
+from common.contracts import read_models
+from extract.registry import get_dataset, load_registry
 from metaalexport import reference
 from metaalexport.arguments import SettingsError
-from metaalexport.settings import REFERENCE
+from metaalexport.settings import DBT_PROJECT, REFERENCE
 from simulator.parameters import EconomyParameters
 
 MEMBER_KINDS = {"country", "part", "unallocated", "total", "aggregate"}
@@ -488,15 +489,14 @@ def test_write_user_scopes_invalid_file_leaves_the_target_unchanged(tmp_path: Pa
     assert target.read_text("utf-8") == HEADER + "\n"
 
 
-INDUSTRY = (
-    "cbs_81234ned",
-    "cbs_85770ned",
-    "cbs_85806ned",
-    "eurostat_sts_inppd_m",
-    "eurostat_sts_inppnd_m",
-    "eurostat_sts_inpr_m",
-    "eurostat_sts_intv_m",
-)
+# Figures by activity or market, without partners.
+INDUSTRY = [
+    dataset.code
+    for dataset in load_registry().values()
+    if dataset.by_default
+    and {"activity", "market"} & {*dataset.dimensions.values()}
+    and "partner" not in dataset.dimensions.values()
+]
 
 
 def test_seed_industry_series_defines_each_loaded_measure() -> None:
@@ -507,6 +507,12 @@ def test_seed_industry_series_defines_each_loaded_measure() -> None:
         assert meant == set(get_dataset(code).measure_codes), code
     markets = {row["market_code"] for row in rows if row["dataset_code"] == "cbs_85770ned"}
     assert markets == set(get_dataset("cbs_85770ned").select["Afzetgebieden"])
+
+
+def test_each_figure_of_seed_industry_series_is_a_column_of_the_mart() -> None:
+    (mart,) = (model for model in read_models(DBT_PROJECT, "marts") if model.name == "rpt_industry_context")
+    missing = {row["figure_code"] for row in seed("industry_series")} - {column.name for column in mart.columns}
+    assert missing == set(), "add the figure to rpt_industry_context.sql and .yml"
 
 
 def test_seed_industry_series_has_one_series_per_office_figure() -> None:

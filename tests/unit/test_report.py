@@ -711,16 +711,18 @@ def test_one_file_adds_a_section(make_report: MakeReport, tmp_path: Path, monkey
     page = (PROJECT / "docs" / "contributing.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```python\n(.*?)^```", page, re.S | re.M)
     (tmp_path / "sections").mkdir()
-    (tmp_path / "sections" / "largest.py").write_text(example, encoding="utf-8")
+    name, order = "example_of_the_documentation", int(re.findall(r"^ORDER = (\d+)", example, re.M)[0])
+    (tmp_path / "sections" / f"{name}.py").write_text(example, encoding="utf-8")
     monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path / "sections")])
     # `select 1` leaves the marts unchanged but bypasses the cached report.
     html = make_report("select 1")
-    monkeypatch.delitem(sys.modules, "publish.report.sections.largest")
-    assert '<a href="#largest">' in html
-    assert "Exports were largest in January 2024: \u20ac2,500 mln." in section_of(html, "largest")
+    monkeypatch.delitem(sys.modules, f"publish.report.sections.{name}")
+    assert f'<a href="#{name}">' in html
+    assert "Exports were largest in January 2024: \u20ac2,500 mln." in section_of(html, name)
     after = re.findall(r'<section id="(\w+)"', html)
-    assert after[after.index("change") + 1] == "largest"
-    assert [name for name in after if name != "largest"] == before
+    assert [other for other in after if other != name] == before
+    earlier = [other for other in before if other in SECTIONS and order > SECTIONS[other].ORDER]
+    assert after[after.index(name) - 1] == earlier[-1]
 
 
 @pytest.mark.parametrize("name", list(SECTIONS))
