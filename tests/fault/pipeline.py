@@ -243,20 +243,22 @@ def points(states: States, command: Command) -> tuple[list[str], Seen, Seen]:
     return log.read_text(encoding="utf-8").splitlines(), before, look(settings)
 
 
-def chosen(names: list[str], inside: int, *, has_boundaries: bool) -> Iterator[tuple[int, str]]:
-    """Yield numbers of points with their step: the boundaries of each step, and some inside of it.
+def chosen(names: list[str], inside: int, *, has_boundaries: bool) -> Iterator[tuple[str, str]]:
+    """Yield addresses of points with their step: the boundaries of each step, and some inside of it.
 
-    A step that comes several times, such as once per load, is interrupted the last time that it comes.
+    An address is ``<number of the step>:<point in the step>``; the points before the first step have number 0. The
+    number of points of a step differs a little from run to run, so that points are not counted across steps. A step
+    that comes several times, such as once per load, is interrupted the last time that it comes.
     """
-    starts = [(number, found[1]) for number, name in enumerate(names) if (found := _START.match(name))]
-    # The part before the first step of the journal, and commands without steps.
-    starts = starts if starts and starts[0][0] == 0 else [(0, ""), *starts]
-    ends = [number for number, _ in starts[1:]] + [len(names)]
-    for step, (start, end) in {step: (start, end) for (start, step), end in zip(starts, ends, strict=True)}.items():
-        parts = range(0 if has_boundaries else 1, inside + 1)
-        yield from ((start + (end - start) * part // (inside + 1), step) for part in parts)
+    starts = [(0, ""), *((at, found[1]) for at, name in enumerate(names) if (found := _START.match(name)))]
+    ends = [*(at for at, _ in starts[1:]), len(names)]
+    lengths = [end - start for (start, _), end in zip(starts, ends, strict=True)]
+    steps = {step: number for number, (_, step) in enumerate(starts) if lengths[number]}
+    for step, number in steps.items():
+        for part in range(0 if has_boundaries else 1, inside + 1):
+            yield f"{number}:{lengths[number] * part // (inside + 1)}", step
     if has_boundaries:
-        yield len(names) - 1, starts[-1][1]
+        yield f"{len(starts) - 1}:{lengths[-1] - 1}", starts[-1][1]
 
 
 def try_all(states: States, command: Command, *, inside: int, is_chained: bool) -> list[Trial]:
@@ -291,7 +293,7 @@ def try_all(states: States, command: Command, *, inside: int, is_chained: bool) 
         return look(settings) == after and not left
 
     kills = dict(chosen(names, inside, has_boundaries=not is_chained))
-    pending = [*((str(number), step) for number, step in kills.items()), ("full", "")]
+    pending = [*kills.items(), ("full", "")]
     for number, (point, step) in enumerate(pending):
         if not is_chained:
             settings = states.start(command, "trial")
@@ -354,17 +356,19 @@ def child(how: str, value: str, words: list[str]) -> None:
     """Run a command in this process: ``count`` its points into a file, ``kill`` it at one, or on a ``full`` disk."""
     from metaalexport import cli
 
-    left = [int(value) if how == "kill" else -1]
+    target = tuple(map(int, value.split(":"))) if how == "kill" else None
+    here = (0, -1)
     # Opened before the system calls are recorded.
     log = open(value, "w", encoding="utf-8") if how == "count" else None  # noqa: SIM115, PTH123 - open until the end
 
     def reach(name: str) -> None:
+        nonlocal here
+        here = (here[0] + 1, 0) if _START.match(name) else (here[0], here[1] + 1)
         if log is not None:
             log.write(name.replace("\n", " ")[:200] + "\n")
             log.flush()
-        elif left[0] == 0:
+        elif target is not None and here >= target:
             os.kill(os.getpid(), signal.SIGKILL)
-        left[0] -= 1
 
     if how == "full":
         # The write then fails with an error, as on a full disk, instead of a signal that ends the process.

@@ -66,8 +66,13 @@ def test_points_are_inside_each_step_and_at_its_boundaries() -> None:
         "x",
         "y",
     ]
-    assert list(chosen(names, 1, has_boundaries=False)) == [(0, ""), (3, "fetch"), (6, "land")]
+    assert list(chosen(names, 1, has_boundaries=False)) == [("0:0", ""), ("1:2", "fetch"), ("2:1", "land")]
     assert list(chosen(names, 1, has_boundaries=True)) == [
-        (0, ""), (0, ""), (1, "fetch"), (3, "fetch"), (5, "land"), (6, "land"), (7, "land"),
+        ("0:0", ""), ("0:0", ""), ("1:0", "fetch"), ("1:2", "fetch"), ("2:0", "land"), ("2:1", "land"), ("2:2", "land"),
     ]  # fmt: skip
-    assert list(chosen(["os.mkdir a", "os.mkdir b"], 1, has_boundaries=False)) == [(1, "")]
+    assert list(chosen(["os.mkdir a", "os.mkdir b"], 1, has_boundaries=False)) == [("0:1", "")]
+
+
+def test_a_step_that_comes_twice_is_interrupted_the_second_time() -> None:
+    names = ["step start land", "x", "step end land", "step start land", "y", "step end land", "step start report"]
+    assert list(chosen(names, 1, has_boundaries=False)) == [("2:1", "land"), ("3:0", "report")]
