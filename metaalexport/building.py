@@ -14,7 +14,7 @@ from metaalexport import candidate, gaps
 from metaalexport.dbt import DbtFailedError, datasets_behind, failed_test, run_dbt
 from metaalexport.gates import GateFailedError, gate_database, judge, write_data_docs
 from metaalexport.journal import utc_now
-from metaalexport.published import query
+from metaalexport.published import query, require_published
 from metaalexport.run import Run
 from metaalexport.settings import Settings
 from metaalexport.state import prepare_state, set_damaged_aside
@@ -340,12 +340,15 @@ def serve_publication(run: Run) -> str:
 
     Raises
     ------
+    NothingPublishedError
+        If nothing is published.
     PostgresServingError
         If that failed; PostgreSQL continues to serve the previous publication.
     """
     from metaalexport.serving import marts_server
     from publish.postgres.serving import publish_postgres
 
+    require_published(run.settings)
     server = marts_server()
     with run.step("serve", server.database) as note:
         served = publish_postgres(
@@ -361,7 +364,14 @@ def serve_publication(run: Run) -> str:
 
 
 def write_report(run: Run) -> Path:
-    """Write the report page from the published file."""
+    """Write the report page from the published file.
+
+    Raises
+    ------
+    NothingPublishedError
+        If nothing is published.
+    """
+    require_published(run.settings)
     with run.step("report", run.settings.report.name):
         run.settings.report.parent.mkdir(parents=True, exist_ok=True)
         # Imported here: the chart library takes seconds to import.

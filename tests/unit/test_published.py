@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from metaalexport import cli
+from metaalexport import building, cli, published
 from metaalexport.published import QueryError, split_statements, write_result
+from metaalexport.run import Run
 from metaalexport.settings import Settings
 from publish.duckdb_file import publish_duckdb
 
@@ -190,3 +192,11 @@ def test_long_result_is_truncated_on_screen_and_complete_in_a_file(settings: Set
 )
 def test_statements_end_at_an_sql_semicolon(text: str, statements: list[str]) -> None:
     assert split_statements(text) == statements
+
+
+@pytest.mark.parametrize("write", [building.write_report, building.serve_publication])
+def test_report_and_serve_need_a_publication(write: Callable[[Run], object], tmp_path: Path) -> None:
+    settings = Settings(profile="simulator", state=tmp_path / "simulator")
+    with pytest.raises(published.NothingPublishedError, match="next: make run SOURCE=simulator"):
+        write(Run(settings, "r", lambda message: None))
+    assert not settings.report.exists()
