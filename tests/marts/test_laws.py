@@ -64,8 +64,10 @@ def laws(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def candidate() -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the candidate of the large state next to an empty database for faults."""
-    with duckdb.connect() as connection:
-        connection.execute(f"attach '{settings_of(large_state()).warehouse}' as warehouse (read_only)")
+    settings = settings_of(large_state())
+    # The candidate's views read files by paths relative to its folder.
+    with duckdb.connect(config={"file_search_path": str(settings.state)}) as connection:
+        connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
         yield connection
 
 
