@@ -40,17 +40,11 @@ def pytest_configure() -> None:
     os.fsync = lambda fd: None
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each module of integration tests in one process, and start the modules with the longest timeouts first.
-
-    Their fixtures are pipelines that take minutes. With ``--dist loadgroup``, all other tests fill the gaps.
-    """
-    longest: dict[Path, float] = {}
+    """Start the long modules first, by the sum of the timeouts of their tests, so that short ones fill the gaps."""
+    seconds: dict[Path, float] = {}
     for item in items:
-        if item.path.parent == TESTS / "integration" and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        timeout = item.get_closest_marker("timeout")
-        seconds = float(timeout.args[0]) if timeout and item.get_closest_marker("long") else 0.0
-        longest[item.path] = max(longest.get(item.path, 0.0), seconds)
-    items.sort(key=lambda item: -longest[item.path])
+        if item.get_closest_marker("long"):
+            timeout = item.get_closest_marker("timeout")
+            seconds[item.path] = seconds.get(item.path, 0.0) + (float(timeout.args[0]) if timeout else 300.0)
+    items.sort(key=lambda item: -seconds.get(item.path, 0.0))

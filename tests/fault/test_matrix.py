@@ -42,13 +42,7 @@ def test_the_quick_protocols_are_there() -> None:
     assert {*QUICK} < {*NAMES}
 
 
-def _protocols() -> list[Any]:
-    """Return the protocols as parameters; each is prepared once, by one process."""
-    marks = {name: [pytest.mark.xdist_group(f"matrix {name}")] for name in NAMES}
-    return [pytest.param(name, marks=marks[name] + [pytest.mark.thorough] * (name not in QUICK)) for name in NAMES]
-
-
-@pytest.fixture(scope="module", params=_protocols())
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=_thorough(name not in QUICK)) for name in NAMES])
 def prepared(request: pytest.FixtureRequest) -> Iterator[tuple[Prepared, Office, Path]]:
     with prepared_case(request.param) as found:
         yield found

@@ -12,7 +12,7 @@ from metaalexport.maintenance import TASKS
 from tests.fault.pipeline import COMMANDS, PAGE, Command, States, chosen, try_all
 
 # About a dozen builds. The group keeps the tests in one process, which makes the commands' starting states once.
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1500), pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 ROOT = Path(__file__).resolve().parents[2]
 # tests/postgres covers this step with a real PostgreSQL.
 ELSEWHERE = {"serve"}
