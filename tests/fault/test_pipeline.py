@@ -11,7 +11,7 @@ import pytest
 from metaalexport.maintenance import TASKS
 from tests.fault.pipeline import COMMANDS, PAGE, Command, States, chosen, try_all
 
-# About a dozen builds. The group keeps the tests in one process, which makes the commands' starting states once.
+# About a dozen builds; one process makes the commands' starting states.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 ROOT = Path(__file__).resolve().parents[2]
 # tests/postgres covers this step with a real PostgreSQL.
