@@ -93,9 +93,9 @@ test-marts: setup-dev ## Load two releases, recompute every metric in Python and
 	$(BIN)/pytest tests/marts $(BOTH_CORES) --timeout 900
 
 test-long: setup-dev postgresql ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
-	@# Three processes, since some tests wait for Airflow's scheduler. pytest 9.2 ignores the groups of --dist loadgroup.
+	@# By module: pytest 9.2 ignores the groups of --dist loadgroup.
 	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/integration tests/live tests/fault \
-		-n 3 --dist loadscope --no-loadscope-reorder
+		$(BOTH_CORES)
 
 test-browser: setup-dev chromium ## Run the tests that need Chromium, installing it from Debian if missing
 	$(BIN)/pytest -m browser $(BOTH_CORES)
