@@ -1,12 +1,12 @@
 # Airflow with the project, and Superset over the marts, for docker-compose.yml. Stages: build environments and
 # runtimes.
 FROM docker.io/library/python:3.11-slim-bookworm AS environment
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python3 -m venv /opt/venv
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1
 WORKDIR /opt/metaalexport
+COPY deploy/install deploy/uv.lock deploy/
 # The locked packages change less often than the code, so they have a separate layer.
 COPY requirements-team.lock ./
-RUN /opt/venv/bin/pip install --quiet --no-deps --require-hashes -r requirements-team.lock
+RUN deploy/install /opt/venv requirements-team.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY metaalexport metaalexport
 COPY common common
@@ -36,10 +36,10 @@ VOLUME /var/lib/metaalexport
 CMD ["metaalexport", "--help"]
 
 FROM docker.io/library/python:3.11-slim-bookworm AS superset-environment
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python3 -m venv /opt/venv
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1
+COPY deploy/install deploy/uv.lock /tmp/deploy/
 COPY bi/requirements.lock /tmp/requirements.lock
-RUN /opt/venv/bin/pip install --quiet --no-deps --require-hashes -r /tmp/requirements.lock
+RUN /tmp/deploy/install /opt/venv /tmp/requirements.lock
 
 FROM docker.io/library/python:3.11-slim-bookworm AS superset
 RUN groupadd --gid 50001 superset \

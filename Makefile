@@ -14,7 +14,8 @@ BIN := $(VENV)/bin
 VENV_BI := .venv-bi
 VENV_AUDIT := .venv-audit
 SBOM := sbom
-INSTALL := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
+INSTALL := PYTHON=$(PYTHON) deploy/install
+APT_INSTALL := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
 # Python images set it, which makes each of the many processes recompile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,37 +37,34 @@ help: ## List the targets
 	@echo "  SCOPES=<file.csv>                   your own product scopes, in addition to the shipped ones"
 $(VENV)/runtime: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] if not (3, 11) <= sys.version_info < (3, 14) else 0)'
-	@echo "installing into $(VENV) (about a minute and a half the first time)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@echo "installing into $(VENV)"
+	@$(INSTALL) $(VENV) requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 	@echo "installing the tools for tests and lint"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@$(INSTALL) $(VENV) requirements-dev.lock
 	@touch $@
 
 # Superset cannot share an environment with Airflow.
 $(VENV_BI)/superset: bi/requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Superset needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + "; next: PYTHON=python3.11" if not (3, 11) <= sys.version_info < (3, 13) else 0)'
-	@echo "installing Superset into $(VENV_BI) (a minute or two)"
-	@test -x $(VENV_BI)/bin/python || $(PYTHON) -m venv $(VENV_BI)
-	@$(VENV_BI)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bi/requirements.lock
+	@echo "installing Superset into $(VENV_BI)"
+	@$(INSTALL) $(VENV_BI) bi/requirements.lock
 	@touch $@
 
 $(VENV_AUDIT)/tools: requirements-audit.lock
-	@test -x $(VENV_AUDIT)/bin/python || $(PYTHON) -m venv $(VENV_AUDIT)
-	@$(VENV_AUDIT)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-audit.lock
+	@$(INSTALL) $(VENV_AUDIT) requirements-audit.lock
 	@touch $@
 
 # Debian packages that some tests need.
 postgresql:
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || ($(INSTALL) postgresql >/dev/null)
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || ($(APT_INSTALL) postgresql >/dev/null)
 odbc:
-	@command -v isql >/dev/null && odbcinst -q -d | grep -q PostgreSQL || ($(INSTALL) unixodbc odbcinst odbc-postgresql >/dev/null)
+	@command -v isql >/dev/null && odbcinst -q -d | grep -q PostgreSQL || ($(APT_INSTALL) unixodbc odbcinst odbc-postgresql >/dev/null)
 chromium:
-	@command -v chromium >/dev/null || ($(INSTALL) chromium >/dev/null)
+	@command -v chromium >/dev/null || ($(APT_INSTALL) chromium >/dev/null)
 # One installation at a time holds apt's lock; stages that run in parallel then find everything installed.
 debian: postgresql odbc chromium
 
@@ -146,12 +144,14 @@ format: setup-dev ## Format Python and SQL
 	$(BIN)/ruff check --fix .
 	$(BIN)/sqlfluff fix --disable-progress-bar --force dbt_project
 
-lock: ## Update the lock files (needs uv)
-	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
-	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --extra team -c requirements.lock pyproject.toml -o requirements-team.lock
-	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
-	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 bi/requirements.in -o bi/requirements.lock
-	uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-audit.in -o requirements-audit.lock
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11
+lock: setup ## Update the lock files
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra team -c requirements.lock pyproject.toml -o requirements-team.lock
+	$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(COMPILE) bi/requirements.in -o bi/requirements.lock
+	$(COMPILE) requirements-audit.in -o requirements-audit.lock
+	echo uv | $(COMPILE) - -o deploy/uv.lock
 
 audit: $(VENV_AUDIT)/tools ## Check all lock files for known vulnerabilities (needs network access to the service)
 	$(VENV_AUDIT)/bin/python deploy/audit.py requirements*.lock bi/requirements.lock

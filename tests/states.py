@@ -39,9 +39,9 @@ _CODE = (
     "tests/states.py",
 )
 _SUFFIXES = {".py", ".sql", ".yml", ".csv", ".json", ".j2", ".lock"}
-# Trade with large partners only: a third of the cells.
+# The economy of all tests. It has trade with large partners only: a third of the cells.
 SPARSE = EconomyParameters(smallest_cell_eur=1e6, cbs_smallest_cell_mln=5.0)
-# The large state has both releases; the small one has the first, of the sparse economy.
+# The large state has both releases; the small one has the first.
 RELEASES = (11, 12)
 SMALL = {
     "reporters": ("NL",),
@@ -87,38 +87,30 @@ def small_state() -> Path:
 
 
 def large_state() -> Path:
-    """Return the state of a published warehouse with two releases of both offices and all default datasets.
-
-    With ``MARTS_STATE`` in the environment, it is the state in that folder: its published file if there is one,
-    otherwise a build of its loads.
-    """
-    given = os.environ.get("MARTS_STATE")
+    """Return the state of a published warehouse with two releases of both offices and all default datasets."""
 
     def make(state: Path) -> None:
         settings = settings_of(state)
-        if not given:
-            for release in RELEASES:
-                with run_simulator(release=release) as url:
-                    load_all(replace(settings, simulator_url=url), "test")
-        if not settings.published.exists():
-            build_and_publish(settings, "test")
+        for release in RELEASES:
+            with run_simulator(release=release, parameters=SPARSE) as url:
+                load_all(replace(settings, simulator_url=url), "test")
+        build_and_publish(settings, "test")
 
-    return _made_once(f"large-{hashlib.sha256((given or '').encode()).hexdigest()[:8]}", make, given)
+    return _made_once("large", make)
 
 
-def _made_once(name: str, make: Callable[[Path], None], given: str | None = None) -> Path:
+def _made_once(name: str, make: Callable[[Path], None]) -> Path:
     """Return a folder that the first test process fills while the others wait."""
     folder = _STATES / _code_hash()
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
     # Remove states of code that is no longer tested.
     remove_left_behind(_STATES)
-    state, done = Path(given or folder / name), folder / f"{name}.done"
+    state, done = folder / name, folder / f"{name}.done"
     with FileLock(folder / f"{name}.lock"):
         if not done.exists():
-            if not given:
-                # Remove the leftovers of a killed test run.
-                shutil.rmtree(state, ignore_errors=True)
+            # Remove the leftovers of a killed test run.
+            shutil.rmtree(state, ignore_errors=True)
             make(state)
             done.touch()
     return state

@@ -11,7 +11,7 @@ import pytest
 
 from simulator.economy import Economy
 from tests.marts.recompute import Recomputed, landed
-from tests.states import large_state, settings_of
+from tests.states import SPARSE, large_state, settings_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Warehouse:
 def warehouse() -> Warehouse:
     """Return the published warehouse of two releases."""
     settings = settings_of(large_state())
-    return Warehouse(settings.published, settings.landing, Economy())
+    return Warehouse(settings.published, settings.landing, Economy(SPARSE))
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ def cbs_cells(warehouse: Warehouse) -> pd.DataFrame:
     )
     # Two CBS codes can map to one country.
     cells = cells.groupby(["destination_code", "section", "month"]).sum().reset_index()
-    assert (cells["is_secret"] > 0).sum() > 1000
+    assert (cells["is_secret"] > 0).sum() > 300
     return cells.astype({"is_secret": bool})
 
 
@@ -104,7 +104,7 @@ def test_transit_matches_the_simulated_flow(warehouse: Warehouse, cbs_cells: pd.
             """
         )
     )
-    assert len(stated) > 50_000
+    assert len(stated) > 30_000
     true = known.reindex(pd.MultiIndex.from_frame(stated[key]))
     alone = (true["n_lands"] == 1).to_numpy()
     assert alone.mean() > 0.9
@@ -119,7 +119,7 @@ def test_transit_matches_the_simulated_flow(warehouse: Warehouse, cbs_cells: pd.
             """
         )
     )
-    assert len(between) > 50_000
+    assert len(between) > 20_000
     true = known.reindex(pd.MultiIndex.from_frame(between[key])).reset_index(drop=True)
     assert (np.abs(between["quasi_transit_eur"] / MILLION - true["transit"]) <= 1.5 * true["n_lands"]).all()
 
@@ -141,7 +141,7 @@ def test_true_shares_lie_within_their_bounds(warehouse: Warehouse, cbs_cells: pd
     countries = cells[cells["destination_code"] != "unallocated"].join(all_of_section, on=["section", "month"])
     key = ["destination_code", "section", "month"]
     told = rows[rows["destination_kind"] == "country"].merge(countries, on=key)
-    assert len(told) > 10_000
+    assert len(told) > 9_000
     share = told["total"] / told["all"]
     # Value and total are rounded to a million: each is up to half of one away.
     rounding = 1 / told["all"]
