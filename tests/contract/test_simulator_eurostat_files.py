@@ -18,6 +18,7 @@ import requests
 
 from simulator.eurostat.bulk import OLD_COLUMNS, V2_COLUMNS
 from simulator.server import run_simulator
+from tests.states import SPARSE
 
 MAIN = "/eurostat/api/dissemination"
 COMEXT = "/eurostat/api/comext/dissemination"
@@ -38,7 +39,7 @@ Ask = Callable[..., list[tuple[Any, ...]]]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with run_simulator() as base_url:
+    with run_simulator(parameters=SPARSE) as base_url:
         yield base_url
 
 
@@ -329,7 +330,7 @@ def test_archive_is_reproducible(server: str) -> None:
     rows = {row["NAME"]: row["LAST_MODIFIED"] for row in listing(server, HISTORY)}
     assert parsedate_to_datetime(first.headers["Last-Modified"]).isoformat() == "2023-09-15T09:00:00+00:00"
     assert rows["full200107.7z"] == "2023-09-15T11:00:00+02:00"
-    with run_simulator() as other:
+    with run_simulator(parameters=SPARSE) as other:
         assert requests.get(f"{other}{MAIN}/files", params=options, timeout=200).content == first.content
 
 
