@@ -26,7 +26,7 @@ ifneq ($(SCOPES),)
 export METAALEXPORT_SCOPES := $(SCOPES)
 endif
 
-.PHONY: postgresql odbc chromium debian docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-bi test-compose bench bench-marts check lint lint-style lint-types lint-sql format lock audit sbom report clean
+.PHONY: postgresql odbc chromium debian docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-bi test-compose warehouses bench bench-marts check lint lint-style lint-types lint-sql format lock audit sbom report clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,11 +83,14 @@ report: setup ## Rewrite the report from the published file
 test: setup-dev $(VENV_AUDIT)/tools ## Set up and run the tests that need only pip, except the long ones and those of the marts
 	$(BIN)/pytest -m "not bi and not browser and not long and not postgres and not compose" --ignore tests/marts $(BOTH_CORES)
 
+warehouses: setup-dev ## Build the warehouses that tests share, if they do not exist (minutes; the tests do it as well)
+	@$(BIN)/python -m tests.states
+
 test-unit: setup-dev ## Run the unit tests, in less than a minute
 	$(BIN)/pytest tests/unit $(BOTH_CORES)
 
 test-marts: setup-dev ## Load two releases, recompute every metric in Python and compare every row
-	@# The first test waits for two releases to be loaded and built.
+	@# Without `make warehouses`, the first test waits for two releases to be loaded and built.
 	$(BIN)/pytest tests/marts $(BOTH_CORES) --timeout 900
 
 test-long: setup-dev postgresql ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases

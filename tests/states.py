@@ -1,6 +1,7 @@
 """Warehouses that test runs share: each is built once per state of the code and never changed.
 
-Whole pipelines take most of the test time. The warehouses are in ``var/tests/<hash of the code>/``.
+Whole pipelines take most of the test time. The warehouses are in ``var/tests/<hash of the code>/``;
+``python -m tests.states`` builds those that do not exist.
 """
 
 from __future__ import annotations
@@ -126,3 +127,8 @@ def _code_hash() -> str:
             if file.suffix in _SUFFIXES and not {"target", "logs"} & set(file.parts):
                 digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    small_state()
+    large_state()

@@ -3,8 +3,8 @@
 This module runs in a separate process that never opens DuckDB and has no threads, because each trial is a fork of it.
 The simulator runs in another process.
 
-``python -m tests.fault.interruptions <kill|limit|fill> <case> <url> <url of the release before> <folder>`` writes one
-line of JSON per trial.
+``python -m tests.fault.interruptions <kill|limit|fill> <case> <url> <url of the release before> <folder> [<n>]``
+writes one line of JSON per trial; with ``n``, it kills at every n-th point only.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -236,15 +237,15 @@ class Interrupter:
         ends_as_clean = self.hash(self.state) == self.after and not stray
         return Trial(point.replace(str(self.state), "."), outcome, shown, ends_as_clean)
 
-    def kills(self) -> Iterator[Trial]:
-        """Yield a trial per kill: each step of the commit, a sample of the steps before it, and some moments."""
+    def kills(self, every: int = 1) -> Iterator[Trial]:
+        """Yield a trial per kill: at each (or every n-th) step of the commit, a sample before it, and some moments."""
         names = self.points()
         # The commit is the last step that takes the dataset's lock.
         commit = max(number for number, name in enumerate(names) if name.startswith(f"os.mkdir {self.locks}"))
         step = max(1, commit // SAMPLED_POINTS)
-        for number in (*range(0, commit, step), *range(commit, len(names))):
+        for number in (*range(0, commit, step * every), *range(commit, len(names) - 1, every), len(names) - 1):
             yield self.kill_at(number, names[number])
-        for part in range(TIMED_KILLS):
+        for part in range(0, TIMED_KILLS, every):
             yield self.kill_after(self.seconds * (part + 0.5) / TIMED_KILLS)
 
     def limits(self) -> Iterator[Trial]:
@@ -267,12 +268,16 @@ def disk_use(state: Path) -> int:
     return sum(4096 * (1 + path.stat().st_size // 4096) for path in state.rglob("*"))
 
 
-def main(how: str, name: str, url: str, url_before: str, folder: str) -> None:
+def main(how: str, name: str, url: str, url_before: str, folder: str, every: str = "1") -> None:
     """Run the trials of a case, and write each result as a line of JSON."""
     case = next(case for case in cases() if case.name == name)
     interrupter = Interrupter(case, url, url_before, Path(folder))
-    trials = {"kill": interrupter.kills, "limit": interrupter.limits, "fill": interrupter.fillings}[how]
-    for trial in trials():
+    kinds: dict[str, Callable[[], Iterator[Trial]]] = {
+        "kill": partial(interrupter.kills, int(every)),
+        "limit": interrupter.limits,
+        "fill": interrupter.fillings,
+    }
+    for trial in kinds[how]():
         sys.stdout.write(json.dumps(asdict(trial)) + "\n")
         sys.stdout.flush()
 

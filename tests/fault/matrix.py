@@ -42,6 +42,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 BOUND_SECONDS = 60.0
 _LASTING = 1_000_000
 LOADS, NEWER, REPORTS, STOPS, NONE = "loads", "loads the newer release", "loads and reports", "stops", "does not apply"
+# A change is tried on one request in six.
+SAMPLE = 6
 # Transport faults, tried at every request; all others are tried at requests of observations.
 TRANSPORT = (
     "async_never",
@@ -217,9 +219,9 @@ def positions_of(prepared: Prepared, kind: str) -> list[int]:
 
 
 def sampled_positions(prepared: Prepared, kind: str) -> list[int]:
-    """Return every third of those requests for a fault of transport, in turn: three such faults meet every request."""
+    """Return every n-th of those requests for a fault of transport, in turn: n such faults meet every request."""
     positions = positions_of(prepared, kind)
-    return positions[TRANSPORT.index(kind) % 3 :: 3] if kind in TRANSPORT else positions
+    return positions[TRANSPORT.index(kind) % SAMPLE :: SAMPLE] if kind in TRANSPORT else positions
 
 
 def try_kind(

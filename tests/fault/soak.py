@@ -88,7 +88,7 @@ def say(message: str) -> None:
 
 @dataclass
 class Reader:
-    """Reads the publication continuously, as a BI tool does.
+    """Reads the publication again and again, as a BI tool does.
 
     Attributes
     ----------
@@ -113,8 +113,8 @@ class Reader:
     loads: set[str] = field(default_factory=set)
 
     def read_until(self, is_done: threading.Event) -> None:
-        """Read until ``is_done`` is set."""
-        while not is_done.wait(0.05):
+        """Read twice a second, which leaves the processors to the work, until ``is_done`` is set."""
+        while not is_done.wait(0.5):
             try:
                 inputs, content, deviation, loads = self.look()
             except PublishedFileError as error:

@@ -17,9 +17,15 @@ from tests.fault.loads import BEFORE, NOW
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
-# One case per office: a paged load and a file load.
-QUICK = ("CBS OData v4", "Comext bulk 7z")
-OTHERS = ("CBS bulk zip", "Comext SDMX")
+# A paged load, and loads of files.
+PAGED, FILES, OTHERS = "CBS OData v4", "Comext bulk 7z", ("CBS bulk zip", "Comext SDMX")
+
+
+def cases(quick: str, *others: str) -> pytest.MarkDecorator:
+    """Parametrize a test by case; every change is tried on the first."""
+    return pytest.mark.parametrize(
+        "name", [quick, *(pytest.param(name, marks=pytest.mark.thorough) for name in others)]
+    )
 
 
 @contextmanager
@@ -36,11 +42,11 @@ def office(release: int) -> Iterator[str]:
             process.kill()
 
 
-def interrupt(how: str, name: str, home: Path) -> list[Trial]:
+def interrupt(how: str, name: str, home: Path, every: int = 1) -> list[Trial]:
     """Run all trials of a kind; assert that none shows a partial result and that the next run ends cleanly."""
     with ExitStack() as stack:
         before, now = (stack.enter_context(office(release)) for release in (BEFORE, NOW))
-        command = [sys.executable, "-m", "tests.fault.interruptions", how, name, now, before, str(home)]
+        command = [sys.executable, "-m", "tests.fault.interruptions", how, name, now, before, str(home), str(every)]
         limit = TIMEOUT_SECONDS - 20
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -51,17 +57,18 @@ def interrupt(how: str, name: str, home: Path) -> list[Trial]:
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.thorough) for name in OTHERS)])
-def test_a_load_killed_at_any_step_ends_like_an_undisturbed_load(tmp_path: Path, name: str) -> None:
-    trials = interrupt("kill", name, tmp_path)
-    assert len(trials) > SAMPLED_POINTS + TIMED_KILLS + 20
-    assert sum(trial.outcome == KILLED for trial in trials) > SAMPLED_POINTS + 20
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.thorough), 4])
+@cases(PAGED, FILES, *OTHERS)
+def test_a_load_killed_at_any_step_ends_like_an_undisturbed_load(tmp_path: Path, name: str, every: int) -> None:
+    trials = interrupt("kill", name, tmp_path, every)
+    assert len(trials) > (SAMPLED_POINTS + TIMED_KILLS + 20) / every
+    assert sum(trial.outcome == KILLED for trial in trials) > (SAMPLED_POINTS + 20) / every
     # The marker file makes a load visible: kills happened both before and after it.
     assert {trial.shown for trial in trials} == {"before", "after"}
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
-@pytest.mark.parametrize("name", QUICK)
+@cases(FILES, PAGED)
 def test_a_load_with_a_file_size_limit_reports_it_and_succeeds_once_the_limit_is_gone(
     tmp_path: Path, name: str
 ) -> None:
@@ -72,7 +79,7 @@ def test_a_load_with_a_file_size_limit_reports_it_and_succeeds_once_the_limit_is
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
-@pytest.mark.parametrize("name", QUICK)
+@cases(PAGED, FILES)
 def test_a_load_on_a_full_disk_reports_it_and_succeeds_once_there_is_space(tmp_path: Path, name: str) -> None:
     probe = tmp_path / "probe"
     probe.mkdir()

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {"serve"}
 # Every command here runs this step; the office of a matrix has one listing of slices.
 WITHOUT_A_ROW = {"plan"}
+SLOW = ("load", "build", "rebuild")
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +32,9 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[States]:
 @pytest.mark.parametrize(
     "command",
     [
-        # Minutes each: every kill repeats all steps from the start, and dbt. The soak test kills builds as well.
-        pytest.param(
-            command, id=command.name, marks=pytest.mark.thorough if command.name in ("build", "rebuild") else ()
-        )
+        # Minutes each: every kill repeats all steps from the start. test_interruptions.py kills loads at every step,
+        # and the soak test kills builds.
+        pytest.param(command, id=command.name, marks=pytest.mark.thorough if command.name in SLOW else ())
         for command in COMMANDS
     ],
 )

@@ -53,7 +53,7 @@ while True:
         seen["errors"].append(str(error))
     if last:
         break
-    time.sleep(0.05)
+    time.sleep(0.2)
 print(json.dumps(seen))
 """
 

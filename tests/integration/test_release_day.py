@@ -24,6 +24,7 @@ from tests.integration.airflow_here import METAALEXPORT, REPLY_SECONDS, Airflow,
 from tests.integration.alert_sinks import Sinks, listening_sinks
 from tests.integration.conftest import SimulatedOffice, file_hash
 from tests.postgres.server import running_server
+from tests.states import SPARSE
 
 pytestmark = [
     pytest.mark.integration,
@@ -156,7 +157,7 @@ class Team:
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     folder = tmp_path_factory.mktemp("release-day")
     with (
-        run_simulator(release=FIRST_RELEASE) as office,
+        run_simulator(release=FIRST_RELEASE, parameters=SPARSE) as office,
         running_server() as admin,
         listening_sinks() as sinks,
     ):

@@ -24,6 +24,7 @@ from metaalexport.settings import Settings
 from simulator.faults.book import describe_kinds
 from simulator.server import Simulator, run_simulator
 from tests.live.proxy import Deviate, Exchange, Proxy, UnmarkedSimulator, as_it_is, running_proxy
+from tests.states import SPARSE
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "deviations.md"
 RELEASE = 12
@@ -317,7 +318,7 @@ class Offices:
 @contextmanager
 def running_offices() -> Iterator[Offices]:
     """Serve both offices, and prepare Airflow and dbt once for all runs."""
-    simulator = UnmarkedSimulator(release=RELEASE)
+    simulator = UnmarkedSimulator(release=RELEASE, parameters=SPARSE)
     with run_simulator(simulator) as url, running_proxy(url) as proxy, TemporaryDirectory() as folder:
         offices = Offices(simulator, url, proxy, Path(folder) / "prepared")
         environment = environment_of(offices, offices.prepared)

@@ -35,9 +35,10 @@ from tests.live.deviations import (
 )
 from tests.live.deviations import run as run_all
 from tests.live.proxy import Exchange, UnmarkedSimulator, as_it_is, running_proxy
+from tests.states import SPARSE
 
 pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(600)]
-QUICK = ("none", "cbs_unit", "no_network", "everything")
+QUICK = ("none", "no_network", "everything")
 BORDER, METAL = "cbs_85429ned", "eurostat_ds_045409"
 TOTALS = ("WORLD", "INT_EU27_2020", "EXT_EU27_2020")
 COMMAND_SECONDS = 300
@@ -83,7 +84,7 @@ class Said:
 
 @pytest.fixture(scope="module")
 def offices() -> Iterator[Offices]:
-    simulator = UnmarkedSimulator(release=RELEASE)
+    simulator = UnmarkedSimulator(release=RELEASE, parameters=SPARSE)
     with run_simulator(simulator) as url, running_proxy(url) as proxy:
         yield Offices(simulator, url, proxy)
 

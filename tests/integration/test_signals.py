@@ -11,6 +11,8 @@ import time
 import psutil
 import pytest
 
+pytestmark = pytest.mark.integration
+
 START = """
 from metaalexport import __main__, cli, stopping
 start, stopping.GRACE_SECONDS = __main__.main, 0.5
