@@ -26,7 +26,7 @@ ifneq ($(SCOPES),)
 export METAALEXPORT_SCOPES := $(SCOPES)
 endif
 
-.PHONY: postgresql odbc chromium debian docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-bi test-compose warehouses bench bench-marts check lint lint-style lint-types lint-sql format lock audit sbom report clean
+.PHONY: postgresql odbc chromium debian docs docs-serve help setup setup-dev run up test test-unit test-marts test-long test-browser test-postgres test-bi test-compose test-pages warehouses bench bench-marts check lint lint-style lint-types lint-sql format lock audit sbom report clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,10 @@ test-postgres: setup-dev postgresql odbc ## Serve from a real PostgreSQL, instal
 
 test-bi: setup-dev $(VENV_BI)/superset postgresql chromium ## Provision Superset over a real PostgreSQL and check every chart, installing missing Debian packages
 	$(BIN)/pytest -m bi tests/bi --timeout 900
+
+# One after the other: together with other tests, more than one Airflow or Superset exceeds two cores.
+test-pages: test-browser
+	@$(MAKE) --no-print-directory test-bi
 
 test-compose: setup-dev ## Start the containers of docker-compose.yml and use them, if a container engine is available
 	@compose=$$(tests/compose/ensure-engine); status=$$?; \

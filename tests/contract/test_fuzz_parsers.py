@@ -78,7 +78,7 @@ from tests.contract.test_specimens import BANKRUPTCIES, CAPITAL, CONSUMPTION, SE
 from tests.unit import test_doctor as examinations
 
 SEED = os.environ.get("FUZZ_SEED", "1")
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "20"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "10"))
 CASE = os.environ.get("FUZZ_CASE", "")
 # More failures than these add no information.
 MOST_SHOWN = 20
@@ -120,7 +120,7 @@ def codes_of(dataset: Dataset, folder: Path) -> Codes:
     """Return the codes of the good rows, as the seeds would declare them."""
     columns = [column for column in cell_key(dataset) if column not in ("period", "masked_class")]
     (file,) = folder.rglob("observations.parquet")
-    with duckdb.connect() as connection:
+    with duckdb.cursor() as connection:
         lists = ", ".join(f"list(distinct {column})" for column in columns)
         found = connection.execute(f"select {lists} from read_parquet(?)", [str(file)]).fetchall()[0]
     return {column: frozenset(codes) for column, codes in zip(columns, found, strict=True)}

@@ -8,11 +8,11 @@ import pytest
 
 from tests.fault.soak import TROUBLES, rounds, together
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
+# What these tests combine, others try one by one for every change: readers and other runs during a build
+# (test_gates.py, test_commands.py), kills (test_pipeline.py), a rebuild (test_rebuild.py).
+pytestmark = [pytest.mark.long, pytest.mark.thorough, pytest.mark.timeout(7200)]
 
 
-@pytest.mark.thorough
-@pytest.mark.timeout(7200)
 def test_releases_with_faults_end_like_a_rebuild_from_raw(tmp_path: Path) -> None:
     sizes = rounds(len(TROUBLES), tmp_path)
     assert len(sizes) == len(TROUBLES)

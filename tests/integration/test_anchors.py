@@ -16,7 +16,7 @@ from metaalexport.settings import Settings
 
 from .conftest import SimulatedOffice, file_hash
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 FIGURES = ["published_figures_are_met", "published_details_are_met"]
 IDENTITIES = ["flow_kinds_sum_to_total", "months_sum_to_year", "sections_sum_to_total"]

@@ -19,7 +19,7 @@ from metaalexport.journal import Journal
 from metaalexport.settings import Settings
 from simulator.server import run_simulator
 
-pytestmark = [pytest.mark.integration, pytest.mark.enable_socket]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket]
 LOAD = ("load", "eurostat_ds_045409", "--reporter", "NL", "--from", "2026-01")
 DATA = "/data/DS-045409"
 

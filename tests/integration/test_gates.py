@@ -27,7 +27,7 @@ from tests.states import build_and_publish, load_all
 
 from .conftest import SimulatedOffice, file_hash
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 # A separate process that opens, reads and closes the file in a loop until it receives a line on stdin.
 READER = """

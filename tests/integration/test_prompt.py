@@ -19,7 +19,7 @@ from tests.docs.test_docs import fences, read
 from tests.unit.test_display import HOSTILE, OBEYED
 from tests.unit.test_published import publish_small
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 COMMAND = str(Path(sys.executable).with_name("metaalexport"))
 LONG_QUERY = "select count(*) from range(1000000) a, range(1000000) b where a.range * b.range % 7 = 3;"
 # Excludes the prompt that the client redraws at each key press.

@@ -26,7 +26,7 @@ from metaalexport.run import Run
 from metaalexport.settings import Settings
 from publish.duckdb_file import connect_published, publish_duckdb
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 COMMON: dict[str, dict[str, str]] = {
     "coverage": {
