@@ -98,8 +98,8 @@ def running_airflow(folder: Path, settings: Mapping[str, str]) -> Iterator[Airfl
         )
 
     try:
-        running.wait("a healthy Airflow", healthy, 150)
-        running.wait("all DAGs", lambda: {dag["dag_id"] for dag in running.get("dags")["dags"]} == DAG_IDS, 90)
+        running.wait("a healthy Airflow", healthy, 300)
+        running.wait("all DAGs", lambda: {dag["dag_id"] for dag in running.get("dags")["dags"]} == DAG_IDS, 200)
         yield running
     finally:
         family = psutil.Process(process.pid).children(recursive=True)

@@ -18,7 +18,7 @@ from metaalexport.settings import Settings
 from tests.integration.airflow_here import METAALEXPORT, REPLY_SECONDS, Airflow, running_airflow
 from tests.integration.alert_sinks import SECRET, Sinks, listening_sinks
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.enable_socket, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def failed_build(airflow: Airflow) -> tuple[str, str]:
 
 def until_idle(airflow: Airflow) -> None:
     """Wait until no run is active: during a run, another writer may find the SQLite database locked."""
-    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 150)
+    airflow.wait("an idle Airflow", lambda: not airflow.get("dags/~/dagRuns", state="running")["dag_runs"], 400)
 
 
 def pause(airflow: Airflow, dag_id: str, *, is_paused: bool) -> None:
@@ -90,13 +90,13 @@ def backfill(airflow: Airflow, *options: str) -> dict[str, Any]:
         runs = airflow.get("dags/ingest_eurostat/dagRuns")["dag_runs"]
         return next((r for r in runs if r["dag_run_id"] not in before and r["state"] in ("success", "failed")), None)
 
-    run: dict[str, Any] = airflow.wait("a finished backfill", finished, 180)
+    run: dict[str, Any] = airflow.wait("a finished backfill", finished, 400)
     assert (run["run_type"], run["state"]) == ("backfill", "success")
     # Airflow allows one backfill per DAG at a time, and the scheduler closes it some time after its last run.
     airflow.wait(
         "the end of the backfill",
         lambda: all(one["completed_at"] for one in airflow.get("backfills", dag_id="ingest_eurostat")["backfills"]),
-        90,
+        200,
     )
     return run
 
@@ -116,7 +116,7 @@ def end_of_build(airflow: Airflow, run_id: str) -> str:
         state = str(airflow.get(f"dags/build_warehouse/dagRuns/{run_id}")["state"])
         return state if state in ("success", "failed") else ""
 
-    return str(airflow.wait("the end of the build", ended, 240))
+    return str(airflow.wait("the end of the build", ended, 400))
 
 
 def publication(airflow: Airflow) -> dict[str, str]:
