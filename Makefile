@@ -95,14 +95,14 @@ test-marts: setup-dev ## Load two releases, recompute every metric in Python and
 
 test-long: setup-dev postgresql ## Try every fault at every request, kill loads at every step, fill the disk, load a year of releases
 	@# By module: pytest 9.2 ignores the groups of --dist loadgroup.
-	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" tests/integration tests/live tests/fault \
-		$(BOTH_CORES)
+	$(BIN)/pytest -m "long $(if $(filter quick,$(FAULTS)),and not thorough)" \
+		tests/integration tests/live tests/fault tests/postgres $(BOTH_CORES)
 
 test-browser: setup-dev chromium ## Run the tests that need Chromium, installing it from Debian if missing
 	$(BIN)/pytest -m browser $(BOTH_CORES)
 
 test-postgres: setup-dev postgresql odbc ## Serve from a real PostgreSQL, installing it from Debian if missing
-	$(BIN)/pytest -m postgres tests/postgres -n 2 --dist worksteal
+	$(BIN)/pytest -m "postgres and not thorough" tests/postgres -n 2 --dist worksteal
 
 test-bi: setup-dev $(VENV_BI)/superset postgresql chromium ## Provision Superset over a real PostgreSQL and check every chart, installing missing Debian packages
 	$(BIN)/pytest -m bi tests/bi --timeout 900

@@ -120,7 +120,7 @@ def codes_of(dataset: Dataset, folder: Path) -> Codes:
     """Return the codes of the good rows, as the seeds would declare them."""
     columns = [column for column in cell_key(dataset) if column not in ("period", "masked_class")]
     (file,) = folder.rglob("observations.parquet")
-    with duckdb.cursor() as connection:
+    with duckdb.connect() as connection:
         lists = ", ".join(f"list(distinct {column})" for column in columns)
         found = connection.execute(f"select {lists} from read_parquet(?)", [str(file)]).fetchall()[0]
     return {column: frozenset(codes) for column, codes in zip(columns, found, strict=True)}

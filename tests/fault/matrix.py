@@ -141,7 +141,7 @@ def content_of(state: Path) -> str:
     """
     landing = Landing(state / "landing")
     digest = hashlib.sha256()
-    with duckdb.cursor() as connection:
+    with duckdb.connect() as connection:
         for manifest in landing.committed():
             digest.update(f"{manifest.vintage_at} {manifest.rows_changed} {manifest.rows_withdrawn}".encode())
             for table in ("changes", "coverage", "measures", "rejects"):
@@ -208,7 +208,7 @@ def _judge_loaded(prepared: Prepared, manifest: LoadManifest, state: Path, clean
 
 def _column(state: Path, manifest: LoadManifest, table: str, column: str) -> list[str]:
     path = state / "landing" / manifest.dataset / manifest.load_id / f"{table}.parquet"
-    with duckdb.cursor() as connection:
+    with duckdb.connect() as connection:
         rows = connection.execute(f"select distinct {column} from read_parquet('{path}') order by 1").fetchall()
     return [str(row[0]) for row in rows]
 

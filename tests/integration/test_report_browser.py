@@ -78,6 +78,14 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
     visit.page.close()
 
 
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Visit]:
+    """Yield a visit at the narrowest width, for what does not depend on it."""
+    visit = Visit(browser, WIDTHS[-1])
+    yield visit
+    visit.page.close()
+
+
 METAL = "EUROSTAT.community.metal_core_hs.NL"
 
 
@@ -125,19 +133,19 @@ def test_language_switches_without_a_reload(visit: Visit, report_file: Path) -> 
     assert visit.troubles == []
 
 
-def test_address_keeps_language_and_view(visit: Visit, report_file: Path) -> None:
-    page = visit.open(report_file, f"#lang=en&view={TOTALS}")
-    visit.drawn(f"en {TOTALS}")
+def test_address_keeps_language_and_view(phone: Visit, report_file: Path) -> None:
+    page = phone.open(report_file, f"#lang=en&view={TOTALS}")
+    phone.drawn(f"en {TOTALS}")
     assert "All goods" in page.locator("#caption").inner_text()
     assert "CBS, border crossing excluding quasi-transit" in page.locator("#caption").inner_text()
 
 
-def test_selector_changes_caption_and_table(visit: Visit, report_file: Path) -> None:
-    page = visit.open(report_file)
-    visit.drawn(f"nl {METAL}")
+def test_selector_changes_caption_and_table(phone: Visit, report_file: Path) -> None:
+    page = phone.open(report_file)
+    phone.drawn(f"nl {METAL}")
     before = page.locator("#ranking-table").inner_text()
     page.locator("#scope").select_option("mine")
-    visit.drawn(f"nl {MINE}")
+    phone.drawn(f"nl {MINE}")
     # The name is rendered as text, whatever it contains.
     assert '</script><script>alert("nl")</script>' in page.locator("#caption").inner_text()
     assert page.locator("#ranking-table").inner_text() != before
@@ -147,7 +155,7 @@ def test_selector_changes_caption_and_table(visit: Visit, report_file: Path) -> 
     assert not page.locator("#basis").is_visible()
     assert not page.locator("#concentration").is_visible()
     assert overflow(page) <= 0
-    assert visit.troubles == []
+    assert phone.troubles == []
 
 
 def test_hostile_office_text_is_inert_even_without_the_page_policy(browser: Browser, tmp_path: Path) -> None:
@@ -185,19 +193,19 @@ def test_totals_alone_show_no_ranking(visit: Visit, report_file: Path) -> None:
     assert visit.troubles == []
 
 
-def test_monthly_shares_can_replace_12_month_shares(visit: Visit, report_file: Path) -> None:
-    page = visit.open(report_file)
-    visit.drawn(f"nl {METAL}")
+def test_monthly_shares_can_replace_12_month_shares(phone: Visit, report_file: Path) -> None:
+    page = phone.open(report_file)
+    phone.drawn(f"nl {METAL}")
     assert "over 12 maanden" in page.locator("#shares-caption").inner_text()
     page.locator("#basis input[value=month]").check()
-    visit.drawn(f"nl {METAL}")
+    phone.drawn(f"nl {METAL}")
     assert "per maand" in page.locator("#shares-caption").inner_text()
-    assert visit.troubles == []
+    assert phone.troubles == []
 
 
-def test_chart_has_a_table_of_its_figures(visit: Visit, report_file: Path) -> None:
-    page = visit.open(report_file)
-    visit.drawn(f"nl {METAL}")
+def test_chart_has_a_table_of_its_figures(phone: Visit, report_file: Path) -> None:
+    page = phone.open(report_file)
+    phone.drawn(f"nl {METAL}")
     page.locator("#shares-table summary").press("Enter")
     table = page.locator("#shares-table table")
     assert table.is_visible()
@@ -233,13 +241,13 @@ def test_every_printed_page_is_marked_simulated(browser: Browser, tmp_path: Path
     page.close()
 
 
-def test_page_without_shares_reports_it(visit: Visit, tmp_path: Path) -> None:
-    page = visit.open(make_report(tmp_path, "delete from marts.rpt_destination_shares"))
+def test_page_without_shares_reports_it(phone: Visit, tmp_path: Path) -> None:
+    page = phone.open(make_report(tmp_path, "delete from marts.rpt_destination_shares"))
     assert "Er zijn nog geen aandelen" in page.locator("#figures").inner_text()
     page.get_by_role("button", name="English").click()
     assert "There are no shares yet" in page.locator("#figures").inner_text()
     assert overflow(page) <= 0
-    assert visit.troubles == []
+    assert phone.troubles == []
 
 
 def test_every_section_draws_its_charts(visit: Visit, report_file: Path) -> None:

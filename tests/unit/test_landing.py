@@ -114,7 +114,7 @@ def stage_cbs(landing: Landing, raw: RawStore, fetch: Fetch) -> StageCbs:
 
 
 def rows(folder: Path, table: str) -> list[tuple[Any, ...]]:
-    with duckdb.cursor() as connection:
+    with duckdb.connect() as connection:
         return connection.sql(f"select * exclude (load_id) from '{folder / table}.parquet'").fetchall()
 
 
@@ -135,7 +135,7 @@ def test_ensure_schema_empty_tables_have_the_declared_columns(landing: Landing) 
     landing.ensure_schema(EUROSTAT)
     folder = landing.root / EUROSTAT.code / "_schema"
     assert files(folder) == parquet(COMMITTED_TABLES) | {MARKER, "tables.json"}
-    with duckdb.cursor() as connection:
+    with duckdb.connect() as connection:
         for table, columns in landing_tables(EUROSTAT).items():
             described = connection.sql(f"describe select * from '{folder / table}.parquet'").fetchall()
             assert {row[0]: row[1] for row in described} == columns
@@ -145,7 +145,7 @@ def test_ensure_schema_empty_tables_have_the_declared_columns(landing: Landing) 
 
 def test_stage_load_tables_have_the_declared_columns(landing: Landing, stage_cbs: StageCbs) -> None:
     folder, _ = landing.staged(stage_cbs().load_id)
-    with duckdb.cursor() as connection:
+    with duckdb.connect() as connection:
         for table, columns in {OBSERVATIONS: change_columns(CBS), **COMMON_TABLES}.items():
             described = connection.sql(f"describe select * from '{folder / table}.parquet'").fetchall()
             assert {row[0]: row[1] for row in described} == columns

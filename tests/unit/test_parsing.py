@@ -58,7 +58,7 @@ def land(
 
 
 def read(folder: Path, table: str, columns: str = "*") -> list[Any]:
-    with duckdb.cursor() as connection:
+    with duckdb.connect() as connection:
         return connection.sql(f"select {columns} from '{folder}/{table}.parquet' order by all").fetchall()
 
 
