@@ -161,7 +161,7 @@ lock: setup ## Update the lock files
 	echo uv | $(COMPILE) - -o deploy/uv.lock
 
 audit: $(VENV_AUDIT)/tools ## Check all lock files for known vulnerabilities (needs network access to the service)
-	$(VENV_AUDIT)/bin/python deploy/audit.py requirements*.lock bi/requirements.lock
+	$(VENV_AUDIT)/bin/python deploy/audit.py requirements*.lock bi/requirements.lock deploy/uv.lock
 
 # The runtime environments, not the test environments.
 sbom: $(addprefix $(SBOM)/,requirements.cdx.json requirements-team.cdx.json bi/requirements.cdx.json) ## List the installed packages, as CycloneDX, in sbom/
