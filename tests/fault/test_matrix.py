@@ -29,7 +29,7 @@ from tests.fault.matrix import (
 
 pytestmark = pytest.mark.long
 NAMES = [case.name for case in cases()]
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 900
 # What every change is tried on: a protocol of pages and one of files. The others differ in parsing, which the contract
 # tests cover, and in asynchronous replies.
 QUICK = ("CBS OData v4", "Comext bulk 7z")
