@@ -35,7 +35,7 @@ help: ## List the targets
 	@echo "  REPLAY=<folder>                     recorded responses, for SOURCE=replay"
 	@echo "  FAULTS=quick                        test-long as run by .ci/run (docs/contributing.md)"
 	@echo "  SCOPES=<file.csv>                   your own product scopes, in addition to the shipped ones"
-$(VENV)/runtime: requirements.lock pyproject.toml
+$(VENV)/runtime: requirements.lock deploy/uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] if not (3, 11) <= sys.version_info < (3, 14) else 0)'
 	@echo "installing into $(VENV)"
 	@$(INSTALL) $(VENV) requirements.lock
