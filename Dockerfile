@@ -26,6 +26,7 @@ RUN groupadd --gid 50000 metaalexport \
     && install --directory --owner metaalexport --group metaalexport /var/lib/metaalexport
 COPY --from=environment /opt/venv /opt/venv
 COPY --from=environment /opt/metaalexport /opt/metaalexport
+COPY deploy/healthy /opt/metaalexport/deploy/healthy
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -46,6 +47,7 @@ RUN groupadd --gid 50001 superset \
     && useradd --uid 50001 --gid superset --create-home superset
 COPY --from=superset-environment /opt/venv /opt/venv
 COPY bi /opt/metaalexport/bi
+COPY deploy/healthy /opt/metaalexport/deploy/healthy
 # The datasets are derived from dbt's contracts.
 COPY dbt_project/docs /opt/metaalexport/dbt_project/docs
 COPY dbt_project/models /opt/metaalexport/dbt_project/models

@@ -318,6 +318,13 @@ def test_superset_is_prepared_and_reads_the_marts(stack: Stack, published: str) 
     assert len(reply["result"][0]["data"]) == 1
 
 
+@pytest.mark.parametrize("service", ["api-server", "scheduler", "dag-processor", "triggerer", "superset"])
+def test_health_check_of_a_running_service_succeeds(stack: Stack, published: str, service: str) -> None:
+    declared = stack.container(service)["Config"]["Healthcheck"]["Test"]
+    assert declared[0] == "CMD"
+    stack.run("exec", "-T", service, *declared[1:])
+
+
 def test_ports_bind_to_loopback_and_no_container_runs_as_root(stack: Stack, published: str) -> None:
     containers = stack.containers()
     assert len(containers) >= 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +48,25 @@ def test_no_secret_has_a_default() -> None:
 def test_login_is_required() -> None:
     assert "ALL_ADMINS" not in TEXT
     assert "AUTH_TYPE" not in TEXT
+
+
+@pytest.mark.parametrize(
+    ("monitor", "says"),
+    [
+        ('{"scheduler": {"status": "healthy"}}', None),
+        ('{"scheduler": {"status": "unhealthy"}}', "scheduler: unhealthy"),
+        ('{"triggerer": {"status": "healthy"}}', "KeyError"),
+        ("<html>bad gateway</html>", "JSONDecodeError"),
+        (None, "No such file"),
+    ],
+)
+def test_health_check_follows_the_monitor(tmp_path: Path, monitor: str | None, says: str | None) -> None:
+    reply = tmp_path / "health.json"
+    if monitor is not None:
+        reply.write_text(monitor, encoding="utf-8")
+    done = subprocess.run(
+        [COMPOSE.parent / "deploy" / "healthy", reply.as_uri(), "scheduler"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode == 0) is (says is None)
+    assert (says or "") in done.stderr
