@@ -205,8 +205,8 @@ select
     end as status,
     null::date as announced_on, event_date as effective_from, effective_to, 31 as days_in_force, rate_pct,
     case when event_code = 'us_steel' then 150000000 + 1000000 * month(month) else 20000000 end::decimal(38, 2) as value_eur,
-    (0.25 * 150000000)::decimal(38, 2) as duty_at_rate_eur, (0.25 * 150000000)::decimal(38, 2) as duty_in_force_eur,
-    event_code = 'us_steel' as is_upper_bound, true as is_confirmed, timestamp '2026-03-20 10:00:00' as vintage_at
+    (0.25 * 150000000)::decimal(38, 2) as duty_at_rate_eur, (0.25 * 100000000)::decimal(38, 2) as duty_lower_eur,
+    (0.25 * 150000000)::decimal(38, 2) as duty_upper_eur, true as is_confirmed, timestamp '2026-03-20 10:00:00' as vintage_at
 from marts.dim_tariff_event, generate_series(timestamp '2024-01-01', timestamp '2026-01-01', interval 1 month) as t (month)
 where event_kind = 'effective' and imposed_by_code = 'US';
 

@@ -242,8 +242,13 @@ def test_reference_tariff_events_follow_each_other_where_one_measure_replaces_an
     events = {row["event_code"]: row for row in seed("tariff_events")}
     assert len(events) == len(seed("tariff_events"))
     for earlier, later in (
-        ("us_s232_steel_2018", "us_eu_trq_2022"),
-        ("us_eu_trq_2022", "us_s232_metal_2025_03"),
+        ("us_s232_steel_2018", "us_eu_trq_steel_2022"),
+        ("us_s232_aluminium_2018", "us_eu_trq_aluminium_2022"),
+        ("us_eu_trq_steel_2022", "us_s232_metal_2025_03"),
+        ("us_eu_trq_aluminium_2022", "us_s232_metal_2025_03"),
+        ("gb_safeguard_2021", "gb_steel_2026"),
+        ("in_safeguard_2025", "in_safeguard_2026"),
+        ("in_safeguard_2026", "in_safeguard_2027"),
         ("us_s232_metal_2025_03", "us_s232_metal_2025_06"),
         ("us_s232_metal_2025_06", "us_s232_restructured_2026_04"),
         ("us_ieepa_baseline_2025_04", "us_ieepa_eu_2025_08"),
@@ -669,7 +674,8 @@ def test_reference_steel_tariff_goods_match_the_cbs_list() -> None:
     of_chapter_72 = {pair for pair in of_cbs if pair[0].startswith("72")}
     assert len(of_chapter_72) == 27
     events = seed("tariff_event_products")
-    assert codes([row for row in events if row["event_code"] == "us_s232_steel_2018"]) == of_cbs
+    for event in ("us_s232_steel_2018", "us_eu_trq_steel_2022"):
+        assert codes([row for row in events if row["event_code"] == event]) == of_cbs
     for event in ("us_s232_metal_2025_03", "us_s232_metal_2025_06", "us_s232_restructured_2026_04"):
         goods = codes([row for row in events if row["event_code"] == event])
         assert {pair for pair in goods if pair[0].startswith("72")} == of_chapter_72, event

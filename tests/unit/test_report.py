@@ -211,7 +211,7 @@ def test_every_mart_code_has_a_text(section: str, prefix: str, model: str, colum
     ("section", "prefix", "seed", "column", "beside"),
     [
         ("opportunities", "access", "agreement_status_access", "status", {"single_market", "none"}),
-        ("tariffs", "confidence", "tariff_events", "confidence", set()),
+        ("tariffs", "confidence", "tariff_events", "confidence", {"conflicting"}),
     ],
 )
 def test_every_seed_code_has_a_text(section: str, prefix: str, seed: str, column: str, beside: set[str]) -> None:

@@ -204,8 +204,8 @@ def exposure(code: str, status: str, value: int | None, **figures: Any) -> dict[
         "title_en": f"tariff {code}",
         "rate_pct": 25.0,
         "value_eur": None if value is None else Decimal(value),
-        "duty_in_force_eur": None if value is None else Decimal(value) / 4,
-        "is_upper_bound": False,
+        "duty_lower_eur": None if value is None else Decimal(value) / 4,
+        "duty_upper_eur": None if value is None else Decimal(value) / 4,
         **figures,
     }
 
@@ -215,11 +215,17 @@ def test_tariffs() -> None:
     assert read(tariffs.describe_tariffs([expired]), "nl") == (
         "In januari 2026 gold geen van de heffingen in de tabel op uitvoer naar de Verenigde Staten."
     )
-    one = exposure("b", "effective", 120_000_000, is_upper_bound=True)
+    one = exposure("b", "effective", 120_000_000, duty_lower_eur=Decimal(0))
     assert read(tariffs.describe_tariffs([expired, one])) == (
         "In January 2026 one of the tariffs in the table applied to exports to the United States: tariff b (25%), on "
-        "€120 mln; that is €30.0 mln in duty over the days in force. That is an upper bound: where the list of goods "
-        "is not known, the whole chapter counts."
+        "€120 mln; that is €0.00 mln to €30.0 mln in duty over the days in force."
+    )
+    assert read(tariffs.describe_tariffs([exposure("b", "effective", 120_000_000)])).endswith(
+        "that is €30.0 mln in duty over the days in force."
+    )
+    no_rate = {"rate_pct": None, "duty_lower_eur": None, "duty_upper_eur": None}
+    assert read(tariffs.describe_tariffs([exposure("d", "effective_rate_unknown", 120_000_000, **no_rate)])).endswith(
+        "tariff d (rate not known), on €120 mln; the duty is not known."
     )
     unknown = exposure("c", "effective", None)
     assert "under: tariff b (25%)" in read(tariffs.describe_tariffs([one, unknown]))

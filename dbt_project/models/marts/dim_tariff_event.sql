@@ -11,6 +11,7 @@ select
     announced_by_event_code,
     effective_to,
     rate_pct,
+    rate_basis,
     product_scope_en,
     title_en,
     title_nl,

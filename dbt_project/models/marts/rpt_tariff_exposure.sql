@@ -28,16 +28,16 @@ measures as (
         events.event_code,
         events.imposed_by_code as destination_code,
         events.rate_pct,
+        events.rate_basis,
         announcements.event_date as announced_on,
         events.event_date as effective_from,
         events.effective_to,
         count(*) as n_products,
-        bool_or(event_products.coverage = 'upper_bound') as is_upper_bound,
         bool_and(event_products.confidence = 'confirmed') as is_confirmed
     from events
     inner join event_products on events.event_code = event_products.event_code
     left join events as announcements on events.announced_by_event_code = announcements.event_code
-    where events.event_kind = 'effective' and events.rate_pct is not null
+    where events.event_kind = 'effective'
     group by all
 ),
 
@@ -67,6 +67,16 @@ summed as (
         exports.destination_code,
         exports.month,
         sum(event_products.sign * exports.value_eur) as value_eur,
+        -- Goods taken out may belong to goods that are named only in part: the least is never below zero.
+        greatest(
+            0,
+            coalesce(
+                sum(event_products.sign * exports.value_eur) filter (
+                    where event_products.coverage = 'listed' or event_products.sign = -1
+                ),
+                0
+            )
+        ) as value_lower_eur,
         max(exports.vintage_at) as vintage_at
     from exports
     inner join event_products
@@ -84,10 +94,10 @@ dated as (
     select
         summed.*,
         measures.rate_pct,
+        measures.rate_basis,
         measures.announced_on,
         measures.effective_from,
         measures.effective_to,
-        measures.is_upper_bound,
         measures.is_confirmed,
         greatest(
             0,
@@ -100,35 +110,53 @@ dated as (
     inner join asked
         on
             {{ same('summed', 'asked', ['source_code', 'event_code', 'reporter_code', 'month']) }}
+),
+
+parts as (
+    select
+        *,
+        days_in_force / days_in_month as part_in_force
+    from dated
 )
 
 select
-    dated.event_code,
-    dated.source_code,
-    dated.concept_code,
-    dated.reporter_code,
-    dated.destination_code,
+    parts.event_code,
+    parts.source_code,
+    parts.concept_code,
+    parts.reporter_code,
+    parts.destination_code,
     countries.country_name_en as destination_name_en,
     countries.country_name_nl as destination_name_nl,
-    dated.month,
+    parts.month,
     case
-        when dated.days_in_force > 0 then 'effective'
-        when dated.month > dated.effective_to then 'expired'
-        when last_day(dated.month) >= dated.announced_on then 'announced'
+        when parts.days_in_force > 0 and parts.rate_pct is null then 'effective_rate_unknown'
+        when parts.days_in_force > 0 then 'effective'
+        when parts.month > parts.effective_to then 'expired'
+        when last_day(parts.month) >= parts.announced_on then 'announced'
         else 'before'
     end as status,
-    dated.announced_on,
-    dated.effective_from,
-    dated.effective_to,
-    cast(dated.days_in_force as integer) as days_in_force,
-    dated.rate_pct,
-    dated.value_eur,
+    parts.announced_on,
+    parts.effective_from,
+    parts.effective_to,
+    cast(parts.days_in_force as integer) as days_in_force,
+    parts.rate_pct,
+    parts.rate_basis,
+    parts.value_eur,
+    cast(least(parts.value_lower_eur, parts.value_eur) as decimal(38, 2)) as value_lower_eur,
+    cast(parts.value_eur * parts.part_in_force as decimal(38, 2)) as value_in_force_eur,
     -- Duty at this rate on a whole month of these exports.
-    cast(dated.value_eur * dated.rate_pct / 100 as decimal(38, 2)) as duty_at_rate_eur,
-    cast(dated.value_eur * dated.rate_pct / 100 * dated.days_in_force / dated.days_in_month as decimal(38, 2))
-        as duty_in_force_eur,
-    dated.is_upper_bound,
-    dated.is_confirmed,
-    dated.vintage_at
-from dated
-inner join countries on dated.destination_code = countries.country_code
+    cast(parts.value_eur * parts.rate_pct / 100 as decimal(38, 2)) as duty_at_rate_eur,
+    -- Nothing is certain to be taxed beyond a quota, below a price, or on an unknown content.
+    cast(
+        case
+            when parts.rate_pct is null then null
+            when parts.rate_basis = 'customs_value'
+                then least(parts.value_lower_eur, parts.value_eur) * parts.rate_pct / 100 * parts.part_in_force
+            else least(0, parts.value_eur * parts.rate_pct / 100 * parts.part_in_force)
+        end as decimal(38, 2)
+    ) as duty_lower_eur,
+    cast(parts.value_eur * parts.rate_pct / 100 * parts.part_in_force as decimal(38, 2)) as duty_upper_eur,
+    parts.is_confirmed,
+    parts.vintage_at
+from parts
+inner join countries on parts.destination_code = countries.country_code

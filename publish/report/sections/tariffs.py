@@ -11,7 +11,7 @@ import altair as alt
 from publish.report import charts
 from publish.report import formats as fmt
 from publish.report.marts import UNITED_STATES, Key, Marts, Row
-from publish.report.parts import Column, Mark, Panel, Section, Table, View, the_destination, yes_or_no
+from publish.report.parts import Column, Mark, Panel, Section, Table, View, the_destination
 from publish.report.sections import frontloading
 from publish.report.texts import MISSING, Text, Texts, join, name_of, same
 
@@ -24,18 +24,21 @@ text = Texts(
     title={"nl": "Heffingen", "en": "Tariffs"},
     empty={"nl": "Er zijn geen maanden waarvoor alle goederen van een heffing zijn opgevraagd.",
            "en": "There are no months for which all goods of a tariff were requested."},
-    note={"nl": "Heffingen kunnen dezelfde goederen treffen: tel ze niet op. Waarde maal tarief, tegen de waarde van de exporteur, zonder contingenten en vrijstellingen.",
-          "en": "Tariffs overlap in goods: do not sum them. Value times rate, at the exporter's value, ignoring quotas and exemptions."},
-    lead={"nl": "In {month} golden {n} van de heffingen in de tabel op uitvoer naar {country}. De grootste stroom, {value}, viel onder: {title} ({rate}); dat is {duty} heffing over de dagen dat die gold.",
-          "en": "In {month} {n} of the tariffs in the table applied to exports to {country}. The largest flow, {value}, was under: {title} ({rate}); that is {duty} in duty over the days in force."},
-    lead_one={"nl": "In {month} gold één van de heffingen in de tabel op uitvoer naar {country}: {title} ({rate}), op {value}; dat is {duty} heffing over de dagen dat die gold.",
-              "en": "In {month} one of the tariffs in the table applied to exports to {country}: {title} ({rate}), on {value}; that is {duty} in duty over the days in force."},
+    note={"nl": "Heffingen kunnen dezelfde goederen treffen: tel ze niet op. Waarde maal tarief, tegen de waarde van de exporteur. Minstens: goederen die geheel genoemd zijn, en niets waar het tarief pas buiten een contingent geldt. Hoogstens: alle goederen die eronder kunnen vallen.",
+          "en": "Tariffs overlap in goods: do not sum them. Value times rate, at the exporter's value. At least: goods that are named whole, and nothing where the rate applies beyond a quota only. At most: all goods that may be covered."},
+    lead={"nl": "In {month} golden {n} van de heffingen in de tabel op uitvoer naar {country}. De grootste stroom, {value}, viel onder: {title} ({rate}); {duty}.",
+          "en": "In {month} {n} of the tariffs in the table applied to exports to {country}. The largest flow, {value}, was under: {title} ({rate}); {duty}."},
+    lead_one={"nl": "In {month} gold één van de heffingen in de tabel op uitvoer naar {country}: {title} ({rate}), op {value}; {duty}.",
+              "en": "In {month} one of the tariffs in the table applied to exports to {country}: {title} ({rate}), on {value}; {duty}."},
+    duty_exact={"nl": "dat is {most} heffing over de dagen dat die gold", "en": "that is {most} in duty over the days in force"},
+    duty_between={"nl": "dat is {least} tot {most} heffing over de dagen dat die gold",
+                  "en": "that is {least} to {most} in duty over the days in force"},
+    duty_unknown={"nl": "de heffing is niet bekend", "en": "the duty is not known"},
+    rate_unknown={"nl": "tarief niet bekend", "en": "rate not known"},
     none={"nl": "In {month} gold geen van de heffingen in de tabel op uitvoer naar {country}.",
           "en": "In {month} none of the tariffs in the table applied to exports to {country}."},
     unknown_value={"nl": "Heffingen uit de tabel die in {month} golden op uitvoer naar {country}: {n}; de waarde is niet gepubliceerd.",
                    "en": "Tariffs in the table that applied in {month} to exports to {country}: {n}; the value is not published."},
-    bound={"nl": "Dat is een bovengrens: als de goederenlijst niet bekend is, telt het hele hoofdstuk.",
-           "en": "That is an upper bound: where the list of goods is not known, the whole chapter counts."},
     event_no={"nl": "Nr.", "en": "No."},
     event={"nl": "Gebeurtenis", "en": "Event"},
     event_date={"nl": "Datum", "en": "Date"},
@@ -43,8 +46,8 @@ text = Texts(
     confidence={"nl": "Zekerheid", "en": "Confidence"},
     status={"nl": "Status", "en": "Status"},
     period={"nl": "Geldig", "en": "In force"},
-    duty={"nl": "Heffing, mln euro", "en": "Duty, million euros"},
-    upper_bound={"nl": "Bovengrens", "en": "Upper bound"},
+    duty_least={"nl": "Heffing minstens, mln euro", "en": "Duty at least, million euros"},
+    duty_most={"nl": "Heffing hoogstens, mln euro", "en": "Duty at most, million euros"},
     timeline_caption={"nl": "Uitvoer naar de Verenigde Staten per maand, mln euro",
                       "en": "Exports to the United States by month, million euros"},
     timeline_table={"nl": "Uitvoer per maand", "en": "Exports by month"},
@@ -62,6 +65,7 @@ text = Texts(
     status_before={"nl": "nog niet aangekondigd", "en": "not announced yet"},
     status_announced={"nl": "aangekondigd", "en": "announced"},
     status_effective={"nl": "van kracht", "en": "in force"},
+    status_effective_rate_unknown={"nl": "van kracht, tarief niet bekend", "en": "in force, rate not known"},
     status_expired={"nl": "vervallen", "en": "expired"},
     confidence_confirmed={"nl": "bevestigd", "en": "confirmed"},
     confidence_day_unverified={"nl": "dag niet geverifieerd", "en": "day unverified"},
@@ -89,8 +93,8 @@ def build(marts: Marts, view: View) -> Section | None:
         Column(text("period"), _in_force, "text"),
         Column(text("rate"), lambda row: fmt.number(row["rate_pct"])),
         Column(text("value"), lambda row: fmt.millions(row["value_eur"])),
-        Column(text("duty"), lambda row: fmt.millions(row["duty_in_force_eur"])),
-        Column(text("upper_bound"), lambda row: yes_or_no(row["is_upper_bound"]), "text"),
+        Column(text("duty_least"), lambda row: fmt.millions(row["duty_lower_eur"])),
+        Column(text("duty_most"), lambda row: fmt.millions(row["duty_upper_eur"])),
         Column(text("confidence"), lambda row: text(f"confidence_{row['confidence']}"), "text"),
     ]
     of_events = [
@@ -237,20 +241,30 @@ def read_events(marts: Marts, first: date, last: date) -> list[Row]:
 def describe_tariffs(rows: Sequence[Row]) -> list[Text]:
     """Return the tariffs that applied in the month of the rows, and the value they covered."""
     when, country = fmt.month(rows[0]["month"]), the_destination(rows[0])
-    applied = [row for row in rows if row["status"] == "effective"]
+    applied = [row for row in rows if row["status"].startswith("effective")]
     if not applied:
         return [text("none", month=when, country=country)]
     largest = max(applied, key=lambda row: (row["value_eur"] is not None, row["value_eur"] or 0, row["event_code"]))
     if largest["value_eur"] is None:
         return [text("unknown_value", month=when, country=country, n=fmt.number(len(applied)))]
+    rate = largest["rate_pct"]
     lead = text(
         "lead_one" if len(applied) == 1 else "lead",
         month=when,
         country=country,
         n=fmt.number(len(applied)),
         title=name_of(largest, "title"),
-        rate=fmt.percent(largest["rate_pct"] / 100, 0),
+        rate=text("rate_unknown") if rate is None else fmt.percent(rate / 100, 0),
         value=fmt.euros(largest["value_eur"]),
-        duty=fmt.euros(largest["duty_in_force_eur"]),
+        duty=_duty(largest),
     )
-    return [lead, text("bound")] if largest["is_upper_bound"] else [lead]
+    return [lead]
+
+
+def _duty(row: Row) -> Text:
+    least, most = row["duty_lower_eur"], row["duty_upper_eur"]
+    if most is None:
+        return text("duty_unknown")
+    if least == most:
+        return text("duty_exact", most=fmt.euros(most))
+    return text("duty_between", least=fmt.euros(least), most=fmt.euros(most))
