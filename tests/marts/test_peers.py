@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import calendar
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -149,24 +152,124 @@ def test_peer_positions_match_recomputation(warehouse: Warehouse, positions: pd.
 # -- Opportunities -----------------------------------------------------------------------------------------------------
 
 
-def access_by_month(markets: pd.DataFrame) -> pd.DataFrame:
-    """Return the widest agreement that is in place on the last day of a month, by market and month."""
+def last_day_of(month: int) -> str:
+    return f"{month // 12:04}-{month % 12 + 1:02}-{calendar.monthrange(month // 12, month % 12 + 1)[1]:02}"
+
+
+def in_force(row: Any, day: str) -> bool:
+    """Return whether a row with ``valid_from`` and ``valid_to`` applies on a day."""
+    return row.valid_from <= day and (not isinstance(row.valid_to, str) or day <= row.valid_to)
+
+
+def preference(history: pd.DataFrame | None, phase_ins: dict[tuple[str, str], Any], day: str) -> tuple[str, str | None]:
+    """Return what a country's agreements with the EU mean for EU exports on a day, and the widest agreement."""
+    if history is None:
+        return "unknown", None
+    # The newest status of each agreement applies.
+    now = {row.agreement_code: row for row in history.itertuples() if row.valid_from <= day}
+    found: list[tuple[str, str | None]] = []
+    for code, row in now.items():
+        steps = phase_ins.get((code, row.country_code)) or phase_ins.get((code, ""))
+        begins = steps.exports_from if steps is not None and isinstance(steps.exports_from, str) else ""
+        ends = steps.exports_free_from if steps is not None and isinstance(steps.exports_free_from, str) else ""
+        if row.status in ("no_agreement", "replaced"):
+            status = "none"
+        elif row.status not in ("provisionally_applied", "in_force"):
+            status = row.status
+        else:
+            status = "deferred" if day < begins else "phasing_in" if day < ends else "preferential"
+        found.append((status, None if code == "none" else code))
+    return min(found, key=lambda pair: (-SCALE[pair[0]], pair[1] or "none"), default=("none", None))
+
+
+SCALE = seed("market_access_scale").set_index("access_status")["access_score"].astype(float).to_dict()
+
+
+def touches(scope: list[str], goods: pd.DataFrame) -> bool:
+    """Return whether one of a scope's codes is above or below a code that a measure names, and not taken out."""
+    named = goods.loc[goods["sign"] == "1", "product_code"]
+    taken_out = goods.loc[goods["sign"] == "-1", "product_code"]
+    return any(
+        any("TOTAL" in (code, other) or code.startswith(other) or other.startswith(code) for other in named)
+        and not any(code.startswith(other) for other in taken_out)
+        for code in scope
+    )
+
+
+def access_by_market(markets: pd.DataFrame, codes_of: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return access by scope, market and month: agreements, less the importer's measures, after sanctions."""
     statuses = seed("trade_agreement_statuses").sort_values("valid_from", kind="stable")
-    names = seed("trade_agreements").set_index("agreement_code")["agreement_name_en"]
-    scores = seed("agreement_status_access").set_index("status")["access_score"].astype(float)
-    history = dict(iter(statuses.groupby("country_code")))
+    agreements = seed("trade_agreements").set_index("agreement_code")
+    frameworks = set(agreements.index[agreements["agreement_kind"] == "political_framework"])
+    history = dict(iter(statuses[~statuses["agreement_code"].isin(frameworks)].groupby("country_code")))
+    phase_ins = {
+        (row.agreement_code, row.country_code if isinstance(row.country_code, str) else ""): row
+        for row in seed("trade_agreement_phase_ins").itertuples()
+    }
+    events = seed("tariff_events")
+    events = events[(events["event_kind"] == "effective") & (events["rate_pct"].astype(float) != 0)]
+    events = events.rename(columns={"event_date": "valid_from", "effective_to": "valid_to"})
+    goods = dict(iter(seed("tariff_event_products").groupby("event_code")))
+    sanctions = dict(iter(seed("export_sanctions").groupby("country_code")))
+    touched: dict[tuple[str, str, str], bool] = {}
     rows = []
-    for market, month in markets.itertuples(index=False):
-        if market not in history:
-            continue
-        begins_after = f"{(month + 1) // 12:04}-{(month + 1) % 12 + 1:02}-01"
-        # The newest status of each agreement applies.
-        now = {row.agreement_code: row.status for row in history[market].itertuples() if row.valid_from < begins_after}
-        if now:
-            score, code = min((-scores[status], code) for code, status in now.items())
-            rows.append((market, month, code, names[code], now[code], -score))
-    columns = ["destination_code", "month", "agreement_code", "agreement_name_en", "agreement_status", "score"]
-    return pd.DataFrame(rows, columns=columns)
+    for scope, market, month, is_inside in markets.itertuples(index=False):
+        day = last_day_of(month)
+        status, agreement = preference(history.get(market), phase_ins, day)
+        heaviest: tuple[Any, ...] | None = None
+        for event in events[events["imposed_by_code"] == market].itertuples():
+            if not in_force(event, day) or event.event_code not in goods:
+                continue
+            members = codes_of.get(scope, pd.DataFrame())
+            codes = sorted({row.product_code for row in members.itertuples() if in_force(row, day)})
+            key = scope, event.event_code, ",".join(codes)
+            if key not in touched:
+                touched[key] = touches(codes, goods[event.event_code])
+            if touched[key]:
+                rate = float(event.rate_pct)
+                kind = "quota" if event.rate_basis in ("beyond_quota", "below_price") else "surcharge"
+                order = (kind == "quota", 0 if np.isnan(rate) else 1, 0 if np.isnan(rate) else -rate, event.event_code)
+                heaviest = min(heaviest or (order, kind, event.event_code, rate), (order, kind, event.event_code, rate))
+        if heaviest is not None and (heaviest[1] == "surcharge" or SCALE.get(status, -1) >= SCALE["quota"]):
+            status = heaviest[1]
+        if any(in_force(row, day) for row in sanctions.get(market, pd.DataFrame()).itertuples()):
+            status = "sanctions"
+        if is_inside:
+            status = "single_market"
+        rows.append(
+            {
+                "scope_code": scope,
+                "destination_code": market,
+                "month": month,
+                "access_status": status,
+                "access_score": SCALE.get(status, np.nan),
+                "agreement_code": agreement,
+                "agreement_name_en": agreements["agreement_name_en"].get(agreement),
+                "measure_event_code": heaviest[2] if heaviest else None,
+                "measure_rate_pct": heaviest[3] if heaviest else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cn_codes_of_scopes(warehouse: Warehouse) -> dict[str, pd.DataFrame]:
+    """Return the members of each scope in the Combined Nomenclature; of other nomenclatures the CN8 codes in them."""
+    members = seed("metal_scope_members")
+    members = members[members["sign"] == "1"]
+    classes = warehouse.frame(
+        "select distinct product_code, sitc_code, cpa22_code from marts.bridge_product_classification"
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for member in members.itertuples():
+        codes = [member.product_code]
+        if member.nomenclature_code != "CN" and member.product_code != "TOTAL":
+            column = {"SITC": "sitc_code", "CPA22": "cpa22_code"}[member.nomenclature_code]
+            inside = classes[column].fillna("").str.startswith(member.product_code)
+            codes = list(classes.loc[inside, "product_code"])
+        for code in codes:
+            row = {"product_code": code, "valid_from": member.valid_from, "valid_to": member.valid_to}
+            found.setdefault(member.scope_code, []).append(row)
+    return {scope: pd.DataFrame(rows) for scope, rows in found.items()}
 
 
 def places(values: pd.Series, group: list[pd.Series]) -> pd.Series:
@@ -191,13 +294,13 @@ def test_market_scores_match_recomputation(
     short = (rows["usual_share_in_eu_exports"] - rows["share_in_eu_exports"]).clip(lower=0).fillna(0)
     rows["gap_eur"] = whole_cents(short * (rows["eu_value_r12_eur"] / 100))
     rows["eu_growth_pct"] = growth_pct(rows["eu_value_r12_eur"], rows["eu_value_r12_before_eur"])
-    access = access_by_month(rows[["destination_code", "month"]].drop_duplicates())
-    rows = rows.merge(access, on=["destination_code", "month"], how="left")
-    status = rows["agreement_status"].fillna("none")
-    rows["access_status"] = status.where(~rows["is_eu_member"], "single_market")
-    rows["access_score"] = rows["score"].fillna(0).where(~rows["is_eu_member"], 1)
-    # A market below a million euros is listed without a rank.
-    placed = rows[rows["eu_growth_pct"].notna() & (rows["eu_value_r12_eur"] >= 1e8)]
+    markets = rows[["scope_code", "destination_code", "month", "is_eu_member"]].drop_duplicates()
+    access = access_by_market(markets, cn_codes_of_scopes(warehouse))
+    rows = rows.merge(access, on=["scope_code", "destination_code", "month"], how="left")
+    # A market below a million euros, or under sanctions, is listed without a rank.
+    placed = rows[
+        rows["eu_growth_pct"].notna() & (rows["eu_value_r12_eur"] >= 1e8) & (rows["access_status"] != "sanctions")
+    ]
     group = [placed[name] for name in [*SERIES, "month"]]
     scores = pd.DataFrame(
         {
@@ -217,7 +320,49 @@ def test_market_scores_match_recomputation(
         *scores,
         "access_score",
         "opportunity_score",
+        "measure_rate_pct",
     ]
-    exact = [*NAMES, "is_eu_member", "access_status", "agreement_code", "agreement_name_en", "vintage_at"]
+    exact = [
+        *NAMES, "is_eu_member", "access_status", "agreement_code", "agreement_name_en", "measure_event_code",
+        "vintage_at",
+    ]  # fmt: skip
     compare(published, rows, KEY, money=money, ratios=ratios, exact=exact)
     check_columns(published, [*KEY, *money, *ratios, *exact])
+
+
+@pytest.mark.parametrize(
+    ("market", "scope", "month", "access"),
+    [
+        # 50 % on steel, and nothing granted: the EU's own concessions of July 2026 are not access.
+        ("US", "metal_core_hs", "2026-07-01", "surcharge"),
+        # Free trade by agreements that a shorter list left out.
+        ("RS", "all_goods", "2026-06-01", "preferential"),
+        ("ZA", "metal_core_hs", "2026-06-01", "preferential"),
+        ("BA", "metal_core_hs", "2026-06-01", "preferential"),
+        # Cuts that begin in 2031, fall until 2041, stop at a quota, or are forbidden to use.
+        ("KE", "all_goods", "2026-06-01", "deferred"),
+        ("BR", "metal_core_hs", "2026-06-01", "phasing_in"),
+        ("BR", "metal_core_hs", "2026-04-01", "signed"),
+        ("GB", "metal_core_hs", "2026-06-01", "quota"),
+        ("RU", "metal_core_hs", "2026-06-01", "sanctions"),
+        ("CN", "metal_core_hs", "2026-06-01", "none"),
+    ],
+)
+def test_access_is_what_the_exporter_meets(
+    warehouse: Warehouse, market: str, scope: str, month: str, access: str
+) -> None:
+    found = warehouse.frame(f"""
+        from marts.rpt_market_opportunities
+        where scope_code = '{scope}' and reporter_code = 'NL' and destination_code = '{market}'
+            and month = date '{month}'
+    """)
+    assert set(found["access_status"]) == {access}
+
+
+def test_unknown_access_is_not_scored_as_none(warehouse: Warehouse) -> None:
+    rows = warehouse.frame("from marts.rpt_market_opportunities")
+    unknown = rows[rows["access_status"] == "unknown"]
+    assert len(unknown) > 0
+    assert unknown["access_score"].isna().all()
+    assert unknown["opportunity_score"].isna().all()
+    assert rows.loc[rows["access_status"] == "sanctions", "opportunity_score"].isna().all()

@@ -30,9 +30,7 @@ def days_of(month: int) -> list[date]:
     return [first + timedelta(days=n) for n in range(calendar.monthrange(first.year, first.month)[1])]
 
 
-def status_of(
-    month: int, announced: date | None, first: date, last: date | None, *, is_known: bool
-) -> tuple[str, int]:
+def status_of(month: int, announced: date | None, first: date, last: date | None, *, is_known: bool) -> tuple[str, int]:
     """Return the status of a measure in a month, and the days on which it applies, counted one by one."""
     days = days_of(month)
     in_force = sum(first <= one and (last is None or one <= last) for one in days)

@@ -231,11 +231,31 @@ def test_reference_trade_agreements_statuses_follow_each_other() -> None:
     order = ["negotiating", "concluded", "signed", "provisionally_applied", "in_force", "replaced"]
     histories: dict[tuple[str, str], list[str]] = {}
     for row in sorted(seed("trade_agreement_statuses"), key=lambda row: row["valid_from"]):
-        if row["agreement_code"] != "us_framework":
+        if row["agreement_code"] not in ("us_framework", "none"):
             histories.setdefault((row["agreement_code"], row["country_code"]), []).append(row["status"])
     assert len(histories) > 30
     for statuses in histories.values():
         assert statuses == sorted(statuses, key=order.index)
+
+
+def test_reference_access_lists_agree_with_each_other() -> None:
+    agreements = {row["agreement_code"] for row in seed("trade_agreements")}
+    statuses = seed("trade_agreement_statuses")
+    assert {row["agreement_code"] for row in statuses} <= agreements
+    parties = {(row["agreement_code"], row["country_code"]) for row in statuses}
+    for row in seed("trade_agreement_phase_ins"):
+        assert row["agreement_code"] in agreements
+        assert not row["country_code"] or (row["agreement_code"], row["country_code"]) in parties
+        assert not row["exports_from"] or row["exports_from"] < row["exports_free_from"]
+    # A country has no agreement, or agreements; the United States have a framework, which is none.
+    without = {row["country_code"] for row in statuses if row["status"] == "no_agreement"}
+    applied = {row["country_code"] for row in statuses if row["status"] in ("in_force", "provisionally_applied")}
+    assert without & applied == set()
+    # Independent countries are all on the list; what it leaves open are territories, and Syria.
+    union = {row["country_code"] for row in seed("country_groups") if row["group_code"] == "EU" and not row["valid_to"]}
+    listed = {row["country_code"] for row in statuses} | union
+    assert {"SY", "GL", "PF"} <= {row["country_code"] for row in seed("countries")} - listed
+    assert {"CN", "RU", "SA", "NG", "AR", "ZA", "RS", "GB"} <= listed
 
 
 def test_reference_tariff_events_follow_each_other_where_one_measure_replaces_another() -> None:

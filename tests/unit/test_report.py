@@ -210,7 +210,7 @@ def test_every_mart_code_has_a_text(section: str, prefix: str, model: str, colum
 @pytest.mark.parametrize(
     ("section", "prefix", "seed", "column", "beside"),
     [
-        ("opportunities", "access", "agreement_status_access", "status", {"single_market", "none"}),
+        ("opportunities", "access", "market_access_scale", "access_status", {"unknown"}),
         ("tariffs", "confidence", "tariff_events", "confidence", {"conflicting"}),
     ],
 )

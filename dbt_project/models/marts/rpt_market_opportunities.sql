@@ -5,69 +5,25 @@ with positions as (
     select * from {{ ref('rpt_eu_peer_position') }}
 ),
 
-agreements as (
-    select * from {{ ref('dim_trade_agreement') }}
-),
-
-statuses as (
-    select * from {{ ref('agreement_status_access') }}
-),
-
-eu_members as (
-    select * from {{ ref('country_groups') }}
-    where group_code = 'EU'
-),
-
-market_months as (
-    select distinct
-        destination_code,
-        month
-    from positions
-),
-
--- The widest access on the last day of the month; ties by code.
 access as (
-    select
-        market_months.destination_code,
-        market_months.month,
-        agreements.agreement_code,
-        agreements.agreement_name_en,
-        agreements.status as agreement_status,
-        statuses.access_score
-    from market_months
-    inner join agreements
-        on
-            market_months.destination_code = agreements.country_code
-            and last_day(market_months.month) >= agreements.valid_from
-            and (agreements.valid_to is null or last_day(market_months.month) <= agreements.valid_to)
-    inner join statuses on agreements.status = statuses.status
-    qualify row_number() over (
-        partition by market_months.destination_code, market_months.month
-        order by statuses.access_score desc, agreements.agreement_code asc
-    ) = 1
+    select * from {{ ref('int_market_access') }}
 ),
 
 markets as (
     select
         positions.*,
-        eu_members.country_code is not null as is_eu_member,
         {{ growth_pct('positions.eu_value_r12_eur', 'positions.eu_value_r12_before_eur') }} as eu_growth_pct,
+        access.access_status = 'single_market' as is_eu_member,
+        access.access_status,
+        access.access_score,
         access.agreement_code,
         access.agreement_name_en,
-        case
-            when eu_members.country_code is not null then 'single_market'
-            else coalesce(access.agreement_status, 'none')
-        end as access_status,
-        case when eu_members.country_code is not null then 1.0 else coalesce(access.access_score, 0) end as access_score
+        access.measure_event_code,
+        access.measure_rate_pct
     from positions
-    left join access
+    inner join access
         on
-            {{ same('positions', 'access', ['destination_code', 'month']) }}
-    left join eu_members
-        on
-            positions.destination_code = eu_members.country_code
-            and positions.month >= eu_members.valid_from
-            and (eu_members.valid_to is null or positions.month <= eu_members.valid_to)
+            {{ same('positions', 'access', ['scope_code', 'destination_code', 'month']) }}
     where positions.destination_code != positions.reporter_code
 ),
 
@@ -108,7 +64,10 @@ scored as (
             partition by source_code, concept_code, scope_code, reporter_code, month order by gap_eur
         ) as gap_score
     from unrealised
-    where eu_growth_pct is not null and eu_value_r12_eur >= {{ least_market_eur }}
+    where
+        eu_growth_pct is not null
+        and eu_value_r12_eur >= {{ least_market_eur }}
+        and access_status != 'sanctions'
 )
 
 select
@@ -130,6 +89,8 @@ select
     unrealised.access_status,
     unrealised.agreement_code,
     unrealised.agreement_name_en,
+    unrealised.measure_event_code,
+    unrealised.measure_rate_pct,
     scored.size_score,
     scored.growth_score,
     scored.gap_score,

@@ -11,7 +11,7 @@ from publish.report.parts import Column, Mark, Section, Table, View, destination
 from publish.report.texts import MISSING, Text, Texts, name_of, same
 
 ORDER = 70
-TABLES = ("rpt_market_opportunities", "dim_trade_agreement")
+TABLES = ("rpt_market_opportunities", "dim_trade_agreement", "dim_tariff_event")
 N_MARKETS = 12
 COLOURS = {"size": charts.PALETTE[0], "growth": "#5aa9a0", "gap": "#d9a441", "access": "#8e7cc3"}
 
@@ -19,8 +19,8 @@ text = Texts(
     title={"nl": "Kansen", "en": "Opportunities"},
     empty={"nl": "Hiervoor moeten dezelfde maanden ook voor de hele EU zijn geladen (EU27_2020), over twee volledige jaren.",
            "en": "This needs the same months for the whole EU (EU27_2020) as well, over two complete years."},
-    note={"nl": "De score is het gewone gemiddelde van vier rangscores tussen 0 en 1: een volgorde om mee te beginnen, geen verwachting. Groei is die van de EU-uitvoer naar de markt, niet van de totale invoer van die markt.",
-          "en": "The score is the simple mean of four rank scores between 0 and 1: a starting order, not a forecast. Growth is that of EU exports to the market, not of its total imports."},
+    note={"nl": "De score is het gewone gemiddelde van vier rangscores tussen 0 en 1: een volgorde om mee te beginnen, geen verwachting. Groei is die van de EU-uitvoer naar de markt, niet van de totale invoer van die markt. Toegang is die van de exporteur op deze goederen: akkoorden, verminderd met maatregelen van de markt. Markten onder sancties of met onbekende toegang hebben geen score.",
+          "en": "The score is the simple mean of four rank scores between 0 and 1: a starting order, not a forecast. Growth is that of EU exports to the market, not of its total imports. Access is what the exporter meets for these goods: agreements, less the market's own measures. Markets under sanctions, or with unknown access, have no score."},
     lead={"nl": "Van {n} markten buiten de EU met een score staat {country} bovenaan ({score}): de EU voerde daarheen {value} uit ({growth} ten opzichte van een jaar eerder), {reporter} had daarvan {share} tegen gewoonlijk {usual}; markttoegang: {access}.",
           "en": "Of {n} scored markets outside the EU, {country} ranks first ({score}): the EU exported {value} there ({growth} on a year earlier), {reporter} had {share} of it against the usual {usual}; market access: {access}."},
     tie={"nl": "Een gelijke score hebben {countries}.", "en": "Tied for first: {countries}."},
@@ -39,16 +39,19 @@ text = Texts(
     gap={"nl": "Achterstand, mln euro", "en": "Gap, million euros"},
     access={"nl": "Markttoegang", "en": "Market access"},
     agreement={"nl": "Akkoord", "en": "Agreement"},
+    measure={"nl": "Maatregel van de markt", "en": "The market's measure"},
     access_single_market={"nl": "interne markt", "en": "single market"},
-    access_in_force={"nl": "in werking", "en": "in force"},
-    access_provisionally_applied={"nl": "voorlopig toegepast", "en": "provisionally applied"},
-    access_partly_applied={"nl": "deels toegepast", "en": "partly applied"},
-    access_signed={"nl": "ondertekend", "en": "signed"},
-    access_concluded={"nl": "uitonderhandeld", "en": "concluded"},
-    access_joint_statement={"nl": "gezamenlijke verklaring", "en": "joint statement"},
+    access_preferential={"nl": "vrij door akkoord", "en": "free by agreement"},
+    access_phasing_in={"nl": "akkoord, heffingen dalen nog", "en": "agreement, duties still falling"},
+    access_signed={"nl": "akkoord ondertekend", "en": "agreement signed"},
+    access_concluded={"nl": "akkoord uitonderhandeld", "en": "agreement concluded"},
+    access_quota={"nl": "contingent", "en": "quota"},
     access_negotiating={"nl": "in onderhandeling", "en": "negotiating"},
-    access_replaced={"nl": "vervangen", "en": "replaced"},
+    access_deferred={"nl": "akkoord, verlaging later", "en": "agreement, cuts later"},
     access_none={"nl": "geen akkoord", "en": "no agreement"},
+    access_surcharge={"nl": "extra heffing", "en": "additional duty"},
+    access_sanctions={"nl": "sancties", "en": "sanctions"},
+    access_unknown={"nl": "niet bekend", "en": "not known"},
 )  # fmt: skip
 
 
@@ -69,6 +72,7 @@ def build(marts: Marts, view: View) -> Section | None:
         Column(text("gap"), lambda row: fmt.millions(row["gap_eur"], 0)),
         Column(text("access"), _access, "text"),
         Column(text("agreement"), _agreement, "text"),
+        Column(text("measure"), _measure, "text"),
     ]
     return Section(
         leads=[describe_opportunities(rows, len(rows), view.reporter_in_sentence)],
@@ -119,14 +123,19 @@ def _agreement(row: Row) -> Text:
     return name_of(row, "agreement_name") if row["agreement_code"] else same(MISSING)
 
 
+def _measure(row: Row) -> Text:
+    return name_of(row, "measure") if row["measure_event_code"] else same(MISSING)
+
+
 def read_opportunities(marts: Marts, key: Key) -> list[Row]:
     """Read the markets outside the EU with a score in the newest month, best first."""
     return marts.rows(
         f"""
-        select markets.*, agreements.agreement_name_nl
+        select markets.*, agreements.agreement_name_nl, measures.title_en as measure_en, measures.title_nl as measure_nl
         from marts.rpt_market_opportunities as markets
         left join (select distinct agreement_code, agreement_name_nl from marts.dim_trade_agreement) as agreements
             on markets.agreement_code = agreements.agreement_code
+        left join marts.dim_tariff_event as measures on markets.measure_event_code = measures.event_code
         where {OF_VIEW} and not is_eu_member and opportunity_score is not null
         qualify month = max(month) over ()
         order by opportunity_score desc, destination_code
