@@ -96,11 +96,12 @@ select
         when has_year_before and known_share is not null
             then case destination_code when 'DE' then -1.25 when 'US' then 0.90 when 'BE' then 0.40 else 0.0001 / position end
     end::double as share_change_pp,
+    share_change_pp as share_r12_change_pp,
     case destination_code when 'DE' then 0.02 when 'US' then 1.1 when 'BE' then null else 0.0004 end::double
-        as usual_share_revision_pp,
+        as share_r12_change_noise_pp,
     case when has_year_before and known_share is not null then
         case destination_code when 'DE' then true when 'US' then false when 'BE' then null else false end
-    end as is_change_beyond_revision,
+    end as is_r12_change_beyond_noise,
     null::double as contribution_to_growth_pp,
     case when is_complete then (known_share * 2500000000 * 1.01)::double end as value_sa_eur,
     case when is_complete and destination_code <> 'FI' then known_share * 1.01 end::double as share_sa,

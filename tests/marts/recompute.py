@@ -235,6 +235,11 @@ class Panel:
         return self.windows(lambda month: 12)
 
     @cached_property
+    def r12_year_before(self) -> tuple[Floats, Floats]:
+        """Sums over the 12 months before those, if all 24 are complete and hold the same goods."""
+        return self.windows(lambda month: 12, back=12)
+
+    @cached_property
     def ytd(self) -> tuple[Floats, Floats]:
         """Sums from January, by destination and in total."""
         return self.windows(lambda month: month % 12 + 1)
@@ -787,22 +792,16 @@ class Recomputed:
 
     @cached_property
     def share_revisions(self) -> pd.Series:
-        """Usual change of a share, in points: mean absolute revision by later releases of months first seen young."""
-        releases = self.releases
+        """Eventual revision of a share, in points: root of the sum over ages of the mean squared revision."""
         key = [*SERIES, "month"]
-        grouped = releases.groupby(key)
-        first = releases[releases["vintage_at"] == grouped["vintage_at"].transform("min")]
-        newest = releases[releases["vintage_at"] == grouped["vintage_at"].transform("max")]
-        pairs = first[[*key, "vintage_at", "age_months", "total", "dataset_code"]].merge(
-            newest[[*key, "vintage_at", "total"]], on=key, suffixes=("_first", "_newest")
-        )
-        # Shares of months that were older when first seen have settled.
-        pairs = pairs[(pairs["vintage_at_first"] < pairs["vintage_at_newest"]) & (pairs["age_months"] <= 6)]
+        pairs = self.releases[[*key, "vintage_at", "age_months", "total", "before", "dataset_code"]].copy()
+        pairs["earlier_at"] = pairs.groupby(key)["vintage_at"].shift()
+        pairs = pairs[pairs["earlier_at"].notna() & (pairs["age_months"] <= 24)]
         moves = []
-        for (dataset, one, other), part in pairs.groupby(["dataset_code", "vintage_at_first", "vintage_at_newest"]):
+        for (dataset, one, other), part in pairs.groupby(["dataset_code", "earlier_at", "vintage_at"]):
             source = "CBS" if dataset in CBS else "EUROSTAT"
             shares = []
-            for vintage, total in ((one, "total_first"), (other, "total_newest")):
+            for vintage, total in ((one, "before"), (other, "total")):
                 figures = self.history[dataset][vintage]
                 rows = figures[
                     (figures["period_type"] == "month")
@@ -813,11 +812,13 @@ class Recomputed:
                 rows = self.of_scopes(rows.astype({"product_code": str, "reporter_code": str}))
                 rows["cents"] = rows["sign"] * rows["cents"]
                 value = rows.groupby([*key, "member"])["cents"].sum().reset_index()
-                value = value.merge(part[[*key, total]], on=key)
-                shares.append(value.set_index([*key, "member"]).eval(f"cents / {total}"))
-            moves.append((100 * (shares[1] - shares[0])).dropna().abs())
-        sizes = pd.concat(moves).rename("size").reset_index().rename(columns={"member": "destination_code"})
-        return sizes.groupby([*SERIES, "destination_code"])["size"].mean()
+                value = value.merge(part[[*key, "age_months", total]], on=key)
+                shares.append(value.set_index([*key, "age_months", "member"]).eval(f"cents / {total}"))
+            moves.append((100 * (shares[1] - shares[0])).dropna() ** 2)
+        squares = pd.concat(moves).rename("square").reset_index().rename(columns={"member": "destination_code"})
+        series = [*SERIES, "destination_code"]
+        means = squares.groupby([*series, "age_months"])["square"].mean()
+        return np.sqrt(means.groupby(series).sum())
 
 
 def _numbers(labels: pd.Series) -> Iterator[tuple[str, int]]:

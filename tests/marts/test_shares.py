@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from tests.marts.conftest import Warehouse
 from tests.marts.recompute import (
@@ -17,17 +18,20 @@ from tests.marts.recompute import (
     Recomputed,
     check_columns,
     compare,
+    first_day,
     growth_pct,
+    holds_on,
     numbered,
     ratio,
     seed,
+    sum_known,
 )
 
 pytestmark = pytest.mark.integration
 
 KEY = [*SERIES, "destination_code", "month"]
 SHARES = {
-    "money": ["value_eur", "total_eur", "value_r12_eur", "value_year_before_eur"],
+    "money": ["value_eur", "total_eur", "value_r12_eur", "value_year_before_eur", "value_r12_year_before_eur"],
     "ratios": [
         "share",
         "share_lower",
@@ -36,7 +40,12 @@ SHARES = {
         "share_ytd",
         "yoy_growth_pct",
         "share_change_pp",
-        "usual_share_revision_pp",
+        "share_change_noise_pp",
+        "r12_growth_pct",
+        "share_r12_change_pp",
+        "share_r12_change_noise_pp",
+        "share_extra_eu",
+        "share_extra_eu_r12",
         "contribution_to_growth_pp",
         "value_sa_eur",
         "share_sa",
@@ -49,7 +58,10 @@ SHARES = {
         "incomplete_reason",
         "destination_rank",
         "destination_rank_r12",
-        "is_change_beyond_revision",
+        "is_change_beyond_noise",
+        "is_r12_change_beyond_noise",
+        "is_small_base",
+        "is_small_base_r12",
         "vintage_at",
     ],
 }
@@ -102,7 +114,27 @@ def seasonal_factors(values: Floats, panel: Panel) -> Floats:
     return factors[:, months % 12]
 
 
-def share_rows(panel: Panel, usual_revisions: pd.Series) -> pd.DataFrame:
+def noise_of_changes(adjusted: Floats, panel: Panel, revisions: Floats) -> Floats:
+    """Return the half-width of the 95 % band of a yearly change of each row's share, in points."""
+    bands = np.full(len(adjusted), np.nan)
+    same_goods = panel.goods[1:] == panel.goods[:-1]
+    for row, shares in enumerate(adjusted):
+        changes = 100 * np.diff(shares)[same_goods]
+        changes = np.abs(changes[~np.isnan(changes)])
+        if len(changes) >= 24:
+            spread = 1.4826 * np.median(changes)
+            quantile = scipy.stats.t.ppf(0.975, min(30, int(0.37 * len(changes))))
+            bands[row] = quantile * np.hypot(spread, np.nan_to_num(revisions[row]))
+    return bands
+
+
+def truth(condition: Any, *operands: Any) -> Any:
+    """Return a condition as objects, None where an operand is missing."""
+    unknown = np.any([np.isnan(np.broadcast_to(one, np.shape(condition))) for one in operands], axis=0)
+    return np.where(unknown, None, np.asarray(condition).astype(object))
+
+
+def share_rows(panel: Panel, revisions: pd.Series, eu_countries: pd.DataFrame) -> pd.DataFrame:
     value, total = panel.cents, panel.total
     nothing_or_value = np.nan_to_num(value)
     countries = panel.countries[:, None]
@@ -112,9 +144,25 @@ def share_rows(panel: Panel, usual_revisions: pd.Series) -> pd.DataFrame:
     share_r12, share_ytd = ratio(*panel.r12), ratio(*panel.ytd)
     change = 100 * (ratio(value, total) - ratio(before, total_before))
     key = pd.MultiIndex.from_tuples([(*panel.key, name) for name in panel.destinations])
-    usual = usual_revisions.reindex(key).to_numpy()[:, None]
     adjusted = ratio(panel.complete_cents / 100, seasonal_factors(value, panel))
     total_adjusted = ratio(total / 100, seasonal_factors(total[None, :], panel)[0])
+    share_adjusted = ratio(adjusted, total_adjusted)
+    noise = noise_of_changes(share_adjusted, panel, revisions.reindex(key).to_numpy())[:, None]
+    (value_r12, _), (r12_before, total_r12_before) = panel.r12, panel.r12_year_before
+    r12_change = 100 * (share_r12 - ratio(r12_before, total_r12_before))
+    r12_noise = noise / np.sqrt(12)
+    # A month is inside or outside the Union by its first day.
+    inside = np.array(
+        [
+            [bool(holds_on(of_country, first_day(month)).any()) for month in panel.months]
+            for name in panel.destinations
+            for of_country in [eu_countries[eu_countries["country_code"] == name]]
+        ]
+    )
+    outside = countries & ~inside
+    least_base = 100 * (10e6 if panel.key[0] == "CBS" else 1e6)
+    outside_value = np.where(outside & panel.is_complete, value, np.nan)
+    outside_r12 = np.where(outside, value_r12, np.nan)
     return panel.frame(
         value_eur=value,
         total_eur=total,
@@ -127,19 +175,26 @@ def share_rows(panel: Panel, usual_revisions: pd.Series) -> pd.DataFrame:
         share_ytd=share_ytd,
         yoy_growth_pct=np.where(panel.is_complete, growth_pct(value, before), np.nan),
         share_change_pp=change,
-        usual_share_revision_pp=usual,
+        share_change_noise_pp=noise,
+        value_r12_year_before_eur=r12_before,
+        r12_growth_pct=growth_pct(value_r12, r12_before),
+        share_r12_change_pp=r12_change,
+        share_r12_change_noise_pp=r12_noise,
+        share_extra_eu=ratio(outside_value, sum_known(outside_value.T)),
+        share_extra_eu_r12=ratio(outside_r12, sum_known(outside_r12.T)),
         contribution_to_growth_pp=np.where(
             panel.is_complete, 100 * ratio(nothing_or_value - np.nan_to_num(before), total_before), np.nan
         ),
         value_sa_eur=adjusted,
-        share_sa=ratio(adjusted, total_adjusted),
+        share_sa=share_adjusted,
         is_complete=panel.is_complete,
         incomplete_reason=np.array(panel.reasons, dtype=object),
         destination_rank=ranks(share, panel.countries),
         destination_rank_r12=ranks(share_r12, panel.countries),
-        is_change_beyond_revision=np.where(
-            np.isnan(change) | np.isnan(usual), None, (np.abs(change) > usual).astype(object)
-        ),
+        is_change_beyond_noise=truth(np.abs(change) > noise, change, noise),
+        is_r12_change_beyond_noise=truth(np.abs(r12_change) > r12_noise, r12_change, r12_noise),
+        is_small_base=truth(before < least_base, before),
+        is_small_base_r12=truth(r12_before < 12 * least_base, r12_before),
         vintage_at=panel.vintages,
     )
 
@@ -163,7 +218,10 @@ def test_shares_match_recomputation(warehouse: Warehouse, recomputed: Recomputed
     published = numbered(warehouse.frame("from marts.rpt_destination_shares"))
     assert len(published) > 100_000
     expected = with_names(
-        pd.concat([share_rows(panel, recomputed.share_revisions) for panel in recomputed.panels.values()])
+        pd.concat(
+            share_rows(panel, recomputed.share_revisions, recomputed.eu_countries)
+            for panel in recomputed.panels.values()
+        )
     )
     compare(published, expected, KEY, **SHARES)
     # Unusual months are tested with their model.
@@ -232,3 +290,133 @@ def test_destinations_are_countries_or_special_codes(warehouse: Warehouse) -> No
     codes = set(warehouse.frame("select distinct destination_code from marts.rpt_destination_shares").iloc[:, 0])
     assert len(codes) > 100
     assert codes - set(NOT_COUNTRIES) <= set(seed("countries")["country_code"])
+
+
+def group_rows(panel: Panel, members: list[tuple[str, str, pd.DataFrame]]) -> pd.DataFrame:
+    """Return the shares of each group of countries as one destination, by composition and month."""
+    series = dict(zip(SERIES, panel.key, strict=True))
+    rank = {name: position for position, name in enumerate(panel.destinations)}
+    starts = [first_day(month) for month in panel.months]
+    unknown = panel.unallocated + panel.not_loaded
+    parts = []
+    for group, composition, countries in members:
+        counted = np.zeros(panel.cents.shape, bool)
+        for row in countries.itertuples():
+            if row.country_code in rank:
+                begins, ends = getattr(row, "valid_from", pd.NaT), getattr(row, "valid_to", pd.NaT)
+                inside = [(pd.isna(begins) or begins <= day) and (pd.isna(ends) or day <= ends) for day in starts]
+                counted[rank[row.country_code]] |= inside
+        listed = (counted & panel.keeps).any(axis=0)
+        if not listed.any():
+            continue
+        value = sum_known(np.where(counted, panel.cents, np.nan).T)
+        complete = np.where(panel.is_complete, value, np.nan)
+        r12, r12_before = np.full(len(value), np.nan), np.full(len(value), np.nan)
+        for column in range(len(value)):
+            if not np.isnan(panel.r12[1][column]):
+                r12[column] = sum_known(complete[column - 11 : column + 1])
+            if not np.isnan(panel.r12_year_before[1][column]):
+                r12_before[column] = sum_known(complete[column - 23 : column - 11])
+        share = ratio(complete, panel.total)
+        nothing_or_value = np.nan_to_num(value)
+        frame = pd.DataFrame(
+            {
+                "group_code": group,
+                "composition": composition,
+                "month": list(panel.months),
+                "n_members_with_value": (counted & ~np.isnan(panel.cents)).sum(axis=0),
+                "is_complete": panel.is_complete,
+                "value_eur": value,
+                "total_eur": panel.total,
+                "share": share,
+                "share_lower": np.maximum(0, ratio(nothing_or_value - panel.taken_out, panel.total)),
+                "share_upper": np.minimum(1, ratio(nothing_or_value + unknown, panel.total)),
+                "value_r12_eur": r12,
+                "share_r12": ratio(r12, panel.r12[1]),
+                "r12_growth_pct": growth_pct(r12, r12_before),
+                "share_r12_change_pp": 100 * (ratio(r12, panel.r12[1]) - ratio(r12_before, panel.r12_year_before[1])),
+                "vintage_at": panel.vintages,
+            }
+        )
+        parts.append(frame[listed].assign(**series))
+    return pd.concat(parts)
+
+
+def test_group_shares_match_recomputation(warehouse: Warehouse, recomputed: Recomputed) -> None:
+    published = numbered(warehouse.frame("from marts.rpt_group_shares"))
+    groups = seed("country_groups")
+    for name in ("valid_from", "valid_to"):
+        groups[name] = pd.to_datetime(groups[name])
+    countries, regions = seed("countries"), seed("regions")
+    members = [("of_month", group, rows) for group, rows in groups.groupby("group_code")]
+    members += [
+        ("fixed", group, rows[["country_code"]])
+        for _, group, rows in members
+        for rows in [rows[rows["valid_to"].isna()]]
+    ]
+    continents = countries["region_code"].map(regions.set_index("region_code")["continent_code"])
+    for region in regions["region_code"]:
+        inside = (countries["region_code"] == region) | (continents == region)
+        members.append(("fixed", region, countries.loc[inside, ["country_code"]]))
+    listed = [(group, composition, rows) for composition, group, rows in members]
+    expected = pd.concat([group_rows(panel, listed) for panel in recomputed.panels.values()], ignore_index=True)
+    names = pd.concat(
+        [
+            seed("country_group_names").assign(group_kind="association"),
+            regions.set_axis(
+                ["group_code", "group_name_en", "group_name_nl", "group_kind", "continent_code", "source"], axis=1
+            ),
+        ]
+    ).set_index("group_code")
+    described = ["group_kind", "group_name_en", "group_name_nl"]
+    for name in described:
+        expected[name] = expected["group_code"].map(names[name])
+    key = [*SERIES, "group_code", "composition", "month"]
+    money = ["value_eur", "total_eur", "value_r12_eur"]
+    ratios = ["share", "share_lower", "share_upper", "share_r12", "r12_growth_pct", "share_r12_change_pp"]
+    exact = [*described, "n_members_with_value", "is_complete", "vintage_at"]
+    compare(published, expected, key, money=money, ratios=ratios, exact=exact)
+    check_columns(published, [*key, *money, *ratios, *exact])
+
+
+def test_a_group_of_fixed_composition_does_not_jump(warehouse: Warehouse) -> None:
+    """The United Kingdom joined CPTPP in December 2024; BRICS has members before its enlargement of 2024."""
+    shares = warehouse.frame("""
+        select composition, month, share_r12 from marts.rpt_group_shares
+        where source_code = 'EUROSTAT' and scope_code = 'metal_core_hs' and reporter_code = 'NL'
+            and group_code = 'CPTPP' and month in (date '2024-07-01', date '2026-06-01')
+    """).pivot(index="month", columns="composition", values="share_r12")
+    moved = shares.iloc[1] / shares.iloc[0]
+    assert moved["of_month"] > 1.5
+    assert 0.8 < moved["fixed"] < 1.25
+    brics = warehouse.frame("select min(month) as first from marts.rpt_group_shares where group_code = 'BRICS'")
+    assert (
+        brics["first"].iloc[0] == warehouse.frame("select min(month) as first from marts.fct_exports")["first"].iloc[0]
+    )
+
+
+def test_a_change_is_called_one_only_beyond_noise(warehouse: Warehouse) -> None:
+    """Of 97 in 100 yearly changes the first yardstick said that they were more than a revision."""
+    found = warehouse.frame("""
+        select avg(cast(is_change_beyond_noise as int)) as months, avg(cast(is_r12_change_beyond_noise as int)) as years
+        from marts.rpt_destination_shares
+        where scope_code = 'metal_core_hs' and reporter_code = 'NL' and share > 0.005
+    """).iloc[0]
+    assert 0.02 < found["months"] < 0.3
+    assert 0.05 < found["years"] < 0.4
+
+
+def test_bands_hold_what_is_only_noise() -> None:
+    """Independent irregular months, no change of the share: 93 to 97 of 100 changes are inside their band."""
+    random = np.random.default_rng(20261130)
+    inside_month, inside_year = [], []
+    for _ in range(400):
+        shares = 0.1 * np.exp(0.08 * random.standard_normal(67))
+        changes = np.abs(np.diff(100 * shares))
+        band = scipy.stats.t.ppf(0.975, min(30, int(0.37 * len(changes)))) * 1.4826 * np.median(changes)
+        yearly = 100 * (shares[12:] - shares[:-12])
+        r12 = np.convolve(100 * shares, np.ones(12) / 12, mode="valid")
+        inside_month.append(np.mean(np.abs(yearly) <= band))
+        inside_year.append(np.mean(np.abs(r12[12:] - r12[:-12]) <= band / np.sqrt(12)))
+    assert 0.93 <= np.mean(inside_month) <= 0.97
+    assert 0.93 <= np.mean(inside_year) <= 0.97

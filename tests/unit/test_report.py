@@ -610,11 +610,11 @@ def test_section_without_its_table_states_the_remedy(make_report: MakeReport) ->
     assert "een vergelijking met een jaar eerder is niet mogelijk" in section_of(html, "month")
 
 
-def test_moves_are_compared_with_the_usual_revision(make_report: MakeReport) -> None:
+def test_moves_are_compared_with_noise(make_report: MakeReport) -> None:
     section = section_of(make_report(), "month")
     assert "the share of Germany fell from 21.25% to 20.00% (\u22121.25 percentage points)" in section
-    assert "That is more than the usual revision of that share (0.020 percentage points)." in section
-    assert "Changes in the table beyond their usual revision: 1 of 9." in section
+    assert "That is beyond noise (\u00b10.02 percentage points)." in section
+    assert "Changes in the table beyond noise: 1 of 9." in section
     rows = re.findall(r"<tr>.*?</tr>", section, re.S)
     of = {name: next(row for row in rows if f">{name}<" in row) for name in ("Germany", "United States", "Belgium")}
     assert ">yes<" in of["Germany"]

@@ -35,11 +35,14 @@ def move(code: str, name: str, change: float, **figures: Any) -> dict[str, Any]:
         "destination_code": code,
         "destination_name_nl": name,
         "destination_name_en": name,
+        "month": MONTH,
         "share": 0.05,
-        "share_year_before": 0.05 - change / 100,
+        "share_r12": 0.05,
+        "share_r12_year_before": 0.05 - change / 100,
         "share_change_pp": change,
-        "usual_share_revision_pp": None,
-        "is_change_beyond_revision": None,
+        "share_r12_change_pp": change,
+        "share_r12_change_noise_pp": None,
+        "is_r12_change_beyond_noise": None,
         **figures,
     }
 
@@ -84,54 +87,57 @@ def test_total(total: Decimal | None, growth: float | None, dutch: str, english:
     assert (read(told, "nl"), read(told, "en")) == (dutch, english)
 
 
-def test_largest_move_beyond_its_revision() -> None:
+def test_largest_move_beyond_noise() -> None:
     rows = [
-        move("US", "X", -0.84, usual_share_revision_pp=0.1, is_change_beyond_revision=True),
-        move("DE", "Y", 0.3, usual_share_revision_pp=0.5, is_change_beyond_revision=False),
+        move("US", "X", -0.84, share_r12_change_noise_pp=0.1, is_r12_change_beyond_noise=True),
+        move("DE", "Y", 0.3, share_r12_change_noise_pp=0.5, is_r12_change_beyond_noise=False),
     ]
     assert read(month.describe_moves(rows)) == (
-        "The largest change: the share of the X fell from 5.84% to 5.00% (−0.84 percentage points). "
-        "That is more than the usual revision of that share (0.100 percentage points). "
-        "Changes in the table beyond their usual revision: 1 of 2."
+        "The largest change over 12 months: the share of the X fell from 5.84% to 5.00% (−0.84 percentage points). "
+        "That is beyond noise (±0.10 percentage points). Changes in the table beyond noise: 1 of 2."
     )
     assert read(month.describe_moves(rows), "nl").startswith(
-        "De grootste verschuiving: het aandeel van de X daalde van 5,84% naar 5,00% (−0,84 procentpunt)."
+        "De grootste verschuiving over 12 maanden: het aandeel van de X daalde van 5,84% naar 5,00% "
+        "(−0,84 procentpunt)."
     )
 
 
-def test_largest_move_within_its_revision() -> None:
-    rows = [move("DE", "Y", 0.3, usual_share_revision_pp=0.5, is_change_beyond_revision=False)]
+def test_largest_move_within_noise() -> None:
+    rows = [move("DE", "Y", 0.3, share_r12_change_noise_pp=0.5, is_r12_change_beyond_noise=False)]
     assert "rose from 4.70% to 5.00%" in read(month.describe_moves(rows))
-    assert "the next release may undo it" in read(month.describe_moves(rows))
+    assert "That is probably noise (±0.50 percentage points)." in read(month.describe_moves(rows))
 
 
-def test_largest_move_without_a_second_release() -> None:
+def test_largest_move_without_a_yardstick() -> None:
     told = read(month.describe_moves([move("DE", "Y", 0.3)]))
-    assert told.endswith("is unknown until a second release is loaded.")
+    assert told.endswith("less than three years of figures cannot tell.")
     assert "Changes in the table" not in told
 
 
 def test_moves_that_round_equal_are_a_tie() -> None:
     rows = [move("DE", "Y", 0.301), move("FR", "Z", -0.299), move("BE", "W", 0.1)]
     assert read(month.describe_moves(rows)) == (
-        "The largest changes are equally large: Y (+0.30 percentage points) and Z (−0.30 percentage points) "
-        "(0.30 percentage points)."
+        "The largest changes over 12 months are equally large: Y (+0.30 percentage points) and Z "
+        "(−0.30 percentage points) (0.30 percentage points)."
     )
 
 
 def test_no_move() -> None:
-    assert read(month.describe_moves([move("DE", "Y", 0.001)]), "nl") == "Geen enkel aandeel verschoof."
+    assert read(month.describe_moves([move("DE", "Y", 0.001)]), "nl") == "Geen enkel aandeel verschoof over 12 maanden."
 
 
 def test_united_states() -> None:
-    row = move("US", "X", -0.84, share_sa=0.0512)
+    row = move(
+        "US", "X", -0.84, share_sa=0.0512, share_r12_change_noise_pp=0.9, is_r12_change_beyond_noise=False, share=0.06
+    )
     assert read(month.describe_united_states(row)) == (
-        "The share of the United States was 5.00% (−0.84 percentage points on a year earlier); "
-        "seasonally adjusted 5.12%."
+        "The share of the United States was 5.00% over 12 months (−0.84 percentage points on a year before). "
+        "That is probably noise (±0.90 percentage points). "
+        "In January 2026 itself it was 6.00%, seasonally adjusted 5.12%."
     )
     assert "needs three years" in read(month.describe_united_states({**row, "share_sa": None}))
     assert read(month.describe_united_states(None)) == "The share of the United States is not known for this month."
-    assert "not known" in read(month.describe_united_states({**row, "share": None}))
+    assert "not known" in read(month.describe_united_states({**row, "share_r12": None}))
 
 
 def test_map_with_one_country_above_one_percent() -> None:

@@ -27,6 +27,7 @@ denominators as (
     select
         *,
         coalesce(same_goods_from <= month - interval 1 year, true) as has_year_before,
+        coalesce(same_goods_from <= month - interval 23 months, true) as has_same_goods_2_years,
         sum(total_eur) over rolling as total_r12_eur,
         count(total_eur) over rolling = 12 and coalesce(same_goods_from <= month - interval 11 months, true) as has_r12,
         sum(total_eur) over this_year as total_ytd_eur,
@@ -101,15 +102,19 @@ with_year_before as (
         this.unallocated_eur,
         this.not_loaded_eur,
         this.not_known_taken_out_eur,
+        this.rounding_unit_eur,
         this.vintage_at,
         case when this.has_r12 then this.value_r12_sum end as value_r12_eur,
         case when this.has_r12 then this.total_r12_eur end as total_r12_eur,
         case when this.has_ytd then this.value_ytd_sum end as value_ytd_eur,
         case when this.has_ytd then this.total_ytd_eur end as total_ytd_eur,
         case when this.has_year_before then before.complete_value_eur end as value_year_before_eur,
-        this.has_year_before
+        case when this.has_r12 and this.has_same_goods_2_years and before.has_r12 then before.value_r12_sum end
+            as value_r12_year_before_eur,
+        this.has_year_before,
+        this.has_r12 and this.has_same_goods_2_years as has_r12_year_before
     from summed as this
-    left join filled as before
+    left join summed as before
         on
             {{ same('this', 'before', [
                 'source_code', 'concept_code', 'scope_code', 'reporter_code', 'destination_code'
@@ -126,13 +131,16 @@ totals_year_before as (
         scope_code,
         reporter_code,
         month,
-        total_eur
-    from scope_months
+        total_eur,
+        case when has_r12 then total_r12_eur end as total_r12_eur
+    from denominators
 )
 
 select
-    with_year_before.*,
-    case when with_year_before.has_year_before then totals_year_before.total_eur end as total_year_before_eur
+    with_year_before.* exclude (has_year_before, has_r12_year_before),
+    case when with_year_before.has_year_before then totals_year_before.total_eur end as total_year_before_eur,
+    case when with_year_before.has_r12_year_before then totals_year_before.total_r12_eur end
+        as total_r12_year_before_eur
 from with_year_before
 left join totals_year_before
     on

@@ -32,6 +32,10 @@ panels as (
     where valid_to is null
 ),
 
+datasets as (
+    select * from {{ ref('int_datasets_loaded') }}
+),
+
 eu_members as (
     select * from {{ ref('country_groups') }}
     where group_code = 'EU'
@@ -228,17 +232,19 @@ judged as (
 )
 
 select
-    source_code,
-    concept_code,
-    scope_code,
-    reporter_code,
-    month,
-    incomplete_reason is null as is_complete,
-    incomplete_reason,
-    case when incomplete_reason is null then total_eur end as total_eur,
-    case when incomplete_reason is null then unallocated_eur end as unallocated_eur,
-    case when incomplete_reason is null then not_loaded_eur end as not_loaded_eur,
-    case when incomplete_reason is null then not_known_taken_out_eur end as not_known_taken_out_eur,
-    same_goods_from,
-    vintage_at
+    judged.source_code,
+    judged.concept_code,
+    judged.scope_code,
+    judged.reporter_code,
+    judged.month,
+    judged.incomplete_reason is null as is_complete,
+    judged.incomplete_reason,
+    case when judged.incomplete_reason is null then judged.total_eur end as total_eur,
+    case when judged.incomplete_reason is null then judged.unallocated_eur end as unallocated_eur,
+    case when judged.incomplete_reason is null then judged.not_loaded_eur end as not_loaded_eur,
+    case when judged.incomplete_reason is null then judged.not_known_taken_out_eur end as not_known_taken_out_eur,
+    judged.same_goods_from,
+    datasets.rounding_unit_eur,
+    judged.vintage_at
 from judged
+left join datasets on judged.dataset_code = datasets.dataset_code

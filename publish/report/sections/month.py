@@ -1,4 +1,4 @@
-"""The newest month: the largest share changes on a year earlier, and whether they exceed the usual revision."""
+"""The newest month: the largest changes of 12-month shares on a year before, and whether they exceed noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from publish.report.parts import (
     the_destination,
     yes_or_no,
 )
-from publish.report.texts import Text, Texts, join, lower_first
+from publish.report.texts import Text, Texts, join, lower_first, same
 
 ORDER = 10
 TABLES = ("rpt_destination_shares",)
@@ -35,22 +35,23 @@ CHANGE_DIGITS = 2
 
 text = Texts(
     title={"nl": "Deze maand", "en": "This month"},
-    empty={"nl": "Voor een verschuiving zijn een volledige maand en dezelfde maand een jaar eerder nodig.",
-           "en": "A change needs a complete month and the same month a year earlier."},
-    note={"nl": "Gebruikelijke bijstelling: hoeveel dit aandeel na de eerste publicatie gemiddeld nog verandert. Seizoengecorrigeerd: om een trend te lezen, niet om te citeren.",
-          "en": "Usual revision: how much this share changes on average after its first publication. Seasonally adjusted: for reading a trend, not for quoting."},
-    share_before={"nl": "Jaar eerder, %", "en": "Year earlier, %"},
+    empty={"nl": "Voor een verschuiving over 12 maanden zijn 24 volledige maanden nodig.",
+           "en": "A change over 12 months needs 24 complete months."},
+    note={"nl": "Ruis: hoeveel maanden van dit aandeel onregelmatig verschillen en hoeveel het later nog wordt bijgesteld, omgerekend naar een verschil tussen twee jaren (95%). Wat daarbinnen blijft, is waarschijnlijk ruis. Seizoengecorrigeerd: om een trend te lezen, niet om te citeren.",
+          "en": "Noise: how much months of this share differ irregularly and how much it is still revised, as a difference between two years (95%). What stays within it is probably noise. Seasonally adjusted: for reading a trend, not for quoting."},
+    share_before={"nl": "Jaar eerder, %", "en": "Year before, %"},
     share_sa={"nl": "Seizoengecorrigeerd, %", "en": "Seasonally adjusted, %"},
-    usual_revision={"nl": "Gebruikelijke bijstelling, procentpunt", "en": "Usual revision, pct. points"},
-    beyond={"nl": "Groter dan gebruikelijke bijstelling", "en": "Beyond the usual revision"},
+    share_month={"nl": "Aandeel van de maand, %", "en": "Share of the month, %"},
+    noise={"nl": "Ruis, ± procentpunt", "en": "Noise, ± pct. points"},
+    beyond={"nl": "Meer dan ruis", "en": "Beyond noise"},
     raw={"nl": "zoals gepubliceerd", "en": "as published"},
     adjusted={"nl": "seizoengecorrigeerd", "en": "seasonally adjusted"},
-    caption={"nl": "Grootste verschuivingen in aandeel ten opzichte van een jaar eerder",
-             "en": "Largest changes in share on a year earlier"},
+    caption={"nl": "Grootste verschuivingen in aandeel over 12 maanden",
+             "en": "Largest changes in share over 12 months"},
     months={"nl": "Aandelen per maand", "en": "Shares by month"},
     season_caption={"nl": "Aandeel per maand, in procenten", "en": "Share by month, per cent"},
-    season_aria={"nl": "{country}: {now} in {month}, een jaar eerder {before}; seizoengecorrigeerd {adjusted}.",
-                 "en": "{country}: {now} in {month}, {before} a year earlier; seasonally adjusted {adjusted}."},
+    season_aria={"nl": "{country}: {now} over 12 maanden, een jaar eerder {before}; in {month} {share}, seizoengecorrigeerd {adjusted}.",
+                 "en": "{country}: {now} over 12 months, {before} a year before; {share} in {month}, seasonally adjusted {adjusted}."},
     total_up={"nl": "In {month} was de uitvoer van {scope} {value}, {growth} meer dan een jaar eerder.",
               "en": "In {month} exports of {scope} were {value}, {growth} more than a year earlier."},
     total_down={"nl": "In {month} was de uitvoer van {scope} {value}, {growth} minder dan een jaar eerder.",
@@ -61,28 +62,28 @@ text = Texts(
                  "en": "In {month} exports of {scope} were {value}; no comparison with a year earlier is possible."},
     total_unknown={"nl": "De totale uitvoer van {scope} in {month} is niet bekend.",
                    "en": "Total exports of {scope} in {month} are not known."},
-    move_rose={"nl": "De grootste verschuiving: het aandeel van {country} steeg van {before} naar {now} ({change}).",
-               "en": "The largest change: the share of {country} rose from {before} to {now} ({change})."},
-    move_fell={"nl": "De grootste verschuiving: het aandeel van {country} daalde van {before} naar {now} ({change}).",
-               "en": "The largest change: the share of {country} fell from {before} to {now} ({change})."},
-    move_tie={"nl": "De grootste verschuivingen zijn even groot: {countries} ({size}).",
-              "en": "The largest changes are equally large: {countries} ({size})."},
-    move_none={"nl": "Geen enkel aandeel verschoof.", "en": "No share changed."},
+    move_rose={"nl": "De grootste verschuiving over 12 maanden: het aandeel van {country} steeg van {before} naar {now} ({change}).",
+               "en": "The largest change over 12 months: the share of {country} rose from {before} to {now} ({change})."},
+    move_fell={"nl": "De grootste verschuiving over 12 maanden: het aandeel van {country} daalde van {before} naar {now} ({change}).",
+               "en": "The largest change over 12 months: the share of {country} fell from {before} to {now} ({change})."},
+    move_tie={"nl": "De grootste verschuivingen over 12 maanden zijn even groot: {countries} ({size}).",
+              "en": "The largest changes over 12 months are equally large: {countries} ({size})."},
+    move_none={"nl": "Geen enkel aandeel verschoof over 12 maanden.", "en": "No share changed over 12 months."},
     unusual={"nl": "Ongewoon (↯): {countries} de waarde die op grond van hun eigen verleden te verwachten was. Dat kan één grote zending zijn, of een fout van het bureau.",
              "en": "Unusual (↯): {countries} the value expected from their own history. It may be one large consignment, or an error of the office."},
     unusual_country={"nl": "{name} had {times} keer", "en": "{name} had {times} times"},
-    beyond_yes={"nl": "Dat is meer dan de gebruikelijke bijstelling van dat aandeel ({usual}).",
-                "en": "That is more than the usual revision of that share ({usual})."},
-    beyond_no={"nl": "Dat is niet meer dan de gebruikelijke bijstelling van dat aandeel ({usual}): een volgende publicatie kan het ongedaan maken.",
-               "en": "That is not more than the usual revision of that share ({usual}): the next release may undo it."},
-    beyond_unknown={"nl": "Of dat meer is dan de gebruikelijke bijstelling, is pas bekend als een tweede publicatie is geladen.",
-                    "en": "Whether that is more than the usual revision is unknown until a second release is loaded."},
-    beyond_count={"nl": "Verschuivingen in de tabel die groter zijn dan hun gebruikelijke bijstelling: {beyond} van {n}.",
-                  "en": "Changes in the table beyond their usual revision: {beyond} of {n}."},
-    us_now={"nl": "Het aandeel van de Verenigde Staten was {now} ({change} ten opzichte van een jaar eerder); seizoengecorrigeerd {adjusted}.",
-            "en": "The share of the United States was {now} ({change} on a year earlier); seasonally adjusted {adjusted}."},
-    us_now_raw={"nl": "Het aandeel van de Verenigde Staten was {now} ({change} ten opzichte van een jaar eerder); voor een seizoengecorrigeerd cijfer zijn drie jaren nodig.",
-                "en": "The share of the United States was {now} ({change} on a year earlier); a seasonally adjusted figure needs three years."},
+    beyond_yes={"nl": "Dat is meer dan ruis ({noise}).", "en": "That is beyond noise ({noise})."},
+    beyond_no={"nl": "Dat is waarschijnlijk ruis ({noise}).", "en": "That is probably noise ({noise})."},
+    beyond_unknown={"nl": "Of dat meer is dan ruis, is met minder dan drie jaar aan cijfers niet te zeggen.",
+                    "en": "Whether that is more than noise, less than three years of figures cannot tell."},
+    beyond_count={"nl": "Verschuivingen in de tabel die meer zijn dan ruis: {beyond} van {n}.",
+                  "en": "Changes in the table beyond noise: {beyond} of {n}."},
+    us_now={"nl": "Het aandeel van de Verenigde Staten was over 12 maanden {now} ({change} ten opzichte van een jaar eerder).",
+            "en": "The share of the United States was {now} over 12 months ({change} on a year before)."},
+    us_month={"nl": "In {month} zelf was het {share}, seizoengecorrigeerd {adjusted}.",
+              "en": "In {month} itself it was {share}, seasonally adjusted {adjusted}."},
+    us_month_raw={"nl": "In {month} zelf was het {share}; voor een seizoengecorrigeerd cijfer zijn drie jaren nodig.",
+                  "en": "In {month} itself it was {share}; a seasonally adjusted figure needs three years."},
     us_unknown={"nl": "Het aandeel van de Verenigde Staten is voor deze maand niet bekend.",
                 "en": "The share of the United States is not known for this month."},
 )  # fmt: skip
@@ -107,13 +108,13 @@ def build(marts: Marts, view: View) -> Section | None:
     unusual = describe_unusual(read_unusual(marts, view.key, view.month))
     columns = [
         Column(text("destination"), destination, "name"),
-        Column(text("share"), lambda row: fmt.share_figure(row["share"])),
-        Column(text("share_before"), lambda row: fmt.share_figure(row["share_year_before"])),
-        Column(text("change"), lambda row: fmt.number(row["share_change_pp"], 2, signed=True)),
-        Column(text("usual_revision"), lambda row: fmt.small_points(row["usual_share_revision_pp"])),
-        Column(text("share_sa"), lambda row: fmt.share_figure(row["share_sa"])),
         Column(text("share_12"), lambda row: fmt.share_figure(row["share_r12"])),
-        Column(text("beyond"), lambda row: yes_or_no(row["is_change_beyond_revision"]), "text"),
+        Column(text("share_before"), lambda row: fmt.share_figure(row["share_r12_year_before"])),
+        Column(text("change"), lambda row: fmt.number(row["share_r12_change_pp"], 2, signed=True)),
+        Column(text("noise"), lambda row: fmt.small_points(row["share_r12_change_noise_pp"], CHANGE_DIGITS)),
+        Column(text("beyond"), lambda row: yes_or_no(row["is_r12_change_beyond_noise"]), "text"),
+        Column(text("share_month"), lambda row: fmt.share_figure(row["share"])),
+        Column(text("share_sa"), lambda row: fmt.share_figure(row["share_sa"])),
     ]
     monthly = [
         Column(text("month"), lambda position: fmt.month(months[position]), "name"),
@@ -153,8 +154,9 @@ def _panel(name: str, row: Row, months: Sequence[date], cells: Sequence[Row], ne
             "season_aria",
             country=destination(row),
             month=fmt.month(newest),
-            now=fmt.percent(row["share"], 2),
-            before=fmt.percent(row["share_year_before"], 2),
+            now=fmt.percent(row["share_r12"], 2),
+            before=fmt.percent(row["share_r12_year_before"], 2),
+            share=fmt.percent(row["share"], 2),
             adjusted=fmt.percent(row["share_sa"], 2),
         ),
         charts.over_time(
@@ -190,13 +192,13 @@ def season() -> alt.LayerChart:
 
 
 def read_moves(marts: Marts, key: Key, month: date) -> list[Row]:
-    """Read the countries with a share change on a year earlier, largest change first."""
+    """Read the countries with a change of their 12-month share on a year before, largest change first."""
     return marts.rows(
         f"""
-        select *, share - share_change_pp / 100 as share_year_before
+        select *, share_r12 - share_r12_change_pp / 100 as share_r12_year_before
         from marts.rpt_destination_shares
-        where {OF_VIEW} and month = ? and destination_kind = 'country' and share_change_pp is not null
-        order by abs(share_change_pp) desc, destination_code
+        where {OF_VIEW} and month = ? and destination_kind = 'country' and share_r12_change_pp is not null
+        order by abs(share_r12_change_pp) desc, destination_code
         """,
         [*key, month],
     )
@@ -250,40 +252,42 @@ def describe_total(row: Row, scope: Text) -> list[Text]:
 
 
 def describe_moves(rows: Sequence[Row]) -> list[Text]:
-    """Return the largest share change, and whether it exceeds the usual revision."""
+    """Return the largest change of a 12-month share, and whether it exceeds noise."""
     first = rows[0]
-    size = fmt.round_half_up(abs(first["share_change_pp"]), CHANGE_DIGITS)
+    size = fmt.round_half_up(abs(first["share_r12_change_pp"]), CHANGE_DIGITS)
     if size == 0:
         return [text("move_none")]
-    level = [row for row in rows if fmt.round_half_up(abs(row["share_change_pp"]), CHANGE_DIGITS) == size]
+    level = [row for row in rows if fmt.round_half_up(abs(row["share_r12_change_pp"]), CHANGE_DIGITS) == size]
     if len(level) > 1:
         names = fmt.enumerate_names(
-            text("named_share", name=the_destination(row), share=fmt.points(row["share_change_pp"])) for row in level
+            text("named_share", name=the_destination(row), share=fmt.points(row["share_r12_change_pp"]))
+            for row in level
         )
         sentences = [text("move_tie", countries=names, size=fmt.points(size, signed=False))]
     else:
         sentences = [
             text(
-                "move_rose" if first["share_change_pp"] > 0 else "move_fell",
+                "move_rose" if first["share_r12_change_pp"] > 0 else "move_fell",
                 country=the_destination(first),
-                before=fmt.percent(first["share_year_before"], 2),
-                now=fmt.percent(first["share"], 2),
-                change=fmt.points(first["share_change_pp"]),
+                before=fmt.percent(first["share_r12_year_before"], 2),
+                now=fmt.percent(first["share_r12"], 2),
+                change=fmt.points(first["share_r12_change_pp"]),
             ),
             _describe_beyond(first),
         ]
-    judged = [row for row in rows if row["is_change_beyond_revision"] is not None]
+    judged = [row for row in rows if row["is_r12_change_beyond_noise"] is not None]
     if judged:
-        beyond = sum(row["is_change_beyond_revision"] for row in judged)
+        beyond = sum(row["is_r12_change_beyond_noise"] for row in judged)
         sentences.append(text("beyond_count", n=fmt.number(len(judged)), beyond=fmt.number(beyond)))
     return sentences
 
 
 def _describe_beyond(row: Row) -> Text:
-    if row["is_change_beyond_revision"] is None:
+    if row["is_r12_change_beyond_noise"] is None:
         return text("beyond_unknown")
-    usual = text("points", value=fmt.small_points(row["usual_share_revision_pp"]))
-    return text("beyond_yes" if row["is_change_beyond_revision"] else "beyond_no", usual=usual)
+    size = fmt.small_points(row["share_r12_change_noise_pp"], CHANGE_DIGITS)
+    noise = text("points", value=join([same("±"), size], ""))
+    return text("beyond_yes" if row["is_r12_change_beyond_noise"] else "beyond_no", noise=noise)
 
 
 def describe_unusual(rows: Sequence[Row]) -> list[Text]:
@@ -298,10 +302,12 @@ def describe_unusual(rows: Sequence[Row]) -> list[Text]:
 
 
 def describe_united_states(row: Row | None) -> list[Text]:
-    """Return the share of the United States, raw and seasonally adjusted."""
-    if row is None or row["share"] is None:
+    """Return the share of the United States over 12 months, its change, and the share of the month."""
+    if row is None or row["share_r12"] is None:
         return [text("us_unknown")]
-    now, change = fmt.percent(row["share"], 2), fmt.points(row["share_change_pp"])
+    change = row["share_r12_change_pp"]
+    sentences = [text("us_now", now=fmt.percent(row["share_r12"], 2), change=fmt.points(change)), _describe_beyond(row)]
+    when, share = fmt.month(row["month"]), fmt.percent(row["share"], 2)
     if row["share_sa"] is None:
-        return [text("us_now_raw", now=now, change=change)]
-    return [text("us_now", now=now, change=change, adjusted=fmt.percent(row["share_sa"], 2))]
+        return [*sentences, text("us_month_raw", month=when, share=share)]
+    return [*sentences, text("us_month", month=when, share=share, adjusted=fmt.percent(row["share_sa"], 2))]
