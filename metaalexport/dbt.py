@@ -16,6 +16,7 @@ from publish.duckdb_file import PUBLISHED_SCHEMAS
 # The console's log level would otherwise apply to the file as well.
 _QUIET = ("--log-level", "none", "--log-level-file", "debug", "--no-use-colors")
 _FOUND_ROWS = "fail"
+_OUT_OF_MEMORY = "Out of Memory Error"
 _FAILED_STATUSES = ("error", "runtime error", _FOUND_ROWS)
 # Every test fails on a candidate that is not built.
 _MOST_NODES = 5
@@ -132,6 +133,13 @@ def _error(command: str, failed: Mapping[str, tuple[str, str]], otherwise: str, 
     lines = [f"  {unique_id}: {message}" for unique_id, (_, message) in failed.items()]
     rest = [f"  and {len(lines) - _MOST_NODES} more"] if len(lines) > _MOST_NODES else []
     detail = "\n".join([*lines[:_MOST_NODES], *rest]) or otherwise
+    if _OUT_OF_MEMORY in detail:
+        # The machine is at fault, not a load: no node is attributed.
+        return DbtFailedError(
+            f"dbt {command} ran out of memory; what is published stays as it is\n{detail}"
+            "\n  next: load fewer reporters (METAALEXPORT_REPORTERS), or raise memory_limit in"
+            f" dbt_project/profiles.yml; {logs}"
+        )
     broken = [status for status, _ in failed.values() if status != _FOUND_ROWS]
     # A test that could not run is not a finding about the data: usually the candidate is incomplete.
     next_step = "`metaalexport build` makes the candidate again; " if command == "test" and broken else ""

@@ -574,20 +574,16 @@ class Recomputed:
 
     @cached_property
     def exports(self) -> pd.DataFrame:
-        """Total exports by destination and month in the newest vintage."""
+        """Exports by destination and month in the newest vintage, by concept and published part."""
         newest = self.newest
-        rows = newest[
-            (newest["period_type"] == "month") & (newest["flow_kind"] == "total") & (newest["member"] != "total")
-        ]
+        rows = by_concept(newest[(newest["period_type"] == "month") & (newest["member"] != "total")])
         return rows.rename(columns={"member": "destination_code"})
 
     @cached_property
     def totals(self) -> pd.DataFrame:
         """The offices' own monthly totals in the newest vintage."""
         newest = self.newest
-        return newest[
-            (newest["period_type"] == "month") & (newest["flow_kind"] == "total") & (newest["member"] == "total")
-        ]
+        return by_concept(newest[(newest["period_type"] == "month") & (newest["member"] == "total")])
 
     @cached_property
     def scope_exports(self) -> pd.DataFrame:
@@ -758,11 +754,8 @@ class Recomputed:
             scope = ["scope_code", "reporter_code", "month"]
             n_asked = self.of_scopes(asked).groupby([*scope, "vintage_at"]).size().rename("n_asked").reset_index()
             for vintage, figures in by_vintage.items():
-                rows = figures[
-                    (figures["member"] == "total")
-                    & (figures["period_type"] == "month")
-                    & (figures["flow_kind"] == "total")
-                ].assign(source_code=source)
+                rows = figures[(figures["member"] == "total") & (figures["period_type"] == "month")]
+                rows = by_concept(rows).assign(source_code=source)
                 rows = self.of_scopes(rows.astype({"product_code": str, "reporter_code": str}))
                 rows["cents"] = rows["sign"] * rows["cents"]
                 state = rows.groupby(key)["cents"].agg(["sum", "size"]).reset_index()
@@ -805,10 +798,10 @@ class Recomputed:
                 figures = self.history[dataset][vintage]
                 rows = figures[
                     (figures["period_type"] == "month")
-                    & (figures["flow_kind"] == "total")
                     & ~figures["member"].isin(["total", "not_loaded"])
                     & figures["month"].isin(set(part["month"]))
-                ].assign(source_code=source)
+                ]
+                rows = by_concept(rows).assign(source_code=source)
                 rows = self.of_scopes(rows.astype({"product_code": str, "reporter_code": str}))
                 rows["cents"] = rows["sign"] * rows["cents"]
                 value = rows.groupby([*key, "member"])["cents"].sum().reset_index()
@@ -819,6 +812,15 @@ class Recomputed:
         series = [*SERIES, "destination_code"]
         means = squares.groupby([*series, "age_months"])["square"].mean()
         return np.sqrt(means.groupby(series).sum())
+
+
+def by_concept(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return totals under their concept, and each part that a concept is published in as a concept of its own."""
+    concepts = seed("concepts")[["concept_code", "part_of", "flow_kind"]]
+    concepts = concepts.rename(columns={"concept_code": "own_code"})
+    concepts["concept_code"] = concepts["part_of"].fillna(concepts["own_code"])
+    found = rows.merge(concepts.drop(columns="part_of"), on=["concept_code", "flow_kind"])
+    return found.drop(columns=["concept_code", "flow_kind"]).rename(columns={"own_code": "concept_code"})
 
 
 def _numbers(labels: pd.Series) -> Iterator[tuple[str, int]]:

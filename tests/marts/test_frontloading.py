@@ -48,7 +48,12 @@ COMEXT = {
 CBS = (
     ("border_crossing_incl_transit", "cbs_85429ned", ("D001636",)),
     ("border_crossing_excl_transit", "cbs_85429ned", ("M001648", "M001632")),
+    ("border_crossing_re_export", "cbs_85429ned", ("M001648",)),
+    ("border_crossing_domestic_product", "cbs_85429ned", ("M001632",)),
+    ("border_crossing_quasi_transit", "cbs_85429ned", ("M007897",)),
     ("ownership_transfer", "cbs_85427ned", ("D001636",)),
+    ("ownership_re_export", "cbs_85427ned", ("M001648",)),
+    ("ownership_domestic_product", "cbs_85427ned", ("M001632",)),
 )
 
 
@@ -413,10 +418,16 @@ def test_only_the_tariff_market_shows_front_loading(warehouse: Warehouse) -> Non
     others = metal[~metal["is_event_market"]]
     assert others.groupby(SCOPE)["destination_code"].nunique().min() > 15
     assert set(others["verdict"]) == {"none_found", "not_detectable"}
-    # The tariff did not hit machinery.
-    machinery = found[found["event_code"] == "us_ieepa_baseline_2025_04"]
+    # The tariff did not hit machinery. Manufactures by material hold metal: its front-loading is seen there as well.
+    baseline = found[found["event_code"] == "us_ieepa_baseline_2025_04"]
+    machinery = baseline[baseline["scope_code"].str.startswith("machinery")]
     assert set(machinery["source_code"]) == {"CBS", "EUROSTAT"}
     assert set(machinery["verdict"]) == {"none_found", "not_detectable"}
+    assert set(baseline.loc[~baseline["is_event_market"], "verdict"]) == {"none_found", "not_detectable"}
+    hit = baseline[baseline["verdict"].isin(POSITIVE)]
+    assert set(hit["scope_code"]) <= {"manufactures_sitc6", "all_goods"}
+    # Dutch product and re-exports are tested on their own.
+    assert {"border_crossing_domestic_product", "border_crossing_re_export"} <= set(baseline["concept_code"])
 
 
 def test_true_front_loading_and_payback_lie_within_their_95_per_cent_intervals(warehouse: Warehouse) -> None:

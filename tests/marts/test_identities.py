@@ -179,11 +179,15 @@ class Models:
                 scope_code varchar, product_code varchar, family_code varchar
             );
             create table warehouse.intermediate.int_share_revisions (
-                {key}, destination_code varchar, n_months integer, usual_revision_pp double
+                {key}, destination_code varchar, n_revisions integer, eventual_revision_pp double
             );
-            create table warehouse.intermediate.int_seasonal_factors (
-                {key}, destination_code varchar, calendar_month integer, factor double
+            create table warehouse.intermediate.int_share_noise (
+                {key}, destination_code varchar, n_changes integer, spread_pp double, quantile_975 double
             );
+            create table warehouse.intermediate.int_adjusted_shares (
+                {key}, destination_code varchar, month date, value_sa_eur double, share_sa double
+            );
+            create table warehouse.intermediate.int_datasets_loaded (dataset_code varchar, rounding_unit_eur double);
             create table warehouse.reference.accepted_unusual_months (
                 {key}, destination_code varchar, month date, vintage_on date
             );
@@ -198,15 +202,15 @@ class Models:
         for name, rows in frame.items():
             self.connection.register(name, rows)
         constants = """'EUROSTAT' as source_code, 'eurostat_made_up' as dataset_code, 'community' as concept_code,
-            'total' as flow_kind, 'CN' as nomenclature_code, timestamp '2025-09-15 09:00:00' as vintage_at"""
+            'CN' as nomenclature_code, timestamp '2025-09-15 09:00:00' as vintage_at"""
         euros = f"cast(cast(cents as decimal(38, 2)) / {CENTS} as decimal(38, 2)) as value_eur"
         self.connection.execute(
             f"""
-            create or replace table warehouse.intermediate.int_exports_by_destination as
+            create or replace table warehouse.intermediate.int_exports_by_concept as
             select {constants}, reporter_code, product_code, destination_code, cast(month as date) as month, {euros},
                 cast(quantity_kg as decimal(38, 3)) as quantity_kg
             from cells;
-            create or replace table warehouse.intermediate.int_export_totals as
+            create or replace table warehouse.intermediate.int_totals_by_concept as
             select {constants}, reporter_code, product_code, 'month' as period_type,
                 cast(period_start as date) as period_start, {euros}
             from totals;

@@ -72,15 +72,15 @@ def test_reconciliation_differences_have_their_bounds(warehouse: Warehouse, reco
     all_goods = np.where(rows["source_code"] == "CBS", "SITC", "CN")
     is_all = (rows["product_code"] == "TOTAL") & (rows["nomenclature_code"] == all_goods)
     rows = rows[is_section | is_all].rename(columns={"product_code": "section_code"})[columns]
-    by_concept = {name: part.set_index(key) for name, part in rows.groupby("concept_code")}
-    eurostat = by_concept["community"]
-    cbs = by_concept["border_crossing_incl_transit"]
+    of_concept = {name: part.set_index(key) for name, part in rows.groupby("concept_code")}
+    eurostat = of_concept["community"]
+    cbs = of_concept["border_crossing_incl_transit"]
     both = eurostat.join(cbs, lsuffix="_eurostat", rsuffix="_cbs", how="inner").reset_index()
     group = ["reporter_code", "section_code", "month"]
     finished = both.loc[both["destination_code"] == "total", group]
     both = both.merge(finished, on=group)
     for name, concept in (("without", "border_crossing_excl_transit"), ("owned", "ownership_transfer")):
-        both = both.join(by_concept[concept]["cents"].rename(name), on=key)
+        both = both.join(of_concept[concept]["cents"].rename(name), on=key)
     secret = rows[
         (rows["destination_code"] == "unallocated")
         & rows["concept_code"].isin(["community", "border_crossing_incl_transit"])

@@ -420,3 +420,83 @@ def test_bands_hold_what_is_only_noise() -> None:
         inside_year.append(np.mean(np.abs(r12[12:] - r12[:-12]) <= band / np.sqrt(12)))
     assert 0.93 <= np.mean(inside_month) <= 0.97
     assert 0.93 <= np.mean(inside_year) <= 0.97
+
+
+PARTS = ["domestic_product", "re_export", "quasi_transit"]
+
+
+def origin_rows(recomputed: Recomputed) -> pd.DataFrame:
+    """Return the parts of each concept side by side, by destination and for the office's totals."""
+    concepts = seed("concepts")
+    concepts = concepts[concepts["part_of"].notna()].set_index("concept_code")
+    frames = []
+    for panel in recomputed.panels.values():
+        if panel.key[1] not in concepts.index:
+            continue
+        columns = {"eur": panel.cents, "r12": panel.r12[0], "r12_before": panel.r12_year_before[0]}
+        by_country = panel.frame(**columns, is_complete=panel.is_complete, vintage_at=panel.vintages)
+        of_scope = pd.DataFrame(
+            {
+                "destination_code": "total",
+                "month": list(panel.months),
+                "eur": panel.total,
+                "r12": panel.r12[1],
+                "r12_before": panel.r12_year_before[1],
+                "is_complete": panel.is_complete,
+                "vintage_at": panel.vintages,
+            }
+        )[panel.keeps.any(axis=0)].assign(**dict(zip(SERIES, panel.key, strict=True)))
+        part = concepts.loc[panel.key[1]]
+        frames.append(
+            pd.concat([by_country, of_scope]).assign(concept_code=part["part_of"], flow_kind=part["flow_kind"])
+        )
+    rows = pd.concat(frames)
+    wide = rows.pivot(index=KEY, columns="flow_kind", values=["eur", "r12", "r12_before"])
+    beside = rows.groupby(KEY).agg(is_complete=("is_complete", "all"), vintage_at=("vintage_at", "max"))
+    dutch, sold_on = (wide.xs(part, axis=1, level=1) for part in PARTS[:2])
+    share_r12 = ratio(dutch["r12"], dutch["r12"] + sold_on["r12"])
+    share_before = ratio(dutch["r12_before"], dutch["r12_before"] + sold_on["r12_before"])
+    return beside.assign(
+        **{f"{part}_eur": wide["eur"][part] for part in PARTS},
+        **{f"{part}_r12_eur": wide["r12"][part] for part in PARTS},
+        domestic_product_share=ratio(dutch["eur"], dutch["eur"] + sold_on["eur"]),
+        domestic_product_share_r12=share_r12,
+        domestic_product_share_r12_change_pp=100 * (share_r12 - share_before),
+        domestic_product_r12_growth_pct=growth_pct(dutch["r12"], dutch["r12_before"]),
+        re_export_r12_growth_pct=growth_pct(sold_on["r12"], sold_on["r12_before"]),
+    ).reset_index()
+
+
+def test_export_origins_match_recomputation(warehouse: Warehouse, recomputed: Recomputed) -> None:
+    published = numbered(warehouse.frame("from marts.rpt_export_origins"))
+    assert set(published["concept_code"]) == {"border_crossing_incl_transit", "ownership_transfer"}
+    expected = with_names(origin_rows(recomputed)).drop(columns="destination_kind")
+    of_total = expected["destination_code"] == "total"
+    expected.loc[of_total, ["destination_name_en", "destination_name_nl"]] = ["All destinations", "Alle bestemmingen"]
+    money = [f"{part}{length}_eur" for part in PARTS for length in ("", "_r12")]
+    ratios = [
+        "domestic_product_share",
+        "domestic_product_share_r12",
+        "domestic_product_share_r12_change_pp",
+        "domestic_product_r12_growth_pct",
+        "re_export_r12_growth_pct",
+    ]
+    exact = ["destination_name_en", "destination_name_nl", "is_complete", "vintage_at"]
+    compare(published, expected, KEY, money=money, ratios=ratios, exact=exact)
+    check_columns(published, [*KEY, *money, *ratios, *exact])
+
+
+def test_parts_of_a_concept_have_shares_of_their_own(warehouse: Warehouse) -> None:
+    """Dutch product has shares and concentration as a whole has: it is a concept, never mixed with its whole."""
+    for mart in ("rpt_destination_shares", "rpt_market_concentration", "rpt_group_shares"):
+        found = warehouse.frame(f"select distinct concept_code from marts.{mart} where source_code = 'CBS'")
+        assert {"border_crossing_domestic_product", "border_crossing_re_export", "ownership_re_export"} <= set(
+            found["concept_code"]
+        ), mart
+    sums = warehouse.frame("""
+        select month, sum(share) as shares from marts.rpt_destination_shares
+        where concept_code = 'border_crossing_domestic_product' and scope_code = 'all_goods' and is_complete
+        group by month
+    """)
+    assert len(sums) > 50
+    assert (abs(sums["shares"] - 1) < 1e-9).all()

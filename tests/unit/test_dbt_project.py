@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from common.contracts import column_texts
+from metaalexport import dbt
 from metaalexport.settings import REFERENCE
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -33,7 +34,7 @@ def described(path: Path) -> dict[str, Any]:
 
 def test_project_has_models() -> None:
     assert len(SQL_FILES) > 50
-    assert len(PUBLISHED) == 37
+    assert len(PUBLISHED) == 39
 
 
 @pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.stem)
@@ -197,3 +198,13 @@ def test_contracts_are_enforced_on_all_published_models() -> None:
     for layer in ("marts", "ops"):
         assert project[layer]["+contract"] == {"enforced": True}
         assert project[layer]["+persist_docs"] == {"relation": True, "columns": True}
+
+
+def test_running_out_of_memory_is_blamed_on_no_load() -> None:
+    """A model that could not be built is attributed to its datasets, unless the machine is at fault."""
+    model = "model.metaalexport.int_unusual_months"
+    broken = dbt._error("build", {model: ("error", "Binder Error: no column")}, "", "logs")
+    assert set(broken.failed) == {model}
+    full = dbt._error("build", {model: ("error", "Out of Memory Error: failed to allocate 8.0 KiB")}, "", "logs")
+    assert full.failed == {}
+    assert "METAALEXPORT_REPORTERS" in str(full)

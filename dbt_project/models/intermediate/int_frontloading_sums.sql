@@ -73,13 +73,14 @@ amounts as (
     having count(*) = datediff('month', stretches.first_month, stretches.last_month) + 1
 ),
 
+-- Each month with itself and with those before it, which count twice: a sum over all pairs.
 pairs as (
     select
         one.series_code,
         one.baseline_method,
         one.month as one_month,
         other.month as other_month,
-        one.baseline_eur * other.baseline_eur as product_eur2,
+        case when one.month = other.month then 1 else 2 end * one.baseline_eur * other.baseline_eur as product_eur2,
         case when one.month = other.month then 1 else 0 end
         + case
             when one.season_no != other.season_no then 0
@@ -92,25 +93,42 @@ pairs as (
         least(one.year_no, other.year_no) - 3 as shared_years
     from months as one
     inner join months as other
-        on one.series_code = other.series_code and one.baseline_method = other.baseline_method
+        on
+            one.series_code = other.series_code
+            and one.baseline_method = other.baseline_method
+            and one.month >= other.month
+),
+
+-- What the last month of a range adds to it: ranges that begin together grow month by month.
+additions as (
+    select
+        stretches.series_code,
+        stretches.baseline_method,
+        stretches.sum_kind,
+        stretches.first_month,
+        stretches.last_month,
+        sum(pairs.product_eur2 * pairs.shared_noise order by pairs.other_month) as noise_eur2,
+        sum(pairs.product_eur2 * pairs.shared_years order by pairs.other_month) as growth_eur2
+    from stretches
+    inner join pairs
+        on
+            stretches.series_code = pairs.series_code
+            and stretches.baseline_method = pairs.baseline_method
+            and stretches.last_month = pairs.one_month
+            and stretches.first_month <= pairs.other_month
+    group by all
 ),
 
 added_up as (
     select
-        amounts.series_code,
-        amounts.baseline_method,
-        amounts.sum_kind,
-        amounts.last_month,
-        sum(pairs.product_eur2 * pairs.shared_noise order by pairs.one_month, pairs.other_month) as noise_eur2,
-        sum(pairs.product_eur2 * pairs.shared_years order by pairs.one_month, pairs.other_month) as growth_eur2
-    from amounts
-    inner join pairs
-        on
-            amounts.series_code = pairs.series_code
-            and amounts.baseline_method = pairs.baseline_method
-            and pairs.one_month between amounts.first_month and amounts.last_month
-            and pairs.other_month between amounts.first_month and amounts.last_month
-    group by all
+        series_code,
+        baseline_method,
+        sum_kind,
+        last_month,
+        sum(noise_eur2) over so_far as noise_eur2,
+        sum(growth_eur2) over so_far as growth_eur2
+    from additions
+    window so_far as (partition by series_code, baseline_method, sum_kind, first_month order by last_month)
 ),
 
 variances as (

@@ -3,8 +3,7 @@
 --
 -- Grain: source, concept, scope, reporter, destination, item, month.
 with exports as (
-    select * from {{ ref('int_exports_by_destination') }}
-    where flow_kind = 'total'
+    select * from {{ ref('int_exports_by_concept') }}
 ),
 
 members as (

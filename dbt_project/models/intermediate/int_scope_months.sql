@@ -11,13 +11,12 @@
 {% set least_of_usual = 0.5 %}
 
 with exports as (
-    select * from {{ ref('int_exports_by_destination') }}
-    where flow_kind = 'total'
+    select * from {{ ref('int_exports_by_concept') }}
 ),
 
 totals as (
-    select * from {{ ref('int_export_totals') }}
-    where flow_kind = 'total' and period_type = 'month'
+    select * from {{ ref('int_totals_by_concept') }}
+    where period_type = 'month'
 ),
 
 members as (

@@ -1,8 +1,8 @@
 -- The office's total of a scope in a month, by release: the revision triangle. A release counts if all products of the
 -- scope were requested in it and had their totals. Grain: source, concept, scope, reporter, month, vintage.
 with versions as (
-    select * from {{ ref('int_export_versions') }}
-    where period_type = 'month' and member_code = 'total' and flow_kind = 'total'
+    select * from {{ ref('int_versions_by_concept') }}
+    where period_type = 'month' and member_code = 'total'
 ),
 
 panels as (

@@ -12,8 +12,8 @@ with vintages as (
 ),
 
 versions as (
-    select * from {{ ref('int_export_versions') }}
-    where period_type = 'month' and flow_kind = 'total' and member_code not in ('total', 'not_loaded')
+    select * from {{ ref('int_versions_by_concept') }}
+    where period_type = 'month' and member_code not in ('total', 'not_loaded')
 ),
 
 panels as (

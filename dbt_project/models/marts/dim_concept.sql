@@ -5,6 +5,8 @@ with concepts as (
 select
     concept_code,
     source_code,
+    part_of as part_of_concept_code,
+    flow_kind,
     concept_name_en,
     concept_name_nl,
     definition_en,
