@@ -10,7 +10,7 @@ from tests.marts.conftest import Warehouse
 from tests.marts.recompute import NOT_CELL
 
 # Eurostat's main host has its own code for Greece.
-COUNTRIES = {"EL": "GR"}
+COUNTRIES = {"EL": "GR", "UK": "GB"}
 
 
 def newest_cells(warehouse: Warehouse, dataset: str) -> pd.DataFrame:

@@ -41,6 +41,7 @@ ADJUSTED = {"NSA": "", "CA": "_calendar_adjusted", "SCA": "_seasonally_adjusted"
 EUROSTAT = {
     "eurostat_sts_inpr_m": "production",
     "eurostat_sts_intv_m": "turnover",
+    "eurostat_sts_intvnd_m": "turnover_non_domestic",
     "eurostat_sts_inppd_m": "producer_price_domestic",
     "eurostat_sts_inppnd_m": "producer_price_export",
 }
@@ -51,6 +52,8 @@ GROWN = (
     "production_calendar_adjusted",
     "turnover",
     "turnover_calendar_adjusted",
+    "turnover_non_domestic",
+    "turnover_non_domestic_calendar_adjusted",
     "producer_price",
     "producer_price_domestic",
     "producer_price_export",
@@ -107,7 +110,7 @@ def expected(warehouse: Warehouse) -> pd.DataFrame:
 def test_figures_match_the_newest_vintage(table: pd.DataFrame, expected: pd.DataFrame) -> None:
     assert not expected.isna().any().any(), "a code without a meaning"
     wide = expected.pivot(index=KEY, columns="figure", values="value").sort_index()
-    assert len(wide.columns) == 12
+    assert len(wide.columns) == 15
     pd.testing.assert_frame_equal(
         table[list(wide.columns)], wide, check_names=False, check_index_type=False, rtol=0, atol=1e-9
     )

@@ -131,7 +131,9 @@ def noise_of_changes(adjusted: Floats, panel: Panel, revisions: Floats) -> Float
 def truth(condition: Any, *operands: Any) -> Any:
     """Return a condition as objects, None where an operand is missing."""
     unknown = np.any([np.isnan(np.broadcast_to(one, np.shape(condition))) for one in operands], axis=0)
-    return np.where(unknown, None, np.asarray(condition).astype(object))
+    known = np.asarray(condition).astype(object)
+    known[np.broadcast_to(unknown, known.shape)] = None
+    return known
 
 
 def share_rows(panel: Panel, revisions: pd.Series, eu_countries: pd.DataFrame) -> pd.DataFrame:

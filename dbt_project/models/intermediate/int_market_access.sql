@@ -1,6 +1,6 @@
--- A market as the exporter meets it on the last day of a month: the widest agreement that lowers its duties on EU goods,
--- less the importer's own measures on goods of the scope, and what the EU forbids to export. What the EU grants does
--- not count. A country without a row in the list of agreements is unknown, not closed.
+-- A market as the exporter meets it on the last day of a month: the widest agreement that lowers its duties on EU
+-- goods, less the importer's own measures on goods of the scope, and what the EU forbids to export. What the EU grants
+-- does not count. A country without a row in the list of agreements is unknown, not closed.
 --
 -- Grain: scope, destination, month.
 with market_months as (
@@ -46,6 +46,10 @@ countries as (
     from market_months
 ),
 
+listed as (
+    select distinct country_code from agreements
+),
+
 -- Before the first row of a listed country there was no agreement.
 preferences as (
     select
@@ -61,8 +65,7 @@ preferences as (
             else 'preferential'
         end as access_status
     from countries
-    inner join (select distinct country_code from agreements) as listed
-        on countries.destination_code = listed.country_code
+    inner join listed on countries.destination_code = listed.country_code
     left join agreements
         on
             countries.destination_code = agreements.country_code

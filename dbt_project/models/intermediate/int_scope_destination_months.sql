@@ -137,7 +137,7 @@ totals_year_before as (
 )
 
 select
-    with_year_before.* exclude (has_year_before, has_r12_year_before),
+    with_year_before.* exclude (with_year_before.has_year_before, with_year_before.has_r12_year_before),
     case when with_year_before.has_year_before then totals_year_before.total_eur end as total_year_before_eur,
     case when with_year_before.has_r12_year_before then totals_year_before.total_r12_eur end
         as total_r12_year_before_eur

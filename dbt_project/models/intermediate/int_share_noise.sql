@@ -37,7 +37,7 @@ changes as (
     inner join scope_months
         on
             {{ same('this', 'scope_months', ['source_code', 'concept_code', 'scope_code', 'reporter_code', 'month']) }}
-            and coalesce(scope_months.same_goods_from <= before.month, true)
+            and coalesce(before.month >= scope_months.same_goods_from, true)
     where this.share_sa is not null and before.share_sa is not null
 ),
 

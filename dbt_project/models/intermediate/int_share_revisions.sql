@@ -1,4 +1,4 @@
--- Eventual revision of a destination's share, percentage points: what later releases still change, at all ages together.
+-- Eventual revision of a destination's share, percentage points: what later releases still change, at all ages.
 -- A revision is the difference between two successive releases, at the age of the later one; the eventual revision is
 -- the root of the sum over ages of their mean squares, as if revisions were independent. Two releases show every age:
 -- of a recent month the first revision, of an old one a late one.

@@ -29,6 +29,7 @@ select
     size_classes.size_class_name_en,
     size_classes.size_class_name_nl,
     exports.size_kind,
+    case when exports.year < 2022 then 'employees' else 'employees_and_self_employed' end as size_basis,
     exports.partner_group_code,
     partner_groups.partner_group_name_en,
     partner_groups.partner_group_name_nl,
