@@ -16,6 +16,8 @@ select * from (values
     ('all_goods', 'All goods', 'Alle goederen', 'Everything.', 'Alles.', false, 'shipped', 1),
     ('metal_core_hs', 'Base metals and articles', 'Onedele metalen en werken daarvan', 'Section XV.', 'Afdeling XV.',
      true, 'shipped', 11),
+    ('manufactures_sitc6', 'Manufactured goods by material', 'Fabricaten naar grondstof', 'Section 6.', 'Afdeling 6.', false,
+     'shipped', 1),
     ('mine', '<script>alert("en")</script>', '</script><script>alert("nl")</script>', 'My <b>own</b>.', 'Mijn <b>eigen</b>.',
      null, 'user', 2)
 ) as t (scope_code, scope_name_en, scope_name_nl, description_en, description_nl, is_metal, origin, n_members);
@@ -91,6 +93,7 @@ select
     case when has_year_before then case destination_code when 'FI' then 900000 else 2400000000 * known_share end end
         ::decimal(38, 2) as value_year_before_eur,
     case when has_year_before and known_share is not null then 4.1667 end::double as yoy_growth_pct,
+    has_year_before and destination_code = 'FI' as is_small_base,
     -- Only these three moved enough to be seen; of Belgium it is not known whether that is more than a revision.
     case
         when has_year_before and known_share is not null
@@ -265,6 +268,21 @@ select
     case code when 'TR' then 0.85 when 'NO' then null else 0.6 end::double as opportunity_score,
     timestamp '2026-03-20 10:00:00' as vintage_at
 from sizes;
+
+create table marts.rpt_export_origins as
+select
+    'CBS' as source_code, 'border_crossing_incl_transit' as concept_code, 'manufactures_sitc6' as scope_code,
+    'NL' as reporter_code, code as destination_code, name_en as destination_name_en, name_nl as destination_name_nl,
+    date '2026-01-01' as month, true as is_complete, (100000000 / position)::decimal(38, 2) as domestic_product_eur,
+    (300000000 / position)::decimal(38, 2) as re_export_eur, 5000000::decimal(38, 2) as quasi_transit_eur,
+    0.25::double as domestic_product_share, (1200000000 / position)::decimal(38, 2) as domestic_product_r12_eur,
+    (3600000000 / position)::decimal(38, 2) as re_export_r12_eur, 60000000::decimal(38, 2) as quasi_transit_r12_eur,
+    0.25::double as domestic_product_share_r12, -0.4::double as domestic_product_share_r12_change_pp,
+    4.5::double as domestic_product_r12_growth_pct, 24.6::double as re_export_r12_growth_pct,
+    timestamp '2026-03-20 10:00:00' as vintage_at
+from (
+    select code, name_en, name_nl, position from sizes union all select 'total', 'All destinations', 'Alle bestemmingen', 0.5
+) as places;
 
 create table marts.rpt_eu_peer_position as
 select

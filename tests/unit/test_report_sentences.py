@@ -16,6 +16,7 @@ from publish.report.sections import (
     map,
     month,
     opportunities,
+    origins,
     peers,
     reconciliation,
     revisions,
@@ -384,3 +385,24 @@ def test_numbers_in_both_languages() -> None:
 def test_sentence_without_a_value_is_an_error() -> None:
     with pytest.raises(KeyError, match="month"):
         month.text("total_up", value="1", growth="1")
+
+
+def test_origins() -> None:
+    whole = {
+        "scope_name_nl": "Fabricaten",
+        "scope_name_en": "Manufactures",
+        "domestic_product_share_r12": 0.473,
+        "domestic_product_share_r12_change_pp": -0.94,
+    }
+    us = move(
+        "US", "X", 0, domestic_product_share_r12=0.7, domestic_product_r12_growth_pct=4.5, re_export_r12_growth_pct=24.6
+    )
+    assert read(origins.describe_origins(whole, [move("DE", "Y", 0, domestic_product_share_r12=0.4), us])) == (
+        "Of exports of manufactures, 47.3% was made in the Netherlands over 12 months "
+        "(−0.9 percentage points on a year before). "
+        "To the X it was 70.0% (Dutch product +4.5%, re-exports +24.6% on a year before)."
+    )
+    assert read(origins.describe_origins(whole, [{**us, "re_export_r12_growth_pct": None}])).endswith(
+        "To the X it was 70.0%."
+    )
+    assert "To" not in read(origins.describe_origins(whole, []))

@@ -14,8 +14,6 @@ from publish.report.texts import MISSING, Text, Texts, join, same
 
 # Rows in the chart and in the short table.
 N_TOP = 15
-# Growth rates on a smaller base are unreliable (domain.md, section 2).
-SMALL_BASE_EUR = 1_000_000
 CHARTS = (charts.ranking,)
 
 text = Texts(
@@ -28,8 +26,8 @@ text = Texts(
                       "en": "The office published nothing in this period for {n} more countries."},
     bounds_pct={"nl": "Grenzen, %", "en": "Bounds, %"},
     growth_pct={"nl": "Groei, %", "en": "Growth, %"},
-    on_year_before={"nl": "Verschil en groei zijn ten opzichte van dezelfde maand een jaar eerder. ° = basis kleiner dan 1 miljoen euro. – = niet gepubliceerd of niet te berekenen.",
-                    "en": "Change and growth are on the same month a year earlier. ° = base below 1 million euros. – = not published or not computable."},
+    on_year_before={"nl": "Verschil en groei zijn ten opzichte van dezelfde maand een jaar eerder. ° = basis kleiner dan 1 miljoen euro of tien afrondingseenheden. – = niet gepubliceerd of niet te berekenen.",
+                    "en": "Change and growth are on the same month a year earlier. ° = base below 1 million euros or ten rounding units. – = not published or not computable."},
     apart={"nl": "Niet aan een land toegewezen, buiten de ranglijst",
            "en": "Not assigned to a country, outside the ranking"},
     total_row={"nl": "Totaal volgens het bureau", "en": "Total published by the office"},
@@ -45,7 +43,6 @@ def read_rows(rows: Sequence[Row]) -> Row:
 
 
 def _row(row: Row) -> Row:
-    base = row["value_year_before_eur"]
     return {
         "code": row["destination_code"],
         "kind": row["destination_kind"],
@@ -56,7 +53,7 @@ def _row(row: Row) -> Row:
         "upper": charts.rounded(row["share_upper"], 6),
         "change_pp": charts.rounded(row["share_change_pp"], 4),
         "growth": charts.rounded(row["yoy_growth_pct"], 2),
-        "small_base": base is not None and base < SMALL_BASE_EUR,
+        "small_base": bool(row["is_small_base"]),
         "r12": charts.rounded(row["share_r12"], 6),
     }
 

@@ -140,7 +140,7 @@ def build(marts: Marts, view: View) -> Section | None:
             Table("month-months", text("months"), range(len(months) - 1, -1, -1), monthly),
         ],
         note=text("note"),
-        source=view.source(fmt.month(view.month), moves),
+        source=view.source(text("period_12", month=fmt.month(view.month)), moves),
         layout="halves",
     )
 
