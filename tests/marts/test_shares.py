@@ -502,3 +502,15 @@ def test_parts_of_a_concept_have_shares_of_their_own(warehouse: Warehouse) -> No
     """)
     assert len(sums) > 50
     assert (abs(sums["shares"] - 1) < 1e-9).all()
+
+
+def test_goods_under_the_tariff_have_a_year_before_in_the_months_of_the_tariff(warehouse: Warehouse) -> None:
+    """The dated list has no 12-month shares from April 2025 to June 2026; the fixed list has."""
+    found = warehouse.frame("""
+        select scope_code, count(share_r12_change_pp) as n from marts.rpt_destination_shares
+        where scope_code in ('us232_exposed', 'us232_list_2026') and reporter_code = 'NL' and destination_code = 'US'
+            and month between date '2025-04-01' and date '2026-06-01'
+        group by scope_code
+    """).set_index("scope_code")["n"]
+    assert found["us232_exposed"] == 0
+    assert found["us232_list_2026"] == 15

@@ -702,6 +702,10 @@ def test_reference_steel_tariff_goods_match_the_cbs_list() -> None:
     exposed = [row for row in seed("metal_scope_members") if row["scope_code"] == "us232_exposed"]
     assert codes([row for row in exposed if row["product_code"].startswith("72")]) == of_chapter_72
     assert codes([row for row in exposed if row["valid_to"] == "2025-03-11"]) == of_cbs - of_chapter_72
+    # Carried back, so that years can be compared.
+    fixed = [row for row in seed("metal_scope_members") if row["scope_code"] == "us232_list_2026"]
+    assert codes(fixed) == codes([row for row in exposed if not row["valid_to"]])
+    assert {row["valid_from"] for row in fixed} == {"1988-01-01"}
 
 
 def test_newest_published_figure_replaces_older_ones() -> None:

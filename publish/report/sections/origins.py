@@ -73,15 +73,7 @@ def build(marts: Marts, view: View) -> Section | None:
             country=the_destination(shown[0]),
             share=fmt.percent(shown[0]["domestic_product_share_r12"]),
         )
-        bars = (
-            (
-                destination(row),
-                {colour: charts.in_millions(row[f"{kind}_r12_eur"]) for kind, colour in KINDS.items()},
-                charts.in_millions(_both(row)),
-                _tip(row),
-            )
-            for row in shown
-        )
+        bars = ((destination(row), _parts(row), charts.in_millions(_both(row)), _tip(row)) for row in shown)
         panels = [split_panel("origins-chart", text("caption"), aria, bars, step=28)]
     return Section(
         leads=[describe_origins(whole, shown)],
@@ -97,6 +89,10 @@ def build(marts: Marts, view: View) -> Section | None:
             month=fmt.month(whole["month"]),
         ),
     )
+
+
+def _parts(row: Row) -> dict[str, fmt.Figure]:
+    return {colour: charts.in_millions(row[f"{kind}_r12_eur"]) for kind, colour in KINDS.items()}
 
 
 def _both(row: Row) -> float:
