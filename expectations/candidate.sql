@@ -38,6 +38,13 @@ select
     (select count(*) from candidate.marts.fct_exports) as n_exports,
     (select count(*) from candidate.marts.rpt_destination_shares) as n_shares;
 
+create table policy as
+select
+    list_code,
+    known_until,
+    (select max(month) from months where is_complete) as newest_month
+from candidate.marts.dim_policy_list;
+
 create table loads as
 select
     load_id,

@@ -200,6 +200,9 @@ select * from (values
 ) as t (event_code, imposed_by_code, instrument, event_kind, event_date, announced_by_event_code, effective_to, rate_pct,
         product_scope_en, title_en, title_nl, confidence, event_source);
 
+create table marts.dim_policy_list as
+select * from (values ('tariffs', date '2025-11-30'), ('agreements', date '2026-01-31')) as t (list_code, known_until);
+
 create table marts.rpt_tariff_exposure as
 select
     event_code, 'EUROSTAT' as source_code, 'community' as concept_code, 'NL' as reporter_code, 'US' as destination_code,
@@ -210,7 +213,7 @@ select
     null::date as announced_on, event_date as effective_from, effective_to, 31 as days_in_force, rate_pct,
     case when event_code = 'us_steel' then 150000000 + 1000000 * month(month) else 20000000 end::decimal(38, 2) as value_eur,
     (0.25 * 150000000)::decimal(38, 2) as duty_at_rate_eur, (0.25 * 100000000)::decimal(38, 2) as duty_lower_eur,
-    (0.25 * 150000000)::decimal(38, 2) as duty_upper_eur, true as is_confirmed, timestamp '2026-03-20 10:00:00' as vintage_at
+    (0.25 * 150000000)::decimal(38, 2) as duty_upper_eur, true as is_confirmed, month < '2025-12-01' as is_policy_known, timestamp '2026-03-20 10:00:00' as vintage_at
 from marts.dim_tariff_event, generate_series(timestamp '2024-01-01', timestamp '2026-01-01', interval 1 month) as t (month)
 where event_kind = 'effective' and imposed_by_code = 'US';
 
@@ -265,7 +268,7 @@ select
     case code when 'US' then 'us_steel' end as measure_event_code, case code when 'US' then 25 end::double as measure_rate_pct,
     0.9::double as size_score, 0.8::double as growth_score, 0.7::double as gap_score,
     case code when 'TR' then 1 else 0 end::double as access_score,
-    case code when 'TR' then 0.85 when 'NO' then null else 0.6 end::double as opportunity_score,
+    case code when 'TR' then 0.85 when 'NO' then null else 0.6 end::double as opportunity_score, true as is_policy_known,
     timestamp '2026-03-20 10:00:00' as vintage_at
 from sizes;
 

@@ -297,6 +297,9 @@ def test_market_scores_match_recomputation(
     markets = rows[["scope_code", "destination_code", "month", "is_eu_member"]].drop_duplicates()
     access = access_by_market(markets, cn_codes_of_scopes(warehouse))
     rows = rows.merge(access, on=["scope_code", "destination_code", "month"], how="left")
+    lists = seed("policy_lists").set_index("list_code")["known_until"]
+    known_until = lists[["tariffs", "agreements", "sanctions"]].min()
+    rows["is_policy_known"] = [last_day_of(month) <= known_until for month in rows["month"]]
     # A market below a million euros, or under sanctions, is listed without a rank.
     placed = rows[
         rows["eu_growth_pct"].notna() & (rows["eu_value_r12_eur"] >= 1e8) & (rows["access_status"] != "sanctions")

@@ -111,6 +111,8 @@ def test_exposure_is_value_times_rate_for_days_in_force(warehouse: Warehouse, re
     published = numbered(warehouse.frame("from marts.rpt_tariff_exposure"))
     assert {"before", "announced", "effective", "expired"} <= set(published["status"])
     expected = with_names(exposure_rows(recomputed))
+    known_until = seed("policy_lists").set_index("list_code").loc["tariffs", "known_until"]
+    expected["is_policy_known"] = [str(days_of(month)[-1]) <= known_until for month in expected["month"]]
     money = [
         "value_eur", "value_lower_eur", "value_in_force_eur", "duty_at_rate_eur", "duty_lower_eur", "duty_upper_eur",
     ]  # fmt: skip
@@ -125,6 +127,7 @@ def test_exposure_is_value_times_rate_for_days_in_force(warehouse: Warehouse, re
         "rate_pct",
         "rate_basis",
         "is_confirmed",
+        "is_policy_known",
         "vintage_at",
     ]
     compare(published, expected, KEY, money=money, exact=exact)

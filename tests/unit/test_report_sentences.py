@@ -213,6 +213,7 @@ def exposure(code: str, status: str, value: int | None, **figures: Any) -> dict[
         "value_eur": None if value is None else Decimal(value),
         "duty_lower_eur": None if value is None else Decimal(value) / 4,
         "duty_upper_eur": None if value is None else Decimal(value) / 4,
+        "is_policy_known": True,
         **figures,
     }
 
@@ -239,6 +240,14 @@ def test_tariffs() -> None:
     assert read(tariffs.describe_tariffs([unknown])) == (
         "Tariffs in the table that applied in January 2026 to exports to the United States: 1; the value is not "
         "published."
+    )
+
+
+def test_tariffs_later_than_their_list() -> None:
+    known, later = exposure("a", "effective", 10), exposure("a", "effective", 10, is_policy_known=False)
+    assert tariffs.describe_policy([known], date(2025, 12, 31)) == []
+    assert read(tariffs.describe_policy([later], date(2025, 12, 31))) == (
+        "The list of tariffs is known up to 31 December 2025; what changed later is not in it."
     )
 
 

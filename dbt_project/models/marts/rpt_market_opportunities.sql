@@ -9,6 +9,12 @@ access as (
     select * from {{ ref('int_market_access') }}
 ),
 
+-- Access rests on three lists; the oldest decides.
+policy as (
+    select min(known_until) as known_until from {{ ref('dim_policy_list') }}
+    where list_code in ('tariffs', 'agreements', 'sanctions')
+),
+
 markets as (
     select
         positions.*,
@@ -96,8 +102,10 @@ select
     scored.gap_score,
     cast(unrealised.access_score as double) as access_score,
     (scored.size_score + scored.growth_score + scored.gap_score + unrealised.access_score) / 4 as opportunity_score,
+    last_day(unrealised.month) <= policy.known_until as is_policy_known,
     unrealised.vintage_at
 from unrealised
+cross join policy
 left join scored
     on
         {{ same('unrealised', 'scored', [

@@ -23,6 +23,11 @@ countries as (
     select * from {{ ref('dim_country') }}
 ),
 
+policy_lists as (
+    select * from {{ ref('dim_policy_list') }}
+    where list_code = 'tariffs'
+),
+
 measures as (
     select
         events.event_code,
@@ -157,6 +162,8 @@ select
     ) as duty_lower_eur,
     cast(parts.value_eur * parts.rate_pct / 100 * parts.part_in_force as decimal(38, 2)) as duty_upper_eur,
     parts.is_confirmed,
+    last_day(parts.month) <= policy_lists.known_until as is_policy_known,
     parts.vintage_at
 from parts
 inner join countries on parts.destination_code = countries.country_code
+cross join policy_lists

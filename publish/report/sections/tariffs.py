@@ -16,7 +16,7 @@ from publish.report.sections import frontloading
 from publish.report.texts import MISSING, Text, Texts, join, name_of, same
 
 ORDER = 50
-TABLES = ("rpt_tariff_exposure", "dim_tariff_event")
+TABLES = ("rpt_tariff_exposure", "dim_tariff_event", "dim_policy_list")
 # Number of months in the chart and the table.
 N_MONTHS = 36
 
@@ -39,6 +39,8 @@ text = Texts(
           "en": "In {month} none of the tariffs in the table applied to exports to {country}."},
     unknown_value={"nl": "Heffingen uit de tabel die in {month} golden op uitvoer naar {country}: {n}; de waarde is niet gepubliceerd.",
                    "en": "Tariffs in the table that applied in {month} to exports to {country}: {n}; the value is not published."},
+    not_known={"nl": "De lijst van heffingen is bekend t/m {day}; wat daarna veranderde, zit er niet in.",
+               "en": "The list of tariffs is known up to {day}; what changed later is not in it."},
     event_no={"nl": "Nr.", "en": "No."},
     event={"nl": "Gebeurtenis", "en": "Event"},
     event_date={"nl": "Datum", "en": "Date"},
@@ -109,7 +111,7 @@ def build(marts: Marts, view: View) -> Section | None:
         Column(text("value"), lambda pair: fmt.millions(pair[1])),
     ]
     return Section(
-        leads=[describe_tariffs(now)],
+        leads=[[*describe_tariffs(now), *describe_policy(now, read_known_until(marts))]],
         panels=[_panel(values, events, name_of(charted, "title"), the_destination(now[0]))],
         legend=[
             Mark(text("timeline_flow"), charts.PALETTE[0], "line"),
@@ -223,6 +225,18 @@ def read_exposure(marts: Marts, key: Key) -> list[Row]:
         """,
         [source, concept, reporter, UNITED_STATES],
     )
+
+
+def read_known_until(marts: Marts) -> date:
+    """Read the last day on which events are in the list of tariffs."""
+    (row,) = marts.rows("select known_until from marts.dim_policy_list where list_code = 'tariffs'")
+    known_until: date = row["known_until"]
+    return known_until
+
+
+def describe_policy(rows: Sequence[Row], known_until: date) -> list[Text]:
+    """Return to which day the tariffs are known, if the month of the rows is later."""
+    return [] if all(row["is_policy_known"] for row in rows) else [text("not_known", day=fmt.day(known_until))]
 
 
 def read_events(marts: Marts, first: date, last: date) -> list[Row]:
