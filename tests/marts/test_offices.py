@@ -125,8 +125,26 @@ def test_reconciliation_differences_have_their_bounds(warehouse: Warehouse, reco
     is_total = expected["destination_code"] == "total"
     expected["destination_name_en"] = expected["destination_name_en"].where(~is_total, "All destinations")
     expected["destination_name_nl"] = expected["destination_name_nl"].where(~is_total, "Alle bestemmingen")
+    expected = expected.reset_index(drop=True)
+    expected["usual_residual_eur"], expected["is_residual_unusual"] = np.nan, None
+    for _, series in expected.groupby(["reporter_code", "destination_code", "section_code"]):
+        series = series.sort_values("month")
+        for row in series.itertuples():
+            earlier = series[(series["month"] >= row.month - 24) & (series["month"] < row.month)]["residual_eur"]
+            if len(earlier) >= 12:
+                low, usual, high = np.quantile(earlier.astype(float), [0.25, 0.5, 0.75])
+                limit = 4 * (high - low) / 1.349 + row.rounding_bound_eur
+                expected.loc[row.Index, "usual_residual_eur"] = (
+                    np.floor(usual + 0.5) if usual > 0 else np.ceil(usual - 0.5)
+                )
+                expected.loc[row.Index, "is_residual_unusual"] = bool(abs(row.residual_eur - usual) > limit)
     money = [name for name in published.columns if name.endswith("_eur")]
-    assert len(money) == 12
-    exact = ["destination_name_en", "destination_name_nl", "cbs_vintage_at", "eurostat_vintage_at"]
+    assert len(money) == 13
+    exact = [
+        "destination_name_en", "destination_name_nl", "is_residual_unusual", "cbs_vintage_at", "eurostat_vintage_at",
+    ]  # fmt: skip
+    # A bound that explains everything by country finds nothing; a residual unlike the others is found, and is rare.
+    by_country = published[~published["destination_code"].isin(["total", "unallocated"])]
+    assert 0 < by_country["is_residual_unusual"].mean() < 0.15
     compare(published, expected, key, money=money, ratios=["eurostat_to_cbs_ratio"], exact=exact)
     check_columns(published, [*key, *money, "eurostat_to_cbs_ratio", *exact])

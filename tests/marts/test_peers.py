@@ -327,7 +327,7 @@ def test_market_scores_match_recomputation(
     ]
     exact = [
         *NAMES, "is_eu_member", "access_status", "agreement_code", "agreement_name_en", "measure_event_code",
-        "vintage_at",
+        "is_policy_known", "vintage_at",
     ]  # fmt: skip
     compare(published, rows, KEY, money=money, ratios=ratios, exact=exact)
     check_columns(published, [*KEY, *money, *ratios, *exact])

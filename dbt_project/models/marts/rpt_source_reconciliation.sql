@@ -1,3 +1,8 @@
+{# What one country and section usually differ by, and how far from it is far. #}
+{% set months_before = 24 %}
+{% set fewest_months = 12 %}
+{% set far = 4 %}
+
 with exports as (
     select * from {{ ref('int_exports_by_destination') }}
     where flow_kind = 'total' and destination_code != 'not_loaded'
@@ -190,36 +195,62 @@ joined as (
             and community.concept_code = eurostat_to_come.concept_code
             and community.reporter_code = eurostat_to_come.reporter_code
             and eurostat_to_come.age_months = datediff('month', community.month, community.vintage_at)
+),
+
+-- Concepts differ by country in the same way month after month: what is news is a difference unlike the others.
+compared as (
+    select
+        *,
+        count(*) over before as n_months_before,
+        median(residual_eur) over before as usual_residual_eur,
+        (quantile_cont(residual_eur, 0.75) over before - quantile_cont(residual_eur, 0.25) over before) / 1.349
+            as residual_spread_eur
+    from joined
+    window before as (
+        partition by reporter_code, destination_code, section_code
+        order by month
+        range between interval {{ months_before }} months preceding and interval 1 month preceding
+    )
 )
 
 select
-    joined.reporter_code,
-    joined.destination_code,
+    compared.reporter_code,
+    compared.destination_code,
     coalesce(countries.country_name_en, 'All destinations') as destination_name_en,
     coalesce(countries.country_name_nl, 'Alle bestemmingen') as destination_name_nl,
-    joined.section_code,
-    joined.month,
-    joined.eurostat_eur,
-    joined.cbs_incl_transit_eur,
-    joined.cbs_excl_transit_eur,
-    joined.cbs_ownership_eur,
-    joined.eurostat_eur - joined.cbs_excl_transit_eur as difference_eur,
-    joined.cbs_incl_transit_eur - joined.cbs_excl_transit_eur as quasi_transit_eur,
-    joined.residual_eur,
-    {{ ratio('joined.eurostat_eur', 'joined.cbs_excl_transit_eur') }} as eurostat_to_cbs_ratio,
-    joined.cbs_ownership_eur - joined.cbs_excl_transit_eur as ownership_concept_eur,
-    joined.confidentiality_bound_eur,
-    joined.rounding_bound_eur,
-    joined.timing_bound_eur,
+    compared.section_code,
+    compared.month,
+    compared.eurostat_eur,
+    compared.cbs_incl_transit_eur,
+    compared.cbs_excl_transit_eur,
+    compared.cbs_ownership_eur,
+    compared.eurostat_eur - compared.cbs_excl_transit_eur as difference_eur,
+    compared.cbs_incl_transit_eur - compared.cbs_excl_transit_eur as quasi_transit_eur,
+    compared.residual_eur,
+    {{ ratio('compared.eurostat_eur', 'compared.cbs_excl_transit_eur') }} as eurostat_to_cbs_ratio,
+    compared.cbs_ownership_eur - compared.cbs_excl_transit_eur as ownership_concept_eur,
+    compared.confidentiality_bound_eur,
+    compared.rounding_bound_eur,
+    compared.timing_bound_eur,
     cast(
-        sign(joined.residual_eur) * greatest(
+        sign(compared.residual_eur) * greatest(
             0,
-            abs(joined.residual_eur) - joined.confidentiality_bound_eur - joined.rounding_bound_eur
-            - coalesce(joined.timing_bound_eur, 0)
+            abs(compared.residual_eur) - compared.confidentiality_bound_eur - compared.rounding_bound_eur
+            - coalesce(compared.timing_bound_eur, 0)
         )
         as decimal(38, 2)
     ) as unexplained_eur,
-    joined.cbs_vintage_at,
-    joined.eurostat_vintage_at
-from joined
-left join countries on joined.destination_code = countries.country_code
+    case
+        when compared.n_months_before >= {{ fewest_months }}
+            then cast(compared.usual_residual_eur as decimal(38, 2))
+    end as usual_residual_eur,
+    case
+        when compared.n_months_before >= {{ fewest_months }}
+            then
+                abs(compared.residual_eur - compared.usual_residual_eur)
+                > {{ far }} * compared.residual_spread_eur + compared.rounding_bound_eur
+    end as is_residual_unusual,
+    compared.cbs_vintage_at,
+    compared.eurostat_vintage_at
+from compared
+left join countries on compared.destination_code = countries.country_code
