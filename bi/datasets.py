@@ -146,7 +146,7 @@ def title(name: str) -> str:
 
 def number_format(name: str) -> str:
     """Return the format of a figure, by the unit in its name."""
-    if name.startswith(("share_change", "usual_share_revision")) or name.endswith("_pp"):
+    if name.endswith("_pp"):
         return "+.2f"
     if "share" in name:
         return ".1%"
